@@ -1,0 +1,226 @@
+-- The standalone database: the tables of Airflow 1.10.15 that the API, authentication and the scheduler use, with
+-- Airflow's own names, columns, types and keys, so that one set of statements serves both.
+--
+-- Applied by `windsock initdb`, or by hand: psql -1 -v ON_ERROR_STOP=1 -f schema.sql
+-- Every "version" section runs once, in order; what stands before the first runs always. To change the schema, add a
+-- section with the next number; a released one is never edited.
+
+DO $$
+BEGIN
+    IF to_regclass('alembic_version') IS NOT NULL THEN
+        RAISE EXCEPTION 'this database belongs to an Airflow (it has a table alembic_version)';
+    END IF;
+END
+$$;
+
+CREATE TABLE IF NOT EXISTS windsock_schema (
+    version     integer     PRIMARY KEY,
+    applied_at  timestamptz NOT NULL DEFAULT now()
+);
+
+-- version: 1
+
+CREATE TABLE IF NOT EXISTS dag (
+    dag_id              varchar(250)  PRIMARY KEY,
+    is_paused           boolean,
+    is_subdag           boolean,
+    is_active           boolean,
+    last_scheduler_run  timestamptz,
+    last_pickled        timestamptz,
+    last_expired        timestamptz,
+    scheduler_lock      boolean,
+    pickle_id           integer,
+    fileloc             varchar(2000),
+    owners              varchar(2000),
+    description         text,
+    default_view        varchar(25),
+    schedule_interval   text,
+    root_dag_id         varchar(250)
+);
+CREATE INDEX IF NOT EXISTS idx_root_dag_id ON dag (root_dag_id);
+
+CREATE TABLE IF NOT EXISTS dag_tag (
+    name    varchar(100) NOT NULL,
+    dag_id  varchar(250) NOT NULL REFERENCES dag (dag_id),
+    PRIMARY KEY (name, dag_id)
+);
+-- Ours: the tags of one DAG, and the foreign key's check when a DAG is deleted.
+CREATE INDEX IF NOT EXISTS windsock_dag_tag_dag_id ON dag_tag (dag_id);
+
+CREATE TABLE IF NOT EXISTS serialized_dag (
+    dag_id        varchar(250)  PRIMARY KEY,
+    fileloc       varchar(2000) NOT NULL,
+    fileloc_hash  bigint        NOT NULL,
+    data          json          NOT NULL,
+    last_updated  timestamptz   NOT NULL,
+    dag_hash      varchar(32)   NOT NULL DEFAULT 'Hash not calculated yet'
+);
+CREATE INDEX IF NOT EXISTS idx_fileloc_hash ON serialized_dag (fileloc_hash);
+
+CREATE TABLE IF NOT EXISTS dag_code (
+    fileloc_hash  bigint        PRIMARY KEY,
+    fileloc       varchar(2000) NOT NULL,
+    source_code   text          NOT NULL,
+    last_updated  timestamptz   NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS import_error (
+    id           serial PRIMARY KEY,
+    "timestamp"  timestamptz,
+    filename     varchar(1024),
+    stacktrace   text
+);
+
+CREATE TABLE IF NOT EXISTS dag_run (
+    id                serial PRIMARY KEY,
+    dag_id            varchar(250),
+    execution_date    timestamptz,
+    state             varchar(50),
+    run_id            varchar(250),
+    external_trigger  boolean,
+    conf              bytea,
+    end_date          timestamptz,
+    start_date        timestamptz,
+    UNIQUE (dag_id, execution_date),
+    UNIQUE (dag_id, run_id)
+);
+CREATE INDEX IF NOT EXISTS dag_id_state ON dag_run (dag_id, state);
+-- Ours: the scheduler's queue. It stays small however many runs have finished.
+CREATE INDEX IF NOT EXISTS windsock_dag_run_running ON dag_run (execution_date) WHERE state = 'running';
+
+CREATE TABLE IF NOT EXISTS task_instance (
+    task_id          varchar(250) NOT NULL,
+    dag_id           varchar(250) NOT NULL,
+    execution_date   timestamptz  NOT NULL,
+    start_date       timestamptz,
+    end_date         timestamptz,
+    duration         double precision,
+    state            varchar(20),
+    try_number       integer,
+    hostname         varchar(1000),
+    unixname         varchar(1000),
+    job_id           integer,
+    pool             varchar(50)  NOT NULL,
+    queue            varchar(256),
+    priority_weight  integer,
+    operator         varchar(1000),
+    queued_dttm      timestamptz,
+    pid              integer,
+    max_tries        integer DEFAULT -1,
+    executor_config  bytea,
+    pool_slots       integer,
+    PRIMARY KEY (task_id, dag_id, execution_date)
+);
+CREATE INDEX IF NOT EXISTS ti_dag_date ON task_instance (dag_id, execution_date);
+CREATE INDEX IF NOT EXISTS ti_dag_state ON task_instance (dag_id, state);
+CREATE INDEX IF NOT EXISTS ti_job_id ON task_instance (job_id);
+CREATE INDEX IF NOT EXISTS ti_pool ON task_instance (pool, state, priority_weight);
+CREATE INDEX IF NOT EXISTS ti_state ON task_instance (state);
+CREATE INDEX IF NOT EXISTS ti_state_lkp ON task_instance (dag_id, task_id, execution_date, state);
+
+CREATE TABLE IF NOT EXISTS task_fail (
+    id              serial PRIMARY KEY,
+    task_id         varchar(250) NOT NULL,
+    dag_id          varchar(250) NOT NULL,
+    execution_date  timestamptz  NOT NULL,
+    start_date      timestamptz,
+    end_date        timestamptz,
+    duration        integer
+);
+CREATE INDEX IF NOT EXISTS idx_task_fail_dag_task_date ON task_fail (dag_id, task_id, execution_date);
+
+CREATE TABLE IF NOT EXISTS task_reschedule (
+    id               serial PRIMARY KEY,
+    task_id          varchar(250) NOT NULL,
+    dag_id           varchar(250) NOT NULL,
+    execution_date   timestamptz  NOT NULL,
+    try_number       integer      NOT NULL,
+    start_date       timestamptz  NOT NULL,
+    end_date         timestamptz  NOT NULL,
+    duration         integer      NOT NULL,
+    reschedule_date  timestamptz  NOT NULL,
+    CONSTRAINT task_reschedule_dag_task_date_fkey FOREIGN KEY (task_id, dag_id, execution_date)
+        REFERENCES task_instance (task_id, dag_id, execution_date) ON DELETE CASCADE
+);
+CREATE INDEX IF NOT EXISTS idx_task_reschedule_dag_task_date ON task_reschedule (dag_id, task_id, execution_date);
+
+CREATE TABLE IF NOT EXISTS rendered_task_instance_fields (
+    dag_id           varchar(250) NOT NULL,
+    task_id          varchar(250) NOT NULL,
+    execution_date   timestamptz  NOT NULL,
+    rendered_fields  json         NOT NULL,
+    PRIMARY KEY (dag_id, task_id, execution_date)
+);
+
+CREATE TABLE IF NOT EXISTS xcom (
+    id              serial PRIMARY KEY,
+    key             varchar(512),
+    value           bytea,
+    "timestamp"     timestamptz  NOT NULL,
+    execution_date  timestamptz  NOT NULL,
+    task_id         varchar(250) NOT NULL,
+    dag_id          varchar(250) NOT NULL
+);
+CREATE INDEX IF NOT EXISTS idx_xcom_dag_task_date ON xcom (dag_id, task_id, execution_date);
+
+CREATE TABLE IF NOT EXISTS sla_miss (
+    task_id            varchar(250) NOT NULL,
+    dag_id             varchar(250) NOT NULL,
+    execution_date     timestamptz  NOT NULL,
+    email_sent         boolean,
+    "timestamp"        timestamptz,
+    description        text,
+    notification_sent  boolean,
+    PRIMARY KEY (task_id, dag_id, execution_date)
+);
+CREATE INDEX IF NOT EXISTS sm_dag ON sla_miss (dag_id);
+
+CREATE TABLE IF NOT EXISTS job (
+    id                serial PRIMARY KEY,
+    dag_id            varchar(250),
+    state             varchar(20),
+    job_type          varchar(30),
+    start_date        timestamptz,
+    end_date          timestamptz,
+    latest_heartbeat  timestamptz,
+    executor_class    varchar(500),
+    hostname          varchar(500),
+    unixname          varchar(1000)
+);
+CREATE INDEX IF NOT EXISTS idx_job_state_heartbeat ON job (state, latest_heartbeat);
+CREATE INDEX IF NOT EXISTS job_type_heart ON job (job_type, latest_heartbeat);
+
+CREATE TABLE IF NOT EXISTS log (
+    id              serial PRIMARY KEY,
+    dttm            timestamptz,
+    dag_id          varchar(250),
+    task_id         varchar(250),
+    event           varchar(30),
+    execution_date  timestamptz,
+    owner           varchar(500),
+    extra           text
+);
+CREATE INDEX IF NOT EXISTS idx_log_dag ON log (dag_id);
+
+CREATE TABLE IF NOT EXISTS slot_pool (
+    id           serial PRIMARY KEY,
+    pool         varchar(50) UNIQUE,
+    slots        integer,
+    description  text
+);
+INSERT INTO slot_pool (pool, slots, description)
+VALUES ('default_pool', 128, 'Default pool')
+ON CONFLICT (pool) DO NOTHING;
+
+-- Airflow renamed this table once; its sequence and keys kept the old name.
+CREATE SEQUENCE IF NOT EXISTS user_id_seq AS integer;
+CREATE TABLE IF NOT EXISTS users (
+    id         integer      DEFAULT nextval('user_id_seq') CONSTRAINT user_pkey PRIMARY KEY,
+    username   varchar(250) CONSTRAINT user_username_key UNIQUE,
+    email      varchar(500),
+    password   varchar(255),
+    superuser  boolean
+);
+ALTER SEQUENCE user_id_seq OWNED BY users.id;
+
+INSERT INTO windsock_schema (version) VALUES (1) ON CONFLICT DO NOTHING;

@@ -1,0 +1,1 @@
+"""Windsock: the experimental API of Airflow 1.10, served from Postgres."""

@@ -1,0 +1,129 @@
+"""The standalone database's schema: applied by `initdb`, checked before anything writes DAGs or runs tasks.
+
+`schema.sql` holds numbered sections; the table `windsock_schema` has a row for each one that was applied.
+"""
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from importlib import resources
+from typing import Any, NamedTuple, Protocol
+
+import asyncpg
+
+# Whoever applies the schema holds this advisory lock. Any number does; it must only stay the same.
+_LOCK_KEY = 0x77696E64
+_SECTION = re.compile(r"^-- version: (\d+)$", re.MULTILINE)
+
+
+class SchemaError(Exception):
+    """The database is not one that Windsock may write to as its own. The message says what to do."""
+
+
+class Connection(Protocol):
+    """What an asyncpg connection, a pooled one and a pool itself have in common."""
+
+    async def fetchval(self, query: str, *args: object) -> Any:  # noqa: ANN401 - as asyncpg declares it
+        """Return one value."""
+
+
+class Section(NamedTuple):
+    """One numbered step of the schema."""
+
+    version: int
+    sql: str
+
+
+class Schema(NamedTuple):
+    """The parsed `schema.sql`."""
+
+    preamble: str
+    sections: tuple[Section, ...]
+
+    @property
+    def version(self) -> int:
+        """The version that a database has after all sections."""
+        return self.sections[-1].version
+
+
+def parse_schema(text: str) -> Schema:
+    """Split the text at its `-- version: N` lines. ValueError unless they count 1, 2, 3, ..."""
+    preamble, *rest = _SECTION.split(text)
+    versions = [int(number) for number in rest[::2]]
+    if not versions or versions != list(range(1, len(versions) + 1)):
+        message = f"the sections of schema.sql must be numbered 1, 2, 3, ...: {versions}"
+        raise ValueError(message)
+    return Schema(preamble, tuple(map(Section, versions, rest[1::2])))
+
+
+@cache
+def load_schema() -> Schema:
+    """The schema that ships with this release."""
+    return parse_schema(resources.files("server").joinpath("schema.sql").read_text(encoding="utf-8"))
+
+
+async def initdb(dsn: str) -> Sequence[int]:
+    """Bring the database up to this release's schema and return the versions that were applied, [] if none.
+
+    Safe to repeat and to run many times at once. Raises SchemaError for an Airflow's database and for one of a newer
+    release, and what asyncpg raises where it cannot connect.
+    """
+    conn = await asyncpg.connect(dsn)
+    try:
+        return await _apply(conn, load_schema())
+    finally:
+        await conn.close()
+
+
+async def _apply(conn: asyncpg.Connection, schema: Schema) -> list[int]:
+    async with conn.transaction():
+        await conn.execute("SELECT pg_advisory_xact_lock($1)", _LOCK_KEY)
+        await refuse_airflow(conn)
+        current = await schema_version(conn) or 0
+        if current > schema.version:
+            raise _newer(current, schema.version)
+        missing = [section for section in schema.sections if section.version > current]
+        if missing:
+            await conn.execute(schema.preamble)
+        for section in missing:
+            await conn.execute(section.sql)
+            await conn.execute(
+                "INSERT INTO windsock_schema (version) VALUES ($1) ON CONFLICT DO NOTHING", section.version
+            )
+    return [section.version for section in missing]
+
+
+async def check_schema(conn: Connection) -> None:
+    """Raise SchemaError unless this is a standalone database of exactly this release's version."""
+    await refuse_airflow(conn)
+    current, wanted = await schema_version(conn), load_schema().version
+    if current is None:
+        message = "this database has no schema of Windsock: run `windsock initdb` first"
+        raise SchemaError(message)
+    if current < wanted:
+        message = f"this database has schema version {current}, this release needs {wanted}: run `windsock initdb`"
+        raise SchemaError(message)
+    if current > wanted:
+        raise _newer(current, wanted)
+
+
+async def refuse_airflow(conn: Connection) -> None:
+    """Raise SchemaError for a database that an Airflow made."""
+    if await conn.fetchval("SELECT to_regclass('alembic_version') IS NOT NULL"):
+        message = (
+            "this database belongs to an Airflow (it has a table alembic_version): Windsock changes nothing in it;"
+            " name another database for standalone use"
+        )
+        raise SchemaError(message)
+
+
+async def schema_version(conn: Connection) -> int | None:
+    """The newest version that was applied; None where `initdb` never ran."""
+    if await conn.fetchval("SELECT to_regclass('windsock_schema') IS NULL"):
+        return None
+    version: int | None = await conn.fetchval("SELECT max(version) FROM windsock_schema")
+    return version
+
+
+def _newer(current: int, known: int) -> SchemaError:
+    return SchemaError(f"this database has schema version {current}, this release knows {known}: update Windsock")
