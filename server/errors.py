@@ -1,0 +1,79 @@
+"""What can go wrong, and the status that a caller sees for it.
+
+Every error is answered as `{"error": message}`; `server.middleware` does the mapping, once.
+The table of these classes is the manual: nothing else in the server chooses a status for a failure.
+"""
+
+from collections.abc import Mapping
+
+
+class WindsockError(Exception):
+    """An error that a caller may read; `status` is the HTTP status, `headers` go with the answer."""
+
+    status = 500
+
+    def __init__(self, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.headers: Mapping[str, str] = headers or {}
+
+
+class BadRequest(WindsockError):
+    """400: what was sent cannot be understood or is not allowed; the message says what would be right."""
+
+    status = 400
+
+
+class Unauthorized(WindsockError):
+    """401: no usable credentials; `headers` carry the challenge (`WWW-Authenticate`)."""
+
+    status = 401
+
+
+class Forbidden(WindsockError):
+    """403: credentials were refused, or the request comes from where it may not."""
+
+    status = 403
+
+
+class NotFound(WindsockError):
+    """404: the DAG, run, task or pool does not exist."""
+
+    status = 404
+
+
+class RequestTimeout(WindsockError):
+    """408: the body of the request did not arrive in time."""
+
+    status = 408
+
+
+class Conflict(WindsockError):
+    """409: the state of the database forbids it now; nothing was changed."""
+
+    status = 409
+
+
+class PayloadTooLarge(WindsockError):
+    """413: the body is over `[windsock] max_body_size`."""
+
+    status = 413
+
+
+class UnsupportedMediaType(WindsockError):
+    """415: the body is encoded (gzip, ...); Windsock reads plain JSON only."""
+
+    status = 415
+
+
+class Unavailable(WindsockError):
+    """503: the database, or room in a queue, is missing for the moment; `Retry-After` in seconds."""
+
+    status = 503
+
+    def __init__(self, message: str, retry_after: int = 1) -> None:
+        super().__init__(message, {"Retry-After": str(retry_after)})
+
+
+class StartupError(Exception):
+    """The server refuses to start; the message is the one line that its user needs."""

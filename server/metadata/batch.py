@@ -1,0 +1,90 @@
+"""Concurrent requests of one kind share a statement."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+import asyncpg
+
+from server.errors import Unavailable
+
+Key = TypeVar("Key")
+Result = TypeVar("Result")
+Run = Callable[[Sequence[Key]], Awaitable[Sequence[Result]]]
+Batch = list[tuple[Key, "asyncio.Future[Result]"]]
+
+
+class Batcher(Generic[Key, Result]):
+    """Collects what arrives while `in_flight` statements are under way into the next statement.
+
+    `run(keys)` answers one result a key, in the order of the keys; it may put an exception in a
+    result's place, which then is that caller's alone. A statement always starts after the requests
+    that it serves have arrived, and a lone request waits for nobody. When Postgres rejects a whole
+    statement (nothing of it was done) its keys are tried again one by one, so that a bad one fails alone.
+    """
+
+    def __init__(
+        self, run: "Run[Key, Result | Exception]", *, size: int, in_flight: int, queue_limit: int
+    ) -> None:
+        """Share statements of at most `size` keys; refuse new keys when `queue_limit` are waiting."""
+        self._run = run
+        self._size = size
+        self._in_flight = in_flight
+        self._queue_limit = queue_limit
+        self._waiting: deque[tuple[Key, asyncio.Future[Result]]] = deque()
+        self._running: set[asyncio.Task[Sequence[Result | Exception]]] = set()
+        self._scheduled = False
+
+    @property
+    def waiting(self) -> int:
+        """How many keys wait for a statement."""
+        return len(self._waiting)
+
+    async def __call__(self, key: Key) -> Result:
+        """Answer for `key`; raises what `run` raised or answered for it, or Unavailable when the queue is full."""
+        if len(self._waiting) >= self._queue_limit:
+            raise Unavailable("Too many requests are waiting for the database; try again shortly")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
+        self._waiting.append((key, future))
+        if not self._scheduled:
+            self._scheduled = True
+            # One turn of the loop later, so that requests read in the same turn share the statement.
+            loop.call_soon(self._start)
+        return await future
+
+    def _start(self) -> None:
+        self._scheduled = False
+        while self._waiting and len(self._running) < self._in_flight:
+            batch: Batch[Key, Result] = []
+            while self._waiting and len(batch) < self._size:
+                entry = self._waiting.popleft()
+                if not entry[1].done():
+                    batch.append(entry)
+            if batch:
+                self._send(batch)
+
+    def _send(self, batch: "Batch[Key, Result]") -> None:
+        task = asyncio.ensure_future(self._run([key for key, _ in batch]))
+        self._running.add(task)
+        task.add_done_callback(lambda done: self._deliver(batch, done))
+
+    def _deliver(
+        self, batch: "Batch[Key, Result]", done: "asyncio.Task[Sequence[Result | Exception]]"
+    ) -> None:
+        self._running.discard(done)
+        error = asyncio.CancelledError() if done.cancelled() else done.exception()
+        if isinstance(error, asyncpg.PostgresError) and len(batch) > 1:
+            for entry in batch:
+                self._send([entry])
+            return
+        results = [error] * len(batch) if error else done.result()
+        for (_, future), result in zip(batch, results, strict=True):
+            if future.done():
+                continue
+            if isinstance(result, BaseException):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+        self._start()

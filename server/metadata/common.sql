@@ -1,0 +1,60 @@
+-- The statements that read the same on every Airflow.
+-- Arrays are one entry a request: concurrent requests of a kind share a statement, its rows come back in their order.
+-- A lateral subquery keeps every look-up on its index, whatever the planner believes of the table's size.
+
+-- name: find_dags
+-- What is known of each DAG; `version` changes whenever its serialized row (that of the root DAG) is written anew.
+SELECT d.dag_id IS NOT NULL AS known, d.is_paused, d.root_dag_id, s.version, any_serialized.present AS any_serialized
+FROM unnest($1::text[]) WITH ORDINALITY AS requested (dag_id, n)
+CROSS JOIN (SELECT EXISTS (SELECT FROM serialized_dag) AS present) AS any_serialized
+LEFT JOIN LATERAL (
+    SELECT dag.dag_id, dag.is_paused, coalesce(nullif(dag.root_dag_id, ''), dag.dag_id) AS root_dag_id
+    FROM dag WHERE dag.dag_id = requested.dag_id
+) AS d ON true
+LEFT JOIN LATERAL (
+    SELECT serialized_dag.xmin::text AS version FROM serialized_dag WHERE serialized_dag.dag_id = d.root_dag_id
+) AS s ON true
+ORDER BY requested.n
+
+-- name: serialized_dag
+SELECT xmin::text AS version, data::text AS data, NULL::bytea AS data_compressed FROM serialized_dag WHERE dag_id = $1
+
+-- name: dag_code
+SELECT dag_code.source_code
+FROM dag JOIN dag_code ON dag_code.fileloc = dag.fileloc
+WHERE dag.dag_id = $1
+LIMIT 1
+
+-- name: pause_dag
+UPDATE dag SET is_paused = $2
+WHERE dag_id = $1 OR (root_dag_id = $1 AND is_subdag)
+RETURNING dag_id
+
+-- name: pools
+SELECT coalesce(json_agg(json_build_object(
+    'description', description, 'id', id, 'pool', pool, 'slots', slots
+) ORDER BY id), '[]')::text
+FROM slot_pool
+
+-- name: find_pools
+SELECT p.id, p.pool, p.slots, p.description
+FROM unnest($1::text[]) WITH ORDINALITY AS requested (name, n)
+LEFT JOIN LATERAL (SELECT * FROM slot_pool WHERE slot_pool.pool = requested.name) AS p ON true
+ORDER BY requested.n
+
+-- name: set_pool
+INSERT INTO slot_pool (pool, slots, description) VALUES ($1, $2, $3)
+ON CONFLICT (pool) DO UPDATE SET slots = excluded.slots, description = excluded.description
+RETURNING id, pool, slots, description
+
+-- name: delete_pool
+DELETE FROM slot_pool WHERE pool = $1 RETURNING id, pool, slots, description
+
+-- name: latest_scheduler_heartbeat
+SELECT latest_heartbeat FROM job
+WHERE job_type = 'SchedulerJob' AND state = 'running'
+ORDER BY latest_heartbeat DESC NULLS LAST LIMIT 1
+
+-- name: tables
+-- Which tables there are: statements for tables that a release lacks are left out.
+SELECT tablename FROM pg_tables WHERE schemaname = ANY (current_schemas(false))

@@ -1,0 +1,186 @@
+"""DAG runs: triggering them, their state, and lists of them."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NamedTuple
+from urllib.parse import quote_plus
+
+import asyncpg
+
+from server.errors import BadRequest, Conflict, NotFound
+from server.metadata.batch import Batcher
+from server.metadata.dags import Dag, Dags, unknown_dag
+from server.metadata.database import Database
+from server.metadata.settings import Settings
+
+_ATTEMPTS = 5
+_STREAM_PAGE = 2000
+
+
+class NewRun(NamedTuple):
+    """A run to be made; `conf` is its pickled form."""
+
+    dag_id: str
+    run_id: str
+    execution_date: datetime
+    conf: bytes | None
+
+
+@dataclass(frozen=True)
+class RunFilter:
+    """Which runs a list holds; None does not filter."""
+
+    states: Sequence[str] | None = None
+    run_id: str | None = None
+    execution_date_gte: datetime | None = None
+    execution_date_lte: datetime | None = None
+    descending: bool = False
+    limit: int | None = None
+    offset: int = 0
+
+    @property
+    def conditions(self) -> tuple[object, ...]:
+        """The arguments of the statements' WHERE clause."""
+        return self.states, self.run_id, self.execution_date_gte, self.execution_date_lte
+
+
+class DagRuns:
+    """The `dag_run` table."""
+
+    def __init__(self, database: Database, settings: Settings, dags: Dags) -> None:
+        """Trigger and read runs of `database`, whose DAGs are `dags`."""
+        self._database = database
+        self._dags = dags
+        self._graph_url = settings.graph_url
+        self._insert: Batcher[tuple[NewRun, Dag], asyncpg.Record] = settings.batcher(self._insert_many)
+        self._collision: Batcher[NewRun, asyncpg.Record] = settings.batcher(self._find_collisions)
+        self._find: Batcher[tuple[str, datetime], asyncpg.Record] = settings.batcher(self._find_many)
+        self._latest: Batcher[None, bytes] = settings.batcher(self._read_latest)
+
+    async def trigger(self, run: NewRun) -> bool:
+        """Make the run and those of its sub-DAGs, durably; True when the DAG is paused.
+
+        Raises NotFound for the DAG, BadRequest for a date before the DAG's start or a run that exists.
+        """
+        for _ in range(_ATTEMPTS):
+            dag = await self._dags.recent(run.dag_id)
+            _check_start_date(run, dag)
+            row = await (self._insert_family(run, dag) if dag.subdag_ids else self._insert((run, dag)))
+            if row is not None and not row["known"]:
+                self._dags.forget(run.dag_id)
+                raise unknown_dag(run.dag_id)
+            if row is not None and row["fresh"] and row["id"] is not None:
+                return bool(row["is_paused"])
+            if row is not None and not row["fresh"]:
+                self._dags.forget(run.dag_id)
+                continue
+            await self._refuse_collision(run, dag)
+        raise Conflict(f"Dag {run.dag_id} or its runs keep changing; try again")
+
+    async def state(self, dag_id: str, execution_date: datetime) -> str | None:
+        """State of the run at that date; raises NotFound."""
+        row = await self._find((dag_id, execution_date))
+        if not row["known"]:
+            raise unknown_dag(dag_id)
+        if not row["serialized"]:
+            raise NotFound(f"Dag id {dag_id} not found")
+        if row["id"] is None:
+            raise missing_run(dag_id, execution_date)
+        state: str | None = row["state"]
+        return state
+
+    async def pages(self, dag_id: str, selection: RunFilter) -> AsyncIterator[Sequence[str]]:
+        """Pages of JSON objects, one a run; raises BadRequest for an unknown DAG (as Airflow does, not NotFound)."""
+        name = "dag_runs_descending" if selection.descending else "dag_runs"
+        url = f"{self._graph_url}{quote_plus(dag_id)}&execution_date="
+        arguments = (dag_id, url, *selection.conditions)
+        # One row more than a page tells whether there is more: short lists, nearly all, are one statement.
+        first = min(selection.limit or _STREAM_PAGE + 1, _STREAM_PAGE + 1)
+        rows = await self._database.fetch(name, *arguments, first, selection.offset)
+        if not rows:
+            await self.require_dag(dag_id)
+        if len(rows) <= _STREAM_PAGE:
+            yield [row[0] for row in rows]
+            return
+        async for page in self._database.stream(
+            name, (*arguments, selection.limit, selection.offset), _STREAM_PAGE
+        ):
+            yield [row[0] for row in page]
+
+    async def require_dag(self, dag_id: str) -> None:
+        """Raise BadRequest where there is no such DAG: of the lists, Airflow answers 400."""
+        try:
+            await self._dags.is_paused(dag_id)
+        except NotFound as error:
+            raise BadRequest(error.message) from error
+
+    async def count(self, dag_id: str, selection: RunFilter) -> int:
+        """How many runs `selection` holds, its limit and offset aside."""
+        total: int = await self._database.fetchval("count_dag_runs", dag_id, *selection.conditions)
+        return total
+
+    async def latest(self) -> bytes:
+        """The newest run of each DAG, as the body of the answer."""
+        return await self._latest(None)
+
+    async def _insert_many(self, runs: Sequence[tuple[NewRun, Dag]]) -> list[asyncpg.Record | None]:
+        columns = zip(*((*run, dag.root_dag_id, dag.version) for run, dag in runs), strict=True)
+        rows = await self._database.fetch("trigger", *map(list, columns))
+        # Two requests for the very same run share its row; only the first of them made it.
+        made: set[int] = set()
+        answers: list[asyncpg.Record | None] = []
+        for row in rows:
+            answers.append(None if row["id"] in made else row)
+            if row["id"] is not None:
+                made.add(row["id"])
+        return answers
+
+    async def _insert_family(self, run: NewRun, dag: Dag) -> asyncpg.Record | None:
+        members = [run.dag_id, *dag.subdag_ids]
+        try:
+            row = await self._database.fetchrow(
+                "trigger_family", members, run.run_id, run.execution_date, run.conf, dag.root_dag_id, dag.version
+            )
+        except asyncpg.UniqueViolationError:
+            return None
+        if row is None:
+            raise unknown_dag(run.dag_id)
+        return row
+
+    async def _refuse_collision(self, run: NewRun, dag: Dag) -> None:
+        for dag_id in [run.dag_id, *dag.subdag_ids]:
+            row = await self._collision(run._replace(dag_id=dag_id))
+            if row["run_id_taken"]:
+                raise BadRequest(f"Run id {run.run_id} already exists for dag id {dag_id}")
+            if row["run_at_date"] is not None:
+                date = run.execution_date.isoformat()
+                raise BadRequest(
+                    f"Execution date {date} is taken for dag id {dag_id} by run id {row['run_at_date']}"
+                )
+
+    async def _find_collisions(self, runs: Sequence[NewRun]) -> Sequence[asyncpg.Record]:
+        dag_ids, run_ids, dates, _ = zip(*runs, strict=True)
+        return await self._database.fetch("find_collisions", dag_ids, run_ids, dates)
+
+    async def _find_many(self, keys: Sequence[tuple[str, datetime]]) -> Sequence[asyncpg.Record]:
+        return await self._database.fetch("find_runs", *zip(*keys, strict=True))
+
+    async def _read_latest(self, requests: Sequence[None]) -> Sequence[bytes]:
+        text: str = await self._database.fetchval("latest_runs", self._graph_url)
+        return [text.encode() + b"\n"] * len(requests)
+
+
+def missing_run(dag_id: str, execution_date: datetime) -> NotFound:
+    """Build the error for a date at which the DAG has no run."""
+    return NotFound(f"Dag Run for date {execution_date.isoformat()} not found in dag {dag_id}")
+
+
+def _check_start_date(run: NewRun, dag: Dag) -> None:
+    start = dag.serialized.default_start_date if dag.serialized else None
+    if start is not None and run.execution_date < start:
+        given = run.execution_date.astimezone(UTC).isoformat()
+        raise BadRequest(
+            f"The execution_date [{given}] must not be before the start_date [{start.isoformat()}]"
+            " of the DAG's default_args"
+        )

@@ -1,0 +1,117 @@
+"""The connection pool: named statements in, rows out, and a lost database turned into `Unavailable`."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from server.errors import Unavailable
+
+if TYPE_CHECKING:
+    from server.config import Config
+
+logger = logging.getLogger(__name__)
+
+# SQLSTATE classes that say "not now" rather than "not like this": connection (08), authorisation (28),
+# missing database (3D), lock not available (55), resources (53), operator intervention (57), system (58).
+_TRANSIENT_CLASSES = frozenset({"08", "28", "3D", "53", "55", "57", "58"})
+_READ_ONLY = "25006"
+_RETRIED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+_ATTEMPTS = 3
+
+Connection = asyncpg.pool.PoolConnectionProxy
+
+
+async def _keep_session(_connection: Any) -> None:  # noqa: ANN401 - asyncpg's own type is private
+    """Nothing to reset: no statement of ours leaves session state, and a RESET costs a round trip."""
+
+
+@contextmanager
+def _lost_database() -> Iterator[None]:
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        state = error.sqlstate or ""
+        if state[:2] in _TRANSIENT_CLASSES or state == _READ_ONLY:
+            logger.warning("database unavailable", extra={"sqlstate": state, "reason": type(error).__name__})
+            raise Unavailable("The database is not available at the moment; try again shortly") from error
+        raise
+    except asyncpg.DataError:
+        raise
+    except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        logger.warning("database unavailable", extra={"reason": type(error).__name__})
+        raise Unavailable("The database is not available at the moment; try again shortly") from error
+
+
+class Database:
+    """Runs named statements on pooled connections."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", statements: Mapping[str, str], acquire_timeout: float) -> None:
+        """Wrap `pool`; `acquire_timeout` in seconds bounds the wait for a free connection."""
+        self.pool = pool
+        self.statements = statements
+        self._acquire_timeout = acquire_timeout
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """Lend a connection; raises Unavailable when none is free in time or the database is lost."""
+        with _lost_database():
+            async with asyncio.timeout(self._acquire_timeout):
+                connection = await self.pool.acquire()
+            try:
+                yield connection
+            finally:
+                await self.pool.release(connection)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """Lend a connection inside a transaction that commits unless an exception leaves the block."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    async def fetch(self, name: str, *arguments: object) -> list[asyncpg.Record]:
+        """Rows of the statement `name`; tried again where Postgres undid it for a deadlock."""
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return await self._fetch(name, arguments)
+            except _RETRIED:
+                continue
+        return await self._fetch(name, arguments)
+
+    async def fetchrow(self, name: str, *arguments: object) -> asyncpg.Record | None:
+        """Answer the first row of the statement `name`, or None."""
+        rows = await self.fetch(name, *arguments)
+        return rows[0] if rows else None
+
+    async def fetchval(self, name: str, *arguments: object) -> Any:  # noqa: ANN401 - whatever the column holds
+        """Answer the first column of the first row of the statement `name`, or None."""
+        row = await self.fetchrow(name, *arguments)
+        return row[0] if row else None
+
+    async def stream(
+        self, name: str, arguments: Sequence[object], page: int
+    ) -> AsyncIterator[list[asyncpg.Record]]:
+        """Pages of the statement's rows, from one snapshot, `page` rows at a time."""
+        async with self.transaction() as connection:
+            cursor = await connection.cursor(self.statements[name], *arguments)
+            while rows := await cursor.fetch(page):
+                yield rows
+
+    async def _fetch(self, name: str, arguments: Sequence[object]) -> list[asyncpg.Record]:
+        async with self.connection() as connection:
+            return await connection.fetch(self.statements[name], *arguments)
+
+
+async def open_pool(config: "Config") -> "asyncpg.Pool[asyncpg.Record]":
+    """Open the pool that `config` describes; raises OSError or asyncpg.PostgresError when it cannot."""
+    return await asyncpg.create_pool(
+        **config.dsn.connect_arguments(),
+        min_size=config.pool_min_size,
+        max_size=config.pool_max_size,
+        max_inactive_connection_lifetime=0,
+        command_timeout=config.statement_timeout,
+        reset=_keep_session,
+    )

@@ -1,0 +1,86 @@
+"""The metadata database: what handlers, the local client and `/health` call."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from server.errors import StartupError
+from server.metadata import statements
+from server.metadata.dag_runs import DagRuns
+from server.metadata.dags import Dags
+from server.metadata.database import Database, open_pool
+from server.metadata.pools import Pools
+from server.metadata.schema import SchemaError, check_schema
+from server.metadata.settings import Settings
+from server.metadata.task_instances import TaskInstances
+
+if TYPE_CHECKING:
+    from server.config import Config
+
+# Airflow calls a scheduler unhealthy after this long without a heartbeat ([scheduler] scheduler_health_check_threshold).
+_HEARTBEAT_LIMIT = timedelta(seconds=30)
+
+
+class Metadata:
+    """Everything that the API knows, by resource."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        """Serve the API's questions from `database`."""
+        self._database = database
+        self.dags = Dags(database, settings)
+        self.dag_runs = DagRuns(database, settings, self.dags)
+        self.task_instances = TaskInstances(database, settings, self.dags)
+        self.pools = Pools(database, settings)
+
+    async def scheduler_heartbeat(self) -> tuple[datetime | None, bool]:
+        """Time of the newest heartbeat of a running scheduler, and whether it is recent; raises Unavailable."""
+        latest: datetime | None = await self._database.fetchval("latest_scheduler_heartbeat")
+        healthy = latest is not None and datetime.now(UTC) - latest < _HEARTBEAT_LIMIT
+        return latest, healthy
+
+
+@asynccontextmanager
+async def open_metadata(config: "Config") -> AsyncIterator[Metadata]:
+    """Connect as `config` says, find out whose database it is, and serve it until the block ends.
+
+    Raises StartupError when the database cannot be reached or is not one that Windsock can serve.
+    """
+    try:
+        pool = await open_pool(config)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise StartupError(f"cannot connect to {config.dsn.redacted()}: {error}") from error
+    try:
+        database = await _describe(pool, config)
+        yield Metadata(*database)
+    finally:
+        await pool.close()
+
+
+async def _describe(pool: "asyncpg.Pool[asyncpg.Record]", config: "Config") -> tuple[Database, Settings]:
+    named = statements.load("common.sql", "airflow1.sql")
+    tables = frozenset(row[0] for row in await pool.fetch(named["tables"]))
+    if "alembic_version" not in tables:
+        try:
+            await check_schema(pool)
+        except SchemaError as error:
+            raise StartupError(f"{config.dsn.redacted()}: {error}") from error
+    settings = Settings(
+        tables=tables,
+        graph_url=_graph_url(config),
+        pool_name_limit=50,
+        batch_size=config.batch_size,
+        batch_in_flight=config.batch_in_flight,
+        batch_queue_limit=config.batch_queue_limit,
+    )
+    return Database(pool, named, config.acquire_timeout), settings
+
+
+def _graph_url(config: "Config") -> str:
+    """Start of `dag_run_url`: relative as Airflow serves it, or with its `base_url` where that is asked for."""
+    path = "/graph" if config.rbac else "/admin/airflow/graph"
+    base = config.base_url if config.absolute_urls else urlsplit(config.base_url).path
+    return f"{base.rstrip('/')}{path}?dag_id="

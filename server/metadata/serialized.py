@@ -1,0 +1,214 @@
+"""Airflow's serialized DAGs: what the API must know of a DAG, read from `serialized_dag.data`.
+
+The format is Airflow's own: a task holds only what differs from the operator's defaults, times are
+seconds, sub-DAGs are nested in the task that runs them.
+"""
+
+import json
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+# What Airflow 1.10.15 shows for an attribute that the serialized task does not hold.
+_DEFAULTS: Mapping[str, Any] = {
+    "depends_on_past": False,
+    "do_xcom_push": True,
+    "email": None,
+    "email_on_failure": True,
+    "email_on_retry": True,
+    "end_date": None,
+    "execution_timeout": None,
+    "executor_config": {},
+    "inlets": [],
+    "lineage_data": None,
+    "max_retry_delay": None,
+    "on_failure_callback": None,
+    "on_retry_callback": None,
+    "on_success_callback": None,
+    "outlets": [],
+    "owner": "airflow",
+    "params": {},
+    "pool": "default_pool",
+    "pool_slots": 1,
+    "priority_weight": 1,
+    "queue": "default",
+    "resources": None,
+    "retries": 0,
+    "retry_delay": timedelta(minutes=5),
+    "retry_exponential_backoff": False,
+    "run_as_user": None,
+    "sla": None,
+    "start_date": None,
+    "subdag": None,
+    "task_concurrency": None,
+    "trigger_rule": "all_success",
+    "wait_for_downstream": False,
+    "weight_rule": "downstream",
+}
+_SECONDS = frozenset({"retry_delay", "execution_timeout", "sla", "max_retry_delay"})
+_DATES = frozenset({"start_date", "end_date"})
+
+
+class IsoDate(datetime):
+    """A date whose `str()` has the T that Airflow shows in task attributes."""
+
+    def __str__(self) -> str:
+        """ISO 8601, as in 2020-01-01T00:00:00+00:00."""
+        return self.isoformat()
+
+
+def _date(seconds: float) -> IsoDate:
+    return IsoDate.fromtimestamp(seconds, UTC)
+
+
+def decode(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Undo Airflow's `{"__type": ..., "__var": ...}` encoding, as deep as it goes."""
+    if isinstance(value, list):
+        return [decode(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "__var" not in value:
+        return {key: decode(item) for key, item in value.items()}
+    kind, inner = value.get("__type"), value["__var"]
+    match kind:
+        case "datetime":
+            return _date(inner)
+        case "timedelta":
+            return timedelta(seconds=inner)
+        case "set":
+            return {json.dumps(item) if isinstance(item, dict | list) else item for item in decode(inner)}
+        case "tuple":
+            return tuple(decode(inner))
+    return decode(inner)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One operator of a DAG; `fields` is its serialized form."""
+
+    dag: "SerializedDag"
+    task_id: str
+    fields: Mapping[str, Any]
+
+    @property
+    def operator(self) -> str:
+        """Name of the operator's class, such as BashOperator."""
+        return str(self.fields.get("_task_type", ""))
+
+    @property
+    def downstream(self) -> list[str]:
+        """Ids of the tasks that wait for this one, sorted."""
+        return sorted(self.fields.get("_downstream_task_ids") or self.fields.get("downstream_task_ids") or ())
+
+    def get(self, name: str) -> Any:  # noqa: ANN401 - whatever the attribute holds
+        """Value of an attribute, Airflow's default where the task says nothing."""
+        return self.attributes.get(name)
+
+    @cached_property
+    def attributes(self) -> dict[str, Any]:
+        """Every public attribute with the defaults filled in."""
+        values = dict(_DEFAULTS)
+        values.update(dict.fromkeys(self.fields.get("template_fields", ())))
+        for name, value in self.fields.items():
+            if name.startswith("_"):
+                continue
+            if value is not None and name in _SECONDS and isinstance(value, int | float):
+                values[name] = timedelta(seconds=value)
+            elif value is not None and name in _DATES and isinstance(value, int | float):
+                values[name] = _date(value)
+            elif name == "subdag" and isinstance(value, dict):
+                values[name] = f"<DAG: {value.get('_dag_id')}>"
+            else:
+                values[name] = decode(value)
+        values["task_id"] = self.task_id
+        return values
+
+    @cached_property
+    def answer(self) -> bytes:
+        """The body of `GET /dags/<dag_id>/tasks/<task_id>`: each attribute as Python's `str()` shows it."""
+        shown = {name: str(value) for name, value in sorted(self.attributes.items())}
+        return msgspec.json.encode(shown) + b"\n"
+
+    @cached_property
+    def priority_weight_total(self) -> int:
+        """Priority as a task instance carries it: summed along the DAG as `weight_rule` says."""
+        own = int(self.get("priority_weight"))
+        rule = self.get("weight_rule")
+        if rule == "absolute":
+            return own
+        relatives = self.dag.reach(self.task_id, self.dag.upstream if rule == "upstream" else self.dag.downstream)
+        return own + sum(int(self.dag.tasks[task_id].get("priority_weight")) for task_id in relatives)
+
+
+@dataclass(frozen=True)
+class SerializedDag:
+    """A DAG as `serialized_dag` holds it."""
+
+    dag_id: str
+    data: Mapping[str, Any]
+    tasks: dict[str, Task] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Index the tasks by id; 1.10 stores them bare, later releases in an envelope."""
+        for fields in self.data.get("tasks", ()):
+            inner = fields.get("__var", fields)
+            self.tasks[inner["task_id"]] = Task(self, inner["task_id"], inner)
+
+    @cached_property
+    def default_start_date(self) -> datetime | None:
+        """`default_args["start_date"]`, the date before which Airflow refuses a trigger."""
+        value = decode(self.data.get("default_args") or {}).get("start_date")
+        return value if isinstance(value, datetime) else None
+
+    @cached_property
+    def subdag_ids(self) -> list[str]:
+        """Ids of the sub-DAGs below this DAG, at any depth."""
+        return [dag.dag_id for dag in self.walk()][1:]
+
+    def walk(self) -> "Iterator[SerializedDag]":
+        """Yield this DAG, then its sub-DAGs at any depth."""
+        yield self
+        for task in self.tasks.values():
+            nested = task.fields.get("subdag")
+            if isinstance(nested, dict):
+                yield from SerializedDag(nested["_dag_id"], nested).walk()
+
+    @cached_property
+    def downstream(self) -> dict[str, list[str]]:
+        """Direct downstream task ids of each task."""
+        return {task_id: [t for t in task.downstream if t in self.tasks] for task_id, task in self.tasks.items()}
+
+    @cached_property
+    def upstream(self) -> dict[str, list[str]]:
+        """Direct upstream task ids of each task."""
+        edges: dict[str, list[str]] = {task_id: [] for task_id in self.tasks}
+        for task_id, after in self.downstream.items():
+            for other in after:
+                edges[other].append(task_id)
+        return edges
+
+    @staticmethod
+    def reach(start: str, edges: Mapping[str, list[str]]) -> set[str]:
+        """Every id that can be reached from `start` along `edges`, `start` itself left out."""
+        seen: set[str] = set()
+        waiting = list(edges[start])
+        while waiting:
+            task_id = waiting.pop()
+            if task_id not in seen:
+                seen.add(task_id)
+                waiting.extend(edges[task_id])
+        return seen
+
+
+def parse(dag_id: str, data: str | bytes | None, compressed: bytes | None = None) -> list[SerializedDag]:
+    """Read a row of `serialized_dag`: the DAG first, then its sub-DAGs.
+
+    `data` is the JSON text; with `[core] compress_serialized_dags` (2.x) it is NULL and `compressed` holds zlib.
+    """
+    document = msgspec.json.decode(data if data is not None else zlib.decompress(compressed or b""))
+    return list(SerializedDag(dag_id, document["dag"]).walk())

@@ -1,0 +1,27 @@
+"""What the parts of the metadata layer share: batching limits and facts about the database."""
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from server.metadata.batch import Batcher, Run
+
+Key = TypeVar("Key")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Facts that are found out once, at start."""
+
+    tables: frozenset[str]
+    graph_url: str
+    pool_name_limit: int
+    batch_size: int
+    batch_in_flight: int
+    batch_queue_limit: int
+
+    def batcher(self, run: "Run[Key, Result | Exception]") -> Batcher[Key, Result]:
+        """Make a batcher with the configured limits."""
+        return Batcher(
+            run, size=self.batch_size, in_flight=self.batch_in_flight, queue_limit=self.batch_queue_limit
+        )
