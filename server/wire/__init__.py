@@ -1,0 +1,75 @@
+"""The quirks of Airflow's experimental API, and nothing else: lenient parsing, exact formatting.
+
+Pure functions: no HTTP, no database, no clock but the one that callers pass. Whatever a client sent
+that cannot be understood raises `server.errors.BadRequest` with words that say what would be right.
+
+- `dates`: what Airflow accepted as an execution date
+- `bodies`: JSON bodies of triggers, pools and pauses, and names in paths
+- `query`: the query strings of lists
+- `pickles`: the `conf` and `executor_config` columns
+- `answers`: the JSON that goes back
+"""
+
+from server.wire.answers import (
+    created_message,
+    encode,
+    graph_url,
+    iso,
+    latest_item,
+    pool_item,
+    render_strings,
+    render_ti,
+    run_item,
+    trigger_answer,
+)
+from server.wire.bodies import (
+    PoolRequest,
+    Trigger,
+    check_id,
+    parse_dag_patch,
+    parse_json,
+    parse_pause,
+    parse_pool,
+    parse_pool_name,
+    parse_trigger,
+)
+from server.wire.dates import parse_execution_date
+from server.wire.pickles import UnsafePickleError, load_conf, pickle_conf
+from server.wire.query import (
+    DagRunsQuery,
+    Page,
+    page_links,
+    parse_dag_runs_query,
+    parse_dags_query,
+)
+
+__all__ = [
+    "DagRunsQuery",
+    "Page",
+    "PoolRequest",
+    "Trigger",
+    "UnsafePickleError",
+    "check_id",
+    "created_message",
+    "encode",
+    "graph_url",
+    "iso",
+    "latest_item",
+    "load_conf",
+    "page_links",
+    "parse_dag_patch",
+    "parse_dag_runs_query",
+    "parse_dags_query",
+    "parse_execution_date",
+    "parse_json",
+    "parse_pause",
+    "parse_pool",
+    "parse_pool_name",
+    "parse_trigger",
+    "pickle_conf",
+    "pool_item",
+    "render_strings",
+    "render_ti",
+    "run_item",
+    "trigger_answer",
+]

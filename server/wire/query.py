@@ -1,0 +1,142 @@
+"""Query strings of lists: paging, order and filters, all of them opt-in.
+
+Airflow ignored every parameter but `state`, and of several `state` it took the first. So that no
+request which Airflow answered gets another list, `offset` and several `state` need `order_by` too.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, tzinfo
+from urllib.parse import urlencode
+
+import msgspec
+
+from server.errors import BadRequest
+from server.wire.bodies import check_id
+from server.wire.dates import parse_execution_date, restore_plus
+
+MAX_LIMIT = 10_000
+RUN_ORDERS = ("execution_date", "id")
+DAG_ORDERS = ("dag_id",)
+_INTEGER = re.compile(r"\d{1,9}", re.ASCII)
+_PAGE_PARAMETERS = frozenset({"limit", "offset", "order_by"})
+_RUN_PARAMETERS = _PAGE_PARAMETERS | {"state", "run_id", "execution_date_gte", "execution_date_lte"}
+
+Pairs = Iterable[tuple[str, str]]
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Which part of a list, in which order; `limit` None is all of it."""
+
+    order_by: str
+    descending: bool = False
+    limit: int | None = None
+    offset: int = 0
+
+    @property
+    def partial(self) -> bool:
+        """Whether the answer carries `Link` and the total."""
+        return self.limit is not None or self.offset > 0
+
+
+class DagRunsQuery(msgspec.Struct, frozen=True):
+    """Filters of a list of runs; empty `states` (lower case) is any, None is no bound."""
+
+    page: Page
+    states: tuple[str, ...] = ()
+    run_id: str | None = None
+    execution_date_gte: datetime | None = None
+    execution_date_lte: datetime | None = None
+
+
+def parse_dag_runs_query(pairs: Pairs, default_timezone: tzinfo) -> DagRunsQuery:
+    """Read the query of `GET /dags/<dag_id>/dag_runs`; unknown parameters are ignored. Raises BadRequest."""
+    given = _collect(pairs, _RUN_PARAMETERS)
+    states = [check_id(state, "state").lower() for state in given.get("state", ())]
+    page = _page(given, RUN_ORDERS)
+    if "order_by" not in given:
+        _needs_order(("`offset`", "offset" in given), ("More than one `state`", len(states) > 1))
+    run_id = _single(given, "run_id")
+    if run_id == "":
+        raise BadRequest("`run_id` must not be empty; leave it out to list all runs")
+    return DagRunsQuery(
+        page=page,
+        states=tuple(dict.fromkeys(filter(None, states))),
+        run_id=None if run_id is None else check_id(run_id, "run_id"),
+        execution_date_gte=_date(given, "execution_date_gte", default_timezone),
+        execution_date_lte=_date(given, "execution_date_lte", default_timezone),
+    )
+
+
+def parse_dags_query(pairs: Pairs) -> Page:
+    """Read the query of `GET /dags`: by dag_id, in parts if wanted. Raises BadRequest."""
+    return _page(_collect(pairs, _PAGE_PARAMETERS), DAG_ORDERS)
+
+
+def page_links(path: str, pairs: Pairs, page: Page, total: int) -> str:
+    """Build the `Link` header of a page (RFC 8288): first, prev, next and last where they exist, as paths."""
+    limit = page.limit or max(total, 1)
+    last = max(total - 1, 0) // limit * limit
+    offsets = {"first": 0, "last": last}
+    if page.offset > 0:
+        offsets["prev"] = max(page.offset - limit, 0)
+    if page.offset + limit < total:
+        offsets["next"] = page.offset + limit
+    kept = [(name, value) for name, value in pairs if name not in _PAGE_PARAMETERS]
+    order = ("order_by", f"{'-' if page.descending else ''}{page.order_by}")
+    return ", ".join(
+        f'<{path}?{urlencode([*kept, order, ("limit", limit), ("offset", offset)])}>; rel="{rel}"'
+        for rel, offset in sorted(offsets.items())
+    )
+
+
+def _collect(pairs: Pairs, known: frozenset[str]) -> dict[str, list[str]]:
+    given: dict[str, list[str]] = {}
+    for name, value in pairs:
+        if name in known:
+            given.setdefault(name, []).append(value)
+    return given
+
+
+def _needs_order(*uses: tuple[str, bool]) -> None:
+    for what, used in uses:
+        if used:
+            raise BadRequest(
+                f"{what} needs a stated order: add order_by=execution_date or order_by=-execution_date "
+                "(without it Airflow ignored this, and nobody's list shall change)"
+            )
+
+
+def _page(given: Mapping[str, Sequence[str]], orders: tuple[str, ...]) -> Page:
+    order_by = _single(given, "order_by") or orders[0]
+    column = order_by.removeprefix("-")
+    if column not in orders:
+        choices = ", ".join(f"{order}, -{order}" for order in orders)
+        raise BadRequest(f"`order_by` must be one of {choices}")
+    return Page(
+        order_by=column,
+        descending=order_by != column,
+        limit=_integer(given, "limit", 1, MAX_LIMIT),
+        offset=_integer(given, "offset", 0, 10**9 - 1) or 0,
+    )
+
+
+def _single(given: Mapping[str, Sequence[str]], name: str) -> str | None:
+    values = given.get(name, ())
+    if len(values) > 1:
+        raise BadRequest(f"`{name}` was given {len(values)} times; give it once")
+    return values[0] if values else None
+
+
+def _integer(given: Mapping[str, Sequence[str]], name: str, lowest: int, highest: int) -> int | None:
+    text = _single(given, name)
+    if text is None:
+        return None
+    if not _INTEGER.fullmatch(text) or not lowest <= int(text) <= highest:
+        raise BadRequest(f"`{name}` must be a whole number from {lowest} to {highest}")
+    return int(text)
+
+
+def _date(given: Mapping[str, Sequence[str]], name: str, default_timezone: tzinfo) -> datetime | None:
+    text = _single(given, name)
+    return None if text is None else parse_execution_date(restore_plus(text), default_timezone)
