@@ -1,19 +1,14 @@
 """Answers: JSON bytes with the headers that every one carries."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Mapping, Sequence
 
-import msgspec
 from aiohttp import web
+
+from server.wire import encode
 
 # Without a version: it tells an attacker more than a caller.
 SERVER = "windsock"
 _HEADERS = {"Content-Type": "application/json", "Server": SERVER}
-
-
-def encode(value: Any) -> bytes:  # noqa: ANN401 - any JSON value
-    """JSON with sorted keys and a final newline, as Airflow writes it."""
-    return msgspec.json.encode(value, order="sorted") + b"\n"
 
 
 def json_bytes(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
@@ -21,11 +16,35 @@ def json_bytes(body: bytes, status: int = 200, headers: Mapping[str, str] | None
     return web.Response(body=body, status=status, headers={**_HEADERS, **headers} if headers else _HEADERS)
 
 
-def json_answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:  # noqa: ANN401
+def json_answer(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """Answer with `value` as JSON."""
     return json_bytes(encode(value), status, headers)
 
 
-def error_answer(message: str, status: int, headers: Mapping[str, str] | None = None, **more: str) -> web.Response:
+def error_answer(
+    message: str, status: int, headers: Mapping[str, str] | None = None, **more: str
+) -> web.Response:
     """Answer with `{"error": message}`."""
     return json_answer({"error": message, **more}, status, headers)
+
+
+def text_answer(text: str) -> web.Response:
+    """Answer with plain text."""
+    return web.Response(text=text, headers={"Content-Type": "text/plain; charset=utf-8", "Server": SERVER})
+
+
+async def json_list(
+    request: web.Request, pages: AsyncIterator[Sequence[str]], headers: Mapping[str, str]
+) -> web.StreamResponse:
+    """Answer with a JSON list whose items come in pages, already encoded; a list of one page is sent whole."""
+    first = await anext(pages, ())
+    second = await anext(pages, None)
+    if second is None:
+        return json_bytes(f"[{', '.join(first)}]\n".encode(), headers=headers)
+    response = web.StreamResponse(headers={**_HEADERS, **headers})
+    await response.prepare(request)
+    await response.write(f"[{', '.join([*first, *second])}".encode())
+    async for page in pages:
+        await response.write(f", {', '.join(page)}".encode())
+    await response.write(b"]\n")
+    return response

@@ -205,7 +205,7 @@ SELECT json_build_object(
 )::text AS dag
 FROM dag
 WHERE NOT coalesce(is_subdag, false)
-ORDER BY dag_id COLLATE "C"
+ORDER BY CASE WHEN NOT $3::boolean THEN dag_id END COLLATE "C", dag_id COLLATE "C" DESC
 LIMIT $1 OFFSET $2
 
 -- name: count_dags

@@ -1,6 +1,6 @@
 """DAG runs: triggering them, their state, and lists of them."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -13,18 +13,19 @@ from server.metadata.batch import Batcher
 from server.metadata.dags import Dag, Dags, unknown_dag
 from server.metadata.database import Database
 from server.metadata.settings import Settings
+from server.wire.pickles import pickle_conf
 
 _ATTEMPTS = 5
 _STREAM_PAGE = 2000
 
 
 class NewRun(NamedTuple):
-    """A run to be made; `conf` is its pickled form."""
+    """A run to be made."""
 
     dag_id: str
     run_id: str
     execution_date: datetime
-    conf: bytes | None
+    conf: Mapping[str, object] | None
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class DagRuns:
         self._database = database
         self._dags = dags
         self._graph_url = settings.graph_url
+        self._generation = settings.generation
         self._insert: Batcher[tuple[NewRun, Dag], asyncpg.Record] = settings.batcher(self._insert_many)
         self._collision: Batcher[NewRun, asyncpg.Record] = settings.batcher(self._find_collisions)
         self._find: Batcher[tuple[str, datetime], asyncpg.Record] = settings.batcher(self._find_many)
@@ -125,8 +127,8 @@ class DagRuns:
         return await self._latest(None)
 
     async def _insert_many(self, runs: Sequence[tuple[NewRun, Dag]]) -> list[asyncpg.Record | None]:
-        columns = zip(*((*run, dag.root_dag_id, dag.version) for run, dag in runs), strict=True)
-        rows = await self._database.fetch("trigger", *map(list, columns))
+        columns = zip(*(self._row(run, dag) for run, dag in runs), strict=True)
+        rows = await self._database.fetch("trigger", *columns)
         # Two requests for the very same run share its row; only the first of them made it.
         made: set[int] = set()
         answers: list[asyncpg.Record | None] = []
@@ -139,14 +141,16 @@ class DagRuns:
     async def _insert_family(self, run: NewRun, dag: Dag) -> asyncpg.Record | None:
         members = [run.dag_id, *dag.subdag_ids]
         try:
-            row = await self._database.fetchrow(
-                "trigger_family", members, run.run_id, run.execution_date, run.conf, dag.root_dag_id, dag.version
-            )
+            row = await self._database.fetchrow("trigger_family", members, *self._row(run, dag)[1:])
         except asyncpg.UniqueViolationError:
             return None
         if row is None:
             raise unknown_dag(run.dag_id)
         return row
+
+    def _row(self, run: NewRun, dag: Dag) -> tuple[object, ...]:
+        conf = pickle_conf(run.conf, self._generation)
+        return run.dag_id, run.run_id, run.execution_date, conf, dag.root_dag_id, dag.version
 
     async def _refuse_collision(self, run: NewRun, dag: Dag) -> None:
         for dag_id in [run.dag_id, *dag.subdag_ids]:

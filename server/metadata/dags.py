@@ -1,6 +1,6 @@
 """DAGs: what the database knows of them, and their serialized form, parsed once."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import NamedTuple
 
 import asyncpg
@@ -28,15 +28,19 @@ class Dag(NamedTuple):
         """Ids of the sub-DAGs below it."""
         return self.serialized.subdag_ids if self.serialized else []
 
-    def task(self, task_id: str) -> Task:
-        """Return a task by its id; raises NotFound."""
+    @property
+    def tasks(self) -> Mapping[str, Task]:
+        """Its tasks by id; raises NotFound where the database has no serialized DAGs."""
         if self.serialized is None:
-            message = (
+            raise NotFound(
                 f"No task information for dag {self.dag_id}: this database has no serialized DAGs;"
                 " switch on [core] store_serialized_dags in Airflow's configuration"
             )
-            raise NotFound(message)
-        task = self.serialized.tasks.get(task_id)
+        return self.serialized.tasks
+
+    def task(self, task_id: str) -> Task:
+        """Return a task by its id; raises NotFound."""
+        task = self.tasks.get(task_id)
         if task is None:
             raise NotFound(f"Task {task_id} not found in dag {self.dag_id}")
         return task
@@ -142,9 +146,9 @@ class Dags:
         total: int = await self._database.fetchval("count_dags")
         return total
 
-    async def pages(self, limit: int | None, offset: int) -> AsyncIterator[Sequence[str]]:
+    async def pages(self, limit: int | None, offset: int, *, descending: bool) -> AsyncIterator[Sequence[str]]:
         """Pages of JSON objects, one a DAG, ordered by dag_id."""
-        async for rows in self._database.stream("dags", (limit, offset), _STREAM_PAGE):
+        async for rows in self._database.stream("dags", (limit, offset, descending), _STREAM_PAGE):
             yield [row[0] for row in rows]
 
     async def _find_many(self, dag_ids: Sequence[str]) -> Sequence[asyncpg.Record]:

@@ -69,6 +69,7 @@ async def _describe(pool: "asyncpg.Pool[asyncpg.Record]", config: "Config") -> t
         except SchemaError as error:
             raise StartupError(f"{config.dsn.redacted()}: {error}") from error
     settings = Settings(
+        generation=1,
         tables=tables,
         graph_url=_graph_url(config),
         pool_name_limit=50,

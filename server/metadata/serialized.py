@@ -128,6 +128,19 @@ class Task:
         values["task_id"] = self.task_id
         return values
 
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What the list of a DAG's tasks says of each."""
+        return {
+            "downstream_task_ids": self.downstream,
+            "operator": self.operator,
+            "owner": self.get("owner"),
+            "pool": self.get("pool"),
+            "retries": self.get("retries"),
+            "task_id": self.task_id,
+            "trigger_rule": self.get("trigger_rule"),
+        }
+
     @cached_property
     def answer(self) -> bytes:
         """The body of `GET /dags/<dag_id>/tasks/<task_id>`: each attribute as Python's `str()` shows it."""

@@ -13,6 +13,7 @@ Result = TypeVar("Result")
 class Settings:
     """Facts that are found out once, at start."""
 
+    generation: int
     tables: frozenset[str]
     graph_url: str
     pool_name_limit: int

@@ -16,7 +16,7 @@ from server.wire.bodies import check_id
 from server.wire.dates import parse_execution_date, restore_plus
 
 MAX_LIMIT = 10_000
-RUN_ORDERS = ("execution_date", "id")
+RUN_ORDERS = ("execution_date",)
 DAG_ORDERS = ("dag_id",)
 _INTEGER = re.compile(r"\d{1,9}", re.ASCII)
 _PAGE_PARAMETERS = frozenset({"limit", "offset", "order_by"})
@@ -62,7 +62,7 @@ def parse_dag_runs_query(pairs: Pairs, default_timezone: tzinfo) -> DagRunsQuery
     return DagRunsQuery(
         page=page,
         states=tuple(dict.fromkeys(filter(None, states))),
-        run_id=None if run_id is None else check_id(run_id, "run_id"),
+        run_id=None if run_id is None else check_id(restore_plus(run_id), "run_id"),
         execution_date_gte=_date(given, "execution_date_gte", default_timezone),
         execution_date_lte=_date(given, "execution_date_lte", default_timezone),
     )

@@ -1,0 +1,11 @@
+"""Nothing is allowed: Airflow's `airflow.api.auth.backend.deny_all`."""
+
+from aiohttp import web
+
+from server.auth import Identity
+from server.errors import Forbidden
+
+
+async def authenticate(_request: web.Request) -> Identity:
+    """Refuse everyone."""
+    raise Forbidden("Forbidden: this server's authentication backend, deny_all, refuses every request")

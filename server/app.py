@@ -1,0 +1,35 @@
+"""The application: its middleware chain, routes and resources. Reading this shows the whole server."""
+
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from server import auth, middleware, routes
+from server.config import Config
+from server.metadata.metadata import open_metadata
+from server.resources import CONFIG, METADATA
+
+
+def create_app(config: Config) -> web.Application:
+    """Build the server that `config` describes; raises StartupError for a backend that does not fit."""
+    backend = auth.load_backend(config.auth_backend)
+    app = web.Application(
+        client_max_size=config.max_body_size,
+        middlewares=[
+            middleware.errors(access=config.access_log),
+            middleware.authentication(backend, config.host, frozenset({config.base_path + routes.HEALTH})),
+        ],
+    )
+    app[CONFIG] = config
+    app.router.add_routes(routes.table(config.base_path))
+    app.cleanup_ctx.append(_metadata)
+    for hook, signal in (("startup", app.on_startup), ("cleanup", app.on_cleanup)):
+        if hasattr(backend, hook):
+            signal.append(getattr(backend, hook))
+    return app
+
+
+async def _metadata(app: web.Application) -> AsyncIterator[None]:
+    async with open_metadata(app[CONFIG]) as metadata:
+        app[METADATA] = metadata
+        yield

@@ -1,0 +1,54 @@
+"""DAG runs: triggering, lists, state."""
+
+from datetime import UTC, datetime
+
+from aiohttp import web
+
+from server import wire
+from server.answers import json_answer, json_bytes, json_list
+from server.bodies import read_body
+from server.handlers.paging import page_headers
+from server.metadata.dag_runs import NewRun, RunFilter
+from server.resources import CONFIG, METADATA
+
+_PAUSED = "The DAG is paused: this run starts when it is unpaused"
+
+
+async def trigger(request: web.Request) -> web.Response:
+    """`POST /dags/<dag_id>/dag_runs`."""
+    dag_id = wire.check_id(request.match_info["dag_id"], "dag_id")
+    zone = request.app[CONFIG].default_timezone
+    asked = wire.parse_trigger(await read_body(request), zone, datetime.now(UTC))
+    run = NewRun(dag_id, asked.run_id, asked.execution_date, asked.conf)
+    is_paused = await request.app[METADATA].dag_runs.trigger(run)
+    return json_bytes(wire.trigger_answer(dag_id, asked, _PAUSED if is_paused else None))
+
+
+async def list_runs(request: web.Request) -> web.StreamResponse:
+    """`GET /dags/<dag_id>/dag_runs`."""
+    dag_id = wire.check_id(request.match_info["dag_id"], "dag_id")
+    query = wire.parse_dag_runs_query(request.query.items(), request.app[CONFIG].default_timezone)
+    selection = RunFilter(
+        states=query.states or None,
+        run_id=query.run_id,
+        execution_date_gte=query.execution_date_gte,
+        execution_date_lte=query.execution_date_lte,
+        descending=query.page.descending,
+        limit=query.page.limit,
+        offset=query.page.offset,
+    )
+    runs = request.app[METADATA].dag_runs
+    total = await runs.count(dag_id, selection) if query.page.partial else None
+    return await json_list(request, runs.pages(dag_id, selection), page_headers(request, query.page, total))
+
+
+async def state(request: web.Request) -> web.Response:
+    """`GET /dags/<dag_id>/dag_runs/<execution_date>`."""
+    date = wire.parse_execution_date(request.match_info["execution_date"], request.app[CONFIG].default_timezone)
+    dag_id = wire.check_id(request.match_info["dag_id"], "dag_id")
+    return json_answer({"state": await request.app[METADATA].dag_runs.state(dag_id, date)})
+
+
+async def latest_runs(request: web.Request) -> web.Response:
+    """`GET /latest_runs`."""
+    return json_bytes(await request.app[METADATA].dag_runs.latest())

@@ -1,0 +1,13 @@
+"""The headers of a list that is answered in parts."""
+
+from aiohttp import web
+
+from server import wire
+
+
+def page_headers(request: web.Request, page: wire.Page, total: int | None) -> dict[str, str]:
+    """`Link` (RFC 8288) and `X-Total-Count` of a part; nothing for a whole list, whose `total` is None."""
+    if total is None:
+        return {}
+    links = wire.page_links(request.path, list(request.query.items()), page, total)
+    return {"Link": links, "X-Total-Count": str(total)}

@@ -1,0 +1,44 @@
+"""The service itself: a test call, its health, its description."""
+
+from importlib import resources
+
+from aiohttp import web
+
+from server.answers import json_answer, json_bytes
+from server.errors import Unavailable
+from server.resources import METADATA
+
+_OK = b'{"status":"OK"}\n'
+_OPENAPI = resources.files("server").joinpath("openapi.json").read_bytes()
+
+
+async def test(_request: web.Request) -> web.Response:
+    """`GET /test`."""
+    return json_bytes(_OK)
+
+
+async def openapi(_request: web.Request) -> web.Response:
+    """`GET /openapi.json`."""
+    return json_bytes(_OPENAPI)
+
+
+async def health(request: web.Request) -> web.Response:
+    """`GET /health`, as Airflow answers it: 200 also when something is unhealthy."""
+    try:
+        latest, healthy = await request.app[METADATA].scheduler_heartbeat()
+    except Unavailable:
+        return json_answer(
+            {
+                "metadatabase": {"status": "unhealthy"},
+                "scheduler": {"latest_scheduler_heartbeat": None, "status": "unhealthy"},
+            }
+        )
+    return json_answer(
+        {
+            "metadatabase": {"status": "healthy"},
+            "scheduler": {
+                "latest_scheduler_heartbeat": latest.isoformat() if latest else None,
+                "status": "healthy" if healthy else "unhealthy",
+            },
+        }
+    )

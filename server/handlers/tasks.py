@@ -1,0 +1,31 @@
+"""Tasks and task instances."""
+
+from aiohttp import web
+
+from server import wire
+from server.answers import json_answer, json_bytes
+from server.resources import CONFIG, METADATA
+
+
+async def list_tasks(request: web.Request) -> web.Response:
+    """`GET /dags/<dag_id>/tasks`."""
+    dag_id = wire.check_id(request.match_info["dag_id"], "dag_id")
+    dag = await request.app[METADATA].dags.get(dag_id)
+    return json_answer([task.summary for task in dag.tasks.values()])
+
+
+async def task(request: web.Request) -> web.Response:
+    """`GET /dags/<dag_id>/tasks/<task_id>`."""
+    dag_id = wire.check_id(request.match_info["dag_id"], "dag_id")
+    task_id = wire.check_id(request.match_info["task_id"], "task_id")
+    dag = await request.app[METADATA].dags.get(dag_id)
+    return json_bytes(dag.task(task_id).answer)
+
+
+async def task_instance(request: web.Request) -> web.Response:
+    """`GET /dags/<dag_id>/dag_runs/<execution_date>/tasks/<task_id>`."""
+    date = wire.parse_execution_date(request.match_info["execution_date"], request.app[CONFIG].default_timezone)
+    dag_id = wire.check_id(request.match_info["dag_id"], "dag_id")
+    task_id = wire.check_id(request.match_info["task_id"], "task_id")
+    columns = await request.app[METADATA].task_instances.get(dag_id, date, task_id)
+    return json_answer(wire.render_ti(columns))

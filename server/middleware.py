@@ -1,0 +1,106 @@
+"""What every request passes through: errors become JSON, then the cross-site rule and authentication."""
+
+import itertools
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+from aiohttp import web
+
+from server import cross_site
+from server.answers import SERVER, error_answer
+from server.auth import Backend
+from server.errors import WindsockError
+from server.routes import CHANGING_GETS, HEALTH
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
+
+REQUEST_ID = web.RequestKey("REQUEST_ID", str)
+USER = web.RequestKey("USER", str)
+
+logger = logging.getLogger(__name__)
+access_log = structlog.get_logger("server.access")
+
+_REASONS = {
+    404: "Not found: there is no such endpoint",
+    405: "Method not allowed here; the Allow header lists those that are",
+}
+_MAX_REQUEST_ID = 128
+
+
+def errors(*, access: bool) -> Middleware:
+    """Build the outermost middleware: request ids, JSON for every failure, and the access log."""
+    prefix, numbers = secrets.token_hex(4), itertools.count(1)
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        given = request.headers.get("X-Request-ID", "")
+        usable = 0 < len(given) <= _MAX_REQUEST_ID and given.isascii() and given.isprintable()
+        request_id = given if usable else f"{prefix}-{next(numbers):x}"
+        request[REQUEST_ID] = request_id
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        start = time.perf_counter() if access else 0.0
+        response = await _answer(request, handler)
+        if not response.prepared:
+            response.headers["X-Request-ID"] = request_id
+        if access:
+            _log(request, response, time.perf_counter() - start)
+        return response
+
+    return middleware
+
+
+async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except WindsockError as error:
+        return error_answer(error.message, error.status, error.headers)
+    except web.HTTPException as error:
+        kept = {name: value for name, value in error.headers.items() if name in {"Allow", "Location"}}
+        return error_answer(_REASONS.get(error.status, error.reason), error.status, kept)
+    except Exception:
+        # The boundary of a request: whatever went wrong, the caller gets JSON and the log gets the traceback.
+        logger.exception("unexpected error")
+        return error_answer("Internal server error", 500, request_id=request[REQUEST_ID])
+
+
+def _log(request: web.Request, response: web.StreamResponse, seconds: float) -> None:
+    resource = request.match_info.route.resource
+    access_log.info(
+        "request",
+        method=request.method,
+        route=resource.canonical if resource else None,
+        status=response.status,
+        duration_ms=round(seconds * 1000, 2),
+        user=request.get(USER),
+        remote=request.remote,
+    )
+
+
+def authentication(backend: Backend, own_host: str, open_paths: frozenset[str]) -> Middleware:
+    """Build the default-deny middleware: whatever is not in `open_paths` needs `backend`'s consent."""
+    check_host = getattr(backend, "CHECK_HOST", False)
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path in open_paths:
+            return await handler(request)
+        if check_host:
+            cross_site.refuse_other_hosts(request, own_host)
+        cross_site.refuse_other_sites(request, CHANGING_GETS)
+        identity = await backend.authenticate(request)
+        if identity.user is not None:
+            request[USER] = identity.user
+        if not identity.headers:
+            return await handler(request)
+        response = await _answer(request, handler)
+        response.headers.update(identity.headers)
+        return response
+
+    return middleware
+
+
+__all__ = ["HEALTH", "REQUEST_ID", "SERVER", "USER", "authentication", "errors"]

@@ -1,0 +1,42 @@
+"""The URL table: one line an endpoint."""
+
+from aiohttp import web
+
+from server.handlers import dag_runs, dags, pools, service, tasks
+
+PREFIX = "/api/experimental"
+HEALTH = "/health"
+
+# GETs that change something: the cross-site rule covers them like any POST, and HEAD must not reach them.
+CHANGING_GETS = frozenset({dags.set_paused})
+
+
+def table(base_path: str) -> list[web.RouteDef]:
+    """Every route, below `base_path`, which is empty or starts with a slash."""
+    get, post, patch, delete = web.get, web.post, web.patch, web.delete
+    api = base_path + PREFIX
+    dag = f"{api}/dags/{{dag_id}}"
+    run = f"{dag}/dag_runs/{{execution_date}}"
+    pool = f"{api}/pools/{{name}}"
+    return [
+        get(f"{api}/test", service.test),
+        get(f"{api}/openapi.json", service.openapi),
+        get(base_path + HEALTH, service.health),
+        post(f"{dag}/dag_runs", dag_runs.trigger),
+        get(f"{dag}/dag_runs", dag_runs.list_runs),
+        get(run, dag_runs.state),
+        get(f"{run}/tasks/{{task_id}}", tasks.task_instance),
+        get(f"{dag}/tasks", tasks.list_tasks),
+        get(f"{dag}/tasks/{{task_id}}", tasks.task),
+        get(f"{dag}/paused", dags.is_paused),
+        get(f"{dag}/paused/{{paused}}", dags.set_paused, allow_head=False),
+        get(f"{dag}/code", dags.code),
+        patch(dag, dags.patch),
+        delete(dag, dags.delete),
+        get(f"{api}/dags", dags.list_dags),
+        get(f"{api}/latest_runs", dag_runs.latest_runs),
+        get(f"{api}/pools", pools.list_pools),
+        post(f"{api}/pools", pools.set_pool),
+        get(pool, pools.pool),
+        delete(pool, pools.delete_pool),
+    ]

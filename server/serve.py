@@ -1,0 +1,149 @@
+"""The process: listen, say so, serve until told to stop, stop cleanly."""
+
+import asyncio
+import functools
+import logging
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from server.answers import error_answer
+from server.app import create_app
+from server.errors import StartupError
+
+if TYPE_CHECKING:
+    from server.config import Config
+
+logger = logging.getLogger(__name__)
+
+_BACKLOG = 4096
+# Kerberos tickets of users in many groups exceed the usual 8 KiB.
+_MAX_HEADER = 65536
+_LINGER = 2.0
+
+
+class _Protocol(RequestHandler):
+    """Answers what is not even HTTP in JSON too, without echoing it."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer a request that aiohttp could not parse (400) or that failed outside of every middleware (500)."""
+        if status < 500:  # noqa: PLR2004 - the client's fault
+            response = error_answer("The request is not well-formed HTTP", status)
+            response.force_close()
+            return response
+        logger.error("unexpected error", exc_info=exc)
+        del request, message
+        response = error_answer("Internal server error", status)
+        response.force_close()
+        return response
+
+
+class _Site(web.BaseSite):
+    """A listening socket whose connections are `_Protocol`s."""
+
+    def __init__(self, runner: web.AppRunner, sock: socket.socket, options: dict[str, Any]) -> None:
+        super().__init__(runner, backlog=_BACKLOG)
+        self._sock = sock
+        self._options = options
+
+    @property
+    def name(self) -> str:
+        """URL of the socket."""
+        return url_of(self._sock)
+
+    async def start(self) -> None:
+        """Start accepting connections."""
+        await super().start()
+        loop = asyncio.get_running_loop()
+        factory = functools.partial(_Protocol, self._runner.server, loop=loop, **self._options)
+        self._server = await loop.create_server(factory, sock=self._sock, backlog=_BACKLOG)
+
+
+def url_of(sock: socket.socket) -> str:
+    """`http://host:port` of a listening socket."""
+    host, port = sock.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def listen(config: "Config") -> socket.socket:
+    """Bind the configured address; raises StartupError when it is taken or not this machine's."""
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(
+            config.host or None, config.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        sock = socket.socket(family, kind, proto)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+        sock.listen(_BACKLOG)
+    except OSError as error:
+        raise StartupError(
+            f"cannot listen on {config.host}:{config.port}: {error.strerror};"
+            " choose another with --port, or [windsock] port in airflow.cfg"
+        ) from error
+    sock.setblocking(False)  # noqa: FBT003 - the socket's own signature
+    return sock
+
+
+@asynccontextmanager
+async def serving(config: "Config", sock: socket.socket) -> AsyncIterator[str]:
+    """Serve on `sock` while the block runs; yields the server's URL. On leaving, requests under way are finished."""
+    runner = web.AppRunner(create_app(config), access_log=None, shutdown_timeout=config.shutdown_timeout)
+    options = {
+        "access_log": None,
+        "auto_decompress": False,
+        "keepalive_timeout": config.keepalive_timeout,
+        "lingering_time": _LINGER,
+        "max_field_size": _MAX_HEADER,
+    }
+    try:
+        await runner.setup()
+        await _Site(runner, sock, options).start()
+        yield url_of(sock) + config.base_path
+    finally:
+        await runner.cleanup()
+        sock.close()
+
+
+async def stop_signal() -> None:
+    """Wait for SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await stop.wait()
+
+
+async def serve(config: "Config", sock: socket.socket, ready: Callable[[str], Awaitable[None] | None]) -> None:
+    """Serve until a signal; `ready(url)` is called once requests are answered."""
+    async with serving(config, sock) as url:
+        ready(url)
+        await stop_signal()
+        logger.info("stopping: finishing the requests under way")
+
+
+def run_webserver(config: "Config") -> None:
+    """Run `windsock webserver`: the API alone, until SIGTERM or SIGINT; raises StartupError."""
+    sock = listen(config)
+    run(serve(config, sock, lambda url: logger.info("serving", extra={"url": url})))
+
+
+def run(main: Any) -> None:  # noqa: ANN401 - a coroutine of any kind
+    """Run a coroutine on uvloop where it is installed."""
+    try:
+        from uvloop import new_event_loop  # noqa: PLC0415 - optional
+    except ImportError:
+        asyncio.run(main)
+        return
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(main)
