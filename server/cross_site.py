@@ -32,7 +32,7 @@ def refuse_other_sites(request: web.Request, changing_gets: Collection[Callable[
 def refuse_other_hosts(request: web.Request, own_host: str) -> None:
     """Raise Forbidden when `Host` is a name that is not this server's own (DNS rebinding)."""
     host = request.headers.get("Host")
-    if host is None or is_own_host(host, own_host):
+    if not host or is_own_host(host, own_host):
         return
     raise Forbidden(
         "This server asks for no credentials and so answers to its own address only (localhost);"

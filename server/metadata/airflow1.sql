@@ -200,7 +200,8 @@ SELECT json_build_object(
     'is_active', is_active,
     'is_paused', is_paused,
     'owners', owners,
-    'schedule_interval', schedule_interval,
+    'schedule_interval', CASE WHEN schedule_interval ~ '^(["{]|null$)' THEN schedule_interval::json
+                              ELSE to_json(schedule_interval) END,
     'tags', coalesce((SELECT json_agg(name ORDER BY name) FROM dag_tag WHERE dag_tag.dag_id = dag.dag_id), '[]')
 )::text AS dag
 FROM dag

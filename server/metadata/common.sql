@@ -51,8 +51,8 @@ RETURNING id, pool, slots, description
 DELETE FROM slot_pool WHERE pool = $1 RETURNING id, pool, slots, description
 
 -- name: latest_scheduler_heartbeat
-SELECT latest_heartbeat FROM job
-WHERE job_type = 'SchedulerJob' AND state = 'running'
+SELECT latest_heartbeat, state = 'running' AS running FROM job
+WHERE job_type = 'SchedulerJob'
 ORDER BY latest_heartbeat DESC NULLS LAST LIMIT 1
 
 -- name: tables

@@ -1,5 +1,6 @@
 """DAGs: what the database knows of them, and their serialized form, parsed once."""
 
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from server.metadata.serialized import SerializedDag, Task
 from server.metadata.settings import Settings
 
 _STREAM_PAGE = 2000
+_HEX = re.compile(r"\\x(?:[0-9a-f]{2})*")
 
 
 class Dag(NamedTuple):
@@ -106,7 +108,7 @@ class Dags:
         source: str | None = await self._database.fetchval("dag_code", dag_id)
         if source is None:
             raise NotFound(f"The source code of dag {dag_id} is not stored in this database")
-        return source
+        return _undo_hex(source)
 
     async def is_paused(self, dag_id: str) -> bool | None:
         """Whether the DAG is paused, None where its row does not say; raises NotFound."""
@@ -153,3 +155,10 @@ class Dags:
 
     async def _find_many(self, dag_ids: Sequence[str]) -> Sequence[asyncpg.Record]:
         return await self._database.fetch("find_dags", dag_ids)
+
+
+def _undo_hex(source: str) -> str:
+    r"""Read what Airflow 1.10 stores of a file in a zip: the bytes as `\x...`."""
+    if not _HEX.fullmatch(source):
+        return source
+    return bytes.fromhex(source[2:]).decode(errors="replace")

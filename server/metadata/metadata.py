@@ -37,10 +37,12 @@ class Metadata:
         self.pools = Pools(database, settings)
 
     async def scheduler_heartbeat(self) -> tuple[datetime | None, bool]:
-        """Time of the newest heartbeat of a running scheduler, and whether it is recent; raises Unavailable."""
-        latest: datetime | None = await self._database.fetchval("latest_scheduler_heartbeat")
-        healthy = latest is not None and datetime.now(UTC) - latest < _HEARTBEAT_LIMIT
-        return latest, healthy
+        """Time of the newest heartbeat of a scheduler, and whether one runs and is alive; raises Unavailable."""
+        row = await self._database.fetchrow("latest_scheduler_heartbeat")
+        if row is None or row["latest_heartbeat"] is None:
+            return None, False
+        recent = datetime.now(UTC) - row["latest_heartbeat"] < _HEARTBEAT_LIMIT
+        return row["latest_heartbeat"], bool(row["running"] and recent)
 
 
 @asynccontextmanager

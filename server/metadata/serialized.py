@@ -113,6 +113,9 @@ class Task:
     def attributes(self) -> dict[str, Any]:
         """Every public attribute with the defaults filled in."""
         values = dict(_DEFAULTS)
+        for name in _DATES:
+            if isinstance(inherited := self.dag.data.get(name), int | float):
+                values[name] = _date(inherited)
         values.update(dict.fromkeys(self.fields.get("template_fields", ())))
         for name, value in self.fields.items():
             if name.startswith("_"):
