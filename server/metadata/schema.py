@@ -11,7 +11,11 @@ from typing import Any, NamedTuple, Protocol
 
 import asyncpg
 
-# Whoever applies the schema holds this advisory lock. Any number does; it must only stay the same.
+from server.metadata import statements
+
+_SQL = statements.load("schema_state.sql")
+
+# The advisory lock of whoever applies the schema. Any number does; it must only stay the same.
 _LOCK_KEY = 0x77696E64
 _SECTION = re.compile(r"^-- version: (\d+)$", re.MULTILINE)
 
@@ -65,8 +69,8 @@ def load_schema() -> Schema:
 async def initdb(dsn: str) -> Sequence[int]:
     """Bring the database up to this release's schema and return the versions that were applied, [] if none.
 
-    Safe to repeat and to run many times at once. Raises SchemaError for an Airflow's database and for one of a newer
-    release, and what asyncpg raises where it cannot connect.
+    Safe to repeat and to run many times at once. Raises SchemaError for an Airflow's database and for one of
+    a newer release, and what asyncpg raises where it cannot connect.
     """
     conn = await asyncpg.connect(dsn)
     try:
@@ -77,7 +81,7 @@ async def initdb(dsn: str) -> Sequence[int]:
 
 async def _apply(conn: asyncpg.Connection, schema: Schema) -> list[int]:
     async with conn.transaction():
-        await conn.execute("SELECT pg_advisory_xact_lock($1)", _LOCK_KEY)
+        await conn.execute(_SQL["lock"], _LOCK_KEY)
         await refuse_airflow(conn)
         current = await schema_version(conn) or 0
         if current > schema.version:
@@ -87,9 +91,7 @@ async def _apply(conn: asyncpg.Connection, schema: Schema) -> list[int]:
             await conn.execute(schema.preamble)
         for section in missing:
             await conn.execute(section.sql)
-            await conn.execute(
-                "INSERT INTO windsock_schema (version) VALUES ($1) ON CONFLICT DO NOTHING", section.version
-            )
+            await conn.execute(_SQL["note_version"], section.version)
     return [section.version for section in missing]
 
 
@@ -101,7 +103,9 @@ async def check_schema(conn: Connection) -> None:
         message = "this database has no schema of Windsock: run `windsock initdb` first"
         raise SchemaError(message)
     if current < wanted:
-        message = f"this database has schema version {current}, this release needs {wanted}: run `windsock initdb`"
+        message = (
+            f"this database has schema version {current}, this release needs {wanted}: run `windsock initdb`"
+        )
         raise SchemaError(message)
     if current > wanted:
         raise _newer(current, wanted)
@@ -109,9 +113,9 @@ async def check_schema(conn: Connection) -> None:
 
 async def refuse_airflow(conn: Connection) -> None:
     """Raise SchemaError for a database that an Airflow made."""
-    if await conn.fetchval("SELECT to_regclass('alembic_version') IS NOT NULL"):
+    if await conn.fetchval(_SQL["is_airflow"]):
         message = (
-            "this database belongs to an Airflow (it has a table alembic_version): Windsock changes nothing in it;"
+            "this database belongs to an Airflow (it has a table alembic_version); Windsock leaves it alone:"
             " name another database for standalone use"
         )
         raise SchemaError(message)
@@ -119,11 +123,13 @@ async def refuse_airflow(conn: Connection) -> None:
 
 async def schema_version(conn: Connection) -> int | None:
     """The newest version that was applied; None where `initdb` never ran."""
-    if await conn.fetchval("SELECT to_regclass('windsock_schema') IS NULL"):
+    if not await conn.fetchval(_SQL["is_marked"]):
         return None
-    version: int | None = await conn.fetchval("SELECT max(version) FROM windsock_schema")
+    version: int | None = await conn.fetchval(_SQL["version"])
     return version
 
 
 def _newer(current: int, known: int) -> SchemaError:
-    return SchemaError(f"this database has schema version {current}, this release knows {known}: update Windsock")
+    return SchemaError(
+        f"this database has schema version {current}, this release knows {known}: update Windsock"
+    )
