@@ -1,7 +1,7 @@
 """DAG plans to Airflow 1.10's serialized form, as `serialized_dag.data` keeps it, and its hashes.
 
-Tasks hold only what differs from the operator's defaults. Arguments that Airflow would drop because no template
-uses them stay, under their own names: the format allows it, and the scheduler reads nothing else.
+Tasks hold only what differs from the defaults. Arguments that Airflow would drop because no template uses
+them stay, under their own names: the format allows it, and the scheduler reads nothing else.
 """
 
 import hashlib
