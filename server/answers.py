@@ -21,9 +21,7 @@ def json_answer(value: object, status: int = 200, headers: Mapping[str, str] | N
     return json_bytes(encode(value), status, headers)
 
 
-def error_answer(
-    message: str, status: int, headers: Mapping[str, str] | None = None, **more: str
-) -> web.Response:
+def error_answer(message: str, status: int, headers: Mapping[str, str] | None = None, **more: str) -> web.Response:
     """Answer with `{"error": message}`."""
     return json_answer({"error": message, **more}, status, headers)
 

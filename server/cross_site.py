@@ -1,7 +1,8 @@
 """Keeping other web sites out of a browser's access to this server.
 
-Credentials that a browser adds by itself (cookies, Basic, Negotiate), and above all a server that asks for none, would let
-any page trigger DAGs. Browsers say where a request comes from; scripts and curl say nothing and are not concerned.
+Credentials that a browser adds by itself (cookies, Basic, Negotiate), and above all a server that asks for none,
+would let any page trigger DAGs. Browsers say where a request comes from; scripts and curl say nothing and are not
+concerned.
 """
 
 import ipaddress

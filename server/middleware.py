@@ -4,19 +4,16 @@ import itertools
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable
 
 import structlog
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from server import cross_site
-from server.answers import SERVER, error_answer
+from server.answers import error_answer
 from server.auth import Backend
 from server.errors import WindsockError
-from server.routes import CHANGING_GETS, HEALTH
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
+from server.routes import CHANGING_GETS
 
 REQUEST_ID = web.RequestKey("REQUEST_ID", str)
 USER = web.RequestKey("USER", str)
@@ -101,6 +98,3 @@ def authentication(backend: Backend, own_host: str, open_paths: frozenset[str]) 
         return response
 
     return middleware
-
-
-__all__ = ["HEALTH", "REQUEST_ID", "SERVER", "USER", "authentication", "errors"]

@@ -37,7 +37,7 @@ class _Protocol(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer a request that aiohttp could not parse (400) or that failed outside of every middleware (500)."""
+        """Answer a request that aiohttp could not parse (400), or that failed outside of every middleware."""
         if status < 500:  # noqa: PLR2004 - the client's fault
             response = error_answer("The request is not well-formed HTTP", status)
             response.force_close()
@@ -97,7 +97,7 @@ def listen(config: "Config") -> socket.socket:
 
 @asynccontextmanager
 async def serving(config: "Config", sock: socket.socket) -> AsyncIterator[str]:
-    """Serve on `sock` while the block runs; yields the server's URL. On leaving, requests under way are finished."""
+    """Serve on `sock` while the block runs; yields the URL. On leaving, requests under way are finished."""
     runner = web.AppRunner(create_app(config), access_log=None, shutdown_timeout=config.shutdown_timeout)
     options = {
         "access_log": None,

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Generic, TypeVar
 
 import asyncpg
@@ -11,29 +11,26 @@ from server.errors import Unavailable
 
 Key = TypeVar("Key")
 Result = TypeVar("Result")
-Run = Callable[[Sequence[Key]], Awaitable[Sequence[Result]]]
+Run = Callable[[Sequence[Key]], Coroutine[None, None, Sequence[Result]]]
 Batch = list[tuple[Key, "asyncio.Future[Result]"]]
 
 
 class Batcher(Generic[Key, Result]):
     """Collects what arrives while `in_flight` statements are under way into the next statement.
 
-    `run(keys)` answers one result a key, in the order of the keys; it may put an exception in a
-    result's place, which then is that caller's alone. A statement always starts after the requests
+    `run(keys)` answers one result a key, in the order of the keys. A statement always starts after the requests
     that it serves have arrived, and a lone request waits for nobody. When Postgres rejects a whole
     statement (nothing of it was done) its keys are tried again one by one, so that a bad one fails alone.
     """
 
-    def __init__(
-        self, run: "Run[Key, Result | Exception]", *, size: int, in_flight: int, queue_limit: int
-    ) -> None:
+    def __init__(self, run: Run[Key, Result], *, size: int, in_flight: int, queue_limit: int) -> None:
         """Share statements of at most `size` keys; refuse new keys when `queue_limit` are waiting."""
         self._run = run
         self._size = size
         self._in_flight = in_flight
         self._queue_limit = queue_limit
         self._waiting: deque[tuple[Key, asyncio.Future[Result]]] = deque()
-        self._running: set[asyncio.Task[Sequence[Result | Exception]]] = set()
+        self._running: set[asyncio.Task[Sequence[Result]]] = set()
         self._scheduled = False
 
     @property
@@ -66,25 +63,23 @@ class Batcher(Generic[Key, Result]):
                 self._send(batch)
 
     def _send(self, batch: "Batch[Key, Result]") -> None:
-        task = asyncio.ensure_future(self._run([key for key, _ in batch]))
+        task = asyncio.get_running_loop().create_task(self._run([key for key, _ in batch]))
         self._running.add(task)
         task.add_done_callback(lambda done: self._deliver(batch, done))
 
-    def _deliver(
-        self, batch: "Batch[Key, Result]", done: "asyncio.Task[Sequence[Result | Exception]]"
-    ) -> None:
+    def _deliver(self, batch: "Batch[Key, Result]", done: "asyncio.Task[Sequence[Result]]") -> None:
         self._running.discard(done)
         error = asyncio.CancelledError() if done.cancelled() else done.exception()
         if isinstance(error, asyncpg.PostgresError) and len(batch) > 1:
             for entry in batch:
                 self._send([entry])
             return
-        results = [error] * len(batch) if error else done.result()
-        for (_, future), result in zip(batch, results, strict=True):
-            if future.done():
-                continue
-            if isinstance(result, BaseException):
-                future.set_exception(result)
-            else:
-                future.set_result(result)
+        if error:
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error)
+        else:
+            for (_, future), result in zip(batch, done.result(), strict=True):
+                if not future.done():
+                    future.set_result(result)
         self._start()

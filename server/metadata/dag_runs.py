@@ -55,7 +55,7 @@ class DagRuns:
         self._dags = dags
         self._graph_url = settings.graph_url
         self._generation = settings.generation
-        self._insert: Batcher[tuple[NewRun, Dag], asyncpg.Record] = settings.batcher(self._insert_many)
+        self._insert: Batcher[tuple[NewRun, Dag], asyncpg.Record | None] = settings.batcher(self._insert_many)
         self._collision: Batcher[NewRun, asyncpg.Record] = settings.batcher(self._find_collisions)
         self._find: Batcher[tuple[str, datetime], asyncpg.Record] = settings.batcher(self._find_many)
         self._latest: Batcher[None, bytes] = settings.batcher(self._read_latest)
@@ -105,9 +105,7 @@ class DagRuns:
         if len(rows) <= _STREAM_PAGE:
             yield [row[0] for row in rows]
             return
-        async for page in self._database.stream(
-            name, (*arguments, selection.limit, selection.offset), _STREAM_PAGE
-        ):
+        async for page in self._database.stream(name, (*arguments, selection.limit, selection.offset), _STREAM_PAGE):
             yield [row[0] for row in page]
 
     async def require_dag(self, dag_id: str) -> None:
@@ -126,7 +124,7 @@ class DagRuns:
         """The newest run of each DAG, as the body of the answer."""
         return await self._latest(None)
 
-    async def _insert_many(self, runs: Sequence[tuple[NewRun, Dag]]) -> list[asyncpg.Record | None]:
+    async def _insert_many(self, runs: Sequence[tuple[NewRun, Dag]]) -> Sequence[asyncpg.Record | None]:
         columns = zip(*(self._row(run, dag) for run, dag in runs), strict=True)
         rows = await self._database.fetch("trigger", *columns)
         # Two requests for the very same run share its row; only the first of them made it.
@@ -159,9 +157,7 @@ class DagRuns:
                 raise BadRequest(f"Run id {run.run_id} already exists for dag id {dag_id}")
             if row["run_at_date"] is not None:
                 date = run.execution_date.isoformat()
-                raise BadRequest(
-                    f"Execution date {date} is taken for dag id {dag_id} by run id {row['run_at_date']}"
-                )
+                raise BadRequest(f"Execution date {date} is taken for dag id {dag_id} by run id {row['run_at_date']}")
 
     async def _find_collisions(self, runs: Sequence[NewRun]) -> Sequence[asyncpg.Record]:
         dag_ids, run_ids, dates, _ = zip(*runs, strict=True)

@@ -75,7 +75,7 @@ class Dags:
         return await self.at(dag_id, row["root_dag_id"], row["version"], any_serialized=row["any_serialized"])
 
     async def recent(self, dag_id: str) -> Dag:
-        """Return the DAG as it was read last; whoever uses it must check its version in the statement that relies on it."""
+        """Return the DAG as it was read last; the statement that relies on it must check its version."""
         return self._cache.get(dag_id) or await self.get(dag_id)
 
     async def at(self, dag_id: str, root_dag_id: str, version: str | None, *, any_serialized: bool) -> Dag:

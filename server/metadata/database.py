@@ -49,7 +49,9 @@ def _lost_database() -> Iterator[None]:
 class Database:
     """Runs named statements on pooled connections."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", statements: Mapping[str, str], acquire_timeout: float) -> None:
+    def __init__(
+        self, pool: "asyncpg.Pool[asyncpg.Record]", statements: Mapping[str, str], acquire_timeout: float
+    ) -> None:
         """Wrap `pool`; `acquire_timeout` in seconds bounds the wait for a free connection."""
         self.pool = pool
         self.statements = statements
@@ -91,9 +93,7 @@ class Database:
         row = await self.fetchrow(name, *arguments)
         return row[0] if row else None
 
-    async def stream(
-        self, name: str, arguments: Sequence[object], page: int
-    ) -> AsyncIterator[list[asyncpg.Record]]:
+    async def stream(self, name: str, arguments: Sequence[object], page: int) -> AsyncIterator[list[asyncpg.Record]]:
         """Pages of the statement's rows, from one snapshot, `page` rows at a time."""
         async with self.transaction() as connection:
             cursor = await connection.cursor(self.statements[name], *arguments)

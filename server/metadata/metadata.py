@@ -21,7 +21,7 @@ from server.metadata.task_instances import TaskInstances
 if TYPE_CHECKING:
     from server.config import Config
 
-# Airflow calls a scheduler unhealthy after this long without a heartbeat ([scheduler] scheduler_health_check_threshold).
+# Without a heartbeat for this long Airflow calls a scheduler unhealthy (scheduler_health_check_threshold).
 _HEARTBEAT_LIMIT = timedelta(seconds=30)
 
 
@@ -37,7 +37,7 @@ class Metadata:
         self.pools = Pools(database, settings)
 
     async def scheduler_heartbeat(self) -> tuple[datetime | None, bool]:
-        """Time of the newest heartbeat of a scheduler, and whether one runs and is alive; raises Unavailable."""
+        """Time of a scheduler's newest heartbeat, and whether one is alive; raises Unavailable."""
         row = await self._database.fetchrow("latest_scheduler_heartbeat")
         if row is None or row["latest_heartbeat"] is None:
             return None, False
@@ -83,7 +83,7 @@ async def _describe(pool: "asyncpg.Pool[asyncpg.Record]", config: "Config") -> t
 
 
 def _graph_url(config: "Config") -> str:
-    """Start of `dag_run_url`: relative as Airflow serves it, or with its `base_url` where that is asked for."""
+    """Start of `dag_run_url`: relative as Airflow serves it, or with its `base_url` if that is asked for."""
     path = "/graph" if config.rbac else "/admin/airflow/graph"
     base = config.base_url if config.absolute_urls else urlsplit(config.base_url).path
     return f"{base.rstrip('/')}{path}?dag_id="

@@ -103,9 +103,7 @@ async def check_schema(conn: Connection) -> None:
         message = "this database has no schema of Windsock: run `windsock initdb` first"
         raise SchemaError(message)
     if current < wanted:
-        message = (
-            f"this database has schema version {current}, this release needs {wanted}: run `windsock initdb`"
-        )
+        message = f"this database has schema version {current}, this release needs {wanted}: run `windsock initdb`"
         raise SchemaError(message)
     if current > wanted:
         raise _newer(current, wanted)
@@ -130,6 +128,4 @@ async def schema_version(conn: Connection) -> int | None:
 
 
 def _newer(current: int, known: int) -> SchemaError:
-    return SchemaError(
-        f"this database has schema version {current}, this release knows {known}: update Windsock"
-    )
+    return SchemaError(f"this database has schema version {current}, this release knows {known}: update Windsock")

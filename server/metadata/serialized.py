@@ -6,7 +6,7 @@ seconds, sub-DAGs are nested in the task that runs them.
 
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -74,17 +74,15 @@ def decode(value: Any) -> Any:  # noqa: ANN401 - any JSON value
         return value
     if "__var" not in value:
         return {key: decode(item) for key, item in value.items()}
-    kind, inner = value.get("__type"), value["__var"]
-    match kind:
-        case "datetime":
-            return _date(inner)
-        case "timedelta":
-            return timedelta(seconds=inner)
-        case "set":
-            return {json.dumps(item) if isinstance(item, dict | list) else item for item in decode(inner)}
-        case "tuple":
-            return tuple(decode(inner))
-    return decode(inner)
+    return _DECODERS.get(value.get("__type"), decode)(value["__var"])
+
+
+_DECODERS: Mapping[str | None, Callable[[Any], Any]] = {
+    "datetime": _date,
+    "timedelta": lambda seconds: timedelta(seconds=seconds),
+    "set": lambda items: {json.dumps(item) if isinstance(item, dict | list) else item for item in decode(items)},
+    "tuple": lambda items: tuple(decode(items)),
+}
 
 
 @dataclass(frozen=True)

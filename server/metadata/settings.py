@@ -21,8 +21,6 @@ class Settings:
     batch_in_flight: int
     batch_queue_limit: int
 
-    def batcher(self, run: "Run[Key, Result | Exception]") -> Batcher[Key, Result]:
+    def batcher(self, run: "Run[Key, Result]") -> Batcher[Key, Result]:
         """Make a batcher with the configured limits."""
-        return Batcher(
-            run, size=self.batch_size, in_flight=self.batch_in_flight, queue_limit=self.batch_queue_limit
-        )
+        return Batcher(run, size=self.batch_size, in_flight=self.batch_in_flight, queue_limit=self.batch_queue_limit)

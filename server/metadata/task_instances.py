@@ -34,7 +34,7 @@ class TaskInstances:
         self._find: Batcher[Key, asyncpg.Record] = settings.batcher(self._find_many)
 
     async def get(self, dag_id: str, execution_date: datetime, task_id: str) -> Mapping[str, Any]:
-        """Columns of the task instance; raises NotFound for the DAG, the task, the run and the instance, in this order.
+        """Columns of the task instance; raises NotFound for the DAG, task, run and instance, in this order.
 
         While the run is queued or running, an instance without a row yet is answered as its first row will be.
         """

@@ -3,6 +3,7 @@
 import io
 import pickle
 import pickletools
+from collections.abc import Mapping
 from typing import Never
 
 _PROTOCOLS = {1: 4, 2: 5}
@@ -39,18 +40,18 @@ class _Unpickler(pickle.Unpickler):
         raise UnsafePickleError(message)
 
 
-def pickle_conf(conf: dict[str, object] | None, generation: int) -> bytes | None:
+def pickle_conf(conf: Mapping[str, object] | None, generation: int) -> bytes | None:
     """Pickle a run's conf for Airflow 1.10 (`generation` 1, no conf is NULL) or 2.x (2, no conf is `{}`).
 
     The protocol is one that every Python of that Airflow reads: protocol 5 stalls 1.10 on Python 3.7.
     """
     if conf is None and generation == 1:
         return None
-    return pickle.dumps(conf or {}, _PROTOCOLS[generation])
+    return pickle.dumps(dict(conf or {}), _PROTOCOLS[generation])
 
 
 def load_conf(data: bytes) -> object:
-    """Read a pickle of scalars and builtin containers, executing nothing. Raises UnsafePickleError for others."""
+    """Read a pickle of scalars and builtin containers, executing nothing. Raises UnsafePickleError."""
     try:
         _check(data)
         return _Unpickler(io.BytesIO(data)).load()
