@@ -40,7 +40,7 @@ def trigger_answer(dag_id: str, trigger: Trigger, warning: str | None = None) ->
     return encode(answer)
 
 
-def graph_url(  # noqa: PLR0913 - one argument for each thing that some Airflow's URL is made of
+def graph_url(
     generation: int,
     dag_id: str,
     run_id: str,

@@ -47,8 +47,7 @@ def parse_json(body: bytes, what: str = "The request body") -> object:
     Raises BadRequest for anything else, and for text that Postgres cannot hold (NUL, lone surrogates)
     or nesting deeper than 100. `what` begins the message.
     """
-    if body.startswith(_BOM):
-        body = body[len(_BOM) :]
+    body = body.removeprefix(_BOM)
     if not body.strip():
         raise BadRequest(f"{what} is empty; a JSON object is needed")
     try:
@@ -70,9 +69,8 @@ def parse_trigger(body: bytes, default_timezone: tzinfo, now: datetime) -> Trigg
     """Read the body of `POST /dags/<dag_id>/dag_runs`; `now` is aware. Raises BadRequest."""
     fields = _object(parse_json(body))
     text = fields.get("execution_date")
-    if text is None:
-        date = now.astimezone(UTC)
-    else:
+    date = now.astimezone(UTC)
+    if text is not None:
         date = parse_execution_date(text, default_timezone, now=now)
     if _replace_microseconds(fields.get("replace_microseconds"), default=text is None):
         date = date.replace(microsecond=0)

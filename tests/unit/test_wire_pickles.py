@@ -1,0 +1,87 @@
+"""Pickled columns: written as Airflow writes them, read without running anything."""
+
+import contextlib
+import os
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.wire import UnsafePickleError, load_conf, pickle_conf
+
+
+def test_conf_is_written_byte_for_byte_as_airflow_does() -> None:
+    """Protocol 4 for 1.10 (its Pythons read no other), 5 for 2.x, where no conf is an empty dict."""
+    assert pickle_conf({"key": "value"}, 1) == bytes.fromhex(
+        "80049512000000000000007d948c036b6579948c0576616c756594732e"
+    )
+    assert pickle_conf(None, 1) is None
+    assert pickle_conf({}, 1) == bytes.fromhex("80047d942e")
+    assert pickle_conf(None, 2) == bytes.fromhex("80057d942e")
+
+
+PLAIN = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(), st.binary()),
+    lambda inner: st.one_of(
+        st.lists(inner),
+        st.dictionaries(st.text(), inner),
+        st.tuples(inner, inner),
+        st.frozensets(st.integers()),
+    ),
+    max_leaves=10,
+)
+
+
+@given(PLAIN, st.sampled_from([4, 5]))
+def test_plain_values_come_back(value: object, protocol: int) -> None:
+    """Scalars and builtin containers of any protocol that Airflow's Pythons write."""
+    assert load_conf(pickle.dumps(value, protocol)) == value
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_every_protocol_of_a_dict_is_read(protocol: int) -> None:
+    """Also those of Python 2."""
+    conf = {"a": [1, 2.5, None, True, "ż", 2**80], "b": {"c": ()}}
+    assert load_conf(pickle.dumps(conf, protocol)) == conf
+
+
+class Foreign:
+    """Stands for whatever a DAG's author put into executor_config; unpickling it would run a command."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        """Say how to make it again."""
+        return os.system, ("touch /tmp/windsock-was-here",)
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_foreign_objects_are_never_made(protocol: int) -> None:
+    """A pickle that imports or calls is refused before anything happens."""
+    with pytest.raises(UnsafePickleError, match="a pickle with"):
+        load_conf(pickle.dumps({"KubernetesExecutor": Foreign()}, protocol))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b'{"a": 1}',
+        b"\x80\x04",
+        b"\x80\x05}\x94",
+        b"\x80\x03}r\xff\xff\xff\x7f.",
+        b"(lp99999999999\n.",
+        b"cos\nsystem\n.",
+    ],
+)
+def test_what_is_no_pickle_is_refused(data: bytes) -> None:
+    """Cut off, no pickle at all, or asking for gigabytes of memo: one error."""
+    with pytest.raises(UnsafePickleError):
+        load_conf(data)
+
+
+@given(st.one_of(st.binary(max_size=40), PLAIN.map(pickle.dumps)), st.integers(0, 60), st.binary(max_size=2))
+def test_any_bytes_are_read_or_refused(data: bytes, at: int, change: bytes) -> None:
+    """Damaged pickles raise nothing else."""
+    damaged = data[:at] + change + data[at + len(change) :]
+    with contextlib.suppress(UnsafePickleError):
+        load_conf(damaged)
