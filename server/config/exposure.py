@@ -1,0 +1,39 @@
+"""An API that lets everyone in is served on loopback addresses, unless somebody insists."""
+
+import ipaddress
+import socket
+
+from server.config.options import Config
+from server.config.values import BACKENDS, ConfigError
+
+
+def check_exposure(config: Config) -> None:
+    """Raise ConfigError when no backend was chosen and the address is not loopback; may ask the resolver."""
+    if config.auth_backend_explicit or is_loopback(config.host):
+        return
+    place = config.sources.get("host", "host")
+    message = (
+        f"{place} = {config.host}: without an auth_backend everyone could call the API, so "
+        "it is served on loopback addresses only; "
+        f"set [api] auth_backend to one of {', '.join(BACKENDS[1:])}, or insist "
+        "with [api] auth_backend = airflow.api.auth.backend.default"
+    )
+    raise ConfigError(message)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether all addresses of `host` are loopback ones; raises ConfigError when it has none."""
+    if not host:
+        return False
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError):
+        message = f"{host}: expected an IP address or a host name that can be resolved"
+        raise ConfigError(message) from None
+    return all(_is_loopback(str(address[0])) for *_, address in found)
+
+
+def _is_loopback(text: str) -> bool:
+    address = ipaddress.ip_address(text)
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_loopback)

@@ -1,0 +1,191 @@
+"""The one table of options: each field of `Config` with its keys, default, meaning and reader.
+
+A new option is one entry here and one row in docs/configuration.md (a test compares them).
+"""
+# ruff: noqa: RUF009 - option() declares a field, as dataclasses' own field() does
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar, cast
+
+from server.config import values
+from server.config.dsn import Dsn
+
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Option:
+    """How one field is set: `keys` are (section, key), the first wins within Airflow's and within ours."""
+
+    keys: tuple[tuple[str, str], ...]
+    default: str
+    doc: str
+    read: Callable[[str], object]
+    remark: Callable[[str], str | None] | None
+    sensitive: bool
+
+
+def option(
+    read: Callable[[str], T],
+    default: str,
+    keys: str,
+    doc: str,
+    *,
+    remark: Callable[[str], str | None] | None = None,
+    sensitive: bool = False,
+) -> T:
+    """Declare a field of `Config`.
+
+    `read` makes the value out of a text, `default` is such a text, `keys` are `section.key` divided by
+    blanks, `remark` may have a warning for a text. What is `sensitive` is never shown,
+    and `<key>_cmd` may print it.
+    """
+    pairs = tuple((section, key) for section, _, key in (name.partition(".") for name in keys.split()))
+    entry = Option(pairs, default, doc, read, remark, sensitive)
+    # The type checker is told the type of the value, as dataclasses' own field() does.
+    return cast("T", dataclasses.field(metadata={"option": entry}, repr=not sensitive))
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """All options, checked. Durations are seconds, sizes bytes."""
+
+    # fmt: off
+    dsn: Dsn = option(
+        Dsn.parse, "", "windsock.sql_alchemy_conn database.sql_alchemy_conn core.sql_alchemy_conn",
+        "The database, as a SQLAlchemy URL of PostgreSQL.", sensitive=True,
+    )
+    dags_folder: Path = option(
+        values.path, "$AIRFLOW_HOME/dags", "windsock.dags_folder core.dags_folder",
+        "The folder of the YAML files that define DAGs (standalone).",
+    )
+    dags_are_paused_at_creation: bool = option(
+        values.boolean, "True", "core.dags_are_paused_at_creation",
+        "Whether a new DAG starts paused; under `windsock standalone` the default is False.",
+    )
+    default_timezone: str = option(
+        values.timezone, "utc", "core.default_timezone",
+        "The time zone of dates that name none: `utc`, `system` or an IANA name.",
+    )
+    host: str = option(
+        values.host, "127.0.0.1", "windsock.host api.host webserver.web_server_host",
+        "The address to listen on. On any but a loopback address an `auth_backend` must be set.",
+    )
+    port: int = option(
+        values.whole(0, 65535), "8080", "windsock.port api.port webserver.web_server_port",
+        "The port to listen on; 0 takes any free one.",
+    )
+    base_path: str = option(
+        values.base_path, "/", "windsock.base_path",
+        "The prefix of all URLs, behind a proxy that has one.",
+    )
+    base_url: str = option(
+        values.http_url, "http://localhost:8080", "api.base_url webserver.base_url",
+        "Where Airflow's web interface is; run URLs point there.",
+    )
+    absolute_urls: bool = option(
+        values.boolean, "False", "windsock.absolute_urls",
+        "Whether run URLs begin with `base_url`; otherwise they are paths.",
+    )
+    rbac: bool = option(
+        values.boolean, "False", "webserver.rbac",
+        "Whether that web interface is the RBAC one of Airflow 1.10.",
+    )
+    secret_key: str | None = option(
+        values.secret_key, "", "windsock.secret_key api.secret_key webserver.secret_key",
+        "Signs what must survive a restart. A published or short key (under 16 characters) counts as unset.",
+        remark=values.weak_secret, sensitive=True,
+    )
+    auth_backend: str = option(
+        values.auth_backend, "default",
+        "windsock.auth_backend api.auth_backend api.auth_backends fab.auth_backends core.auth_manager",
+        "Who may call the API: `default` (all), `deny_all`, `password_auth`, `kerberos_auth` or a module.",
+        remark=values.other_backends,
+    )
+    kerberos_keytab: Path | None = option(
+        lambda text: values.path(text) if text else None, "", "kerberos.keytab",
+        "The keytab of the service, for `kerberos_auth`.",
+    )
+    api_client: str = option(
+        values.word, "airflow.api.client.local_client", "cli.api_client",
+        "How the command line works: `airflow.api.client.json_client` or `airflow.api.client.local_client`.",
+    )
+    endpoint_url: str = option(
+        values.http_url, "http://localhost:8080", "cli.endpoint_url",
+        "The server that the JSON client calls.",
+    )
+    max_body_size: int = option(
+        values.whole(1024, 2**30), "1048576", "windsock.max_body_size",
+        "The largest request body, in bytes.",
+    )
+    body_timeout: float = option(
+        values.seconds(0.1, 3600), "10", "windsock.body_timeout",
+        "How long a request body may take to arrive.",
+    )
+    keepalive_timeout: float = option(
+        values.seconds(0, 3600), "75", "windsock.keepalive_timeout",
+        "How long an idle connection is kept open.",
+    )
+    shutdown_timeout: float = option(
+        values.seconds(0, 3600), "20", "windsock.shutdown_timeout",
+        "How long requests may take to finish after SIGTERM.",
+    )
+    workers: int = option(
+        values.whole(1, 256), "1", "windsock.workers", "The number of server processes.",
+    )
+    pool_min_size: int = option(
+        values.whole(0, 1000), "1", "windsock.pool_min_size",
+        "Database connections kept open by each process.",
+    )
+    pool_max_size: int = option(
+        values.whole(1, 1000), "10", "windsock.pool_max_size",
+        "The most database connections of each process.",
+    )
+    acquire_timeout: float = option(
+        values.seconds(0.01, 3600), "5", "windsock.acquire_timeout",
+        "How long a request waits for a database connection before it is answered with 503.",
+    )
+    statement_timeout: float = option(
+        values.seconds(0.1, 3600), "30", "windsock.statement_timeout",
+        "How long a statement may take.",
+    )
+    batch_size: int = option(
+        values.whole(1, 10000), "128", "windsock.batch_size",
+        "The most requests that share a statement; 1 batches nothing.",
+    )
+    batch_in_flight: int = option(
+        values.whole(1, 100), "2", "windsock.batch_in_flight",
+        "The most shared statements of a kind that run at a time in a process.",
+    )
+    batch_queue_limit: int = option(
+        values.whole(1, 1000000), "4096", "windsock.batch_queue_limit",
+        "The most requests of a kind that wait in a process; further ones are answered with 503.",
+    )
+    log_level: str = option(
+        values.log_level, "INFO", "windsock.log_level logging.logging_level core.logging_level",
+        "The least important messages that are logged: DEBUG, INFO, WARNING, ERROR or CRITICAL.",
+    )
+    log_format: str = option(
+        values.choice("auto", "json", "console"), "auto", "windsock.log_format",
+        "`json`, `console`, or `auto`: console on a terminal and JSON elsewhere.",
+    )
+    access_log: bool = option(
+        values.boolean, "True", "windsock.access_log", "Whether each request is logged.",
+    )
+    # fmt: on
+    sources: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
+    """Where each field that was set was set, in words; fields with their default are missing."""
+    warnings: tuple[str, ...] = ()
+    """What should be logged once logging is set up."""
+
+    @property
+    def auth_backend_explicit(self) -> bool:
+        """Whether somebody chose the backend, rather than leaving it to the default."""
+        return "auth_backend" in self.sources
+
+
+OPTIONS: Mapping[str, Option] = {
+    field.name: field.metadata["option"] for field in dataclasses.fields(Config) if "option" in field.metadata
+}

@@ -1,0 +1,191 @@
+"""The texts of a configuration and the values that they become.
+
+Each function takes the text of one option and returns its value, or raises ValueError with a message
+that says what would be right. The message never repeats the text, which may be a secret.
+"""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from server.errors import StartupError
+
+BACKENDS = ("default", "deny_all", "password_auth", "kerberos_auth")
+SECRET_LENGTH = 16
+PUBLISHED_SECRETS = frozenset(
+    {
+        "temporary_key",  # Airflow's own files, up to 1.10
+        "a25mQ1FHTUh3MnFRSk5KMEIyVVU2YmN0VGRyYTVXY08=",  # the sample setup of a widely used container image
+    }
+)
+_TRUE = frozenset({"t", "true", "1", "yes", "on"})
+_FALSE = frozenset({"f", "false", "0", "no", "off"})
+_LOG_LEVELS = {"DEBUG": "DEBUG", "INFO": "INFO", "WARN": "WARNING", "WARNING": "WARNING", "ERROR": "ERROR",
+               "FATAL": "CRITICAL", "CRITICAL": "CRITICAL"}  # fmt: skip
+
+
+class ConfigError(StartupError):
+    """The configuration cannot be used; the message names the place and what would be right there."""
+
+
+def boolean(text: str) -> bool:
+    """Read True or False; what follows a `#` is a comment, as Airflow has it for booleans."""
+    word = text.partition("#")[0].strip().lower()
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    message = "expected True or False"
+    raise ValueError(message)
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """Return a reader of whole numbers from `low` to `high`."""
+    message = f"expected a whole number from {low} to {high}"
+
+    def read(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,15}", text) or not low <= int(text) <= high:
+            raise ValueError(message)
+        return int(text)
+
+    return read
+
+
+def seconds(low: float, high: float) -> Callable[[str], float]:
+    """Return a reader of durations from `low` to `high` seconds."""
+    message = f"expected a number of seconds from {low:g} to {high:g}"
+
+    def read(text: str) -> float:
+        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) or not low <= float(text) <= high:
+            raise ValueError(message)
+        return float(text)
+
+    return read
+
+
+def choice(*words: str) -> Callable[[str], str]:
+    """Return a reader of one of `words`, in any case."""
+    message = f"expected one of {', '.join(words)}"
+
+    def read(text: str) -> str:
+        if text.lower() not in words:
+            raise ValueError(message)
+        return text.lower()
+
+    return read
+
+
+def word(text: str) -> str:
+    """Read a name without blanks."""
+    if re.search(r"\s", text):
+        message = "expected one word without blanks"
+        raise ValueError(message)
+    return text
+
+
+def log_level(text: str) -> str:
+    """Read the name of one of logging's levels."""
+    level = _LOG_LEVELS.get(text.upper())
+    if level is None:
+        message = "expected one of DEBUG, INFO, WARNING, ERROR, CRITICAL"
+        raise ValueError(message)
+    return level
+
+
+def path(text: str) -> Path:
+    """Read an absolute path, or one that begins with `~`."""
+    try:
+        found = Path(text).expanduser()
+    except RuntimeError:
+        found = Path(text)
+    if not found.is_absolute() or "\0" in text:
+        message = "expected an absolute path"
+        raise ValueError(message)
+    return found
+
+
+def host(text: str) -> str:
+    """Read an address or host name to listen on; brackets around an IPv6 address are dropped."""
+    bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    if not re.fullmatch(r"[0-9A-Za-z._:%-]+", bare):
+        message = "expected an IP address or a host name, without a port"
+        raise ValueError(message)
+    return bare
+
+
+def base_path(text: str) -> str:
+    """Read the prefix of all URLs: `/` is none, otherwise `/a/b` without a slash at the end."""
+    bare = text.rstrip("/")
+    if not re.fullmatch(r"(/[0-9A-Za-z_~.-]+)*", bare) or re.search(r"/\.{1,2}(/|$)", bare):
+        message = "expected a path such as /windsock, of letters, digits and - . _ ~"
+        raise ValueError(message)
+    return bare
+
+
+def http_url(text: str) -> str:
+    """Read an http or https URL; slashes at its end are dropped."""
+    message = "expected a URL such as http://localhost:8080"
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or re.search(r"[\s\0]", text):
+        raise ValueError(message)
+    try:
+        _ = parts.port
+    except ValueError:
+        raise ValueError(message) from None
+    return text.rstrip("/")
+
+
+def timezone(text: str) -> str:
+    """Read `utc`, `system` or the IANA name of a time zone; `utc` becomes `UTC`."""
+    if text.lower() in {"utc", "system"}:
+        return {"utc": "UTC", "system": "system"}[text.lower()]
+    try:
+        return ZoneInfo(text).key
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        message = "expected utc, system or an IANA name such as Europe/Amsterdam"
+        raise ValueError(message) from None
+
+
+def secret_key(text: str) -> str | None:
+    """Read a secret; one that is published or short is none at all (`weak_secret` says so)."""
+    return None if weak_secret(text) else text
+
+
+def weak_secret(text: str) -> str | None:
+    """Say why a secret key counts as unset, or None."""
+    if text in PUBLISHED_SECRETS:
+        return "this secret key is published, so it counts as not set"
+    if len(text) < SECRET_LENGTH:
+        return f"a secret key of fewer than {SECRET_LENGTH} characters counts as not set"
+    return None
+
+
+def auth_backend(text: str) -> str:
+    """Read the name of a backend, or a list of which the first with a meaning here is taken."""
+    for name in _names(text):
+        if not _foreign(name):
+            return word(name)
+    message = (
+        f"{', '.join(_names(text)) or 'an empty list'} has no meaning here; "
+        f"set [windsock] auth_backend to one of {', '.join(BACKENDS)}, or to a module of your own"
+    )
+    raise ValueError(message)
+
+
+def other_backends(text: str) -> str | None:
+    """Say which backends of a list are left aside, or None."""
+    others = [name for name in _names(text) if name != auth_backend(text)]
+    return f"{auth_backend(text)} is used; {', '.join(others)} is left aside" if others else None
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in re.split(r"[\s,]+", text) if name]
+
+
+def _foreign(name: str) -> bool:
+    """Tell the backends of newer Airflows that check nothing of a request: browser sessions, managers."""
+    if name.rpartition(".")[2] == "session" and name.startswith("airflow."):
+        return True
+    return name.startswith("airflow.") and name.endswith("AuthManager")
