@@ -69,8 +69,9 @@ class Expect(msgspec.Struct, forbid_unknown_fields=True):
 class Case(msgspec.Struct, forbid_unknown_fields=True):
     """One exchange.
 
-    With `replay_only` it is a write that later cases build on. `db_effect` is the change in the database, and
-    `beyond` marks an endpoint that answers although Airflow's has an error there.
+    With `replay_only` it is a write that later cases build on. `db_effect` is the change in the database. `beyond`
+    marks what is answered although Airflow has an error there; `new_second`, a run whose date is the current second,
+    which no other run may have.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Case(msgspec.Struct, forbid_unknown_fields=True):
     expect: Expect | None = None
     replay_only: bool = False
     beyond: bool = False
+    new_second: bool = False
 
 
 def load(path: Path = CASES) -> list[Case]:

@@ -64,19 +64,17 @@ def decode(data: bytes, method: str) -> Answer:
     """Read one answer from all the bytes that came. Raises BadAnswerError."""
     head, blank, body = data.partition(b"\r\n\r\n")
     if not blank or not head.startswith(b"HTTP/1."):
-        message = f"not an HTTP answer: {data[:200]!r}"
-        raise BadAnswerError(message)
+        raise BadAnswerError(f"not an HTTP answer: {data[:200]!r}")
     status_line, *lines = head.decode("latin-1").split("\r\n")
     status = int(status_line.split(" ")[1])
-    if status < 200:  # noqa: PLR2004 (an interim answer)
+    if status < 200:  # an interim answer
         return decode(body, method)
     pairs = (line.partition(":") for line in lines)
     headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
     if headers.get("transfer-encoding", "").lower() == "chunked":
         body = _unchunk(body)
     elif method != "HEAD" and int(headers.get("content-length", len(body))) != len(body):
-        message = f"Content-Length {headers['content-length']}, but {len(body)} bytes came"
-        raise BadAnswerError(message)
+        raise BadAnswerError(f"Content-Length {headers['content-length']}, but {len(body)} bytes came")
     return Answer(status, headers, body)
 
 
@@ -110,7 +108,7 @@ async def send(url: str, request: Request) -> Answer:
     address = (parts.hostname or "127.0.0.1", parts.port or 80)
     head, body = encode(request, parts.netloc)
     with socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET) as connection:
-        connection.setblocking(False)  # noqa: FBT003
+        connection.setblocking(False)  # noqa: FBT003 - the socket's own signature
         async with asyncio.timeout(TIMEOUT):
             await asyncio.get_running_loop().sock_connect(connection, address)
             data = await _exchange(connection, head, body)

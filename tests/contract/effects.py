@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import asyncpg
 
@@ -56,21 +56,20 @@ async def take(connection: asyncpg.Connection) -> list[Change]:
 
 
 class _NothingButData(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        message = f"a conf that names {module}.{name}"
-        raise pickle.UnpicklingError(message)
+    def find_class(self, module: str, name: str) -> object:
+        raise pickle.UnpicklingError(f"a conf that names {module}.{name}")
 
 
-def unpickle(hexadecimal: str) -> Any:
+def unpickle(hexadecimal: str) -> object:
     r"""Read a `bytea` column as `\x...`. Raises ValueError for a protocol that a Python 3.7 cannot read."""
     data = bytes.fromhex(hexadecimal.removeprefix("\\x"))
     if data[:1] != b"\x80" or data[1] > HIGHEST_PROTOCOL:
-        message = f"pickle protocol of {data[:2]!r}"
-        raise ValueError(message)
-    return _NothingButData(io.BytesIO(data)).load()
+        raise ValueError(f"pickle protocol of {data[:2]!r}")
+    value: object = _NothingButData(io.BytesIO(data)).load()
+    return value
 
 
-def _same_pickle(recorded: Row, actual: Any) -> bool:
+def _same_pickle(recorded: Mapping[str, Any], actual: object) -> bool:
     if not isinstance(actual, str):
         return False
     try:
@@ -83,7 +82,7 @@ def _same_pickle(recorded: Row, actual: Any) -> bool:
     return bool(value == ast.literal_eval(recorded["value"]))
 
 
-def _same(recorded: Any, actual: Any, clock: Clock) -> bool:
+def _same(recorded: object, actual: object, clock: Clock) -> bool:
     if isinstance(recorded, dict) and "hex" in recorded:
         return _same_pickle(recorded, actual)
     if not isinstance(recorded, str) or not isinstance(actual, str):
@@ -110,9 +109,7 @@ def _pair(what: str, recorded: list[Row], actual: list[Row], clock: Clock) -> It
         yield f"{what}: more rows than recorded: {left}"
 
 
-async def _updated(
-    connection: asyncpg.Connection, relation: str, updates: list[Row], clock: Clock
-) -> list[str]:
+async def _updated(connection: asyncpg.Connection, relation: str, updates: list[Row], clock: Clock) -> list[str]:
     found = []
     for update in updates:
         rows = await connection.fetch(QUERIES["rows_with"], relation, json.dumps(update["key"]))
@@ -162,11 +159,11 @@ async def differences(
 ) -> list[str]:
     """Say what was written that should not have been, or the other way round; an empty list is a pass."""
     target = case.request.target().decode()
-    if answer.status >= 400 or not (case.request.method in WRITES or PAUSE.match(target)):  # noqa: PLR2004
+    if answer.status >= 400 or not (case.request.method in WRITES or PAUSE.match(target)):
         return [f"{change.relation} was written" for change in changes]
-    found = []
+    found: list[str] = []
     if TRIGGER.match(target):
         found += _trigger(answer, changes, clock)
-    if case.db_effect and case.airflow and case.airflow.status < 400:  # noqa: PLR2004
+    if case.db_effect and case.airflow and case.airflow.status < 400:
         found += await _as_recorded(connection, case.db_effect, changes, clock)
     return found

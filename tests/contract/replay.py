@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
+import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -83,8 +84,12 @@ async def _one(url: str, number: int, case: Case, began: datetime, connection: a
 
 async def replay(url: str, recorded: list[Case], connection: asyncpg.Connection | None = None) -> list[Result]:
     """Send the cases one after the other. `url` is the server's root, `connection` leads to a watched database."""
-    began = datetime.now(UTC)
-    return [await _one(url, number, case, began, connection) for number, case in enumerate(recorded)]
+    began, results = datetime.now(UTC), []
+    for number, case in enumerate(recorded):
+        if case.new_second:
+            await asyncio.sleep(1.01 - time.time() % 1)
+        results.append(await _one(url, number, case, began, connection))
+    return results
 
 
 @asynccontextmanager

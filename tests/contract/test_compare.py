@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
@@ -31,11 +30,15 @@ POOLS = '[{"id":1,"pool":"a"},{"id":2,"pool":"b"}]'
 EITHER = 'like Airflow, or {"error": text}'
 
 
-def case(body: str, kind: str = "json", status: int = 200, path: str = "dags/d/dag_runs", **more: Any) -> Case:
+def case(
+    body: str, kind: str = "json", status: int = 200, path: str = "dags/d/dag_runs", *, beyond: bool = False
+) -> Case:
     """Make a case that Airflow answered with `body`."""
     allowed = [200, 400, 404] if kind == EITHER else [status]
     request = Request("GET", f"/api/experimental/{path}", {}, None)
-    return Case("made up", request, Recorded(status, body, "application/json"), None, Expect(allowed, kind), **more)
+    return Case(
+        "made up", request, Recorded(status, body, "application/json"), None, Expect(allowed, kind), beyond=beyond
+    )
 
 
 def answer(body: str, status: int = 200, headers: dict[str, str] | None = None) -> Answer:

@@ -1,0 +1,1 @@
+"""Tests: unit and integration mirror the source, contract replays recorded answers, acceptance runs commands."""
