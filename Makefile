@@ -1,0 +1,41 @@
+# What a newcomer types. Everything lives in .venv and .windsock, which git ignores.
+
+# `make run ARGS='--port 8081'`
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format unit clean
+
+help:
+	@echo "make run      the API with an embedded Postgres on http://127.0.0.1:8080 (ARGS='--port 8081' for options)"
+	@echo "make test     linters, type checks and all tests"
+	@echo "make lint     linters and type checks alone"
+	@echo "make unit     the tests alone; ARGS='tests/unit -k name' chooses"
+	@echo "make format   put the code into its form"
+	@echo "make clean    remove .venv and caches; the database in .windsock stays"
+
+run:
+	@scripts/venv.sh standalone
+	@exec .venv/bin/windsock standalone $(ARGS)
+
+test: lint unit
+
+lint:
+	@scripts/venv.sh standalone,kerberos,test
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+unit:
+	@scripts/apt-packages.sh
+	@scripts/venv.sh standalone,kerberos,test
+	.venv/bin/pytest $(ARGS)
+
+format:
+	@scripts/venv.sh standalone,kerberos,test
+	.venv/bin/ruff check --fix-only .
+	.venv/bin/ruff format .
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +

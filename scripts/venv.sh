@@ -1,0 +1,36 @@
+#!/bin/sh
+# scripts/venv.sh EXTRAS: make .venv and install this checkout with these extras; does nothing where that is done.
+set -eu
+cd "$(dirname "$0")/.."
+extras=$1
+stamp=.venv/installed-$extras
+# What an installation depends on. The place too: a virtual environment that was copied or moved runs the old code.
+want=$(pwd; cat setup.py server/__init__.py scripts/venv.sh)
+
+usable() {
+    "$1" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
+}
+
+find_python() {
+    for python in python3 python3.14 python3.13 python3.12 python3.11; do
+        if usable "$python"; then
+            command -v "$python"
+            return
+        fi
+    done
+    echo "Windsock needs Python 3.11 or newer with venv; on Debian and Ubuntu: sudo apt-get install python3 python3-venv" >&2
+    exit 1
+}
+
+if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ] && .venv/bin/python -c '' 2>/dev/null; then
+    exit 0
+fi
+if [ "$(cat .venv/place 2>/dev/null)" != "$(pwd)" ] || ! .venv/bin/python -c 'import pip' 2>/dev/null; then
+    python=$(find_python)
+    echo "Making a virtual environment in .venv with $("$python" --version) ..."
+    "$python" -m venv --clear .venv
+    pwd > .venv/place
+fi
+echo "Installing Windsock [$extras] into .venv (once; downloads what is missing) ..."
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[$extras]"
+printf '%s\n' "$want" > "$stamp"
