@@ -1,0 +1,131 @@
+"""Structured log lines on stderr: JSON for machines, plain lines on a terminal.
+
+Modules log with `structlog.get_logger()`; what goes to `logging`, from us or from libraries, comes out in the
+same form. Whatever is bound with `structlog.contextvars` (the request's id) is on each line.
+"""
+
+import json
+import logging
+import math
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+
+import msgspec
+import structlog
+from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
+
+_encode = msgspec.json.Encoder(enc_hook=repr).encode
+
+
+class _Stderr:
+    """Writes lines to whatever stderr is at the time; a log that cannot be written stops no request."""
+
+    def __init__(self, name: str = "server") -> None:
+        self.name = name
+
+    def msg(self, line: str) -> None:
+        try:
+            sys.stderr.write(f"{line}\n")
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            return
+
+    debug = info = warning = error = critical = msg
+
+
+class _Handler(logging.Handler):
+    """Sends the records of `logging` the same way."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            _Stderr().msg(self.format(record))
+        except (TypeError, ValueError):
+            # A message and arguments that do not fit each other: the message alone, for arguments may be secret.
+            record.args = None
+            _Stderr().msg(self.format(record))
+
+
+def setup_logs(level: str = "INFO", log_format: str = "auto") -> None:
+    """Log what is at least of `level` as `json` or for the `console`; `auto` asks whether stderr is a terminal."""
+    terminal = sys.stderr.isatty()
+    console = log_format == "console" or (log_format == "auto" and terminal)
+    stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S" if console else "iso", utc=not console)
+    shared: list[Processor] = [structlog.contextvars.merge_contextvars, structlog.stdlib.add_logger_name]
+    shared += [_add_level, stamp]
+    ends = _console(colors=terminal and not os.environ.get("NO_COLOR")) if console else [_exceptions, _json]
+    number = logging.getLevelNamesMapping()[level]
+    structlog.configure(
+        processors=[*shared, *ends],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=_Stderr,
+        # A cached logger would not notice a second set-up; the cache would save a microsecond a line.
+        cache_logger_on_first_use=False,
+    )
+    _setup_logging(number, shared, ends)
+
+
+def _setup_logging(number: int, shared: list[Processor], ends: list[Processor]) -> None:
+    handler = _Handler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *ends],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [*(other for other in root.handlers if not isinstance(other, _Handler)), handler]
+    root.setLevel(number)
+
+
+def _console(*, colors: bool) -> list[Processor]:
+    return [_exceptions, _printable, structlog.dev.ConsoleRenderer(colors=colors)]
+
+
+def _add_level(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    event["level"] = "error" if method == "exception" else method
+    return event
+
+
+def _printable(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Escape what a terminal would obey; values may come from clients."""
+    for key, value in event.items():
+        if key not in {"exception", "stack"} and isinstance(value, str) and not value.isprintable():
+            event[key] = repr(value)
+    return event
+
+
+def _json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+    try:
+        return _encode(event).decode()
+    except (TypeError, ValueError, RecursionError):
+        # Lone surrogates and the like: escapes can write what UTF-8 cannot.
+        return json.dumps({str(key): _plain(value) for key, value in event.items()})
+
+
+def _plain(value: object) -> object:
+    finite = isinstance(value, float) and math.isfinite(value)
+    return value if finite or isinstance(value, str | int | None) else repr(value)
+
+
+def _format_exception(exc_info: ExcInfo) -> str:
+    """Format a traceback without local variables and without the rows that Postgres quotes in its details."""
+    text = "".join(traceback.format_exception(exc_info[1])).rstrip("\n")
+    for error in _chain(exc_info[1]):
+        detail = getattr(error, "detail", None)
+        if isinstance(detail, str) and detail:
+            text = text.replace(detail, "(not logged)")
+    return text
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+# structlog's default on a terminal prints local variables, and these hold secrets.
+_exceptions: Processor = structlog.processors.ExceptionRenderer(_format_exception)
