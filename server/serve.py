@@ -7,17 +7,16 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from server.answers import error_answer
 from server.app import create_app
+from server.config import Config, check_exposure
 from server.errors import StartupError
-
-if TYPE_CHECKING:
-    from server.config import Config
+from server.logs import setup_logs
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +65,9 @@ class _Site(web.BaseSite):
         """Start accepting connections."""
         await super().start()
         loop = asyncio.get_running_loop()
-        factory = functools.partial(_Protocol, self._runner.server, loop=loop, **self._options)
+        server = self._runner.server
+        assert server is not None  # noqa: S101 - `setup` made it
+        factory = functools.partial(_Protocol, server, loop=loop, **self._options)
         self._server = await loop.create_server(factory, sock=self._sock, backlog=_BACKLOG)
 
 
@@ -76,7 +77,7 @@ def url_of(sock: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def listen(config: "Config") -> socket.socket:
+def listen(config: Config) -> socket.socket:
     """Bind the configured address; raises StartupError when it is taken or not this machine's."""
     try:
         family, kind, proto, _, address = socket.getaddrinfo(
@@ -96,7 +97,7 @@ def listen(config: "Config") -> socket.socket:
 
 
 @asynccontextmanager
-async def serving(config: "Config", sock: socket.socket) -> AsyncIterator[str]:
+async def serving(config: Config, sock: socket.socket) -> AsyncIterator[str]:
     """Serve on `sock` while the block runs; yields the URL. On leaving, requests under way are finished."""
     runner = web.AppRunner(create_app(config), access_log=None, shutdown_timeout=config.shutdown_timeout)
     options = {
@@ -124,7 +125,7 @@ async def stop_signal() -> None:
     await stop.wait()
 
 
-async def serve(config: "Config", sock: socket.socket, ready: Callable[[str], Awaitable[None] | None]) -> None:
+async def serve(config: Config, sock: socket.socket, ready: Callable[[str], Awaitable[None] | None]) -> None:
     """Serve until a signal; `ready(url)` is called once requests are answered."""
     async with serving(config, sock) as url:
         ready(url)
@@ -132,8 +133,12 @@ async def serve(config: "Config", sock: socket.socket, ready: Callable[[str], Aw
         logger.info("stopping: finishing the requests under way")
 
 
-def run_webserver(config: "Config") -> None:
+def run_webserver(config: Config) -> None:
     """Run `windsock webserver`: the API alone, until SIGTERM or SIGINT; raises StartupError."""
+    setup_logs(config.log_level, config.log_format)
+    for warning in config.warnings:
+        logger.warning(warning)
+    check_exposure(config)
     sock = listen(config)
     run(serve(config, sock, lambda url: logger.info("serving", extra={"url": url})))
 

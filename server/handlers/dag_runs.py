@@ -9,7 +9,7 @@ from server.answers import json_answer, json_bytes, json_list
 from server.bodies import read_body
 from server.handlers.paging import page_headers
 from server.metadata.dag_runs import NewRun, RunFilter
-from server.resources import CONFIG, METADATA
+from server.resources import METADATA, TIMEZONE
 
 _PAUSED = "The DAG is paused: this run starts when it is unpaused"
 
@@ -17,7 +17,7 @@ _PAUSED = "The DAG is paused: this run starts when it is unpaused"
 async def trigger(request: web.Request) -> web.Response:
     """`POST /dags/<dag_id>/dag_runs`."""
     dag_id = wire.check_id(request.match_info["dag_id"], "dag_id")
-    zone = request.app[CONFIG].default_timezone
+    zone = request.app[TIMEZONE]
     asked = wire.parse_trigger(await read_body(request), zone, datetime.now(UTC))
     run = NewRun(dag_id, asked.run_id, asked.execution_date, asked.conf)
     is_paused = await request.app[METADATA].dag_runs.trigger(run)
@@ -27,7 +27,7 @@ async def trigger(request: web.Request) -> web.Response:
 async def list_runs(request: web.Request) -> web.StreamResponse:
     """`GET /dags/<dag_id>/dag_runs`."""
     dag_id = wire.check_id(request.match_info["dag_id"], "dag_id")
-    query = wire.parse_dag_runs_query(request.query.items(), request.app[CONFIG].default_timezone)
+    query = wire.parse_dag_runs_query(request.query.items(), request.app[TIMEZONE])
     selection = RunFilter(
         states=query.states or None,
         run_id=query.run_id,
@@ -44,7 +44,7 @@ async def list_runs(request: web.Request) -> web.StreamResponse:
 
 async def state(request: web.Request) -> web.Response:
     """`GET /dags/<dag_id>/dag_runs/<execution_date>`."""
-    date = wire.parse_execution_date(request.match_info["execution_date"], request.app[CONFIG].default_timezone)
+    date = wire.parse_execution_date(request.match_info["execution_date"], request.app[TIMEZONE])
     dag_id = wire.check_id(request.match_info["dag_id"], "dag_id")
     return json_answer({"state": await request.app[METADATA].dag_runs.state(dag_id, date)})
 

@@ -4,7 +4,7 @@ from aiohttp import web
 
 from server import wire
 from server.answers import json_answer, json_bytes
-from server.resources import CONFIG, METADATA
+from server.resources import METADATA, TIMEZONE
 
 
 async def list_tasks(request: web.Request) -> web.Response:
@@ -24,7 +24,7 @@ async def task(request: web.Request) -> web.Response:
 
 async def task_instance(request: web.Request) -> web.Response:
     """`GET /dags/<dag_id>/dag_runs/<execution_date>/tasks/<task_id>`."""
-    date = wire.parse_execution_date(request.match_info["execution_date"], request.app[CONFIG].default_timezone)
+    date = wire.parse_execution_date(request.match_info["execution_date"], request.app[TIMEZONE])
     dag_id = wire.check_id(request.match_info["dag_id"], "dag_id")
     task_id = wire.check_id(request.match_info["task_id"], "task_id")
     columns = await request.app[METADATA].task_instances.get(dag_id, date, task_id)

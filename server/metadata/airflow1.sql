@@ -200,8 +200,9 @@ SELECT json_build_object(
     'is_active', is_active,
     'is_paused', is_paused,
     'owners', owners,
-    'schedule_interval', CASE WHEN schedule_interval ~ '^(["{]|null$)' THEN schedule_interval::json
-                              ELSE to_json(schedule_interval) END,
+    -- 1.10.12 and later store JSON, earlier ones the bare text; an interval stays Airflow's JSON.
+    'schedule_interval', CASE WHEN schedule_interval ~ '^"' THEN schedule_interval::json #>> '{}'
+                              ELSE nullif(schedule_interval, 'null') END,
     'tags', coalesce((SELECT json_agg(name ORDER BY name) FROM dag_tag WHERE dag_tag.dag_id = dag.dag_id), '[]')
 )::text AS dag
 FROM dag

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 import asyncpg
 
+from server.config import Dsn
 from server.metadata import statements
 
 _SQL = statements.load("schema_state.sql")
@@ -66,13 +67,13 @@ def load_schema() -> Schema:
     return parse_schema(resources.files("server").joinpath("schema.sql").read_text(encoding="utf-8"))
 
 
-async def initdb(dsn: str) -> Sequence[int]:
+async def initdb(dsn: Dsn) -> Sequence[int]:
     """Bring the database up to this release's schema and return the versions that were applied, [] if none.
 
     Safe to repeat and to run many times at once. Raises SchemaError for an Airflow's database and for one of
     a newer release, and what asyncpg raises where it cannot connect.
     """
-    conn = await asyncpg.connect(dsn)
+    conn = await asyncpg.connect(**dsn.connect_arguments())
     try:
         return await _apply(conn, load_schema())
     finally:

@@ -6,8 +6,10 @@ a time overridden by a lost offset). What is not sure to mean one thing is refus
 
 import re
 from datetime import UTC, datetime, timezone, tzinfo
+from zoneinfo import ZoneInfo
 
 import pendulum
+from pendulum.tz import get_local_timezone
 
 from server.errors import BadRequest
 
@@ -69,6 +71,11 @@ def parse_execution_date(
     if not _FIRST < utc < _LAST:
         raise _refusal(text)
     return date
+
+
+def timezone_of(name: str) -> tzinfo:
+    """Return the zone that `[core] default_timezone` names: an IANA name, `utc` or `system`."""
+    return get_local_timezone() if name == "system" else ZoneInfo(name)
 
 
 def restore_plus(text: str) -> str:
