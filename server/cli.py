@@ -14,13 +14,12 @@ def one_line_errors() -> Iterator[None]:
     """Turn an error that the user can mend into one line on stderr and exit status 1."""
     import asyncpg  # noqa: PLC0415 - slow to import, and most of the commands' help needs none of it
 
-    from server.config import ConfigError  # noqa: PLC0415 - likewise
     from server.errors import StartupError, WindsockError  # noqa: PLC0415 - likewise
     from server.metadata.schema import SchemaError  # noqa: PLC0415 - likewise
 
     try:
         yield
-    except (ConfigError, SchemaError, StartupError, WindsockError) as error:
+    except (SchemaError, StartupError, WindsockError) as error:
         raise click.ClickException(str(error)) from error
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

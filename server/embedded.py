@@ -151,7 +151,7 @@ class EmbeddedPostgres:
         if link.is_symlink():
             shutil.rmtree(link.resolve(), ignore_errors=True)
             link.unlink()
-        folder = Path(tempfile.mkdtemp(prefix="windsock-", dir="/tmp"))  # noqa: S108 - mkdtemp is safe there
+        folder = Path(tempfile.mkdtemp(prefix="windsock-", dir="/tmp"))
         link.symlink_to(folder)
         return folder
 

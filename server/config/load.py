@@ -23,8 +23,9 @@ def load_config(
     `env` is the environment (default: the process's). `overrides` are fields that win over everything, such
     as the command line's options: a text is read like the option's, None is none, any other value is taken
     as it is. `defaults` are texts for fields that are set nowhere. `database` says whether one must be
-    `configured`, whether only that of `[windsock]` counts (standalone, which has its own), or whether it is
-    not even looked for (`none`: a client over HTTP); in the latter two `dsn` may be unset.
+    `configured`, whether only that of `[windsock]` counts (standalone, which has its own; of an Airflow's file
+    it then reads `[windsock]` alone), or whether it is not even looked for (`none`: a client over HTTP); in
+    the latter two `dsn` may be unset.
     """
     sources = Sources(os.environ if env is None else env)
     given = {name: value for name, value in (overrides or {}).items() if value is not None}
@@ -33,6 +34,8 @@ def load_config(
     fields: dict[str, Any] = {}
     places: dict[str, str] = {}
     warnings = list(sources.unknown())
+    if database == "windsock" and (path := sources.leave_airflow()):
+        warnings.append(f"{path} belongs to an Airflow (it names a database): only its [windsock] section counts here")
     for name, option in OPTIONS.items():
         if name in given and not isinstance(given[name], str):
             fields[name], places[name] = given[name], _flag(name)

@@ -59,7 +59,11 @@ class Config:
     )
     dags_folder: Path = option(
         values.path, "$AIRFLOW_HOME/dags", "windsock.dags_folder core.dags_folder",
-        "The folder of the YAML files that define DAGs (standalone).",
+        "The folder of the YAML files that define DAGs (standalone); its default is `dags` where it is started.",
+    )
+    data_dir: Path = option(
+        values.path, "$AIRFLOW_HOME/windsock", "windsock.data_dir",
+        "The folder of the embedded database (standalone); its default is `.windsock` where it is started.",
     )
     dags_are_paused_at_creation: bool = option(
         values.boolean, "True", "core.dags_are_paused_at_creation",
@@ -114,7 +118,7 @@ class Config:
     )
     endpoint_url: str = option(
         values.http_url, "http://localhost:8080", "cli.endpoint_url",
-        "The server that the JSON client calls.",
+        "The server that the JSON client calls; it may name user and password.", sensitive=True,
     )
     max_body_size: int = option(
         values.whole(1024, 2**30), "1048576", "windsock.max_body_size",

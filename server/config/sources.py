@@ -12,6 +12,7 @@ from server.config.options import OPTIONS, Option
 from server.config.values import ConfigError
 
 _COMMAND_TIMEOUT = 60
+_DATABASE = ("core", "database")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,18 @@ class Sources:
         named = env.get("AIRFLOW_CONFIG")
         self.path = Path(named).expanduser().absolute() if named else home / "airflow.cfg"
         self._file = _parse(self.path, must_exist=bool(named))
+
+    def leave_airflow(self) -> Path | None:
+        """Forget all but `[windsock]` of a file that names a database, for it is an Airflow's; return its path.
+
+        For standalone, which has nothing to do with that Airflow: its folder of DAGs, its port, its backends.
+        """
+        if not any(self._text(section, f"sql_alchemy_conn{end}") for section in _DATABASE for end in ("", "_cmd")):
+            return None
+        for section in self._file.sections():
+            if section != "windsock":
+                self._file.remove_section(section)
+        return self.path
 
     def find(self, option: Option, *, ours_only: bool = False) -> Found | None:
         """Return what is set for `option`; `[windsock]` wins, then the environment, then the file.

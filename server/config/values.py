@@ -127,13 +127,13 @@ def base_path(text: str) -> str:
 def http_url(text: str) -> str:
     """Read an http or https URL; slashes at its end are dropped."""
     message = "expected a URL such as http://localhost:8080"
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or re.search(r"[\s\0]", text):
-        raise ValueError(message)
     try:
-        _ = parts.port
+        parts = urlsplit(text)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
     except ValueError:
-        raise ValueError(message) from None
+        usable = False
+    if not usable or re.search(r"[\s\0]", text):
+        raise ValueError(message)
     return text.rstrip("/")
 
 

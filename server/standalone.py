@@ -1,0 +1,133 @@
+"""`windsock standalone`: an embedded Postgres, the DAGs of a folder and the API, in one command.
+
+It never touches an Airflow: its database is its own whatever `airflow.cfg` names, unless `[windsock]` names another,
+and of a file that names a database it reads `[windsock]` alone.
+"""
+
+import asyncio
+import dataclasses
+import shlex
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
+from pathlib import Path
+from socket import socket
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import click
+import structlog
+
+from server.config import Config, Dsn, check_exposure, load_config
+from server.dags import DagLoader
+from server.embedded import EmbeddedPostgres, exclusive
+from server.logs import setup_logs
+from server.metadata import statements
+from server.metadata.database import open_pool
+from server.metadata.schema import initdb
+from server.serve import listen, run, serving, stop_signal
+
+if TYPE_CHECKING:
+    import asyncpg
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+_SQL = statements.load("standalone.sql", package="server")
+_CURL = "curl -X POST {url} -H 'Content-Type: application/json' -d '{{\"conf\":\"{{\\\"key\\\":\\\"value\\\"}}\"}}'"
+
+
+def run_standalone(*, host: str | None, port: int | None, data_dir: Path | None, dags_folder: Path | None) -> None:
+    """Run everything until SIGINT or SIGTERM. Raises StartupError, before anything is touched where it can."""
+    config = read_config(host=host, port=port, data_dir=data_dir, dags_folder=dags_folder)
+    setup_logs(config.log_level, config.log_format)
+    for warning in config.warnings:
+        _log.warning(warning)
+    check_exposure(config)
+    # The port comes first: whoever starts a second one hears of it before that one gets to the first one's Postgres.
+    with _listening(config) as sock, exclusive(config.data_dir) if not config.dsn else nullcontext():
+        run(_until_stopped(_standalone(config, sock)))
+
+
+def read_config(*, host: str | None, port: int | None, data_dir: Path | None, dags_folder: Path | None) -> Config:
+    """Read the configuration with standalone's own defaults; what is None is left to it. Raises ConfigError."""
+    given = {"host": host, "port": port, "data_dir": data_dir, "dags_folder": dags_folder}
+    return load_config(
+        overrides={name: value.absolute() if isinstance(value, Path) else value for name, value in given.items()},
+        defaults={
+            "data_dir": str(Path(".windsock").absolute()),
+            "dags_folder": str(Path("dags").absolute()),
+            "dags_are_paused_at_creation": "False",
+        },
+        database="windsock",
+    )
+
+
+@contextmanager
+def _listening(config: Config) -> Iterator[socket]:
+    with listen(config) as sock:
+        yield sock
+
+
+async def _until_stopped(work: Coroutine[Any, Any, None]) -> None:
+    """Run `work` and cancel it at the first signal; it ends in its own time, and further signals change nothing."""
+    working, stopped = asyncio.create_task(work), asyncio.create_task(stop_signal())
+    await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if not working.done():
+        _log.info("stopping")
+        working.cancel()
+    await asyncio.wait({working})
+    if not working.cancelled():
+        working.result()
+
+
+async def _standalone(config: Config, sock: socket) -> None:
+    async with _database(config) as (config, watchers), _pool(config) as pool:  # noqa: PLW2901 - now with its database
+        await initdb(config.dsn)
+        loader = DagLoader(pool, config.dags_folder, paused_at_creation=config.dags_are_paused_at_creation)
+        await loader.load_once()
+        async with serving(config, sock) as url:
+            _greet(url, await pool.fetchval(_SQL["first_dag"]), config)
+            await _first_to_end(*watchers, loader.watch())
+
+
+@asynccontextmanager
+async def _database(config: Config) -> AsyncIterator[tuple[Config, list[Coroutine[Any, Any, None]]]]:
+    """Start the embedded Postgres, unless another database is named; yields the config with it, and what guards it."""
+    if config.dsn:
+        yield config, []
+        return
+    postgres = EmbeddedPostgres(config.data_dir)
+    await postgres.start()
+    try:
+        yield dataclasses.replace(config, dsn=Dsn.parse(postgres.dsn)), [postgres.keep_running()]
+    finally:
+        await postgres.stop()
+
+
+@asynccontextmanager
+async def _pool(config: Config) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]:
+    async with await open_pool(dataclasses.replace(config, pool_min_size=0, pool_max_size=1)) as pool:
+        yield pool
+
+
+async def _first_to_end(*watchers: Coroutine[Any, Any, None]) -> None:
+    """Run them side by side for ever; what one of them raises ends the others."""
+    tasks = [asyncio.create_task(watcher) for watcher in watchers]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    finally:
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    for error in results:
+        if isinstance(error, Exception):
+            raise error
+
+
+def _greet(url: str, dag_id: str | None, config: Config) -> None:
+    click.echo(f"Windsock serves the DAGs of {config.dags_folder} at {url} (Ctrl-C stops it)")
+    if dag_id is None:
+        click.echo("There are none yet: put a YAML file there and it is loaded within a second or two")
+        return
+    target = f"{url}/api/experimental/dags/{quote(dag_id, safe='')}/dag_runs"
+    click.echo(f"Trigger one:\n\n{_CURL.format(url=shlex.quote(target))}\n")
