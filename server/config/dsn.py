@@ -15,7 +15,7 @@ _URL = re.compile(
     r"(?P<hosts>[^@/?]*)(?:/(?P<database>[^?]*))?(?:\?(?P<query>.*))?",
     re.DOTALL,
 )
-_HOST = re.compile(r"(?:\[(?P<ip6>[0-9A-Fa-f:.%]+)\]|(?P<name>[^:\[\]\s]*))(?::(?P<port>[0-9]{1,5}))?")
+_HOST = re.compile(r"(?:\[(?P<ip6>[0-9A-Za-z:.%_-]+)\]|(?P<name>[^:\[\]\s]*))(?::(?P<port>[0-9]{1,5}))?")
 _EXAMPLE = "postgresql://user:password@host:5432/airflow"
 _FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile")
 _PASSED = ("passfile", "service", "target_session_attrs", "krbsrvname", "gsslib", "user", "password")
