@@ -75,5 +75,9 @@ class Unavailable(WindsockError):
         super().__init__(message, {"Retry-After": str(retry_after)})
 
 
+class Locked(Unavailable):
+    """503: another transaction holds a row that the request needs; nothing was done."""
+
+
 class StartupError(Exception):
     """The server refuses to start; the message is the one line that its user needs."""

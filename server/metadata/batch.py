@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 import asyncpg
 
-from server.errors import Unavailable
+from server.errors import Locked, Unavailable
 
 Key = TypeVar("Key")
 Result = TypeVar("Result")
@@ -20,7 +20,7 @@ class Batcher(Generic[Key, Result]):
 
     `run(keys)` answers one result a key, in the order of the keys. A statement always starts after the requests
     that it serves have arrived, and a lone request waits for nobody. When Postgres rejects a whole
-    statement (nothing of it was done) its keys are tried again one by one, so that a bad one fails alone.
+    statement (so that nothing of it was done) its keys are tried again one by one, so that a bad one fails alone.
     """
 
     def __init__(self, run: Run[Key, Result], *, size: int, in_flight: int, queue_limit: int) -> None:
@@ -70,7 +70,7 @@ class Batcher(Generic[Key, Result]):
     def _deliver(self, batch: "Batch[Key, Result]", done: "asyncio.Task[Sequence[Result]]") -> None:
         self._running.discard(done)
         error = asyncio.CancelledError() if done.cancelled() else done.exception()
-        if isinstance(error, asyncpg.PostgresError) and len(batch) > 1:
+        if isinstance(error, asyncpg.PostgresError | Locked) and len(batch) > 1:
             for entry in batch:
                 self._send([entry])
             return

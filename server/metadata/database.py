@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from server.errors import Unavailable
+from server.errors import Locked, Unavailable
 
 if TYPE_CHECKING:
     from server.config import Config
@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 # SQLSTATE classes that say "not now" rather than "not like this": connection (08), authorisation (28),
-# missing database (3D), lock not available (55), resources (53), operator intervention (57), system (58).
-_TRANSIENT_CLASSES = frozenset({"08", "28", "3D", "53", "55", "57", "58"})
+# missing database (3D), resources (53), operator intervention (57), system (58).
+_TRANSIENT_CLASSES = frozenset({"08", "28", "3D", "53", "57", "58"})
 _READ_ONLY = "25006"
 _RETRIED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 _ATTEMPTS = 3
+# A row that some other transaction has inserted and not committed must not hold up a whole batch for long.
+_SESSION = {"application_name": "windsock", "lock_timeout": "2s"}
 
 Connection = asyncpg.pool.PoolConnectionProxy
 
@@ -35,11 +37,11 @@ def _lost_database() -> Iterator[None]:
         yield
     except asyncpg.PostgresError as error:
         state = error.sqlstate or ""
+        if isinstance(error, asyncpg.LockNotAvailableError):
+            raise Locked("Another transaction holds what this request needs; try again shortly") from error
         if state[:2] in _TRANSIENT_CLASSES or state == _READ_ONLY:
             logger.warning("database unavailable", extra={"sqlstate": state, "reason": type(error).__name__})
             raise Unavailable("The database is not available at the moment; try again shortly") from error
-        raise
-    except asyncpg.DataError:
         raise
     except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         logger.warning("database unavailable", extra={"reason": type(error).__name__})
@@ -107,8 +109,10 @@ class Database:
 
 async def open_pool(config: "Config") -> "asyncpg.Pool[asyncpg.Record]":
     """Open the pool that `config` describes; raises OSError or asyncpg.PostgresError when it cannot."""
+    arguments = config.dsn.connect_arguments()
+    arguments["server_settings"] = {**_SESSION, **arguments.get("server_settings", {})}
     return await asyncpg.create_pool(
-        **config.dsn.connect_arguments(),
+        **arguments,
         min_size=config.pool_min_size,
         max_size=config.pool_max_size,
         max_inactive_connection_lifetime=0,

@@ -1,0 +1,144 @@
+"""Batching: who shares a statement, who waits, and who fails with whom."""
+
+import asyncio
+from collections.abc import Sequence
+
+import asyncpg
+import pytest
+
+from server.errors import Unavailable
+from server.metadata.batch import Batcher
+
+
+class Recorder:
+    """Answers each key with its double, notes the batches, and can be held and made to fail."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.bad: set[int] = set()
+
+    async def run(self, keys: Sequence[int]) -> Sequence[int]:
+        self.batches.append(list(keys))
+        await self.gate.wait()
+        if self.bad.intersection(keys):
+            raise asyncpg.DataError("bad key")
+        return [key * 2 for key in keys]
+
+
+def batcher(recorder: Recorder, *, size: int = 10, in_flight: int = 1, queue_limit: int = 100) -> Batcher[int, int]:
+    return Batcher(recorder.run, size=size, in_flight=in_flight, queue_limit=queue_limit)
+
+
+async def test_each_caller_gets_the_answer_to_its_own_key() -> None:
+    """Results come back in the order of the keys."""
+    ask = batcher(Recorder(), size=3)
+    assert await asyncio.gather(*map(ask, range(10))) == [key * 2 for key in range(10)]
+
+
+async def test_requests_of_one_turn_share_a_statement() -> None:
+    """What is asked in the same turn of the loop goes out together."""
+    recorder = Recorder()
+    await asyncio.gather(*map(batcher(recorder), range(5)))
+    assert recorder.batches == [[0, 1, 2, 3, 4]]
+
+
+async def test_a_lone_request_waits_for_nobody() -> None:
+    """With nothing under way a statement starts at the next turn of the loop."""
+    recorder = Recorder()
+    recorder.gate.clear()
+    task = asyncio.ensure_future(batcher(recorder)(1))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert recorder.batches == [[1]]
+    recorder.gate.set()
+    assert await task == 2
+
+
+async def test_what_arrives_during_a_statement_goes_into_the_next() -> None:
+    """A statement never serves a request that arrived after it began: its snapshot would be too old."""
+    recorder = Recorder()
+    recorder.gate.clear()
+    ask = batcher(recorder)
+    first = asyncio.ensure_future(ask(1))
+    await asyncio.sleep(0.01)
+    later = [asyncio.ensure_future(ask(key)) for key in (2, 3)]
+    await asyncio.sleep(0.01)
+    assert recorder.batches == [[1]]
+    recorder.gate.set()
+    assert await asyncio.gather(first, *later) == [2, 4, 6]
+    assert recorder.batches == [[1], [2, 3]]
+
+
+async def test_no_statement_exceeds_its_size_and_no_more_run_than_allowed() -> None:
+    """`size` bounds the keys of a statement, `in_flight` the statements."""
+    recorder = Recorder()
+    recorder.gate.clear()
+    ask = batcher(recorder, size=2, in_flight=2)
+    tasks = [asyncio.ensure_future(ask(key)) for key in range(7)]
+    await asyncio.sleep(0.01)
+    assert recorder.batches == [[0, 1], [2, 3]]
+    recorder.gate.set()
+    await asyncio.gather(*tasks)
+    assert [len(batch) for batch in recorder.batches] == [2, 2, 2, 1]
+
+
+async def test_a_bad_key_fails_alone() -> None:
+    """When Postgres rejects a statement, its keys are tried one by one."""
+    recorder = Recorder()
+    recorder.bad = {3}
+    results = await asyncio.gather(*map(batcher(recorder), range(5)), return_exceptions=True)
+    assert results[:3] == [0, 2, 4]
+    assert isinstance(results[3], asyncpg.DataError)
+    assert results[4] == 8
+
+
+async def test_a_lost_database_fails_the_whole_batch_once() -> None:
+    """What may have been committed is not sent again."""
+    sent = 0
+
+    async def run(_keys: Sequence[int]) -> Sequence[int]:
+        nonlocal sent
+        sent += 1
+        raise Unavailable("gone")
+
+    ask: Batcher[int, int] = Batcher(run, size=10, in_flight=1, queue_limit=100)
+    results = await asyncio.gather(*map(ask, range(5)), return_exceptions=True)
+    assert all(isinstance(result, Unavailable) for result in results)
+    assert sent == 1
+
+
+async def test_a_full_queue_refuses_at_once() -> None:
+    """Memory stays bounded: beyond the limit the answer is 503."""
+    recorder = Recorder()
+    recorder.gate.clear()
+    ask = batcher(recorder, size=1, queue_limit=2)
+    running = asyncio.ensure_future(ask(0))
+    await asyncio.sleep(0.01)
+    waiting = [asyncio.ensure_future(ask(key)) for key in (1, 2)]
+    await asyncio.sleep(0)
+    with pytest.raises(Unavailable) as caught:
+        await ask(3)
+    assert caught.value.headers == {"Retry-After": "1"}
+    recorder.gate.set()
+    assert await asyncio.gather(running, *waiting) == [0, 2, 4]
+
+
+async def test_cancelled_callers_leak_nothing_and_hold_up_nobody() -> None:
+    """A caller that goes away while it waits is left out; one whose statement runs is forgotten."""
+    recorder = Recorder()
+    recorder.gate.clear()
+    ask = batcher(recorder)
+    tasks = [asyncio.ensure_future(ask(key)) for key in range(3)]
+    await asyncio.sleep(0.01)
+    late = [asyncio.ensure_future(ask(key)) for key in (7, 8)]
+    await asyncio.sleep(0.01)
+    tasks[1].cancel()
+    late[0].cancel()
+    await asyncio.sleep(0)
+    recorder.gate.set()
+    results = await asyncio.gather(*tasks, *late, return_exceptions=True)
+    assert [result for result in results if not isinstance(result, BaseException)] == [0, 4, 16]
+    assert recorder.batches == [[0, 1, 2], [8]]
+    assert ask.waiting == 0
