@@ -130,9 +130,7 @@ class _Builder:
         self._lines[path] = line
         self._nodes += 1
         if self._nodes > MAX_NODES:
-            raise DagFileError(
-                Problem(line, f"more than {MAX_NODES} values, aliases counted where they are used")
-            )
+            raise DagFileError(Problem(line, f"more than {MAX_NODES} values, aliases counted where they are used"))
         _refuse_depth(len(path), line)
         if isinstance(node, yaml.MappingNode) and node.tag == _MAP:
             return self._mapping(node, path)

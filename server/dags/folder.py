@@ -51,9 +51,7 @@ def _walk(folder: Path, errors: list[OSError]) -> Iterator[Path]:
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield from (
-            Path(parent, name)
-            for name in names
-            if name.lower().endswith(_SUFFIXES) and not name.startswith(".")
+            Path(parent, name) for name in names if name.lower().endswith(_SUFFIXES) and not name.startswith(".")
         )
 
 

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import structlog
@@ -15,9 +14,6 @@ from server.dags.document import DagFileError, Problem
 from server.dags.folder import Scan, Signature, read_file, scan_folder
 from server.dags.store import DagFile, Store, Written
 from server.metadata.schema import check_schema
-
-if TYPE_CHECKING:
-    from server.dags.store import Connection
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -49,15 +45,10 @@ class _Known:
 
 
 class DagLoader:
-    """Loads the YAML files of a folder into `dag`, `serialized_dag`, `dag_code` and `dag_tag`.
+    """Loads the YAML files of a folder into `dag`, `serialized_dag`, `dag_code` and `dag_tag`."""
 
-    `database` is a DSN, or a pool that somebody else closes.
-    """
-
-    def __init__(
-        self, database: "str | asyncpg.Pool[Any]", folder: str | Path, *, paused_at_creation: bool
-    ) -> None:
-        self._database = database
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", folder: str | Path, *, paused_at_creation: bool) -> None:
+        self._pool = pool
         self._folder = Path(folder).absolute()
         self._paused_at_creation = paused_at_creation
         self._known: dict[str, _Known] | None = None
@@ -106,9 +97,7 @@ class DagLoader:
         report = LoadReport()
         removed = [file for file in known if file not in scan.files] if scan.complete else []
         changed = {
-            file
-            for file, signature in scan.files.items()
-            if file not in known or known[file].signature != signature
+            file for file, signature in scan.files.items() if file not in known or known[file].signature != signature
         }
         if changed or removed:
             changed |= {file for file, state in known.items() if state.conflict and file in scan.files}
@@ -127,9 +116,7 @@ class DagLoader:
             _log.info("DAG deactivated, no file defines it any more", dag_id=dag_id)
         return report
 
-    async def _apply(
-        self, store: Store, fileloc: str, result: DagFile | DagFileError, report: LoadReport
-    ) -> None:
+    async def _apply(self, store: Store, fileloc: str, result: DagFile | DagFileError, report: LoadReport) -> None:
         if isinstance(result, DagFile):
             try:
                 change = await store.put_file(result)
@@ -146,28 +133,14 @@ class DagLoader:
 
     def _warn_of_gaps(self, scan: Scan) -> None:
         if not scan.complete and not self._incomplete:
-            _log.warning(
-                "DAGs folder cannot be read in full; no DAG is deactivated", folder=str(self._folder)
-            )
+            _log.warning("DAGs folder cannot be read in full; no DAG is deactivated", folder=str(self._folder))
         self._incomplete = not scan.complete
 
     @asynccontextmanager
     async def _store(self) -> AsyncIterator[Store]:
-        async with self._connection() as conn:
+        async with self._pool.acquire() as conn:
             await check_schema(conn)
             yield Store(conn, paused_at_creation=self._paused_at_creation)
-
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator["Connection"]:
-        if isinstance(self._database, str):
-            conn = await asyncpg.connect(self._database)
-            try:
-                yield conn
-            finally:
-                await conn.close()
-        else:
-            async with self._database.acquire() as pooled:
-                yield pooled
 
 
 def _log_loaded(file: DagFile, change: Written) -> None:
@@ -197,12 +170,8 @@ def _resolve(
     """
     fresh = {file: result for file, result in parsed.items() if isinstance(result, DagFile)}
     owner = {dag_id: file for file, dag_ids in others.items() if file not in fresh for dag_id in dag_ids}
-    outcome: dict[str, DagFile | DagFileError] = {
-        file: result for file, result in parsed.items() if file not in fresh
-    }
-    for file in sorted(
-        fresh, key=lambda name: (set(others.get(name, ())).isdisjoint(fresh[name].dag_ids), name)
-    ):
+    outcome: dict[str, DagFile | DagFileError] = {file: result for file, result in parsed.items() if file not in fresh}
+    for file in sorted(fresh, key=lambda name: (set(others.get(name, ())).isdisjoint(fresh[name].dag_ids), name)):
         problems = [
             Problem(row.line, f"DAG {row.dag_id!r} is already defined in {owner[row.dag_id]}")
             for row in fresh[file].rows

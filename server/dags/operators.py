@@ -89,9 +89,7 @@ BASH = OperatorType(
 PYTHON = OperatorType(
     "PythonOperator", "airflow.operators.python_operator", _PYTHON, "#ffefeb", arguments=PythonArguments
 )
-DUMMY = OperatorType(
-    "DummyOperator", "airflow.operators.dummy_operator", (), "#e8f7e4", arguments=DummyArguments
-)
+DUMMY = OperatorType("DummyOperator", "airflow.operators.dummy_operator", (), "#e8f7e4", arguments=DummyArguments)
 HTTP = OperatorType(
     "SimpleHttpOperator",
     "airflow.operators.http_operator",
@@ -108,9 +106,7 @@ _TRIGGER = OperatorType(
     ("trigger_dag_id", "execution_date"),
     "#ffefeb",
 )
-_HTTP_SENSOR = OperatorType(
-    "HttpSensor", "airflow.sensors.http_sensor", ("endpoint", "request_params"), "#e6f1f2"
-)
+_HTTP_SENSOR = OperatorType("HttpSensor", "airflow.sensors.http_sensor", ("endpoint", "request_params"), "#e6f1f2")
 _EXTERNAL_TASK = OperatorType(
     "ExternalTaskSensor",
     "airflow.sensors.external_task_sensor",

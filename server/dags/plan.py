@@ -48,11 +48,7 @@ def _plan_dag(dag_id: str, dag: Section, folder: Path) -> spec.DagPlan:
     args_zone = _zone(default_args) or own_zone or UTC
     default_args = default_args.without({*spec.IDLE_TASK_KEYS, "timezone"}).normalised(args_zone)
     default_args.only(spec.TASK_OPTIONS).convert(spec.TaskOptions)
-    options = (
-        dag.without(spec.DAG_KEYS | spec.IDLE_DAG_KEYS)
-        .normalised(own_zone or args_zone)
-        .convert(spec.DagOptions)
-    )
+    options = dag.without(spec.DAG_KEYS | spec.IDLE_DAG_KEYS).normalised(own_zone or args_zone).convert(spec.DagOptions)
     if options.dag_id not in {None, dag_id}:
         dag.fail("dag_id", f"`dag_id` says {options.dag_id!r}, the key is another")
     key = "schedule" if "schedule" in dag.data else "schedule_interval"

@@ -139,9 +139,7 @@ def _encode_option(key: str, value: Any) -> Any:  # noqa: ANN401 - any YAML valu
 
 
 def _typed_durations(default_args: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key: timedelta(seconds=value) if key in DURATIONS else value for key, value in default_args.items()
-    }
+    return {key: timedelta(seconds=value) if key in DURATIONS else value for key, value in default_args.items()}
 
 
 def _encode(value: Any) -> Any:  # noqa: ANN401 - any YAML value

@@ -178,6 +178,4 @@ IDLE_DAG_KEYS = _CALLBACKS | {
 }
 
 # Arguments of unknown operators stand beside Airflow's own keys, so they must not take their names.
-RESERVED = frozenset(
-    {"template_fields", "ui_color", "ui_fgcolor", "subdag", "label", "deps", "operator_extra_links"}
-)
+RESERVED = frozenset({"template_fields", "ui_color", "ui_fgcolor", "subdag", "label", "deps", "operator_extra_links"})

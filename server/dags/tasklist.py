@@ -16,9 +16,7 @@ def tasks_by_id(document: Document) -> Document:
         tasks = data[dag_id].get("tasks")
         if isinstance(tasks, list):
             by_id = _by_id(document, tasks, (dag_id, "tasks"))
-            moved |= {
-                (dag_id, "tasks", index): (dag_id, "tasks", task_id) for index, task_id in enumerate(by_id)
-            }
+            moved |= {(dag_id, "tasks", index): (dag_id, "tasks", task_id) for index, task_id in enumerate(by_id)}
             data[dag_id] = data[dag_id] | {"tasks": by_id}
     lines = {moved.get(path[:3], path[:3]) + path[3:]: line for path, line in document.lines.items()}
     return Document(data, lines)
@@ -30,9 +28,7 @@ def _by_id(document: Document, tasks: list[Any], path: Path) -> dict[str, Any]:
         task_id = task.get("task_id") if isinstance(task, dict) else None
         line = document.line((*path, index, "task_id"))
         if not isinstance(task_id, str):
-            raise DagFileError(
-                Problem(line, f"DAG {path[0]!r}: each item of a list of tasks needs a `task_id`")
-            )
+            raise DagFileError(Problem(line, f"DAG {path[0]!r}: each item of a list of tasks needs a `task_id`"))
         if task_id in by_id:
             raise DagFileError(Problem(line, f"DAG {path[0]!r}: two tasks are called {task_id!r}"))
         by_id[task_id] = task

@@ -4,7 +4,6 @@
 """
 
 import re
-from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple, Protocol
@@ -67,7 +66,7 @@ def load_schema() -> Schema:
     return parse_schema(resources.files("server").joinpath("schema.sql").read_text(encoding="utf-8"))
 
 
-async def initdb(dsn: Dsn) -> Sequence[int]:
+async def initdb(dsn: Dsn) -> list[int]:
     """Bring the database up to this release's schema and return the versions that were applied, [] if none.
 
     Safe to repeat and to run many times at once. Raises SchemaError for an Airflow's database and for one of

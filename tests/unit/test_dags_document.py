@@ -1,0 +1,129 @@
+from contextlib import suppress
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.dags.document import MAX_BYTES, MAX_DEPTH, MAX_NODES, DagFileError, read_document
+
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+def problem(raw: bytes) -> tuple[int | None, str]:
+    """Return the line and text of the one problem that this YAML has."""
+    with pytest.raises(DagFileError) as caught:
+        read_document(raw)
+    (only,) = caught.value.problems
+    return only.line, only.text
+
+
+@given(VALUES)
+def test_reads_what_yaml_writes(value: object) -> None:
+    """Whatever PyYAML writes of JSON's types comes back as it was."""
+    assert read_document(yaml.safe_dump(value).encode()).data == value
+
+
+@given(st.binary(max_size=200))
+def test_bytes_are_data_or_a_problem(raw: bytes) -> None:
+    """No bytes make anything but a document or a DagFileError."""
+    with suppress(DagFileError):
+        read_document(raw)
+
+
+@given(st.text(alphabet="[]{}:,-&*!<|>'\"#%@ \n01aéx=?~.", max_size=80))
+def test_text_that_looks_like_yaml_is_data_or_a_problem(text: str) -> None:
+    """The same for text that is made of YAML's own characters."""
+    with suppress(DagFileError):
+        read_document(text.encode())
+
+
+def test_every_key_has_its_line() -> None:
+    """A path leads to the line where its key stands, list items included."""
+    document = read_document(b"a:\n  b: 1\n  c:\n  - x\n  - y: 2\n")
+    assert [document.line(path) for path in [("a",), ("a", "c"), ("a", "c", 1), ("a", "c", 1, "y")]] == [1, 3, 5, 5]
+
+
+def test_line_falls_back_to_another_path_then_to_an_ancestor() -> None:
+    """Where the first path does not exist, the next one counts; where none does, the ancestor of the first."""
+    document = read_document(b"default:\n  owner: me\none:\n  tasks: {}\n")
+    assert document.line(("one", "owner"), ("default", "owner")) == 2
+    assert document.line(("one", "missing"), ("default", "missing")) == 3
+
+
+def test_empty_text_is_no_dag() -> None:
+    """An empty file, or one of comments, defines nothing."""
+    assert read_document(b"# nothing\n").data == {}
+
+
+def test_merge_keys_work_and_own_keys_win() -> None:
+    """`<<` copies a mapping's keys; what is written beside it wins, in whatever order."""
+    assert read_document(b"a: &a {x: 1, y: 2}\nb:\n  y: 3\n  <<: *a\n").data["b"] == {"x": 1, "y": 3}
+    assert read_document(b"a: &a {x: 1}\nb: &b {x: 2}\nc: {<<: [*a, *b]}\n").data["c"] == {"x": 1}
+
+
+@pytest.mark.parametrize(
+    ("raw", "line", "words"),
+    [
+        (b"a: 1\na: 2\n", 2, "'a' is there twice"),
+        (b"a: [1\n", 2, "not valid YAML"),
+        (b"a: 1\nb: *nowhere\n", 2, "undefined alias"),
+        (b"--- 1\n--- 2\n", 2, "another document"),
+        (b"a: !!python/object/apply:os.system [id]\n", 1, "tag"),
+        (b"a: !join [a, b]\n", 1, "tag"),
+        (b"a: !!binary aGk=\n", 1, "tag"),
+        (b"a: !!set {x, y}\n", 1, "tag"),
+        (b"a: !!int x\n", 1, "cannot read"),
+        (b"a: !!timestamp x\n", 1, "cannot read"),
+        (b"1: x\n", 1, "in quotes"),
+        (b"on: x\n", 1, "put on in quotes"),
+        (b"{[a]: b}\n", 1, "in quotes"),
+        (b"a: .nan\n", 1, "JSON"),
+        (b"\n\na: -.inf\n", 3, "JSON"),
+        (b'a: "\\0"\n', 1, "NUL"),
+        (b'a: "\\uD800"\n', 1, "Unicode"),
+        (b"a: b\n\xff\n", 2, "UTF-8"),
+        (b"a:\n\x00\n", 2, "not allowed"),
+        (b"a: 2020-99-01\n", 1, "cannot read"),
+        (b"a: " + b"9" * 5000, 1, "cannot read"),
+        (b"<<: 3\n", 1, "merged"),
+    ],
+)
+def test_refuses_with_the_line(raw: bytes, line: int, words: str) -> None:
+    """What cannot be stored as it was meant is refused, at its line."""
+    found, text = problem(raw)
+    assert found == line
+    assert words in text
+
+
+def test_size_is_bounded() -> None:
+    """A file above the limit is not parsed at all."""
+    assert "larger" in problem(b"#" * (MAX_BYTES + 1))[1]
+    assert read_document(b"#" * MAX_BYTES).data == {}
+
+
+def test_depth_is_bounded() -> None:
+    """Nesting is refused at the limit, also where a parser would run out of stack."""
+    assert read_document(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH).data
+    for depth in (MAX_DEPTH + 1, 500_000):
+        assert "nested" in problem(b"[" * depth)[1]
+
+
+def test_an_alias_of_itself_is_refused() -> None:
+    """A structure without end is refused."""
+    assert "nested" in problem(b"a: &a [*a]\n")[1]
+
+
+@pytest.mark.parametrize(
+    ("first", "pattern"),
+    [(b"a0: &a0 [x, x]\n", "a{0}: &a{0} [{1}]\n"), (b"a0: &a0 {k: x}\n", "a{0}: &a{0} {{<<: [{1}]}}\n")],
+)
+def test_aliases_cannot_multiply(first: bytes, pattern: str) -> None:
+    """A billion laughs, by lists or by merge keys, is refused before it grows."""
+    rest = "".join(pattern.format(step, ", ".join([f"*a{step - 1}"] * 9)) for step in range(1, 12))
+    assert str(MAX_NODES) in problem(first + rest.encode())[1]

@@ -1,0 +1,281 @@
+from contextlib import suppress
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.dags.document import DagFileError, read_document
+from server.dags.plan import plan_dags
+from server.dags.spec import DagOptions, DagPlan, TaskOptions, TaskPlan
+
+BASH = "airflow.operators.bash.BashOperator"
+
+
+def plan(text: str) -> DagPlan:
+    """Plan the one DAG of a file in /dags."""
+    (only,) = plan_dags(read_document(text.encode()), "/dags/file.yaml")
+    return only
+
+
+def plan_of(body: dict[str, Any]) -> DagPlan:
+    """Plan a DAG that has one task, unless the body says otherwise."""
+    return plan(yaml.safe_dump({"one": {"tasks": {"t": {"operator": BASH, "bash_command": "x"}}} | body}))
+
+
+def task_of(body: dict[str, Any], **dag: object) -> TaskPlan:
+    """Plan a BashOperator with these arguments."""
+    return plan_of({"tasks": {"t": {"operator": BASH, "bash_command": "x"} | body}} | dag).tasks[0]
+
+
+def problems(text: str) -> list[str]:
+    """Return what is wrong with a file, as its author reads it."""
+    with pytest.raises(DagFileError) as caught:
+        plan_dags(read_document(text.encode()), "/dags/file.yaml")
+    return caught.value.report("file.yaml").splitlines()
+
+
+def test_tasks_as_list_and_as_mapping_are_the_same() -> None:
+    """A list of tasks with task_ids says what a mapping by task_id says."""
+    as_list = plan(f"one:\n  tasks:\n  - {{task_id: a, operator: {BASH}, bash_command: x}}")
+    as_mapping = plan(f"one:\n  tasks:\n    a: {{operator: {BASH}, bash_command: x}}")
+    as_list.line = as_mapping.line = None
+    assert as_list == as_mapping
+
+
+def test_default_is_merged_below_every_dag() -> None:
+    """The block `default` reaches into mappings, tasks in lists included; the DAG's own values win."""
+    text = f"""
+default:
+  catchup: false
+  default_args: {{owner: all, retries: 1}}
+  tasks:
+  - {{task_id: a, operator: {BASH}, bash_command: default}}
+  - {{task_id: b, operator: {BASH}, bash_command: default, dependencies: [a]}}
+one:
+  default_args: {{owner: own}}
+  tasks:
+  - {{task_id: a, bash_command: own}}
+two: {{}}
+"""
+    one, two = plan_dags(read_document(text.encode()), "/dags/file.yaml")
+    assert one.default_args == {"owner": "own", "retries": 1}
+    assert two.default_args == {"owner": "all", "retries": 1}
+    assert [task.arguments["bash_command"] for task in one.tasks] == ["own", "default"]
+    assert [task.task_id for task in two.tasks] == ["a", "b"]
+    assert not one.options.catchup
+
+
+def test_default_args_reach_tasks() -> None:
+    """Options, and arguments that the operator takes, come from `default_args`; others do not."""
+    task = task_of(
+        {"retries": 2},
+        default_args={"retries": 1, "queue": "q", "cwd": "/tmp", "http_conn_id": "x"},  # noqa: S108
+    )
+    assert (task.options.retries, task.options.queue) == (2, "q")
+    assert task.arguments == {"cwd": "/tmp", "bash_command": "x"}  # noqa: S108
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [({"retry_delay_sec": 30}, 30), ({"retry_delay": "30 seconds"}, 30), ({"retry_delay_secs": 30.0}, 30)],
+)
+def test_durations_in_all_spellings(written: dict[str, Any], seconds: int) -> None:
+    """dag-factory's old `_sec` keys and today's forms mean the same, on tasks and in `default_args`."""
+    assert task_of(written).options.retry_delay == seconds
+    assert task_of({}, default_args=written).options.retry_delay == seconds
+
+
+def test_dag_level_times() -> None:
+    """A DAG's time limit and dates are read, and its time zone is that of its start."""
+    dag = plan_of({"dagrun_timeout_sec": 60, "timezone": "Europe/Warsaw", "start_date": "2020-01-01"})
+    assert dag.options.dagrun_timeout == 60
+    assert dag.options.start_date is not None
+    assert dag.options.start_date.isoformat() == "2020-01-01T00:00:00+01:00"
+    assert dag.timezone == "Europe/Warsaw"
+    assert plan_of({"start_date": "2020-01-01T00:00:00+05:30"}).timezone == 19800
+    assert plan_of({"default_args": {"start_date": "2020-01-01"}}).timezone == "UTC"
+
+
+def test_params_of_dag_and_task() -> None:
+    """A task sees the DAG's params and its own over them; Param objects count as their default."""
+    param = {"__type__": "airflow.models.param.Param", "default": 5, "type": "integer"}
+    task = task_of({"params": {"b": 3}}, params={"a": param, "b": 2})
+    assert task.options.params == {"a": 5, "b": 3}
+
+
+def test_names_of_airflow_2_become_those_of_1_10() -> None:
+    """Trigger rules and options that were renamed are kept under the name that the database knows."""
+    assert task_of({"trigger_rule": "none_failed_min_one_success"}).options.trigger_rule == "none_failed_or_skipped"
+    assert task_of({"trigger_rule": "always"}).options.trigger_rule == "dummy"
+    assert task_of({"max_active_tis_per_dag": 3}).options.task_concurrency == 3
+
+
+def test_dependencies_point_both_ways() -> None:
+    """`dependencies` names what comes before; each once, however often it is named."""
+    dag = plan(
+        f"one:\n  tasks:\n    a: {{operator: {BASH}, bash_command: x}}\n"
+        f"    b: {{operator: {BASH}, bash_command: x, dependencies: [a, a]}}"
+    )
+    assert [(task.upstream, task.downstream) for task in dag.tasks] == [([], ["b"]), (["a"], [])]
+
+
+def test_callable_files_are_found_beside_the_dag_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative path counts from the DAG file, environment variables are filled in, nothing is opened."""
+    monkeypatch.setenv("CODE", "/srv/code")
+    for written, path in [
+        ("f.py", "/dags/f.py"),
+        ("../f.py", "/f.py"),
+        ("/a/f.py", "/a/f.py"),
+        ("$CODE/f.py", "/srv/code/f.py"),
+    ]:
+        body = {
+            "operator": "airflow.operators.python.PythonOperator",
+            "python_callable_file": written,
+            "python_callable_name": "go",
+        }
+        (task,) = plan_of({"tasks": {"t": body}}).tasks
+        assert task.arguments["python_callable_file"] == path
+
+
+def test_unknown_operators_keep_their_arguments() -> None:
+    """An operator that nobody knows loads with whatever it was given."""
+    body = {
+        "operator": "my.Operator",
+        "image": "x",
+        "on": "2020",
+        "wait": {"__type__": "datetime.timedelta", "days": 1},
+    }
+    (task,) = plan_of({"tasks": {"t": body}}).tasks
+    assert task.arguments == {"image": "x", "on": "2020", "wait": 86400.0}
+
+
+@pytest.mark.parametrize(
+    ("dag", "note"),
+    [
+        ({"schedule": "@daily"}, "schedule is not run"),
+        ({"schedule_interval": "0 3 * * *"}, "schedule is not run"),
+        ({"schedule": ["s3://data"]}, "schedule is not run"),
+        ({"on_failure_callback": "a.b"}, "on_failure_callback"),
+        ({"default_args": {"on_success_callback": "a.b"}}, "on_success_callback"),
+        ({"template_searchpath": "/x"}, "template_searchpath"),
+    ],
+)
+def test_what_has_no_effect_is_noted(dag: dict[str, Any], note: str) -> None:
+    """What Airflow would act on and Windsock does not loads, with a note."""
+    (only,) = plan_of(dag).notes
+    assert note in only
+
+
+@pytest.mark.parametrize("dag", [{}, {"schedule": None}, {"schedule": "None"}, {"schedule_interval": None}])
+def test_no_schedule_needs_no_note(dag: dict[str, Any]) -> None:
+    """A DAG without a schedule is what Windsock expects."""
+    assert plan_of(dag).notes == []
+
+
+def test_ids_are_airflows() -> None:
+    """Letters of any alphabet, digits, dash, dot and underscore, 250 characters at most."""
+    for good in ("a", "żółć-1.x_Y", "x" * 250):
+        text = yaml.safe_dump({good: {"tasks": {good: {"operator": BASH, "bash_command": "x"}}}}, allow_unicode=True)
+        assert plan(text).dag_id == good
+    for bad in ("a b", "a/b", "", ".", "..", "x" * 251, "a\n", "a:b", "☃"):
+        assert "only letters" in problems(yaml.safe_dump({bad: {"tasks": {}}}, allow_unicode=True))[0]
+
+
+EXAMPLE = """\
+one:
+  catchup: false
+  tags: [a]
+  default_args: {owner: me, start_date: 2020-01-01}
+  tasks:
+    - task_id: a
+      operator: airflow.operators.bash.BashOperator
+      bash_command: echo 1
+      env: {A: 1}
+    - task_id: b
+      operator: airflow.operators.python.PythonOperator
+      python_callable: module.function
+      dependencies: [a]
+      trigger_rule: all_done
+      execution_timeout: 5 minutes
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "words"),
+    [
+        ("bash_command:", "bash_comand:", 8, "did you mean `bash_command`"),
+        ("bash_command:", "cwd:", 6, "`bash_command` is missing"),
+        ("echo 1", "[1]", 8, "`bash_command`: expected `str`"),
+        ("{A: 1}", "{A: [1]}", 9, "`env`"),
+        ("dependencies: [a]", "dependencies: [z]", 13, "'z', which is no task"),
+        ("dependencies: [a]", "dependencies: a", 13, "list of names"),
+        ("dependencies: [a]", "dependencies: [b]", 10, "b -> b"),
+        ("echo 1", "echo 1\n      dependencies: [b]", 6, "in a circle"),
+        ("all_done", "all_good", 14, "none of all_success"),
+        ("5 minutes", "5 parsecs", 15, "not a duration"),
+        ("task_id: b", "task_id: a", 10, "two tasks"),
+        ("task_id: b", "task_id: ../b", 10, "only letters"),
+        ("task_id: b", "name: b", 10, "needs a `task_id`"),
+        ("tags: [a]", "tags: [a, 3]", 3, "`tags`"),
+        ("catchup", "cathcup", 2, "did you mean `catchup`"),
+        ("2020-01-01", "someday", 4, "not a date"),
+        ("owner: me", "owner: 3", 4, "`owner`"),
+        ("owner: me", "pool: " + "p" * 51, 4, "`pool`"),
+        ("owner: me", "timezone: Mars", 4, "Mars"),
+        ("owner: me", "retries: -1", 4, "`retries`"),
+        ("module.function", "3", 12, "`python_callable`"),
+        ("python_callable:", "op_args: []\n      image:", 13, "unknown key `image`"),
+        ("airflow.operators.bash.BashOperator", "bash", 7, "not a class path"),
+        ("operator: airflow.operators.bash.BashOperator", "x: 1", 6, "needs an `operator`"),
+        ("catchup: false", "task_groups: {}", 2, "task groups"),
+        ("env: {A: 1}", "expand: {env: []}", 9, "not supported"),
+        ("catchup: false", "dag_id: two", 2, "`dag_id`"),
+        ("default_args: {", "default_args: [{", 4, "YAML"),
+        ("catchup: false", "schedule: 5", 2, "not a schedule"),
+    ],
+)
+def test_problems_have_a_line(old: str, new: str, line: int, words: str) -> None:
+    """Every mistake is reported at its line, with words that help."""
+    assert old in EXAMPLE
+    (only,) = problems(EXAMPLE.replace(old, new))
+    if "YAML" not in words:
+        assert only.startswith(f"file.yaml:{line}: DAG 'one': ")
+    assert words in only
+
+
+def test_each_dag_reports_its_problem() -> None:
+    """A file with two wrong DAGs names both."""
+    assert [line.split(": ")[0] for line in problems("one: {}\ntwo: {}\nthree: 3\n")] == ["file.yaml:3"]
+    assert [line.split(": ")[0] for line in problems("one: {}\ntwo: {}\n")] == ["file.yaml:1", "file.yaml:2"]
+
+
+@pytest.mark.parametrize("text", ["[]", "3", "text", "one: 3", "one: []", "default: 3"])
+def test_shapes_that_are_no_dags(text: str) -> None:
+    """A file that is no mapping of mappings is a problem, not a crash."""
+    assert "mapping" in problems(text)[0]
+
+
+def test_arguments_cannot_pass_for_airflows_own_keys() -> None:
+    """An unknown operator's arguments cannot overwrite what describes the task."""
+    for key in ("_task_type", "template_fields", "subdag"):
+        text = yaml.safe_dump({"one": {"tasks": {"t": {"operator": "my.Operator", key: "x"}}}})
+        assert "cannot be called" in problems(text)[0]
+
+
+STRUCTURE = ["tasks", "default_args", "task_id", "operator", "dependencies", "dag_id", "__type__", "a"]
+KEYS = st.sampled_from([*STRUCTURE, *DagOptions.__struct_fields__, *TaskOptions.__struct_fields__])
+WORDS = st.sampled_from([BASH, "datetime.timedelta", "a", "b", "2020-01-01", "1 day", "all_done", "UTC"])
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=5),
+    max_leaves=30,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["default", "one", "two"]), ANYTHING, max_size=3))
+def test_any_structure_is_plans_or_problems(data: dict[str, Any]) -> None:
+    """Whatever stands under whatever key, a file is planned or refused; nothing else is raised."""
+    with suppress(DagFileError):
+        plan_dags(read_document(yaml.safe_dump(data).encode()), "/dags/file.yaml")
