@@ -27,6 +27,7 @@ TEST = [
     "ruff",
     "schemathesis",
     "types-PyYAML",
+    "types-jsonschema",
     "types-setuptools",
 ]
 

@@ -1,0 +1,142 @@
+"""The description of the API says what the server does, no less and no more."""
+
+import json
+from collections.abc import Awaitable, Callable
+
+import asyncpg
+import pytest
+from jsonschema import Draft202012Validator
+
+from server.app import create_app
+from tests.contract import cases
+from tests.contract.cases import Request
+from tests.contract.client import Answer, send
+from tests.description import OPENAPI, Description
+from tests.live import config_for
+
+API = "/api/experimental"
+DAG = f"{API}/dags/ref_setup"
+RUN = f"{DAG}/dag_runs/2020-01-05T00:00:00+00:00"
+
+REQUESTS = [
+    ("GET", f"{API}/test", None, 200),
+    ("GET", f"{API}/openapi.json", None, 200),
+    ("GET", "/health", None, 200),
+    ("GET", f"{API}/dags", None, 200),
+    ("GET", f"{API}/dags?limit=2&offset=1", None, 200),
+    ("GET", f"{API}/dags?limit=0", None, 400),
+    ("PATCH", DAG, '{"is_paused": true}', 200),
+    ("PATCH", DAG, '{"is_paused": 1}', 400),
+    ("PATCH", f"{API}/dags/nope", '{"is_paused": true}', 404),
+    ("GET", f"{DAG}/paused", None, 200),
+    ("GET", f"{API}/dags/ref_nullpaused/paused", None, 200),
+    ("GET", f"{API}/dags/nope/paused", None, 404),
+    ("GET", f"{DAG}/paused/false", None, 200),
+    ("GET", f"{DAG}/paused/no", None, 400),
+    ("GET", f"{DAG}/code", None, 200),
+    ("GET", f"{API}/dags/nope/code", None, 404),
+    ("GET", f"{DAG}/tasks", None, 200),
+    ("GET", f"{API}/dags/nope/tasks", None, 404),
+    ("GET", f"{DAG}/tasks/echo_conf", None, 200),
+    ("GET", f"{DAG}/tasks/nope", None, 404),
+    ("GET", f"{DAG}/dag_runs", None, 200),
+    ("GET", f"{DAG}/dag_runs?limit=1&order_by=-execution_date", None, 200),
+    ("GET", f"{DAG}/dag_runs?order_by=execution_date&state=success&state=failed", None, 200),
+    ("GET", f"{DAG}/dag_runs?run_id=setup_1", None, 200),
+    ("GET", f"{DAG}/dag_runs?execution_date_gte=2020-01-06&execution_date_lte=2020-01-07", None, 200),
+    ("GET", f"{DAG}/dag_runs?order_by=state", None, 400),
+    ("GET", f"{API}/dags/nope/dag_runs", None, 400),
+    ("POST", f"{DAG}/dag_runs", "{}", 200),
+    ("POST", f"{API}/dags/ref_echo/dag_runs", '{"conf": {"a": 1}}', 200),
+    ("POST", f"{DAG}/dag_runs", '{"execution_date": "x"}', 400),
+    ("POST", f"{API}/dags/nope/dag_runs", "{}", 404),
+    ("GET", RUN, None, 200),
+    ("GET", f"{DAG}/dag_runs/2020-01-09", None, 404),
+    ("GET", f"{RUN}/tasks/echo_conf", None, 200),
+    ("GET", f"{RUN}/tasks/nope", None, 404),
+    ("GET", f"{API}/latest_runs", None, 200),
+    ("GET", f"{API}/pools", None, 200),
+    ("POST", f"{API}/pools", '{"name": "p", "slots": "3", "description": null}', 200),
+    ("POST", f"{API}/pools", '{"name": "p"}', 400),
+    ("GET", f"{API}/pools/default_pool", None, 200),
+    ("GET", f"{API}/pools/nope", None, 404),
+    ("DELETE", f"{API}/pools/p_inuse", None, 200),
+    ("DELETE", f"{API}/pools/default_pool", None, 400),
+    ("DELETE", DAG, None, 200),
+    ("DELETE", DAG, None, 404),
+]
+
+
+@pytest.fixture
+async def url(database: str, serve: Callable[[], Awaitable[str]]) -> str:
+    """Serve a database with DAGs."""
+    connection = await asyncpg.connect(database)
+    try:
+        await connection.execute(cases.ROWS.read_text())
+    finally:
+        await connection.close()
+    return await serve()
+
+
+def test_every_route_is_described_and_back() -> None:
+    """A route without its description, or the other way round, is an error; HEAD goes with GET."""
+    app = create_app(config_for("postgresql://nobody@localhost/none"))
+    routes = {
+        (route.method, route.resource.canonical)
+        for route in app.router.routes()
+        if route.resource is not None and route.method != "HEAD"
+    }
+    assert routes == Description.read().operations()
+
+
+def test_every_schema_is_a_schema() -> None:
+    """The schemas are sound, every reference leads somewhere, and every operation has its own id."""
+    description = Description.read()
+    for schema in description.document["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+    text = OPENAPI.read_text()
+    for kind, parts in description.document["components"].items():
+        for name in parts:
+            assert kind == "securitySchemes" or f'"#/components/{kind}/{name}"' in text, f"{name} is not used"
+    operations = [item[method] for item in description.document["paths"].values() for method in item]
+    assert len({operation["operationId"] for operation in operations}) == len(operations)
+
+
+async def test_answers_are_as_described(url: str) -> None:
+    """Every operation, with a success and its failures; a success of each one is among them."""
+    description = Description.read()
+    wrong, seen = [], set()
+    for method, target, body, status in REQUESTS:
+        answer = await send(url, Request(method, target, {}, body))
+        problems = list(description.problems(method, target, answer))
+        if answer.status != status or problems:
+            wrong.append((method, target, answer.status, answer.body[:300], problems))
+        if status == 200:
+            seen.add(description.template(method, target))
+    assert not wrong, "\n".join(map(str, wrong))
+    assert seen == description.operations()
+
+
+async def test_the_description_is_served(url: str) -> None:
+    """What is served is the file."""
+    answer = await send(url, Request("GET", f"{API}/openapi.json", {}, None))
+    assert answer.body == OPENAPI.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, '{"is_paused":"yes"}'),
+        (200, "{}"),
+        (200, "[]"),
+        (404, '{"error":""}'),
+        (418, '{"error":"x"}'),
+        (503, '{"error":"x"}'),
+    ],
+)
+def test_a_wrong_answer_is_seen(status: int, body: str) -> None:
+    """An answer with another shape, status or header than described is a problem."""
+    answer = Answer(status, {"content-type": "application/json"}, body.encode())
+    assert list(Description.read().problems("GET", f"{DAG}/paused", answer))
+    right = Answer(200, {"content-type": "application/json"}, json.dumps({"is_paused": True}).encode())
+    assert not list(Description.read().problems("GET", f"{DAG}/paused", right))
