@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 _SQL = statements.load("standalone.sql", package="server")
-_CURL = "curl -X POST {url} -H 'Content-Type: application/json' -d '{{\"conf\":\"{{\\\"key\\\":\\\"value\\\"}}\"}}'"
+_CURL = 'curl -X POST {url} -H \'Content-Type: application/json\' -d \'{{"conf":"{{\\"key\\":\\"value\\"}}"}}\''
 
 
 def run_standalone(*, host: str | None, port: int | None, data_dir: Path | None, dags_folder: Path | None) -> None:

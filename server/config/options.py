@@ -104,7 +104,7 @@ class Config:
     )
     auth_backend: str = option(
         values.auth_backend, "default",
-        "windsock.auth_backend api.auth_backend api.auth_backends fab.auth_backends core.auth_manager",
+        "windsock.auth_backend api.auth_backend fab.auth_backends api.auth_backends core.auth_manager",
         "Who may call the API: `default` (all), `deny_all`, `password_auth`, `kerberos_auth` or a module.",
         remark=values.other_backends,
     )

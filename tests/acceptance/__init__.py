@@ -1,0 +1,1 @@
+"""What a user types, run as a user runs it."""
