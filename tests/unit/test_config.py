@@ -247,6 +247,16 @@ class TestDatabaseUse:
         env["AIRFLOW__WINDSOCK__SQL_ALCHEMY_CONN"] = "postgresql://mine/db"
         assert str(load_config(env, database="windsock").dsn) == "postgresql://mine/db"
 
+    def test_standalone_reads_windsock_alone_of_an_airflows_file(self, cfg: Write, tmp_path: Path) -> None:
+        """A file that names a database is an Airflow's; one that names none is read as a whole."""
+        text = "[webserver]\nweb_server_port = 9\n[windsock]\nworkers = 2\n"
+        config = load_config(cfg(text), database="windsock")
+        assert (config.port, config.workers, config.warnings) == (9, 2, ())
+        for database in ("[core]\nsql_alchemy_conn = x\n", "[database]\nsql_alchemy_conn_cmd = false\n"):
+            config = load_config(cfg(text + database), database="windsock")
+            assert (config.port, config.workers) == (8080, 2)
+            assert config.warnings[0].startswith(f"{tmp_path}/airflow.cfg belongs to an Airflow")
+
     def test_override(self) -> None:
         """The embedded database is handed over as an override."""
         config = load_config({}, overrides={"dsn": "postgresql:///db?host=/run/x"}, database="windsock")
