@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ _TRANSIENT_CLASSES = frozenset({"08", "28", "3D", "53", "57", "58"})
 _READ_ONLY = "25006"
 _RETRIED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 _ATTEMPTS = 3
+_REPORT_INTERVAL = 1.0
 # A row that some other transaction has inserted and not committed must not hold up a whole batch for long.
 _SESSION = {"application_name": "windsock", "lock_timeout": "2s"}
 
@@ -29,6 +31,23 @@ Connection = asyncpg.pool.PoolConnectionProxy
 
 async def _keep_session(_connection: Any) -> None:  # noqa: ANN401 - asyncpg's own type is private
     """Nothing to reset: no statement of ours leaves session state, and a RESET costs a round trip."""
+
+
+class _Report:
+    """Logs a lost database once in a while, not once a request."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def __call__(self, error: Exception) -> None:
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + _REPORT_INTERVAL
+            reason = getattr(error, "sqlstate", None) or type(error).__name__
+            logger.warning("database unavailable", extra={"reason": reason})
+
+
+_report = _Report()
 
 
 @contextmanager
@@ -40,11 +59,11 @@ def _lost_database() -> Iterator[None]:
         if isinstance(error, asyncpg.LockNotAvailableError):
             raise Locked("Another transaction holds what this request needs; try again shortly") from error
         if state[:2] in _TRANSIENT_CLASSES or state == _READ_ONLY:
-            logger.warning("database unavailable", extra={"sqlstate": state, "reason": type(error).__name__})
+            _report(error)
             raise Unavailable("The database is not available at the moment; try again shortly") from error
         raise
     except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-        logger.warning("database unavailable", extra={"reason": type(error).__name__})
+        _report(error)
         raise Unavailable("The database is not available at the moment; try again shortly") from error
 
 
