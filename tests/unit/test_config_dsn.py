@@ -3,11 +3,15 @@
 import inspect
 import re
 import ssl
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from asyncpg import connect_utils
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from server.config import ConfigError, Dsn
 
@@ -111,19 +115,22 @@ def test_user_password_and_database_as_parameters() -> None:
 def test_tls(tmp_path: Path, mode: str, verifies: ssl.VerifyMode, checks_name: bool) -> None:  # noqa: FBT001
     """Sslmode and sslrootcert come through, with blanks and plus signs in the file's name."""
     file = tmp_path / "a c+d.pem"
-    found = ssl.get_default_verify_paths()
-    bundle = Path(found.cafile or found.openssl_cafile)
-    if not bundle.is_file():
-        bundle = _own_bundle()
-    file.write_bytes(bundle.read_bytes())
+    file.write_bytes(_certificate())
     quoted = str(file).replace(" ", "%20").replace("+", "%2B")
     _, parameters = seen(f"postgresql://h/db?sslmode={mode}&sslrootcert={quoted}")
     assert (parameters.ssl.verify_mode, parameters.ssl.check_hostname) == (verifies, checks_name)
     assert parameters.database == "db"
 
 
-def _own_bundle() -> Path:
-    return Path(pytest.importorskip("certifi").where())
+def _certificate() -> bytes:
+    """Return a certificate of our own, as PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(datetime(2020, 1, 1, tzinfo=UTC)).not_valid_after(
+        datetime(2040, 1, 1, tzinfo=UTC)
+    )
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
 def test_tls_off() -> None:
