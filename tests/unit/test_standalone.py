@@ -101,7 +101,7 @@ async def test_what_one_watcher_raises_ends_the_others() -> None:
         raise StartupError("no more")
 
     with pytest.raises(StartupError, match="no more"):
-        await _first_to_end(forever(), fail())
+        await _first_to_end(forever, fail)
     assert ended.is_set()
 
 

@@ -1,0 +1,40 @@
+"""Who the embedded Postgres runs as, and that it ends when we do: by `setpriv`, which every Debian has."""
+
+import os
+import pwd
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from server.errors import StartupError
+
+# Postgres refuses to run as root, and another user may not see the project's folder (/root is closed to all others).
+# So it gets one right of root's besides, to pass; without the securebit access(2) would not count that right.
+_AS_OTHER_USER = (
+    "--clear-groups",
+    "--inh-caps=+dac_override",
+    "--ambient-caps=+dac_override",
+    "--securebits=+no_setuid_fixup",
+)
+
+
+def privileges(cluster: Path) -> Sequence[str]:
+    """Prefix of a command: another user where this is root, and an end when this process ends, however it does."""
+    setpriv = shutil.which("setpriv")
+    if os.geteuid() != 0:
+        return (setpriv, "--pdeathsig=INT", "--") if setpriv else ()
+    if not setpriv:
+        raise StartupError("as root the embedded Postgres needs setpriv (util-linux); or run as an ordinary user")
+    uid, gid = other_user(cluster)
+    return (setpriv, f"--reuid={uid}", f"--regid={gid}", *_AS_OTHER_USER, "--pdeathsig=INT", "--")
+
+
+def other_user(folder: Path) -> tuple[int, int]:
+    """Who Postgres is when this is root: the owner of the data, at first `nobody`."""
+    with suppress(FileNotFoundError):
+        status = folder.stat()
+        if status.st_uid != 0:
+            return status.st_uid, status.st_gid
+    nobody = pwd.getpwnam("nobody")
+    return nobody.pw_uid, nobody.pw_gid
