@@ -35,8 +35,8 @@ async def json_list(
     request: web.Request, pages: AsyncIterator[Sequence[str]], headers: Mapping[str, str]
 ) -> web.StreamResponse:
     """Answer with a JSON list whose items come in pages, already encoded; a list of one page is sent whole."""
-    first = await anext(pages, ())
-    second = await anext(pages, None)
+    first = await _next(pages) or ()
+    second = await _next(pages)
     if second is None:
         return json_bytes(f"[{', '.join(first)}]\n".encode(), headers=headers)
     response = web.StreamResponse(headers={**_HEADERS, **headers})
@@ -46,3 +46,10 @@ async def json_list(
         await response.write(f", {', '.join(page)}".encode())
     await response.write(b"]\n")
     return response
+
+
+async def _next(pages: AsyncIterator[Sequence[str]]) -> Sequence[str] | None:
+    """Take the next page, None after the last; `anext` with a default breaks on some Python 3.11 (SystemError)."""
+    async for page in pages:
+        return page
+    return None

@@ -62,9 +62,9 @@ ORDER BY requested.n
 -- A DAG's runs as JSON objects. $2 is the start of dag_run_url; a NULL filter does not filter.
 SELECT json_build_object(
     'dag_id', dag_id,
-    'dag_run_url', $2::text || to_char(execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"+"HH24"%3A"MI"%3A"SS')
+    'dag_run_url', $2::text || coalesce(to_char(execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"+"HH24"%3A"MI"%3A"SS')
         || CASE WHEN extract(microseconds FROM execution_date)::int % 1000000 = 0 THEN ''
-                ELSE to_char(execution_date AT TIME ZONE 'UTC', '.US') END || '%2B00%3A00',
+                ELSE to_char(execution_date AT TIME ZONE 'UTC', '.US') END || '%2B00%3A00', ''),
     'execution_date',
         replace(to_char(execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00',
     'id', id,
@@ -86,9 +86,9 @@ LIMIT $7 OFFSET $8
 -- The same from the newest on.
 SELECT json_build_object(
     'dag_id', dag_id,
-    'dag_run_url', $2::text || to_char(execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"+"HH24"%3A"MI"%3A"SS')
+    'dag_run_url', $2::text || coalesce(to_char(execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"+"HH24"%3A"MI"%3A"SS')
         || CASE WHEN extract(microseconds FROM execution_date)::int % 1000000 = 0 THEN ''
-                ELSE to_char(execution_date AT TIME ZONE 'UTC', '.US') END || '%2B00%3A00',
+                ELSE to_char(execution_date AT TIME ZONE 'UTC', '.US') END || '%2B00%3A00', ''),
     'execution_date',
         replace(to_char(execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00',
     'id', id,
