@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from server.dags import DagLoader
+from server.dags.serialize import fileloc_hash
 from server.metadata.schema import SchemaError
 
 DAG = "{name}:\n  tags: [{tag}]\n  tasks:\n    t: {{operator: a.B, value: {value}}}\n"
@@ -251,6 +252,21 @@ async def test_two_loaders_at_once(home: Home) -> None:
     await asyncio.gather(*(home.restarted().load_once() for _ in range(4)))
     assert len(await home.active()) == 10
     assert len(await home.errors()) == 10
+
+
+@pytest.mark.parametrize("text", ["one: {tasks: {t: {operator: a.B}}}", "one: ["])
+async def test_a_file_waits_for_another_loader(home: Home, text: str) -> None:
+    """While one loader writes a file, good or broken, another waits, and then finds nothing left to write."""
+    path = home.folder / "a.yaml"
+    path.write_text(text)
+    async with home.conn.transaction():
+        await home.conn.execute("SELECT pg_advisory_xact_lock($1)", fileloc_hash(str(path)))
+        loading = [asyncio.create_task(home.restarted().load_once()) for _ in range(2)]
+        await asyncio.sleep(0.2)
+        assert not any(task.done() for task in loading)
+    reports = await asyncio.gather(*loading)
+    assert sum(len(report.written) for report in reports) == len(await home.active())
+    assert await home.errors() == (["a.yaml"] if "[" in text else [])
 
 
 async def test_other_databases_are_refused(home: Home) -> None:
