@@ -26,6 +26,7 @@ TEST = [
     "pytest-xdist",
     "ruff",
     "schemathesis",
+    "setuptools>=77",
     "types-PyYAML",
     "types-jsonschema",
     "types-setuptools",
