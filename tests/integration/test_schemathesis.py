@@ -39,7 +39,7 @@ async def test_nothing_breaks_the_server(url: str, tmp_path: Path, choice: str) 
     """No 5xx, no answer that is not described, nothing accepted that the description forbids."""
     process = await asyncio.create_subprocess_exec(
         *(SCHEMATHESIS, "run", f"{url}/api/experimental/openapi.json", "--url", url),
-        *("--checks", ",".join(CHECKS), "--max-examples", "40", "--seed", "1", "--workers", "2"),
+        *("--checks", ",".join(CHECKS), "--max-examples", "40", "--seed", "1"),
         *("--continue-on-failure", "--warnings", "off", choice, "delete_dag"),
         cwd=tmp_path,
         stdout=asyncio.subprocess.PIPE,
