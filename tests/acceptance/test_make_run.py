@@ -40,7 +40,8 @@ def test_make_run_on_a_fresh_clone(clone: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = as_ordinary_user("make", "run", f"ARGS=--port {port}")
-    env = {"HOME": str(clone.parent), "PIP_CACHE_DIR": str(clone.parent / "pip")}
+    home = str(clone.parent)
+    env = {"HOME": home, "AIRFLOW_HOME": home, "PIP_CACHE_DIR": f"{home}/pip"}
     with Standalone(clone / ".windsock", command=command, cwd=clone, env=env, timeout=600) as windsock:
         assert windsock.url == f"http://127.0.0.1:{port}"
         assert windsock.paste()["run_id"]
