@@ -47,7 +47,7 @@ async def test_changes_from_other_sites_are_refused(
 
 @pytest.mark.parametrize("headers", [{}, {"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}], ids=str)
 async def test_scripts_and_own_pages_may_change_things(url: str, headers: dict[str, str]) -> None:
-    """curl sends none of these headers; a page served from here says so."""
+    """A script sends none of these headers; a page served from here says so."""
     path = f"{url}{API}/dags/ref_echo/paused/false"
     async with aiohttp.ClientSession() as session, session.get(path, headers=headers) as response:
         assert response.status == 200
