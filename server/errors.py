@@ -66,6 +66,15 @@ class UnsupportedMediaType(WindsockError):
     status = 415
 
 
+class TooManyRequests(WindsockError):
+    """429: too many refused credentials; `Retry-After` in seconds."""
+
+    status = 429
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message, {"Retry-After": str(retry_after)})
+
+
 class Unavailable(WindsockError):
     """503: the database, or room in a queue, is missing for the moment; `Retry-After` in seconds."""
 

@@ -1,0 +1,91 @@
+"""Finds the backend that the configuration names. It fits, or the server does not start."""
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Mapping
+from types import ModuleType
+from typing import cast
+
+from server.auth.contract import Backend
+from server.errors import StartupError
+
+_OURS = {name: f"auth_backends.{name}" for name in ("default", "deny_all", "password_auth", "kerberos_auth")}
+
+ALIASES: Mapping[str, str] = {
+    **_OURS,
+    "airflow.api.auth.backend.default": _OURS["default"],
+    "airflow.api.auth.backend.deny_all": _OURS["deny_all"],
+    "airflow.contrib.auth.backends.password_auth": _OURS["password_auth"],
+    "airflow.api.auth.backend.basic_auth": _OURS["password_auth"],
+    "airflow.providers.fab.auth_manager.api.auth.backend.basic_auth": _OURS["password_auth"],
+    "airflow.api.auth.backend.kerberos_auth": _OURS["kerberos_auth"],
+    "airflow.providers.fab.auth_manager.api.auth.backend.kerberos_auth": _OURS["kerberos_auth"],
+}
+_HOOKS = ("startup", "cleanup", "session_stamp")
+
+
+def load_backend(name: str) -> Backend:
+    """Import the backend of that name or alias; raises StartupError, which says what is wrong with it."""
+    path = ALIASES.get(name, name)
+    where = f"[api] auth_backend = {name}"
+    try:
+        module = importlib.import_module(path)
+    except ModuleNotFoundError as error:
+        raise StartupError(f"{where}: {_not_found(path, error)}") from error
+    except (TypeError, ValueError) as error:
+        raise StartupError(f"{where}: {path!r} is not the dotted path of a module{_choices()}") from error
+    except Exception as error:
+        # Whatever a stranger's module raises while it is imported, the user needs one line that names it.
+        reason = f"{type(error).__name__}: {error}"
+        raise StartupError(f"{where}: importing {path} ({_file(path)}) failed: {reason}") from error
+    _check(f"{where}: {path} ({module.__file__})", module)
+    return cast("Backend", module)
+
+
+def _not_found(path: str, error: ModuleNotFoundError) -> str:
+    missing = error.name or path
+    if path == missing or path.startswith(f"{missing}."):
+        return f"there is no module {missing}{_choices()}"
+    return f"importing {path} ({_file(path)}) failed: it needs the module {missing}, which is not installed"
+
+
+def _choices() -> str:
+    names = ", ".join(_OURS)
+    return f"; choose one of {names}, or the dotted path of a module of your own that the server can import"
+
+
+def _file(path: str) -> str | None:
+    if path in sys.modules:
+        return sys.modules[path].__file__
+    try:
+        spec = importlib.util.find_spec(path)
+    except (ImportError, ValueError, AttributeError):
+        return None
+    return spec.origin if spec else None
+
+
+def _check(where: str, module: ModuleType) -> None:
+    if hasattr(module, "requires_authentication"):
+        raise StartupError(
+            f"{where} is a backend for Airflow's Flask application (it has requires_authentication);"
+            " Windsock needs a module with `async def authenticate(request) -> Identity`, see docs/authentication.md"
+        )
+    if not hasattr(module, "authenticate"):
+        raise StartupError(f"{where} lacks `async def authenticate(request) -> Identity`")
+    _check_function(where, module, "authenticate", arguments=1)
+    for hook in _HOOKS:
+        if hasattr(module, hook):
+            _check_function(where, module, hook, arguments=2 if hook == "session_stamp" else 1)
+
+
+def _check_function(where: str, module: ModuleType, name: str, arguments: int) -> None:
+    function = getattr(module, name)
+    if not inspect.iscoroutinefunction(function):
+        raise StartupError(f"{where}: `{name}` must be an `async def`")
+    try:
+        inspect.signature(function).bind(*[None] * arguments)
+    except TypeError as error:
+        wanted = {"authenticate": "request", "session_stamp": "app, user"}.get(name, "app")
+        raise StartupError(f"{where}: `{name}` must take the arguments ({wanted}): {error}") from error

@@ -1,0 +1,69 @@
+"""Credentials that were verified a moment ago need not be hashed again.
+
+Kept are digests under a key that only this process has, over user, password and the stored hash: another hash in
+the table makes another digest, so a changed password counts from the moment at which the row is read. What was
+refused is never kept.
+"""
+
+import asyncio
+import hmac
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+
+
+class Verified:
+    """A bounded set of digests; each is forgotten `seconds` after its last use."""
+
+    def __init__(self, seconds: float, limit: int = 10_000) -> None:
+        """Keep at most `limit` digests: the one that was verified first goes first. With 0 seconds none is kept."""
+        self._seconds = seconds
+        self._limit = limit
+        self._key = secrets.token_bytes(32)
+        self._until: dict[bytes, float] = {}
+        self._checks: dict[bytes, asyncio.Task[bool]] = {}
+
+    def __len__(self) -> int:
+        return len(self._until)
+
+    def digest(self, user: str, password: str, stored: str) -> bytes:
+        """Digest credentials that hold no NUL."""
+        return hmac.digest(self._key, f"{user}\0{password}\0{stored}".encode(), "sha256")
+
+    def knows(self, digest: bytes) -> bool:
+        """Whether these credentials were verified; they count as used."""
+        until = self._until.get(digest)
+        if until is None:
+            return False
+        now = time.monotonic()
+        if now >= until:
+            del self._until[digest]
+            return False
+        self._until[digest] = now + self._seconds
+        return True
+
+    def check_under_way(self, digest: bytes) -> "asyncio.Task[bool] | None":
+        """Return the check of the same credentials that is being made for somebody else."""
+        return self._checks.get(digest)
+
+    async def check(self, digest: bytes, verify: Callable[[], Awaitable[bool]]) -> bool:
+        """Verify, once for all who ask at the same time; remembers a success."""
+        task = self._checks.get(digest)
+        if task is None:
+            task = asyncio.get_running_loop().create_task(self._check(digest, verify))
+            self._checks[digest] = task
+            task.add_done_callback(lambda done: self._end(digest, done))
+        return await asyncio.shield(task)
+
+    async def _check(self, digest: bytes, verify: Callable[[], Awaitable[bool]]) -> bool:
+        good = await verify()
+        if good and self._seconds:
+            if len(self._until) >= self._limit:
+                del self._until[next(iter(self._until))]
+            self._until[digest] = time.monotonic() + self._seconds
+        return good
+
+    def _end(self, digest: bytes, task: "asyncio.Task[bool]") -> None:
+        del self._checks[digest]
+        if not task.cancelled():
+            task.exception()
