@@ -51,6 +51,12 @@ def test_a_signal_stops_everything(tmp_path: Path, number: signal.Signals) -> No
         assert "Traceback" not in windsock.text
 
 
+def test_ctrl_c_does_not_reach_postgres(tmp_path: Path) -> None:
+    """A terminal sends it to a group of processes; the server's requests are finished before Postgres is stopped."""
+    with Standalone(tmp_path / "data") as windsock:
+        assert os.getpgid(windsock.postmaster) != os.getpgid(windsock.process.pid)
+
+
 def test_ctrl_c_during_the_start_stops_everything(tmp_path: Path) -> None:
     """Before it serves it can be stopped as well."""
     windsock = Standalone(tmp_path / "data")
