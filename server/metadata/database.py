@@ -76,13 +76,13 @@ class Database:
         """Wrap `pool`; `acquire_timeout` in seconds bounds the wait for a free connection."""
         self.pool = pool
         self.statements = statements
-        self._acquire_timeout = acquire_timeout
+        self.acquire_timeout = acquire_timeout
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """Lend a connection; raises Unavailable when none is free in time or the database is lost."""
         with _lost_database():
-            async with asyncio.timeout(self._acquire_timeout):
+            async with asyncio.timeout(self.acquire_timeout):
                 connection = await self.pool.acquire()
             try:
                 yield connection

@@ -13,10 +13,12 @@ from server.metadata import statements
 from server.metadata.dag_runs import DagRuns
 from server.metadata.dags import Dags
 from server.metadata.database import Database, open_pool
+from server.metadata.log import Log
 from server.metadata.pools import Pools
 from server.metadata.schema import SchemaError, check_schema
 from server.metadata.settings import Settings
 from server.metadata.task_instances import TaskInstances
+from server.metadata.users import Users
 
 if TYPE_CHECKING:
     from server.config import Config
@@ -35,6 +37,8 @@ class Metadata:
         self.dag_runs = DagRuns(database, settings, self.dags)
         self.task_instances = TaskInstances(database, settings, self.dags)
         self.pools = Pools(database, settings)
+        self.users = Users(database, settings)
+        self.log = Log(database, settings)
 
     async def scheduler_heartbeat(self) -> tuple[datetime | None, bool]:
         """Time of a scheduler's newest heartbeat, and whether one is alive; raises Unavailable."""

@@ -1,0 +1,90 @@
+"""Users: the table `users` of Airflow 1.10 and of standalone databases, or `ab_user` of Airflow 2 and 3."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import asyncpg
+import msgspec
+
+from server.errors import Conflict, NotFound, StartupError
+from server.metadata import statements
+from server.metadata.batch import Batcher
+from server.metadata.database import Database
+from server.metadata.settings import Settings
+
+
+class User(msgspec.Struct, frozen=True):
+    """A user's name as the table spells it, and the stored hash, "" for none."""
+
+    name: str
+    password: str
+
+
+class ListedUser(msgspec.Struct, frozen=True):
+    """A user as `windsock list_users` shows it."""
+
+    id: int
+    username: str
+    email: str | None
+    superuser: bool | None
+
+
+class Users:
+    """Whoever may authenticate with a password."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        """Choose the table by the database's catalogue."""
+        self._database = Database(database.pool, statements.load("users.sql"), database.acquire_timeout)
+        self.table = next((table for table in ("users", "ab_user") if table in settings.tables), None)
+        self._plural = "ab_users" if self.table == "ab_user" else "users"
+        self._find: Batcher[str, asyncpg.Record] = settings.batcher(self._find_many)
+
+    def require_table(self) -> None:
+        """Raise StartupError where there are no users to authenticate."""
+        if self.table is None:
+            raise StartupError(
+                "[api] auth_backend = password_auth: this database has no table of users (neither `users` nor"
+                " `ab_user`: a stock Airflow 3 keeps its users elsewhere); choose deny_all, kerberos_auth or a"
+                " backend of your own, or give that Airflow its FAB auth manager"
+            )
+
+    async def find(self, name: str) -> User | None:
+        """Return the user whom Airflow would mean by that name; raises Unavailable."""
+        row = await self._find(name)
+        return User(row["username"], row["password"] or "") if row["username"] is not None else None
+
+    async def usual_method(self, method: Callable[[str], str | None]) -> str | None:
+        """Return what `method` says of most of the newest users' hashes; None without users."""
+        rows = await self._database.fetch(f"sample_{self._plural}")
+        found = Counter(made_by for row in rows if (made_by := method(row["password"])))
+        return found.most_common(1)[0][0] if found else None
+
+    async def all(self) -> list[ListedUser]:
+        """Return everyone, by name; raises Conflict where the users are Airflow's business."""
+        self._require_ours("list")
+        return [ListedUser(**row) for row in await self._database.fetch("list_users")]
+
+    async def create(self, name: str, email: str | None, password: str) -> None:
+        """Create a user with that hash; raises Conflict where the name is taken."""
+        self._require_ours("create")
+        if await self._database.fetchval("create_user", name, email, password) is None:
+            raise Conflict(f"User {name} exists already; `windsock change_password -u {name}` changes the password")
+
+    async def change_password(self, name: str, password: str) -> None:
+        """Give the user another hash; raises NotFound."""
+        self._require_ours("reset-password")
+        if await self._database.fetchval("change_password", name, password) is None:
+            raise NotFound(f"User {name} not found")
+
+    async def delete(self, name: str) -> None:
+        """Delete the user; raises NotFound."""
+        self._require_ours("delete")
+        if await self._database.fetchval("delete_user", name) is None:
+            raise NotFound(f"User {name} not found")
+
+    def _require_ours(self, command: str) -> None:
+        if self.table != "users":
+            raise Conflict(f"The users of this database are Airflow's: use `airflow users {command}` instead")
+
+    async def _find_many(self, names: Sequence[str]) -> Sequence[asyncpg.Record]:
+        return await self._database.fetch(f"find_{self._plural}", names)

@@ -1,0 +1,47 @@
+-- Who may authenticate. Where both tables are (1.10 with its RBAC interface), the experimental API asks `users`.
+
+-- name: find_users
+-- Airflow 1.10 compares names exactly.
+SELECT u.username, u.password
+FROM unnest($1::text[]) WITH ORDINALITY AS requested (name, n)
+LEFT JOIN users AS u ON u.username = requested.name
+ORDER BY requested.n
+
+-- name: find_ab_users
+-- Airflow 2 does not mind the case of a name, and takes an e-mail address where no such name exists.
+-- Of several names that differ in case none is found.
+SELECT u.username, u.password
+FROM unnest($1::text[]) WITH ORDINALITY AS requested (name, n)
+LEFT JOIN LATERAL (
+    SELECT found.username, found.password, found.active, count(*) OVER (PARTITION BY found.by_name) AS same,
+        found.by_name
+    FROM (
+        SELECT username, password, active, lower(username) = lower(requested.name) AS by_name
+        FROM ab_user
+        WHERE lower(username) = lower(requested.name) OR email = requested.name
+    ) AS found
+    ORDER BY found.by_name DESC
+    LIMIT 1
+) AS u ON u.active AND u.same = 1
+ORDER BY requested.n
+
+-- name: sample_users
+-- Hashes of a few users: an unknown user must cost what a known one costs.
+SELECT password FROM users WHERE password IS NOT NULL ORDER BY id DESC LIMIT 100
+
+-- name: sample_ab_users
+SELECT password FROM ab_user WHERE password IS NOT NULL AND active ORDER BY id DESC LIMIT 100
+
+-- name: list_users
+SELECT id, username, email, superuser FROM users ORDER BY username
+
+-- name: create_user
+INSERT INTO users (username, email, password, superuser) VALUES ($1, $2, $3, true)
+ON CONFLICT (username) DO NOTHING
+RETURNING id
+
+-- name: change_password
+UPDATE users SET password = $2 WHERE username = $1 RETURNING id
+
+-- name: delete_user
+DELETE FROM users WHERE username = $1 RETURNING id
