@@ -112,6 +112,58 @@ class Config:
         lambda text: values.path(text) if text else None, "", "kerberos.keytab",
         "The keytab of the service, for `kerberos_auth`.",
     )
+    kerberos_hostname: str = option(
+        lambda text: values.host(text) if text else "", "", "windsock.kerberos_hostname kerberos.hostname",
+        "The host in the service's name, `airflow/HOST`; without it the machine's full name.",
+    )
+    kerberos_realms: tuple[str, ...] = option(
+        values.words, "", "windsock.kerberos_realms",
+        "The realms whose users are admitted; without any, the realm of the keytab's service.",
+    )
+    kerberos_strip_realms: tuple[str, ...] = option(
+        values.words, "", "windsock.kerberos_strip_realms",
+        "Realms whose users are admitted and known without `@REALM`.",
+    )
+    verified_seconds: float = option(
+        values.seconds(0, 60), "60", "windsock.verified_seconds",
+        "How long after its last use a password that verified need not be hashed again; 0: hash each time.",
+    )
+    user_check_seconds: float = option(
+        values.seconds(0, 60), "10", "windsock.user_check_seconds",
+        "A process reads a user's row at most once in this time: how long a changed or deleted user may go on.",
+    )
+    throttle_failures: int = option(
+        values.whole(0, 100000), "10", "windsock.throttle_failures",
+        "After so many refused passwords a pair of user and address has to wait (429); 0 switches it off.",
+    )
+    throttle_seconds: float = option(
+        values.seconds(1, 86400), "60", "windsock.throttle_seconds",
+        "How long it has to wait after the last refused password.",
+    )
+    hash_threads: int = option(
+        values.whole(1, 64), "1", "windsock.hash_threads",
+        "The threads of each process that hash passwords, and those that read Kerberos tickets.",
+    )
+    hash_queue_limit: int = option(
+        values.whole(0, 10000), "32", "windsock.hash_queue_limit",
+        "The most requests of a process that wait for such a thread; further ones are answered with 503.",
+    )
+    session_lifetime: float = option(
+        values.seconds(1, 2592000), "28800", "windsock.session_lifetime",
+        "How long a session lasts.",
+    )
+    old_secret_keys: tuple[str, ...] = option(
+        values.secret_keys, "", "windsock.old_secret_keys",
+        "Earlier secret keys, divided by blanks or commas: sessions signed with them stay valid.", sensitive=True,
+    )
+    trusted_proxies: tuple[values.Network, ...] = option(
+        values.networks, "", "windsock.trusted_proxies",
+        "Addresses and networks of reverse proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.",
+    )
+    audit_log: bool = option(
+        values.boolean, "True", "windsock.audit_log",
+        "Whether what an identified user changes is written to Airflow's `log` table.",
+    )
     api_client: str = option(
         values.word, "airflow.api.client.local_client", "cli.api_client",
         "How the command line works: `airflow.api.client.json_client` or `airflow.api.client.local_client`.",
@@ -119,6 +171,18 @@ class Config:
     endpoint_url: str = option(
         values.http_url, "http://localhost:8080", "cli.endpoint_url",
         "The server that the JSON client calls; it may name user and password.", sensitive=True,
+    )
+    cli_username: str = option(
+        str, "", "cli.username",
+        "The user that the JSON client calls it as; the environment variable `WINDSOCK_USERNAME` wins.",
+    )
+    cli_password: str = option(
+        str, "", "cli.password",
+        "The password of that user; the environment variable `WINDSOCK_PASSWORD` wins.", sensitive=True,
+    )
+    client_timeout: float = option(
+        values.seconds(0.1, 3600), "60", "windsock.client_timeout",
+        "How long the JSON client waits for a connection, and for each part of an answer.",
     )
     max_body_size: int = option(
         values.whole(1024, 2**30), "1048576", "windsock.max_body_size",
