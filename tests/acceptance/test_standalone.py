@@ -98,10 +98,13 @@ def test_nothing_outlives_a_killed_one(tmp_path: Path) -> None:
     with Standalone(tmp_path / "data") as windsock:
         windsock.paste()
         postmaster = windsock.postmaster
+        sockets = (tmp_path / "data" / "socket").readlink()
+        assert sockets.is_dir()
         windsock.stop(signal.SIGKILL)
         wait_until(lambda: not is_running(postmaster))
     with Standalone(tmp_path / "data") as windsock:
         assert len(windsock.get(RUNS)) == 1
+        assert not sockets.exists()
 
 
 async def test_a_postgres_left_behind_is_replaced(tmp_path: Path) -> None:
