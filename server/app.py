@@ -7,7 +7,7 @@ from aiohttp import web
 from server import auth, middleware, routes
 from server.config import Config
 from server.metadata.metadata import open_metadata
-from server.resources import CONFIG, METADATA, TIMEZONE
+from server.resources import CONFIG, METADATA, TIMEZONE, TRAFFIC, Traffic
 from server.wire.dates import timezone_of
 
 
@@ -22,6 +22,7 @@ def create_app(config: Config) -> web.Application:
         ],
     )
     app[CONFIG] = config
+    app[TRAFFIC] = Traffic()
     app[TIMEZONE] = timezone_of(config.default_timezone)
     app.router.add_routes(routes.table(config.base_path))
     app.cleanup_ctx.append(_metadata)

@@ -13,6 +13,7 @@ from server import cross_site
 from server.answers import error_answer
 from server.auth import Backend
 from server.errors import WindsockError
+from server.resources import TRAFFIC
 from server.routes import CHANGING_GETS
 
 REQUEST_ID = web.RequestKey("REQUEST_ID", str)
@@ -40,9 +41,16 @@ def errors(*, access: bool) -> Middleware:
         request[REQUEST_ID] = request_id
         structlog.contextvars.bind_contextvars(request_id=request_id)
         start = time.perf_counter() if access else 0.0
-        response = await _answer(request, handler)
+        traffic = request.app[TRAFFIC]
+        traffic.in_flight += 1
+        try:
+            response = await _answer(request, handler)
+        finally:
+            traffic.in_flight -= 1
         if not response.prepared:
             response.headers["X-Request-ID"] = request_id
+            if traffic.stopping:
+                response.force_close()
         if access:
             _log(request, response, time.perf_counter() - start)
         return response

@@ -5,6 +5,7 @@ import functools
 import logging
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,6 +18,7 @@ from server.app import create_app
 from server.config import Config, check_exposure
 from server.errors import StartupError
 from server.logs import setup_logs
+from server.resources import TRAFFIC, Traffic
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +26,9 @@ _BACKLOG = 4096
 # Kerberos tickets of users in many groups exceed the usual 8 KiB.
 _MAX_HEADER = 65536
 _LINGER = 2.0
+# A client that has just had an answer sends its next request within this time.
+_GRACE = 0.2
+_POLL = 0.01
 
 
 class _Protocol(RequestHandler):
@@ -109,11 +114,28 @@ async def serving(config: Config, sock: socket.socket) -> AsyncIterator[str]:
     }
     try:
         await runner.setup()
-        await _Site(runner, sock, options).start()
-        yield url_of(sock) + config.base_path
+        site = _Site(runner, sock, options)
+        await site.start()
+        try:
+            yield url_of(sock) + config.base_path
+        finally:
+            await site.stop()
+            await _finish(runner.app[TRAFFIC], config.shutdown_timeout)
     finally:
         await runner.cleanup()
         sock.close()
+
+
+async def _finish(traffic: Traffic, seconds: float) -> None:
+    """Let the requests under way finish, bodies still arriving included, which aiohttp's own shutdown drops.
+
+    Meanwhile every answer closes its connection, so that clients that keep theirs come back by a new one.
+    """
+    traffic.stopping = True
+    end = time.monotonic() + seconds
+    await asyncio.sleep(min(_GRACE, seconds))
+    while traffic.in_flight and time.monotonic() < end:  # noqa: ASYNC110 - a counter costs a request less than an event
+        await asyncio.sleep(_POLL)
 
 
 async def stop_signal() -> None:
