@@ -4,6 +4,7 @@ Each function takes the text of one option and returns its value, or raises Valu
 that says what would be right. The message never repeats the text, which may be a secret.
 """
 
+import ipaddress
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from server.errors import StartupError
 
 BACKENDS = ("default", "deny_all", "password_auth", "kerberos_auth")
 SECRET_LENGTH = 16
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 PUBLISHED_SECRETS = frozenset(
     {
         "temporary_key",  # Airflow's own files, up to 1.10
@@ -85,6 +87,20 @@ def word(text: str) -> str:
     return text
 
 
+def words(text: str) -> tuple[str, ...]:
+    """Read a list of names, divided by blanks or commas."""
+    return tuple(_names(text))
+
+
+def networks(text: str) -> tuple[Network, ...]:
+    """Read a list of addresses and networks."""
+    try:
+        return tuple(ipaddress.ip_network(name) for name in _names(text))
+    except ValueError:
+        message = "expected IP addresses and networks such as 127.0.0.1 10.0.0.0/8"
+        raise ValueError(message) from None
+
+
 def log_level(text: str) -> str:
     """Read the name of one of logging's levels."""
     level = _LOG_LEVELS.get(text.upper())
@@ -151,6 +167,14 @@ def timezone(text: str) -> str:
 def secret_key(text: str) -> str | None:
     """Read a secret; one that is published or short is none at all (`weak_secret` says so)."""
     return None if weak_secret(text) else text
+
+
+def secret_keys(text: str) -> tuple[str, ...]:
+    """Read a list of secrets, divided by blanks or commas."""
+    if any(weak_secret(name) for name in _names(text)):
+        message = f"expected secret keys of at least {SECRET_LENGTH} characters, none of them a published one"
+        raise ValueError(message)
+    return tuple(_names(text))
 
 
 def weak_secret(text: str) -> str | None:
