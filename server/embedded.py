@@ -142,7 +142,7 @@ class EmbeddedPostgres:
         """
         link = self._data_dir / "socket"
         if link.is_symlink():
-            if link.readlink().match(f"/tmp/{_SOCKET_PREFIX}*"):
+            if link.readlink().match(f"/tmp/{_SOCKET_PREFIX}*"):  # noqa: S108 - only what mkdtemp made is removed
                 shutil.rmtree(link.readlink(), ignore_errors=True)
             link.unlink()
         folder = Path(tempfile.mkdtemp(prefix=_SOCKET_PREFIX, dir="/tmp"))
