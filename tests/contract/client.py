@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 TIMEOUT = 60.0
 CONTINUE_WAIT = 2.0
+# Long enough for a body to arrive apart from its head, as it does from clients that send it in chunks.
+APART = 0.05
 CHUNK = 65536
 
 
@@ -97,6 +99,8 @@ async def _exchange(connection: socket.socket, head: bytes, body: bytes) -> byte
         if b"\r\nexpect: 100-continue\r\n" in head.lower():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(first.wait(), CONTINUE_WAIT)
+        elif b"\r\ntransfer-encoding: chunked\r\n" in head.lower():
+            await asyncio.sleep(APART)
         await loop.sock_sendall(connection, body)
     await reader
     return bytes(received)

@@ -118,6 +118,8 @@ async def _main(url: str, dsn: str | None, path: Path) -> list[Result]:
 def main(url: str, dsn: str | None, path: Path) -> None:
     """Replay the recorded cases against a running server; exit status 1 if an answer is not what is expected."""
     results = asyncio.run(_main(url, dsn, path))
+    if not any(result.answer for result in results):
+        raise click.ClickException(f"nobody answers at {url}")
     wrong = [result for result in results if result.wrong]
     for result in wrong:
         click.echo(str(result))
