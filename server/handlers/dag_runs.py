@@ -11,8 +11,6 @@ from server.handlers.paging import page_headers
 from server.metadata.dag_runs import NewRun, RunFilter
 from server.resources import METADATA, TIMEZONE
 
-_PAUSED = "The DAG is paused: this run starts when it is unpaused"
-
 
 async def trigger(request: web.Request) -> web.Response:
     """`POST /dags/<dag_id>/dag_runs`."""
@@ -21,7 +19,7 @@ async def trigger(request: web.Request) -> web.Response:
     asked = wire.parse_trigger(await read_body(request), zone, datetime.now(UTC))
     run = NewRun(dag_id, asked.run_id, asked.execution_date, asked.conf)
     is_paused = await request.app[METADATA].dag_runs.trigger(run)
-    return json_bytes(wire.trigger_answer(dag_id, asked, _PAUSED if is_paused else None))
+    return json_bytes(wire.trigger_answer(dag_id, asked, wire.PAUSED if is_paused else None))
 
 
 async def list_runs(request: web.Request) -> web.StreamResponse:

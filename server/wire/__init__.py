@@ -11,6 +11,7 @@ that cannot be understood raises `server.errors.BadRequest` with words that say 
 """
 
 from server.wire.answers import (
+    PAUSED,
     created_message,
     encode,
     graph_url,
@@ -44,6 +45,7 @@ from server.wire.query import (
 )
 
 __all__ = [
+    "PAUSED",
     "DagRunsQuery",
     "Page",
     "PoolRequest",

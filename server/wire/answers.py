@@ -10,6 +10,8 @@ from server.wire.bodies import Trigger
 from server.wire.pickles import UnsafePickleError, load_conf
 
 _encoder = msgspec.json.Encoder(order="sorted")
+# The warning of a trigger that will not run for now.
+PAUSED = "The DAG is paused: this run starts when it is unpaused"
 _PATH_SAFE = "!$&'()*+,:;=@"
 
 
