@@ -1,0 +1,114 @@
+"""Credentials of the JSON client.
+
+A backend that asks for more than user and password has, beside `authenticate`, the client's side of it:
+
+    def client_auth(config: server.config.Config) -> ClientAuth
+
+It is called once, in the client's process, where `[api] auth_backend` names that backend. The module is imported there
+for this alone, so it should import nothing heavy at its top (aiohttp, GSSAPI) that the client does not need.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from server.config.values import ConfigError
+
+if TYPE_CHECKING:
+    from server.config import Config
+
+# Backends whose client side is user and password or nothing, by the last part of their names.
+_PLAIN = frozenset({"default", "deny_all", "password_auth", "basic_auth"})
+_KERBEROS = "auth_backends.kerberos_auth"
+
+
+class ClientAuth:
+    """What a client sends to show who it is; this one knows nothing."""
+
+    def authorize(self, host: str, challenges: Sequence[str]) -> Mapping[str, str]:
+        """Return headers for a request to `host` (a name, without the port).
+
+        Called before the first request, without challenges, and once more where that was answered with 401:
+        `challenges` are its WWW-Authenticate headers. No headers: there is nothing (else) to offer.
+        Once the server has set a session cookie it is called after a 401 only.
+        Raises ClientError, whose one line says what the user can do.
+        """
+        del host, challenges
+        return {}
+
+    def verify(self, challenges: Sequence[str]) -> None:
+        """Check the server's side (mutual authentication): `challenges` came with the answer to what was authorized.
+
+        Raises ClientError where the server is not who it should be; the answer is then not used.
+        """
+
+
+class Basic(ClientAuth):
+    """User and password."""
+
+    def __init__(self, username: str, password: str) -> None:
+        self._username, self._password = username, password
+
+    def authorize(self, host: str, challenges: Sequence[str]) -> Mapping[str, str]:
+        """Send them at once; after a 401 there is nothing else to offer, but a session's end is another matter."""
+        del host
+        if challenges and not any(challenge.lower().startswith("basic") for challenge in challenges):
+            return {}
+        from base64 import b64encode  # noqa: PLC0415 - needed where somebody has a password
+
+        pair = f"{self._username}:{self._password}".encode(errors="surrogateescape")
+        return {"Authorization": f"Basic {b64encode(pair).decode()}"}
+
+
+def find_auth(config: "Config", env: Mapping[str, str], host: str, in_url: tuple[str | None, str | None]) -> ClientAuth:
+    """Choose the credentials for `host`; raises ConfigError.
+
+    The backend's own `client_auth` first, then user and password: those of the environment (WINDSOCK_USERNAME,
+    WINDSOCK_PASSWORD), of `[cli]`, of the URL, of netrc.
+    """
+    own = _backend_auth(config)
+    if own is not None:
+        return own
+    username = env.get("WINDSOCK_USERNAME") or config.cli_username
+    password = env.get("WINDSOCK_PASSWORD") or config.cli_password
+    if username:
+        return Basic(username, password)
+    if in_url[0]:
+        return Basic(in_url[0], in_url[1] or "")
+    found = _netrc(env, host)
+    return Basic(*found) if found else ClientAuth()
+
+
+def _backend_auth(config: "Config") -> ClientAuth | None:
+    name = config.auth_backend
+    last = name.rpartition(".")[2]
+    if last in _PLAIN and (last == name or name.startswith(("airflow.", "auth_backends."))):
+        return None
+    if last == "kerberos_auth" and (last == name or name.startswith("airflow.")):
+        name = _KERBEROS
+    from importlib import import_module  # noqa: PLC0415 - few need it
+
+    try:
+        module = import_module(name)
+    except ImportError as error:
+        raise ConfigError(f"[api] auth_backend = {config.auth_backend}: cannot import {name} ({error})") from error
+    make = getattr(module, "client_auth", None)
+    found: ClientAuth | None = make(config) if make else None
+    return found
+
+
+def _netrc(env: Mapping[str, str], host: str) -> tuple[str, str] | None:
+    from pathlib import Path  # noqa: PLC0415 - likewise
+
+    path = Path(env["NETRC"]) if env.get("NETRC") else Path("~/.netrc").expanduser()
+    if not path.is_file():
+        return None
+    from netrc import NetrcParseError, netrc  # noqa: PLC0415 - likewise
+
+    try:
+        found = netrc(path).authenticators(host)
+    except NetrcParseError as error:
+        # Never its own message: it may quote the line.
+        raise ConfigError(f"{path}, line {error.lineno}: this netrc file has a mistake") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    return (found[0] or "", found[2] or "") if found and found[0] else None

@@ -1,0 +1,181 @@
+"""What both clients offer. Light to import: the command line starts with it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+Answer = dict[str, Any]
+
+_BAD_REQUEST, _NOT_FOUND = 400, 404
+
+
+class ClientError(Exception):
+    """A call failed; the text is one line for a person, `detail` more of it for those who ask."""
+
+    def __init__(self, message: str, detail: str = "") -> None:
+        super().__init__(message)
+        self.detail = detail
+
+
+class ApiError(ClientError):
+    """The API refused or failed; `status` is the HTTP status (the local client's errors have the same)."""
+
+    def __init__(self, status: int, message: str, detail: str = "") -> None:
+        super().__init__(message, detail)
+        self.status = status
+
+
+class Unreachable(ClientError):
+    """There was no answer at all: no connection, a connection that broke, TLS, a timeout."""
+
+
+class Client(ABC):
+    """The experimental API, method by method.
+
+    Answers are what the API documents, as Python objects. Dates are texts as the API reads and writes them. Every
+    method raises ApiError or Unreachable. A client is used by one thread at a time; `close` it, or use `with`.
+    """
+
+    @abstractmethod
+    def test(self) -> Answer:
+        """Return `{"status": "OK"}` where the API can be used."""
+
+    @abstractmethod
+    def trigger_dag(
+        self,
+        dag_id: str,
+        run_id: str | None = None,
+        conf: Mapping[str, object] | str | None = None,
+        execution_date: str | None = None,
+        *,
+        replace_microseconds: bool | None = None,
+    ) -> Answer:
+        """Make a run: `execution_date`, `message`, `run_id`, and a `warning` where the DAG is paused.
+
+        `conf` is an object or the JSON text of one.
+        """
+
+    @abstractmethod
+    def get_dag_runs(
+        self,
+        dag_id: str,
+        state: str | None = None,
+        *,
+        run_id: str | None = None,
+        execution_date_gte: str | None = None,
+        execution_date_lte: str | None = None,
+        descending: bool = False,
+        limit: int | None = None,
+    ) -> list[Answer]:
+        """List runs by execution_date; of an unknown DAG the ApiError has status 404."""
+
+    @abstractmethod
+    def get_dag_run_state(self, dag_id: str, execution_date: str) -> str | None:
+        """Return the state of the run at that date."""
+
+    @abstractmethod
+    def get_latest_runs(self) -> list[Answer]:
+        """List the newest run of each DAG."""
+
+    @abstractmethod
+    def get_dags(self) -> list[Answer]:
+        """List the DAGs: `dag_id`, `is_paused`, `is_active`, `owners`, `schedule_interval`, `tags`."""
+
+    @abstractmethod
+    def delete_dag(self, dag_id: str) -> Answer:
+        """Delete every row of the DAG: `count` and `message`."""
+
+    @abstractmethod
+    def is_paused(self, dag_id: str) -> bool | None:
+        """Whether the DAG is paused; None where its row does not say."""
+
+    @abstractmethod
+    def set_paused(self, dag_id: str, *, is_paused: bool) -> None:
+        """Pause or unpause the DAG and its sub-DAGs."""
+
+    @abstractmethod
+    def get_code(self, dag_id: str) -> str:
+        """Return the source of the DAG's file."""
+
+    @abstractmethod
+    def get_tasks(self, dag_id: str) -> list[Answer]:
+        """List the DAG's tasks: `task_id`, `operator`, `downstream`."""
+
+    @abstractmethod
+    def get_task(self, dag_id: str, task_id: str) -> Answer:
+        """Return the task's attributes, each as text."""
+
+    @abstractmethod
+    def get_task_instance(self, dag_id: str, execution_date: str, task_id: str) -> Answer:
+        """Return the task instance's columns, each as text."""
+
+    @abstractmethod
+    def get_pools(self) -> list[Answer]:
+        """List the pools: `id`, `pool`, `slots`, `description`."""
+
+    @abstractmethod
+    def get_pool(self, name: str) -> Answer:
+        """Return the pool of that name."""
+
+    @abstractmethod
+    def create_pool(self, name: str, slots: int | str, description: str | None) -> Answer:
+        """Create the pool, or change the one of that name; the pool as it is now."""
+
+    @abstractmethod
+    def delete_pool(self, name: str) -> Answer:
+        """Delete the pool and return what it was."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close connections; the client can be used again."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def trigger_fields(
+    run_id: str | None,
+    conf: Mapping[str, object] | str | None,
+    execution_date: str | None,
+    *,
+    replace_microseconds: bool | None,
+) -> dict[str, object]:
+    """Build the body of a trigger, as Airflow's own client sends it."""
+    fields: dict[str, object] = {"run_id": run_id, "conf": conf, "execution_date": execution_date}
+    if replace_microseconds is not None:
+        fields["replace_microseconds"] = replace_microseconds
+    return fields
+
+
+def runs_query(
+    state: str | None,
+    run_id: str | None,
+    execution_date_gte: str | None,
+    execution_date_lte: str | None,
+    *,
+    descending: bool,
+    limit: int | None,
+) -> list[tuple[str, str]]:
+    """Build the query of a list of runs."""
+    given = {
+        "state": state,
+        "run_id": run_id,
+        "execution_date_gte": execution_date_gte,
+        "execution_date_lte": execution_date_lte,
+        "order_by": "-execution_date" if descending else None,
+        "limit": None if limit is None else str(limit),
+    }
+    return [(name, value) for name, value in given.items() if value is not None]
+
+
+def unknown_dag(error: ApiError) -> ApiError:
+    """Turn the 400 with which lists answer for an unknown DAG, as Airflow's do, into the 404 that it means."""
+    if error.status == _BAD_REQUEST and str(error).endswith("not found in DagModel"):
+        return ApiError(_NOT_FOUND, str(error), error.detail)
+    return error

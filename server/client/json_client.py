@@ -1,0 +1,254 @@
+"""The client that speaks JSON over HTTP: synchronous, and light, for the command line and for scripts."""
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote, unquote, urlencode, urlsplit
+
+from server.client.auth import Basic, ClientAuth, find_auth
+from server.client.interface import Answer, ApiError, Client, Unreachable, runs_query, trigger_fields, unknown_dag
+from server.client.transport import Reply, Transport
+from server.config.values import ConfigError
+
+if TYPE_CHECKING:
+    from server.config import Config
+
+_API = "/api/experimental"
+_OK, _BAD_REQUEST, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 400, 401, 403, 404
+_REDIRECTS, _SERVER_ERRORS = range(300, 400), range(500, 600)
+_NO_ENDPOINT = "Not found: there is no such endpoint"
+
+
+def _silent(_line: str) -> None:
+    """Tell nobody."""
+
+
+class JsonClient(Client):
+    """The API's methods over HTTP.
+
+    `endpoint_url` may have a base path, and user and password. `timeout` is in seconds. `trace` is called with a line
+    about each request. GETs, and triggers that name their run_id, are tried up to three times.
+    """
+
+    def __init__(
+        self,
+        endpoint_url: str = "http://localhost:8080",
+        *,
+        username: str | None = None,
+        password: str | None = None,
+        auth: ClientAuth | None = None,
+        timeout: float = 60.0,
+        trace: Callable[[str], None] = _silent,
+    ) -> None:
+        """Raises ConfigError where the URL is none."""
+        try:
+            url = urlsplit(endpoint_url)
+            usable = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
+        except ValueError:
+            usable = False
+        if not usable:
+            raise ConfigError("[cli] endpoint_url: expected a URL such as http://localhost:8080")
+        if auth is None:
+            username, password = username or unquote(url.username or ""), password or unquote(url.password or "")
+            auth = Basic(username, password) if username else ClientAuth()
+        self._transport = Transport(url, auth, timeout, trace)
+        self._base = url.path.rstrip("/").removesuffix(_API) + _API
+
+    @classmethod
+    def from_config(cls, config: "Config", trace: Callable[[str], None] = _silent) -> Self:
+        """Make the client that `config` and the environment describe; raises ConfigError."""
+        url = urlsplit(config.endpoint_url)
+        in_url = unquote(url.username or "") or None, unquote(url.password or "") or None
+        auth = find_auth(config, os.environ, url.hostname or "", in_url)
+        return cls(config.endpoint_url, auth=auth, timeout=config.client_timeout, trace=trace)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._transport.close()
+
+    def test(self) -> Answer:
+        """See `Client.test`."""
+        return self._object(self._get("test"))
+
+    def trigger_dag(
+        self,
+        dag_id: str,
+        run_id: str | None = None,
+        conf: Mapping[str, object] | str | None = None,
+        execution_date: str | None = None,
+        *,
+        replace_microseconds: bool | None = None,
+    ) -> Answer:
+        """See `Client.trigger_dag`. With a run_id it is tried again, and a first try that was carried out is seen."""
+        fields = trigger_fields(run_id, conf, execution_date, replace_microseconds=replace_microseconds)
+        reply = self._send("POST", f"dags/{_quote(dag_id, 'dag_id')}/dag_runs", fields, safe=bool(run_id))
+        if reply.uncertain and run_id and reply.status == _BAD_REQUEST:
+            taken = f"Run id {run_id} already exists for dag id {dag_id}"
+            if self._error_text(reply) == taken:
+                return self._made_before(dag_id, run_id)
+        return self._object(self._read(reply))
+
+    def _made_before(self, dag_id: str, run_id: str) -> Answer:
+        run = self.get_dag_runs(dag_id, run_id=run_id)[0]
+        date = run["execution_date"]
+        message = f"Created <DagRun {dag_id} @ {date}: {run_id}, externally triggered: True>"
+        return {"execution_date": date, "message": message, "run_id": run_id}
+
+    def get_dag_runs(
+        self,
+        dag_id: str,
+        state: str | None = None,
+        *,
+        run_id: str | None = None,
+        execution_date_gte: str | None = None,
+        execution_date_lte: str | None = None,
+        descending: bool = False,
+        limit: int | None = None,
+    ) -> list[Answer]:
+        """See `Client.get_dag_runs`."""
+        pairs = runs_query(state, run_id, execution_date_gte, execution_date_lte, descending=descending, limit=limit)
+        try:
+            return self._list(self._get(f"dags/{_quote(dag_id, 'dag_id')}/dag_runs", pairs))
+        except ApiError as error:
+            raise unknown_dag(error) from error
+
+    def get_dag_run_state(self, dag_id: str, execution_date: str) -> str | None:
+        """See `Client.get_dag_run_state`."""
+        date = _quote(execution_date, "execution_date")
+        state: str | None = self._object(self._get(f"dags/{_quote(dag_id, 'dag_id')}/dag_runs/{date}"))["state"]
+        return state
+
+    def get_latest_runs(self) -> list[Answer]:
+        """See `Client.get_latest_runs`."""
+        return self._list(self._object(self._get("latest_runs"))["items"])
+
+    def get_dags(self) -> list[Answer]:
+        """See `Client.get_dags`."""
+        return self._list(self._get("dags"))
+
+    def delete_dag(self, dag_id: str) -> Answer:
+        """See `Client.delete_dag`."""
+        return self._object(self._read(self._send("DELETE", f"dags/{_quote(dag_id, 'dag_id')}")))
+
+    def is_paused(self, dag_id: str) -> bool | None:
+        """See `Client.is_paused`."""
+        paused: bool | None = self._object(self._get(f"dags/{_quote(dag_id, 'dag_id')}/paused"))["is_paused"]
+        return paused
+
+    def set_paused(self, dag_id: str, *, is_paused: bool) -> None:
+        """See `Client.set_paused`."""
+        self._read(self._send("PATCH", f"dags/{_quote(dag_id, 'dag_id')}", {"is_paused": is_paused}))
+
+    def get_code(self, dag_id: str) -> str:
+        """See `Client.get_code`."""
+        reply = self._send("GET", f"dags/{_quote(dag_id, 'dag_id')}/code", safe=True)
+        if reply.status != _OK:
+            raise self._failure(reply)
+        return reply.body.decode(errors="replace")
+
+    def get_tasks(self, dag_id: str) -> list[Answer]:
+        """See `Client.get_tasks`."""
+        return self._list(self._get(f"dags/{_quote(dag_id, 'dag_id')}/tasks"))
+
+    def get_task(self, dag_id: str, task_id: str) -> Answer:
+        """See `Client.get_task`."""
+        return self._object(self._get(f"dags/{_quote(dag_id, 'dag_id')}/tasks/{_quote(task_id, 'task_id')}"))
+
+    def get_task_instance(self, dag_id: str, execution_date: str, task_id: str) -> Answer:
+        """See `Client.get_task_instance`."""
+        run = f"dags/{_quote(dag_id, 'dag_id')}/dag_runs/{_quote(execution_date, 'execution_date')}"
+        return self._object(self._get(f"{run}/tasks/{_quote(task_id, 'task_id')}"))
+
+    def get_pools(self) -> list[Answer]:
+        """See `Client.get_pools`."""
+        return self._list(self._get("pools"))
+
+    def get_pool(self, name: str) -> Answer:
+        """See `Client.get_pool`."""
+        return self._object(self._get(f"pools/{_pool(name)}"))
+
+    def create_pool(self, name: str, slots: int | str, description: str | None) -> Answer:
+        """See `Client.create_pool`."""
+        fields = {"name": name, "slots": slots, "description": description}
+        return self._object(self._read(self._send("POST", "pools", fields)))
+
+    def delete_pool(self, name: str) -> Answer:
+        """See `Client.delete_pool`."""
+        return self._object(self._read(self._send("DELETE", f"pools/{_pool(name)}")))
+
+    def _get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> object:
+        target = f"{path}?{urlencode(query, errors='surrogateescape')}" if query else path
+        return self._read(self._send("GET", target, safe=True))
+
+    def _send(self, method: str, path: str, body: Mapping[str, object] | None = None, *, safe: bool = False) -> Reply:
+        content = None if body is None else json.dumps(body).encode()
+        return self._transport.send(method, f"{self._base}/{path}", content, safe=safe)
+
+    def _read(self, reply: Reply) -> object:
+        if reply.status != _OK:
+            raise self._failure(reply)
+        try:
+            value: object = json.loads(reply.body)
+        except ValueError as error:
+            raise self._no_api(reply) from error
+        return value
+
+    def _object(self, value: object) -> dict[str, Any]:
+        if isinstance(value, dict):
+            return value
+        raise self._no_api(None)
+
+    def _list(self, value: object) -> list[Answer]:
+        if isinstance(value, list):
+            return value
+        raise self._no_api(None)
+
+    def _no_api(self, reply: Reply | None) -> Unreachable:
+        place = self._transport.origin + self._base.removesuffix(_API)
+        detail = repr(reply.body[:500]) if reply else ""
+        return Unreachable(f"what answers at {place} is not this API; check [cli] endpoint_url", detail)
+
+    def _error_text(self, reply: Reply) -> str | None:
+        try:
+            text = json.loads(reply.body)["error"]
+        except (ValueError, TypeError, KeyError):
+            return None
+        return text if isinstance(text, str) else None
+
+    def _failure(self, reply: Reply) -> Exception:
+        text, status = self._error_text(reply), reply.status
+        if status in _REDIRECTS:
+            place = reply.headers.get("Location", "another place")
+            return Unreachable(f"{self._transport.origin} redirects to {place}; set [cli] endpoint_url to that server")
+        if status == _UNAUTHORIZED:
+            return ApiError(status, f"{text or 'Unauthorized'}; {_what_to_show(reply)}")
+        if status == _FORBIDDEN:
+            return ApiError(status, text or "Forbidden")
+        if status == _NOT_FOUND and (text is None or text == _NO_ENDPOINT):
+            return self._no_api(reply)
+        if status in _SERVER_ERRORS and (text is None or status == _SERVER_ERRORS.start):
+            number = reply.headers.get("X-Request-ID", "unknown")
+            said = text or f"status {status}"
+            return ApiError(status, f"{said}: the server failed; its log says why (request id {number})")
+        return ApiError(status, text or f"The server answered with status {status}", repr(reply.body[:500]))
+
+
+def _what_to_show(reply: Reply) -> str:
+    if reply.headers.get("WWW-Authenticate", "").lower().startswith("negotiate"):
+        return "the server wants a Kerberos ticket: run kinit, and set [api] auth_backend = kerberos_auth here too"
+    return "set WINDSOCK_USERNAME and WINDSOCK_PASSWORD, or [cli] username and password, or use ~/.netrc"
+
+
+def _quote(text: str, what: str) -> str:
+    try:
+        return quote(text, safe=":")
+    except UnicodeEncodeError as error:
+        raise ApiError(_BAD_REQUEST, f"The {what} is not valid Unicode text") from error
+
+
+def _pool(name: str) -> str:
+    """Quote the name of a pool; a blank one would be another path."""
+    if not name.strip():
+        raise ApiError(_BAD_REQUEST, "Pool name shouldn't be empty")
+    return _quote(name, "pool name")
