@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 from aiohttp import web
 
+from server.resources import ANSWER_HEADERS
 from server.wire import encode
 
 # Without a version: it tells an attacker more than a caller.
@@ -39,7 +40,7 @@ async def json_list(
     second = await _next(pages)
     if second is None:
         return json_bytes(f"[{', '.join(first)}]\n".encode(), headers=headers)
-    response = web.StreamResponse(headers={**_HEADERS, **headers})
+    response = web.StreamResponse(headers={**_HEADERS, **headers, **request.get(ANSWER_HEADERS, {})})
     await response.prepare(request)
     await response.write(f"[{', '.join([*first, *second])}".encode())
     async for page in pages:

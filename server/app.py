@@ -5,9 +5,12 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from server import auth, middleware, routes
+from server.auth.middleware import authentication
+from server.auth.sessions import Sessions
 from server.config import Config
 from server.metadata.metadata import open_metadata
-from server.resources import CONFIG, METADATA, TIMEZONE, TRAFFIC, Traffic
+from server.proxies import Proxies
+from server.resources import CONFIG, METADATA, PROXIES, SESSIONS, TIMEZONE, TRAFFIC, Traffic
 from server.wire.dates import timezone_of
 
 
@@ -18,10 +21,12 @@ def create_app(config: Config) -> web.Application:
         client_max_size=config.max_body_size,
         middlewares=[
             middleware.errors(access=config.access_log),
-            middleware.authentication(backend, config.host, frozenset({config.base_path + routes.HEALTH})),
+            authentication(backend, config, frozenset({config.base_path + routes.HEALTH})),
         ],
     )
     app[CONFIG] = config
+    app[PROXIES] = Proxies(config.trusted_proxies)
+    app[SESSIONS] = Sessions(config, backend, app[PROXIES])
     app[TRAFFIC] = Traffic()
     app[TIMEZONE] = timezone_of(config.default_timezone)
     app.router.add_routes(routes.table(config.base_path))

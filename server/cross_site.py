@@ -17,10 +17,13 @@ _OWN_SITE = frozenset({"same-origin", "none"})
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def refuse_other_sites(request: web.Request, changing_gets: Collection[Callable[..., object]]) -> None:
-    """Raise Forbidden for a request that changes something and comes from another site's page."""
-    if request.method in _SAFE_METHODS and request.match_info.handler not in changing_gets:
-        return
+def changes(request: web.Request, changing_gets: Collection[Callable[..., object]]) -> bool:
+    """Whether the request is one that changes something."""
+    return request.method not in _SAFE_METHODS or request.match_info.handler in changing_gets
+
+
+def refuse_other_sites(request: web.Request) -> None:
+    """Raise Forbidden when a request, one that changes something, comes from another site's page."""
     headers = request.headers
     site = headers.get("Sec-Fetch-Site")
     origin = headers.get("Origin")

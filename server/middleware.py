@@ -1,4 +1,4 @@
-"""What every request passes through: errors become JSON, then the cross-site rule and authentication."""
+"""What every request passes through first: request ids, errors that become JSON, the access log."""
 
 import itertools
 import logging
@@ -9,15 +9,11 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from server import cross_site
 from server.answers import error_answer
-from server.auth import Backend
 from server.errors import WindsockError
-from server.resources import TRAFFIC
-from server.routes import CHANGING_GETS
+from server.resources import PROXIES, TRAFFIC, USER
 
 REQUEST_ID = web.RequestKey("REQUEST_ID", str)
-USER = web.RequestKey("USER", str)
 
 logger = logging.getLogger(__name__)
 access_log = structlog.get_logger("server.access")
@@ -44,7 +40,7 @@ def errors(*, access: bool) -> Middleware:
         traffic = request.app[TRAFFIC]
         traffic.in_flight += 1
         try:
-            response = await _answer(request, handler)
+            response = await answer(request, handler)
         finally:
             traffic.in_flight -= 1
         if not response.prepared:
@@ -58,7 +54,8 @@ def errors(*, access: bool) -> Middleware:
     return middleware
 
 
-async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer what the handler answers, or its error as JSON."""
     try:
         return await handler(request)
     except WindsockError as error:
@@ -81,28 +78,5 @@ def _log(request: web.Request, response: web.StreamResponse, seconds: float) -> 
         status=response.status,
         duration_ms=round(seconds * 1000, 2),
         user=request.get(USER),
-        remote=request.remote,
+        remote=request.app[PROXIES].address(request),
     )
-
-
-def authentication(backend: Backend, own_host: str, open_paths: frozenset[str]) -> Middleware:
-    """Build the default-deny middleware: whatever is not in `open_paths` needs `backend`'s consent."""
-    check_host = getattr(backend, "CHECK_HOST", False)
-
-    @web.middleware
-    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path in open_paths:
-            return await handler(request)
-        if check_host:
-            cross_site.refuse_other_hosts(request, own_host)
-        cross_site.refuse_other_sites(request, CHANGING_GETS)
-        identity = await backend.authenticate(request)
-        if identity.user is not None:
-            request[USER] = identity.user
-        if not identity.headers:
-            return await handler(request)
-        response = await _answer(request, handler)
-        response.headers.update(identity.headers)
-        return response
-
-    return middleware

@@ -1,12 +1,15 @@
 """What the parts of the application share, by key."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 
 from aiohttp import web
 
+from server.auth.sessions import Sessions
 from server.config import Config
 from server.metadata.metadata import Metadata
+from server.proxies import Proxies
 
 
 @dataclass
@@ -21,3 +24,8 @@ CONFIG = web.AppKey("CONFIG", Config)
 TIMEZONE = web.AppKey("TIMEZONE", tzinfo)
 TRAFFIC = web.AppKey("TRAFFIC", Traffic)
 METADATA = web.AppKey("METADATA", Metadata)
+PROXIES = web.AppKey("PROXIES", Proxies)
+SESSIONS = web.AppKey("SESSIONS", Sessions)
+
+USER = web.RequestKey("USER", str)
+ANSWER_HEADERS = web.RequestKey("ANSWER_HEADERS", Mapping[str, str])

@@ -2,13 +2,17 @@
 
 from aiohttp import web
 
-from server.handlers import dag_runs, dags, pools, service, tasks
+from server.handlers import dag_runs, dags, pools, service, session, tasks
 
 PREFIX = "/api/experimental"
 HEALTH = "/health"
 
 # GETs that change something: the cross-site rule covers them like any POST, and HEAD must not reach them.
 CHANGING_GETS = frozenset({dags.set_paused})
+# A session is begun with credentials, never with another session: none lasts longer than its lifetime.
+WITHOUT_SESSION = frozenset({session.create})
+# What changes nothing that the log of changes is about.
+UNLOGGED = frozenset({session.create, session.delete})
 
 
 def table(base_path: str) -> list[web.RouteDef]:
@@ -22,6 +26,8 @@ def table(base_path: str) -> list[web.RouteDef]:
         get(f"{api}/test", service.test),
         get(f"{api}/openapi.json", service.openapi),
         get(base_path + HEALTH, service.health),
+        post(f"{api}/session", session.create),
+        delete(f"{api}/session", session.delete),
         post(f"{dag}/dag_runs", dag_runs.trigger),
         get(f"{dag}/dag_runs", dag_runs.list_runs),
         get(run, dag_runs.state),

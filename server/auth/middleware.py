@@ -1,0 +1,73 @@
+"""Default-deny: whatever is not open by name needs the backend's consent, or a session that it gave."""
+
+import logging
+
+import asyncpg
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from server import cross_site
+from server.auth.contract import Backend
+from server.config import Config
+from server.errors import WindsockError
+from server.metadata.log import Entry
+from server.middleware import answer
+from server.resources import ANSWER_HEADERS, METADATA, SESSIONS, USER
+from server.routes import CHANGING_GETS, UNLOGGED, WITHOUT_SESSION
+
+logger = logging.getLogger(__name__)
+
+_GOOD = 400
+
+
+def authentication(backend: Backend, config: Config, open_paths: frozenset[str]) -> Middleware:
+    """Build the middleware: only `open_paths` go past `backend`."""
+    check_host = getattr(backend, "CHECK_HOST", False)
+    authenticate, audit = backend.authenticate, config.audit_log
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path in open_paths:
+            return await handler(request)
+        if check_host:
+            cross_site.refuse_other_hosts(request, config.host)
+        changes = cross_site.changes(request, CHANGING_GETS)
+        if changes:
+            cross_site.refuse_other_sites(request)
+        identity = None
+        if "Cookie" in request.headers and _takes_session(request):
+            identity = await request.app[SESSIONS].identify(request)
+        if identity is None:
+            identity = await authenticate(request)
+        if identity.user is not None:
+            request[USER] = identity.user
+        if identity.headers:
+            request[ANSWER_HEADERS] = identity.headers
+            response = await answer(request, handler)
+            if not response.prepared:
+                response.headers.update(identity.headers)
+        else:
+            response = await handler(request)
+        if changes and audit and identity.user is not None and response.status < _GOOD:
+            await _log_change(request, identity.user)
+        return response
+
+    return middleware
+
+
+def _takes_session(request: web.Request) -> bool:
+    """Whether a session will do: not where there are credentials, which may be somebody else's."""
+    return "Authorization" not in request.headers and request.match_info.handler not in WITHOUT_SESSION
+
+
+async def _log_change(request: web.Request, user: str) -> None:
+    handler = request.match_info.handler
+    if handler in UNLOGGED:
+        return
+    event = f"api_{getattr(handler, '__name__', 'change')}"
+    entry = Entry(event, request.match_info.get("dag_id"), user, f"{request.method} {request.rel_url.raw_path}")
+    try:
+        await request.app[METADATA].log.write(entry)
+    except (WindsockError, asyncpg.PostgresError) as error:
+        # What the caller asked for is done; that it cannot be noted is the operator's business.
+        logger.warning("a change could not be written to the log table", extra={"reason": type(error).__name__})

@@ -1,0 +1,143 @@
+"""Sessions: an encrypted cookie instead of credentials.
+
+Nothing is stored on the server. A cookie names the user, the backend that vouched for them, and the backend's stamp
+(for passwords: a digest of the stored hash), so that it ends with the user, with the password and with its lifetime.
+"""
+
+import base64
+import hashlib
+import logging
+import secrets
+import time
+from typing import Any, NamedTuple
+
+from aiohttp import web
+from aiohttp_session import Session
+from aiohttp_session.cookie_storage import EncryptedCookieStorage
+from cryptography.fernet import Fernet, MultiFernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from server.auth.contract import Backend, Identity
+from server.config import Config
+from server.proxies import Proxies
+
+logger = logging.getLogger(__name__)
+
+COOKIE = "windsock_session"
+# A browser sends and takes a cookie of such a name over TLS only, and from this very host only.
+SECURE_COOKIE = f"__Host-{COOKIE}"
+_OPENED_LIMIT = 4096
+
+
+class _Opened(NamedTuple):
+    identity: Identity
+    stamp: str
+    until: float
+
+
+class RotatingFernet(Fernet):
+    """Encrypts with the first key and decrypts with any; aiohttp-session insists on a Fernet."""
+
+    def __init__(self, keys: list[bytes]) -> None:
+        super().__init__(keys[0])
+        self._any = MultiFernet([Fernet(key) for key in keys])
+
+    def decrypt(self, token: bytes | str, ttl: int | None = None) -> bytes:
+        """Return the plain text; raises InvalidToken."""
+        return self._any.decrypt(token, ttl)
+
+
+class Sessions:
+    """Makes, reads and ends session cookies."""
+
+    def __init__(self, config: Config, backend: Backend, proxies: Proxies) -> None:
+        """Derive the keys from the configured secret, or make one up that lasts as long as the process."""
+        self._stamp_of = getattr(backend, "session_stamp", None)
+        self._backend = getattr(backend, "__name__", type(backend).__name__)
+        self._proxies = proxies
+        self._lifetime = int(config.session_lifetime)
+        fernet = RotatingFernet([_derive(secret) for secret in _secrets(config)])
+        path = f"{config.base_path}/"
+        self._plain = _storage(fernet, COOKIE, path, self._lifetime, secure=False)
+        self._secure = _storage(fernet, SECURE_COOKIE, "/", self._lifetime, secure=True)
+        self._opened: dict[tuple[bool, bytes], _Opened] = {}
+        self._salt = secrets.token_bytes(16)
+
+    async def identify(self, request: web.Request) -> Identity | None:
+        """Return whose session the request's cookie is; None: there is no cookie, or it is good no more."""
+        header = request.headers.get("Cookie")
+        if header is None or COOKIE not in header:
+            return None
+        secure = self._proxies.secure(request)
+        # Reading a cookie costs more than the rest of a request, so it is read once.
+        key = (secure, hashlib.blake2b(header.encode("utf-8", "surrogateescape"), key=self._salt).digest())
+        opened = self._opened.get(key) or await self._open(request, key)
+        if opened is None or time.time() >= opened.until:
+            self._opened.pop(key, None)
+            return None
+        if await self._stamp(request.app, str(opened.identity.user)) != opened.stamp:
+            return None
+        return opened.identity
+
+    async def begin(self, request: web.Request, response: web.Response, user: str) -> bool:
+        """Put a new session's cookie on the answer; False where the user is gone meanwhile."""
+        stamp = await self._stamp(request.app, user)
+        if stamp is None:
+            return False
+        storage = self._storage(request)
+        session = Session(None, data=None, new=True, max_age=storage.max_age)
+        session.update(user=user, backend=self._backend, stamp=stamp)
+        await storage.save_session(request, response, session)
+        return True
+
+    def end(self, request: web.Request, response: web.Response) -> None:
+        """Take the cookie away."""
+        secure = self._proxies.secure(request)
+        response.del_cookie(
+            SECURE_COOKIE if secure else COOKIE, path=self._storage(request).cookie_params["path"], secure=secure,
+            httponly=True, samesite="Strict",
+        )  # fmt: skip
+
+    def _storage(self, request: web.Request) -> EncryptedCookieStorage:
+        return self._secure if self._proxies.secure(request) else self._plain
+
+    async def _open(self, request: web.Request, key: tuple[bool, bytes]) -> _Opened | None:
+        session = await self._storage(request).load_session(request)
+        user, stamp = session.get("user"), session.get("stamp")
+        if session.new or session.get("backend") != self._backend or not isinstance(user, str):
+            return None
+        opened = _Opened(Identity(user), str(stamp), session.created + self._lifetime)
+        if len(self._opened) >= _OPENED_LIMIT:
+            del self._opened[next(iter(self._opened))]
+        self._opened[key] = opened
+        return opened
+
+    async def _stamp(self, app: web.Application, user: str) -> str | None:
+        if self._stamp_of is None:
+            return ""
+        stamp: str | None = await self._stamp_of(app, user)
+        return stamp
+
+
+def _storage(fernet: Fernet, name: str, path: str, lifetime: int, *, secure: bool) -> EncryptedCookieStorage:
+    options: dict[str, Any] = {"httponly": True, "samesite": "Strict"}
+    return EncryptedCookieStorage(fernet, cookie_name=name, path=path, max_age=lifetime, secure=secure, **options)
+
+
+def _secrets(config: Config) -> list[str]:
+    if config.secret_key is not None:
+        return [config.secret_key, *config.old_secret_keys]
+    if config.workers > 1:
+        logger.warning(
+            "no usable [webserver] secret_key: each of the %d processes makes one up, so a session is known"
+            " to one of them only; set a key of at least 16 characters",
+            config.workers,
+        )
+    return [secrets.token_hex(32), *config.old_secret_keys]
+
+
+def _derive(secret: str) -> bytes:
+    """Return Fernet's key for a secret of any length; the same secret may serve other ends elsewhere."""
+    derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"windsock session cookie").derive(secret.encode())
+    return base64.urlsafe_b64encode(derived)
