@@ -7,7 +7,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from server import cross_site
-from server.auth.contract import Backend
+from server.auth.contract import Backend, Identity
 from server.config import Config
 from server.errors import WindsockError
 from server.metadata.log import Entry
@@ -34,11 +34,7 @@ def authentication(backend: Backend, config: Config, open_paths: frozenset[str])
         changes = cross_site.changes(request, CHANGING_GETS)
         if changes:
             cross_site.refuse_other_sites(request)
-        identity = None
-        if "Cookie" in request.headers and _takes_session(request):
-            identity = await request.app[SESSIONS].identify(request)
-        if identity is None:
-            identity = await authenticate(request)
+        identity = (await _session(request) if "Cookie" in request.headers else None) or await authenticate(request)
         if identity.user is not None:
             request[USER] = identity.user
         if identity.headers:
@@ -55,9 +51,11 @@ def authentication(backend: Backend, config: Config, open_paths: frozenset[str])
     return middleware
 
 
-def _takes_session(request: web.Request) -> bool:
-    """Whether a session will do: not where there are credentials, which may be somebody else's."""
-    return "Authorization" not in request.headers and request.match_info.handler not in WITHOUT_SESSION
+async def _session(request: web.Request) -> Identity | None:
+    """Return whose session it is; None too where there are credentials, which may be somebody else's."""
+    if "Authorization" in request.headers or request.match_info.handler in WITHOUT_SESSION:
+        return None
+    return await request.app[SESSIONS].identify(request)
 
 
 async def _log_change(request: web.Request, user: str) -> None:

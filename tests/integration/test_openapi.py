@@ -22,6 +22,8 @@ REQUESTS = [
     ("GET", f"{API}/test", None, 200),
     ("GET", f"{API}/openapi.json", None, 200),
     ("GET", "/health", None, 200),
+    ("POST", f"{API}/session", None, 200),
+    ("DELETE", f"{API}/session", None, 200),
     ("GET", f"{API}/dags", None, 200),
     ("GET", f"{API}/dags?limit=2&offset=1", None, 200),
     ("GET", f"{API}/dags?limit=0", None, 400),
