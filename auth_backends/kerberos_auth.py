@@ -85,7 +85,9 @@ class Kerberos:
     def _credentials(self) -> "gssapi.Credentials":
         # A name, so that no other key of the keytab takes a token.
         name = self._gssapi.Name(f"{SERVICE}@{self._host}", self._gssapi.NameType.hostbased_service)
-        return self._gssapi.Credentials(name=name, usage="accept", store={"keytab": f"FILE:{self._keytab}"})
+        store = {"keytab": f"FILE:{self._keytab}"}
+        credentials: gssapi.Credentials = self._gssapi.Credentials(name=name, usage="accept", store=store)
+        return credentials
 
     def _step(self, token: bytes) -> _Accepted:
         errors = self._gssapi.exceptions
