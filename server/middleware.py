@@ -63,6 +63,9 @@ async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     except web.HTTPException as error:
         kept = {name: value for name, value in error.headers.items() if name in {"Allow", "Location"}}
         return error_answer(_REASONS.get(error.status, error.reason), error.status, kept)
+    except ConnectionError:
+        # The caller has gone away; aiohttp closes the connection.
+        raise
     except Exception:
         # The boundary of a request: whatever went wrong, the caller gets JSON and the log gets the traceback.
         logger.exception("unexpected error")

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
+from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from server.answers import error_answer
 from server.app import create_app
@@ -33,6 +33,16 @@ _POLL = 0.01
 
 class _Protocol(RequestHandler):
     """Answers what is not even HTTP in JSON too, without echoing it."""
+
+    def data_received(self, data: bytes) -> None:
+        """Fail the body that is being read when what follows of it is malformed: aiohttp would wait for its end."""
+        super().data_received(data)
+        request = self._current_request
+        if request is None or not self._messages or not isinstance(self._messages[-1][0], _ErrInfo):
+            return
+        if not request.content.is_eof():
+            request.content.set_exception(web.RequestPayloadError("malformed"))
+            self._lingering_time = 0
 
     def handle_error(
         self,
