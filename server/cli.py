@@ -1,74 +1,114 @@
-"""`windsock`: the commands. Each imports what it needs when it runs, so that `--help` answers at once."""
+"""`windsock`: the commands, and the names that they have in Airflow 1.10 and 2.
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+Nothing heavy is imported here: `--help` and the JSON client start within a blink.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import click
 
 from server import __version__
+from server.commands import dags, pools, runs, service, tasks
+from server.commands.base import EXIT_CODES
+
+_BY_AIRFLOW_1: Sequence[click.Command] = (
+    runs.trigger_dag,
+    runs.list_dag_runs,
+    runs.dag_state,
+    tasks.task_state,
+    dags.list_dags,
+    tasks.list_tasks,
+    dags.pause,
+    dags.unpause,
+    dags.delete_dag,
+    pools.pool,
+)
+_BY_AIRFLOW_2: Mapping[str, tuple[str, Mapping[str, click.Command]]] = {
+    "dags": (
+        "The commands on DAGs under Airflow 2's names.",
+        {
+            "trigger": runs.trigger_dag,
+            "list-runs": runs.list_dag_runs,
+            "state": runs.dag_state,
+            "list": dags.list_dags,
+            "pause": dags.pause,
+            "unpause": dags.unpause,
+            "delete": dags.delete_dag,
+        },
+    ),
+    "tasks": (
+        "The commands on tasks under Airflow 2's names.",
+        {"list": tasks.list_tasks, "state": tasks.task_state},
+    ),
+    "pools": (
+        "The commands on pools under Airflow 2's names.",
+        {
+            "list": pools.list_pools,
+            "get": pools.get_pool,
+            "set": pools.set_pool,
+            "delete": pools.delete_pool,
+            "import": pools.import_pools,
+            "export": pools.export_pools,
+        },
+    ),
+}
+_SERVICE: Sequence[click.Command] = (
+    service.standalone,
+    service.webserver,
+    service.scheduler,
+    service.initdb,
+    service.version,
+)
+
+_CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 
 
-@contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Turn an error that the user can mend into one line on stderr and exit status 1."""
-    import asyncpg  # noqa: PLC0415 - slow to import, and most of the commands' help needs none of it
+class Sections(click.Group):
+    """A group whose help lists the commands by subject, in the order in which they were added."""
 
-    from server.errors import StartupError, WindsockError  # noqa: PLC0415 - likewise
-    from server.metadata.schema import SchemaError  # noqa: PLC0415 - likewise
+    sections: Mapping[str, Sequence[str]] = {}
 
-    try:
-        yield
-    except (SchemaError, StartupError, WindsockError) as error:
-        raise click.ClickException(str(error)) from error
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        raise click.ClickException(message) from error
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in their order."""
+        del ctx
+        return list(self.commands)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands under their headings."""
+        if not self.sections:
+            super().format_commands(ctx, formatter)
+        limit = formatter.width - 6 - max(map(len, self.commands))
+        for heading, names in self.sections.items():
+            with formatter.section(heading):
+                formatter.write_dl([(name, self.commands[name].get_short_help_str(limit)) for name in names])
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Sections, context_settings=_CONTEXT, epilog=EXIT_CODES)
 @click.version_option(__version__, prog_name="windsock")
 def main() -> None:
-    """The experimental API of Airflow 1.10, served from Postgres."""
+    """Trigger and watch Airflow's DAGs, and serve the experimental API of Airflow 1.10 from Postgres.
+
+    Commands have the names and options of Airflow 1.10's command line, and those of Airflow 2 beside them. They work
+    straight on the database ([core] sql_alchemy_conn of airflow.cfg), or over HTTP where [cli] api_client is
+    airflow.api.client.json_client and endpoint_url names a server. Data goes to stdout, everything else to stderr.
+    """
 
 
-@main.command()
-def version() -> None:
-    """Show the version."""
-    click.echo(__version__)
+def _add_all() -> None:
+    for command in (*_BY_AIRFLOW_1, *_SERVICE):
+        main.add_command(command)
+    for name, (text, members) in _BY_AIRFLOW_2.items():
+        group = Sections(name, help=text)
+        for member, command in members.items():
+            group.add_command(command, member)
+        main.add_command(group)
+    assert isinstance(main, Sections)  # noqa: S101 - for the type checker
+    main.sections = {
+        "DAGs, runs, tasks and pools": [str(command.name) for command in _BY_AIRFLOW_1],
+        "The same under Airflow 2's names": list(_BY_AIRFLOW_2),
+        "The service": [str(command.name) for command in _SERVICE],
+    }
 
 
-@main.command()
-def webserver() -> None:
-    """Serve the API alone, from the database that [core] sql_alchemy_conn names."""
-    with one_line_errors():
-        from server.config import load_config  # noqa: PLC0415 - see above
-        from server.serve import run_webserver  # noqa: PLC0415 - see above
-
-        run_webserver(load_config())
-
-
-@main.command()
-def initdb() -> None:
-    """Create or upgrade the tables of a standalone database. Safe to repeat; refuses an Airflow's database."""
-    with one_line_errors():
-        import asyncio  # noqa: PLC0415 - see above
-
-        from server.config import load_config  # noqa: PLC0415 - see above
-        from server.metadata import schema  # noqa: PLC0415 - see above
-
-        applied = asyncio.run(schema.initdb(load_config().dsn))
-        click.echo(f"schema.sql: applied version {applied[-1]}" if applied else "schema.sql: nothing to do")
-
-
-@main.command()
-@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
-@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on.  [default: 8080]")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="The database's folder.  [default: .windsock]")
-@click.option("--dags-folder", type=click.Path(path_type=Path), help="Folder of YAML DAG files.  [default: dags]")
-def standalone(host: str | None, port: int | None, data_dir: Path | None, dags_folder: Path | None) -> None:
-    """Run everything on this machine: an embedded Postgres, the DAGs of a folder, the API."""
-    with one_line_errors():
-        from server.standalone import run_standalone  # noqa: PLC0415 - see above
-
-        run_standalone(host=host, port=port, data_dir=data_dir, dags_folder=dags_folder)
+_add_all()

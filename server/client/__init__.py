@@ -9,6 +9,7 @@
 Both have the methods of `server.client.interface.Client`, answer alike and raise alike. docs/python-client.md has more.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from server.client.interface import ApiError, Client, ClientError, Unreachable
@@ -42,12 +43,15 @@ def client_kind(name: str) -> str:
     return kind
 
 
-def connect(config: "Config") -> Client:
-    """Make the client that `[cli] api_client` selects; it connects when it is first used. Raises ConfigError."""
+def connect(config: "Config", trace: Callable[[str], None] | None = None) -> Client:
+    """Make the client that `[cli] api_client` selects; it connects when it is first used. Raises ConfigError.
+
+    `trace` is called with a line about each HTTP request.
+    """
     if client_kind(config.api_client) == JSON:
         from server.client.json_client import JsonClient  # noqa: PLC0415 - each client imports what it needs alone
 
-        return JsonClient.from_config(config)
+        return JsonClient.from_config(config, trace)
     from server.client.local_client import LocalClient  # noqa: PLC0415 - likewise
 
     return LocalClient(config)

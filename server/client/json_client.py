@@ -20,10 +20,6 @@ _REDIRECTS, _SERVER_ERRORS = range(300, 400), range(500, 600)
 _NO_ENDPOINT = "Not found: there is no such endpoint"
 
 
-def _silent(_line: str) -> None:
-    """Tell nobody."""
-
-
 class JsonClient(Client):
     """The API's methods over HTTP.
 
@@ -39,7 +35,7 @@ class JsonClient(Client):
         password: str | None = None,
         auth: ClientAuth | None = None,
         timeout: float = 60.0,
-        trace: Callable[[str], None] = _silent,
+        trace: Callable[[str], None] | None = None,
     ) -> None:
         """Raises ConfigError where the URL is none."""
         try:
@@ -52,11 +48,11 @@ class JsonClient(Client):
         if auth is None:
             username, password = username or unquote(url.username or ""), password or unquote(url.password or "")
             auth = Basic(username, password) if username else ClientAuth()
-        self._transport = Transport(url, auth, timeout, trace)
+        self._transport = Transport(url, auth, timeout, trace or (lambda _line: None))
         self._base = url.path.rstrip("/").removesuffix(_API) + _API
 
     @classmethod
-    def from_config(cls, config: "Config", trace: Callable[[str], None] = _silent) -> Self:
+    def from_config(cls, config: "Config", trace: Callable[[str], None] | None = None) -> Self:
         """Make the client that `config` and the environment describe; raises ConfigError."""
         url = urlsplit(config.endpoint_url)
         in_url = unquote(url.username or "") or None, unquote(url.password or "") or None

@@ -186,7 +186,7 @@ def _proxy(scheme: str, host: str) -> SplitResult | None:
         return None
     from urllib import request  # noqa: PLC0415 - heavy
 
-    proxies = request.getproxies_environment()  # type: ignore[attr-defined]
+    proxies = request.getproxies_environment()
     named = proxies.get(scheme) or proxies.get("all")
     if not named or request.proxy_bypass_environment(host):  # type: ignore[attr-defined]
         return None

@@ -1,0 +1,54 @@
+"""The client's side of Kerberos: a ticket from the user's cache, and the server's proof of itself."""
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from server.client.auth import ClientAuth
+from server.client.interface import ClientError
+from server.kerberos import SERVICE, import_gssapi, reason
+
+
+class Negotiate(ClientAuth):
+    """A new token for each request that asks for one: a server takes none twice."""
+
+    def __init__(self) -> None:
+        """Raise StartupError where the Kerberos library is missing."""
+        self._gssapi = import_gssapi()
+        self._context: Any = None
+
+    def authorize(self, host: str, challenges: Sequence[str]) -> Mapping[str, str]:
+        """Return a token for `airflow@host` once the server asks for one; raises ClientError without a ticket."""
+        if not any(challenge.lower().startswith("negotiate") for challenge in challenges):
+            return {}
+        name = self._gssapi.Name(f"{SERVICE}@{host}", self._gssapi.NameType.hostbased_service)
+        spnego = self._gssapi.OID.from_int_seq("1.3.6.1.5.5.2")
+        flags = self._gssapi.RequirementFlag
+        try:
+            self._context = self._gssapi.SecurityContext(
+                name=name, mech=spnego, usage="initiate", flags=flags.mutual_authentication | flags.replay_detection
+            )
+            token = self._context.step()
+        except self._gssapi.exceptions.GSSError as error:
+            raise ClientError(
+                f"the server asks for a Kerberos ticket for {SERVICE}@{host}: run kinit", reason(error)
+            ) from error
+        return {"Authorization": f"Negotiate {base64.b64encode(token).decode()}"}
+
+    def verify(self, challenges: Sequence[str]) -> None:
+        """Raise ClientError unless the answer has the token that only the service's key can make."""
+        if self._context is None:
+            return
+        for challenge in challenges:
+            scheme, _, encoded = challenge.partition(" ")
+            if scheme.lower() == "negotiate" and encoded and self._completes(encoded):
+                return
+        raise ClientError("the server did not prove that it is the one it should be (Kerberos mutual authentication)")
+
+    def _completes(self, encoded: str) -> bool:
+        try:
+            self._context.step(base64.b64decode(encoded.strip(), validate=True))
+        except (binascii.Error, self._gssapi.exceptions.GSSError):
+            return False
+        return bool(self._context.complete)

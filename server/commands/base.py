@@ -1,0 +1,97 @@
+"""What the commands share: the client, one-line failures with documented exit codes, common options."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from server.client import Client, ClientError
+    from server.config import Config
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+# 0 is done, 2 is wrong usage (click's own).
+EXIT_FAILED = 1
+EXIT_NOT_FOUND = 3
+EXIT_DENIED = 4
+EXIT_UNREACHABLE = 5
+EXIT_TIMEOUT = 6
+EXIT_INTERRUPTED = 130
+
+_BY_STATUS = {401: EXIT_DENIED, 403: EXIT_DENIED, 404: EXIT_NOT_FOUND}
+_SERVER_ERROR = 500
+
+EXIT_CODES = """\b
+Exit status:
+  0    done; with --wait: the run succeeded
+  1    refused, or cancelled; with --wait: the run failed
+  2    the command line is wrong
+  3    there is no such DAG, run, task or pool
+  4    the credentials are missing (401) or not enough (403)
+  5    the server or database cannot be reached, or failed
+  6    --wait: the run did not end within --timeout
+  130  interrupted (Ctrl-C)"""
+
+
+class Failure(click.ClickException):
+    """One line on stderr, and the exit code."""
+
+    def __init__(self, message: str, exit_code: int = EXIT_FAILED) -> None:
+        super().__init__(message)
+        # click reads it of the instance, and declares it of the class.
+        self.exit_code = exit_code  # type: ignore[misc]
+
+
+def verbose_option(function: Function) -> Function:
+    """Add `--verbose`."""
+    text = "Show each request, and more of what went wrong."
+    return click.option("-v", "--verbose", is_flag=True, help=text)(function)
+
+
+def subdir_option(function: Function) -> Function:
+    """Accept Airflow's `-sd`, which has no meaning here: DAGs come from the database."""
+    return click.option("-sd", "--subdir", hidden=True, expose_value=False)(function)
+
+
+def say(message: str) -> None:
+    """Write a message for a person, to stderr."""
+    click.echo(message, err=True)
+
+
+@contextmanager
+def session(*, verbose: bool) -> Iterator["Client"]:
+    """Open the client that the configuration selects; raises Failure for whatever goes wrong with it."""
+    from server.client import ApiError, ClientError, connect  # noqa: PLC0415 - help needs none of it
+    from server.config.values import ConfigError  # noqa: PLC0415 - likewise
+
+    try:
+        with connect(_load(verbose=verbose), trace=say if verbose else None) as client:
+            yield client
+    except ConfigError as error:
+        raise Failure(str(error)) from error
+    except ApiError as error:
+        code = EXIT_UNREACHABLE if error.status >= _SERVER_ERROR else _BY_STATUS.get(error.status, EXIT_FAILED)
+        raise Failure(_text(error, verbose=verbose), code) from error
+    except ClientError as error:
+        raise Failure(_text(error, verbose=verbose), EXIT_UNREACHABLE) from error
+    except KeyboardInterrupt:
+        raise Failure("interrupted", EXIT_INTERRUPTED) from None
+
+
+def _load(*, verbose: bool) -> "Config":
+    from server.client import JSON, client_kind  # noqa: PLC0415 - likewise
+    from server.config import load_config  # noqa: PLC0415 - likewise
+
+    config = load_config(database="none")
+    if client_kind(config.api_client) != JSON:
+        config = load_config()
+    if verbose:
+        for warning in config.warnings:
+            say(warning)
+    return config
+
+
+def _text(error: "ClientError", *, verbose: bool) -> str:
+    return f"{error}\n  {error.detail}" if verbose and error.detail else str(error)

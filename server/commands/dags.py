@@ -1,0 +1,70 @@
+"""DAGs: `list_dags`, `pause`, `unpause`, `delete_dag`."""
+
+import sys
+
+import click
+
+from server.commands.base import Failure, say, session, subdir_option, verbose_option
+from server.commands.output import output_option, show
+
+_COLUMNS = ("dag_id", "is_paused", "is_active", "owners", "schedule_interval")
+
+
+@click.command("list_dags")
+@output_option
+@subdir_option
+@verbose_option
+def list_dags(*, output: str, verbose: bool) -> None:
+    """List the DAGs."""
+    with session(verbose=verbose) as client:
+        show(client.get_dags(), _COLUMNS, output)
+
+
+@click.command("pause")
+@click.argument("dag_id")
+@subdir_option
+@verbose_option
+def pause(dag_id: str, *, verbose: bool) -> None:
+    """Pause a DAG.
+
+    What is triggered then waits until the DAG is unpaused.
+    """
+    _set_paused(dag_id, is_paused=True, verbose=verbose)
+
+
+@click.command("unpause")
+@click.argument("dag_id")
+@subdir_option
+@verbose_option
+def unpause(dag_id: str, *, verbose: bool) -> None:
+    """Unpause a DAG."""
+    _set_paused(dag_id, is_paused=False, verbose=verbose)
+
+
+def _set_paused(dag_id: str, *, is_paused: bool, verbose: bool) -> None:
+    with session(verbose=verbose) as client:
+        client.set_paused(dag_id, is_paused=is_paused)
+    click.echo(f"Dag: {dag_id}, paused: {is_paused}")
+
+
+@click.command("delete_dag")
+@click.argument("dag_id")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask. Needed where nobody can be asked.")
+@verbose_option
+def delete_dag(dag_id: str, *, yes: bool, verbose: bool) -> None:
+    """Delete a DAG with all its runs.
+
+    Every row that the database has of it goes: runs, task instances, XComs, ... The log of events stays. A DAG whose file is still there comes back, without its past.
+    """
+    if not yes:
+        _ask(dag_id)
+    with session(verbose=verbose) as client:
+        click.echo(client.delete_dag(dag_id)["message"])
+
+
+def _ask(dag_id: str) -> None:
+    if not sys.stdin.isatty():
+        raise Failure(f"nobody is there to be asked whether {dag_id} shall be deleted; -y deletes it without asking")
+    say(f"This deletes every run and all else that the database knows of {dag_id}.")
+    if not click.confirm("Proceed?", err=True):
+        raise Failure("nothing was deleted")

@@ -1,0 +1,86 @@
+"""Rows on stdout: a table for people, JSON and YAML for programs, plain columns for shell scripts."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+import click
+
+Function = TypeVar("Function", bound=Callable[..., object])
+Row = Mapping[str, object]
+
+FORMATS = ("table", "json", "yaml", "plain")
+_COLOURS = {"success": "green", "running": "cyan", "failed": "red", "upstream_failed": "red", "queued": "yellow"}
+_TYPES = "table: for people; json, yaml: everything known; plain: columns without lines or colours."
+
+
+def output_option(function: Function) -> Function:
+    """Add `-o`."""
+    return _option("table")(function)
+
+
+def optional_output_option(function: Function) -> Function:
+    """Add `-o` to a command that writes bare text without it."""
+    return _option(None)(function)
+
+
+def _option(default: str | None) -> Callable[[Function], Function]:
+    shown = default or False
+    return click.option("-o", "--output", type=click.Choice(FORMATS), default=default, show_default=shown, help=_TYPES)
+
+
+def show(rows: Sequence[Row], columns: Sequence[str], output: str) -> None:
+    """Write the rows; of tables `columns` are shown, in this order, of JSON and YAML all."""
+    if output == "json":
+        import json  # noqa: PLC0415 - each format imports its own
+
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+    elif output == "yaml":
+        import yaml  # noqa: PLC0415 - likewise
+
+        click.echo(yaml.safe_dump(list(rows), sort_keys=False, allow_unicode=True, width=1000), nl=False)
+    else:
+        _show_columns([[_cell(row.get(name)) for name in columns] for row in rows], columns, lines=output == "table")
+
+
+def _show_columns(cells: Sequence[Sequence[str]], columns: Sequence[str], *, lines: bool) -> None:
+    widths = [max(map(_width, column)) for column in zip(columns, *cells, strict=True)]
+    click.echo(_line(columns, widths))
+    if lines:
+        click.echo(_line(["-" * width for width in widths], widths))
+    for row in cells:
+        click.echo(_line(row, widths, coloured=lines, columns=columns))
+
+
+def _line(row: Sequence[str], widths: Sequence[int], *, coloured: bool = False, columns: Sequence[str] = ()) -> str:
+    padded = [cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)]
+    if padded:
+        padded[-1] = row[-1]
+    if coloured:
+        # click drops colours where stdout is no terminal.
+        padded = [_colour(cell) if name == "state" else cell for name, cell in zip(columns, padded, strict=True)]
+    return "  ".join(padded)
+
+
+def _colour(cell: str) -> str:
+    from os import environ  # noqa: PLC0415 - tables with states alone
+
+    colour = None if environ.get("NO_COLOR") else _COLOURS.get(cell.strip())
+    return click.style(cell, fg=colour) if colour else cell
+
+
+def _cell(value: object) -> str:
+    """Show a value on one line; what would steer a terminal is escaped."""
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return ", ".join(map(_cell, value))
+    text = str(value)
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def _width(text: str) -> int:
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width  # noqa: PLC0415 - for the few that need it
+
+    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)

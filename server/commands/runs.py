@@ -1,0 +1,118 @@
+"""DAG runs: `trigger_dag`, `list_dag_runs`, `dag_state`."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from server.commands.base import say, session, subdir_option, verbose_option
+from server.commands.output import optional_output_option, output_option, show
+from server.commands.waiting import wait_for
+
+if TYPE_CHECKING:
+    from server.client import Client
+
+_COLUMNS = ("run_id", "state", "execution_date", "start_date", "id")
+_BACKFILL = "backfill_"
+_BAD_REQUEST = 400
+
+
+@click.command("trigger_dag")
+@click.argument("dag_id")
+@click.option("-c", "--conf", metavar="JSON", help="What the tasks see as dag_run.conf: a JSON object.")
+@click.option("-r", "--run_id", "--run-id", help="Id of the run.  [default: manual__<execution date>]")
+@click.option("-e", "--exec_date", "--exec-date", metavar="DATE", help="Execution date of the run.  [default: now]")
+@click.option("--wait", is_flag=True, help="Wait until the run has ended.")
+@click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="With --wait: for so long at most.")
+@optional_output_option
+@subdir_option
+@verbose_option
+def trigger_dag(
+    dag_id: str,
+    conf: str | None,
+    run_id: str | None,
+    exec_date: str | None,
+    *,
+    wait: bool,
+    timeout: float | None,
+    output: str | None,
+    verbose: bool,
+) -> None:
+    """Trigger a run of a DAG.
+
+    Prints what was created. With --run_id a lost connection is tried again: the run is made once.
+    """
+    if timeout is not None and not wait:
+        raise click.UsageError("--timeout needs --wait")
+    with session(verbose=verbose) as client:
+        run = client.trigger_dag(dag_id, run_id, conf, exec_date)
+        if "warning" in run:
+            say(f"Warning: {run['warning']}")
+        if output is None:
+            click.echo(run["message"])
+        else:
+            show([{"dag_id": dag_id, **run}], ("dag_id", "run_id", "execution_date"), output)
+        if wait:
+            wait_for(client, dag_id, run["run_id"], run["execution_date"], timeout)
+
+
+@click.command("list_dag_runs")
+@click.argument("dag_id", required=False)
+@click.option("-d", "--dag-id", "dag_option", metavar="DAG_ID", help="The DAG, in Airflow 2's way.")
+@click.option("--state", help="Only runs in this state, such as running, success or failed.")
+@click.option("--no_backfill", "--no-backfill", is_flag=True, help="Leave out the runs of backfills.")
+@click.option("-s", "--start-date", metavar="DATE", help="Only runs of this execution date and later.")
+@click.option("-e", "--end-date", metavar="DATE", help="Only runs of this execution date and earlier.")
+@output_option
+@subdir_option
+@verbose_option
+def list_dag_runs(
+    dag_id: str | None,
+    dag_option: str | None,
+    *,
+    state: str | None,
+    no_backfill: bool,
+    start_date: str | None,
+    end_date: str | None,
+    output: str,
+    verbose: bool,
+) -> None:
+    """List the runs of a DAG, the newest execution date first."""
+    dag_id = dag_id or dag_option
+    if dag_id is None:
+        raise click.UsageError("Missing argument 'DAG_ID'.")
+    with session(verbose=verbose) as client:
+        runs = client.get_dag_runs(
+            dag_id, state, execution_date_gte=start_date, execution_date_lte=end_date, descending=True
+        )
+    kept = [run for run in runs if not (no_backfill and str(run["run_id"]).startswith(_BACKFILL))]
+    show(kept, _COLUMNS, output)
+
+
+@click.command("dag_state")
+@click.argument("dag_id")
+@click.argument("execution_date")
+@subdir_option
+@verbose_option
+def dag_state(dag_id: str, execution_date: str, *, verbose: bool) -> None:
+    """Print the state of a run of a DAG.
+
+    The run is named by its execution date, or by its run id.
+    """
+    with session(verbose=verbose) as client:
+        click.echo(str(_state(client, dag_id, execution_date)))
+
+
+def _state(client: "Client", dag_id: str, named: str) -> str | None:
+    from server.client import ApiError  # noqa: PLC0415 - help needs none of it
+
+    try:
+        return client.get_dag_run_state(dag_id, named)
+    except ApiError as error:
+        if error.status != _BAD_REQUEST:
+            raise
+        # It is no date: a run id then.
+        runs = client.get_dag_runs(dag_id, run_id=named)
+        if not runs:
+            raise
+        state: str | None = runs[0]["state"]
+        return state

@@ -1,0 +1,87 @@
+"""The service: `standalone`, `webserver`, `scheduler`, `initdb`, `version`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from server import __version__
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn an error that the user can mend into one line on stderr and exit status 1."""
+    import asyncpg  # noqa: PLC0415 - slow to import, and most of the commands' help needs none of it
+
+    from server.errors import StartupError, WindsockError  # noqa: PLC0415 - likewise
+    from server.metadata.schema import SchemaError  # noqa: PLC0415 - likewise
+
+    try:
+        yield
+    except (SchemaError, StartupError, WindsockError) as error:
+        raise click.ClickException(str(error)) from error
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        raise click.ClickException(message) from error
+
+
+@click.command()
+def version() -> None:
+    """Print the version."""
+    click.echo(__version__)
+
+
+@click.command()
+def webserver() -> None:
+    """Serve the API of the database that is configured.
+
+    It is the one that [core] sql_alchemy_conn of airflow.cfg names.
+    """
+    with one_line_errors():
+        from server.config import load_config  # noqa: PLC0415 - see above
+        from server.serve import run_webserver  # noqa: PLC0415 - see above
+
+        run_webserver(load_config())
+
+
+@click.command()
+def scheduler() -> None:
+    """Run what is triggered in a standalone database."""
+    with one_line_errors():
+        from server.config import load_config  # noqa: PLC0415 - see above
+        from server.scheduler.service import run_scheduler  # noqa: PLC0415 - see above
+
+        run_scheduler(load_config())
+
+
+@click.command()
+def initdb() -> None:
+    """Create or upgrade the tables of a standalone database.
+
+    Safe to repeat; refuses an Airflow's database.
+    """
+    with one_line_errors():
+        import asyncio  # noqa: PLC0415 - see above
+
+        from server.config import load_config  # noqa: PLC0415 - see above
+        from server.metadata import schema  # noqa: PLC0415 - see above
+
+        applied = asyncio.run(schema.initdb(load_config().dsn))
+        click.echo(f"schema.sql: applied version {applied[-1]}" if applied else "schema.sql: nothing to do")
+
+
+@click.command()
+@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on.  [default: 8080]")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="The database's folder.  [default: .windsock]")
+@click.option("--dags-folder", type=click.Path(path_type=Path), help="Folder of YAML DAG files.  [default: dags]")
+def standalone(host: str | None, port: int | None, data_dir: Path | None, dags_folder: Path | None) -> None:
+    """Run everything here: Postgres, DAGs of a folder, scheduler, API.
+
+    Needs nothing else, and touches no Airflow: the database is its own.
+    """
+    with one_line_errors():
+        from server.standalone import run_standalone  # noqa: PLC0415 - see above
+
+        run_standalone(host=host, port=port, data_dir=data_dir, dags_folder=dags_folder)

@@ -1,0 +1,43 @@
+"""`trigger_dag --wait`: look at the run, ever less often, until it has ended."""
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from server.commands.base import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_TIMEOUT, Failure, say
+
+if TYPE_CHECKING:
+    from server.client import Client
+
+# Seconds between two looks: the first ones quick, for runs of seconds; hours need no more than one in ten.
+_FIRST, _LONGEST, _GROWTH = 0.2, 10.0, 1.5
+_GOOD, _BAD = frozenset({"success"}), frozenset({"failed"})
+
+
+def wait_for(client: "Client", dag_id: str, run_id: str, execution_date: str, timeout: float | None) -> None:
+    """Return once the run succeeded; raises Failure when it failed, after `timeout` seconds, and on Ctrl-C."""
+    progress = sys.stderr.isatty()
+    start, interval = time.monotonic(), _FIRST
+    try:
+        while True:
+            state = client.get_dag_run_state(dag_id, execution_date)
+            waited = time.monotonic() - start
+            if progress:
+                click.echo(f"\r\x1b[K{run_id}: {state} ({waited:.0f} s)", err=True, nl=False)
+            if state in _GOOD | _BAD:
+                break
+            if timeout is not None and waited >= timeout:
+                raise Failure(f"{run_id} is still {state} after {timeout:g} seconds; it goes on", EXIT_TIMEOUT)
+            left = timeout - waited if timeout is not None else interval
+            time.sleep(min(interval, left))
+            interval = min(interval * _GROWTH, _LONGEST)
+    except KeyboardInterrupt:
+        raise Failure(f"no longer waiting; {run_id} goes on", EXIT_INTERRUPTED) from None
+    finally:
+        if progress:
+            click.echo("\r\x1b[K", err=True, nl=False)
+    if state in _BAD:
+        raise Failure(f"{run_id}: {state}", EXIT_FAILED)
+    say(f"{run_id}: {state}")
