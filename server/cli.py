@@ -24,34 +24,25 @@ _BY_AIRFLOW_1: Sequence[click.Command] = (
     dags.delete_dag,
     pools.pool,
 )
-_BY_AIRFLOW_2: Mapping[str, tuple[str, Mapping[str, click.Command]]] = {
-    "dags": (
-        "The commands on DAGs under Airflow 2's names.",
-        {
-            "trigger": runs.trigger_dag,
-            "list-runs": runs.list_dag_runs,
-            "state": runs.dag_state,
-            "list": dags.list_dags,
-            "pause": dags.pause,
-            "unpause": dags.unpause,
-            "delete": dags.delete_dag,
-        },
-    ),
-    "tasks": (
-        "The commands on tasks under Airflow 2's names.",
-        {"list": tasks.list_tasks, "state": tasks.task_state},
-    ),
-    "pools": (
-        "The commands on pools under Airflow 2's names.",
-        {
-            "list": pools.list_pools,
-            "get": pools.get_pool,
-            "set": pools.set_pool,
-            "delete": pools.delete_pool,
-            "import": pools.import_pools,
-            "export": pools.export_pools,
-        },
-    ),
+_BY_AIRFLOW_2: Mapping[str, Mapping[str, click.Command]] = {
+    "dags": {
+        "trigger": runs.trigger_dag,
+        "list-runs": runs.list_dag_runs,
+        "state": runs.dag_state,
+        "list": dags.list_dags,
+        "pause": dags.pause,
+        "unpause": dags.unpause,
+        "delete": dags.delete_dag,
+    },
+    "tasks": {"list": tasks.list_tasks, "state": tasks.task_state},
+    "pools": {
+        "list": pools.list_pools,
+        "get": pools.get_pool,
+        "set": pools.set_pool,
+        "delete": pools.delete_pool,
+        "import": pools.import_pools,
+        "export": pools.export_pools,
+    },
 }
 _SERVICE: Sequence[click.Command] = (
     service.standalone,
@@ -98,8 +89,8 @@ def main() -> None:
 def _add_all() -> None:
     for command in (*_BY_AIRFLOW_1, *_SERVICE):
         main.add_command(command)
-    for name, (text, members) in _BY_AIRFLOW_2.items():
-        group = Sections(name, help=text)
+    for name, members in _BY_AIRFLOW_2.items():
+        group = Sections(name, help=f"{', '.join(members)}.")
         for member, command in members.items():
             group.add_command(command, member)
         main.add_command(group)

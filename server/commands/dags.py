@@ -54,7 +54,8 @@ def _set_paused(dag_id: str, *, is_paused: bool, verbose: bool) -> None:
 def delete_dag(dag_id: str, *, yes: bool, verbose: bool) -> None:
     """Delete a DAG with all its runs.
 
-    Every row that the database has of it goes: runs, task instances, XComs, ... The log of events stays. A DAG whose file is still there comes back, without its past.
+    Every row that the database has of it goes: runs, task instances, XComs, ... The log of events stays.
+    A DAG whose file is still there comes back, without its past.
     """
     if not yes:
         _ask(dag_id)

@@ -77,9 +77,9 @@ def initdb() -> None:
 @click.option("--data-dir", type=click.Path(path_type=Path), help="The database's folder.  [default: .windsock]")
 @click.option("--dags-folder", type=click.Path(path_type=Path), help="Folder of YAML DAG files.  [default: dags]")
 def standalone(host: str | None, port: int | None, data_dir: Path | None, dags_folder: Path | None) -> None:
-    """Run everything here: Postgres, DAGs of a folder, scheduler, API.
+    """Run Postgres, the scheduler and the API.
 
-    Needs nothing else, and touches no Airflow: the database is its own.
+    The DAGs are those of a folder of YAML files. It touches no Airflow: the database is its own.
     """
     with one_line_errors():
         from server.standalone import run_standalone  # noqa: PLC0415 - see above
