@@ -73,6 +73,36 @@ class Config:
         values.timezone, "utc", "core.default_timezone",
         "The time zone of dates that name none: `utc`, `system` or an IANA name.",
     )
+    base_log_folder: Path = option(
+        values.path, "$AIRFLOW_HOME/logs", "windsock.base_log_folder logging.base_log_folder core.base_log_folder",
+        "The folder of the tasks' logs (standalone); there its default is `logs` in `data_dir`.",
+    )
+    parallelism: int = option(
+        values.whole(1, 100000), "32", "windsock.parallelism core.parallelism",
+        "The most tasks that run at a time (standalone).",
+    )
+    dag_concurrency: int = option(
+        values.whole(1, 100000), "16",
+        "windsock.dag_concurrency core.max_active_tasks_per_dag core.dag_concurrency",
+        "The most tasks of a DAG that run at a time, where its file does not say (standalone).",
+    )
+    max_active_runs_per_dag: int = option(
+        values.whole(1, 100000), "16", "windsock.max_active_runs_per_dag core.max_active_runs_per_dag",
+        "The most runs of a DAG that are under way at a time, where its file does not say (standalone).",
+    )
+    scheduler_heartbeat_sec: float = option(
+        values.seconds(0.1, 60), "5", "windsock.scheduler_heartbeat_sec scheduler.scheduler_heartbeat_sec",
+        "How often the scheduler says that it lives and looks at everything; new runs wake it at once (standalone).",
+    )
+    scheduler_zombie_task_threshold: float = option(
+        values.seconds(0.5, 86400), "10",
+        "windsock.scheduler_zombie_task_threshold scheduler.scheduler_zombie_task_threshold",
+        "After how long without a sign of life the tasks of a dead scheduler are tried again or failed (standalone).",
+    )
+    killed_task_cleanup_time: float = option(
+        values.seconds(0, 3600), "5", "windsock.killed_task_cleanup_time core.killed_task_cleanup_time",
+        "How long a task that is ended has between SIGTERM and SIGKILL (standalone).",
+    )
     host: str = option(
         values.host, "127.0.0.1", "windsock.host api.host webserver.web_server_host",
         "The address to listen on. On any but a loopback address an `auth_backend` must be set.",
@@ -210,6 +240,15 @@ class Config:
     pool_max_size: int = option(
         values.whole(1, 1000), "10", "windsock.pool_max_size",
         "The most database connections of each process.",
+    )
+    allow_unknown_airflow: bool = option(
+        values.boolean, "False", "windsock.allow_unknown_airflow",
+        "Whether to serve the database of an Airflow that Windsock was never tested with, on your own risk.",
+    )
+    pgbouncer: bool = option(
+        values.boolean, "False", "windsock.pgbouncer",
+        "Whether the database is reached through PgBouncer in transaction mode: neither prepared statements nor"
+        " settings of a session are used.",
     )
     acquire_timeout: float = option(
         values.seconds(0.01, 3600), "5", "windsock.acquire_timeout",

@@ -215,7 +215,7 @@ SELECT count(*) FROM dag WHERE NOT coalesce(is_subdag, false)
 
 -- name: lock_dag
 -- The DAG that is to be deleted, with the ids of its sub-DAGs.
-SELECT d.is_subdag, d.fileloc,
+SELECT d.is_subdag, ARRAY[d.fileloc]::text[] AS filenames, NULL::text AS bundle_name,
     ARRAY (SELECT sub.dag_id FROM dag AS sub WHERE sub.is_subdag AND sub.root_dag_id = d.dag_id) AS subdag_ids
 FROM dag AS d WHERE d.dag_id = $1 FOR UPDATE
 
@@ -256,4 +256,4 @@ DELETE FROM dag WHERE dag_id = ANY ($1::text[])
 
 -- name: delete_import_error
 -- Goes with the DAG, but is not a row of the DAG: not counted.
-DELETE FROM import_error WHERE filename = $1
+DELETE FROM import_error WHERE filename = ANY ($1::text[]) AND $2::text IS NULL

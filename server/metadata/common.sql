@@ -58,3 +58,13 @@ ORDER BY latest_heartbeat DESC NULLS LAST LIMIT 1
 -- name: tables
 -- Which tables there are: statements for tables that a release lacks are left out.
 SELECT tablename FROM pg_tables WHERE schemaname = ANY (current_schemas(false))
+
+-- name: columns
+-- Which columns they have: minor releases add and drop some.
+SELECT c.relname || '.' || a.attname
+FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
+WHERE c.relnamespace = ANY (SELECT oid FROM pg_namespace WHERE nspname = ANY (current_schemas(false)))
+    AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped
+
+-- name: revisions
+SELECT version_num FROM alembic_version

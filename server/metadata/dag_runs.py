@@ -1,31 +1,24 @@
 """DAG runs: triggering them, their state, and lists of them."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import NamedTuple
-from urllib.parse import quote_plus
+from datetime import datetime
 
 import asyncpg
 
 from server.errors import BadRequest, Conflict, NotFound
+from server.metadata import new_runs
 from server.metadata.batch import Batcher
 from server.metadata.dags import Dag, Dags, unknown_dag
 from server.metadata.database import Database
+from server.metadata.new_runs import NewRun
 from server.metadata.settings import Settings
-from server.wire.pickles import pickle_conf
 
 _ATTEMPTS = 5
 _STREAM_PAGE = 2000
+Row = tuple[object, ...]
 
-
-class NewRun(NamedTuple):
-    """A run to be made."""
-
-    dag_id: str
-    run_id: str
-    execution_date: datetime
-    conf: Mapping[str, object] | None
+__all__ = ["DagRuns", "NewRun", "RunFilter", "missing_run"]
 
 
 @dataclass(frozen=True)
@@ -53,9 +46,9 @@ class DagRuns:
         """Trigger and read runs of `database`, whose DAGs are `dags`."""
         self._database = database
         self._dags = dags
-        self._graph_url = settings.graph_url
+        self._settings = settings
         self._generation = settings.generation
-        self._insert: Batcher[tuple[NewRun, Dag], asyncpg.Record | None] = settings.batcher(self._insert_many)
+        self._insert: Batcher[Row, asyncpg.Record | None] = settings.batcher(self._insert_many)
         self._collision: Batcher[NewRun, asyncpg.Record] = settings.batcher(self._find_collisions)
         self._find: Batcher[tuple[str, datetime], asyncpg.Record] = settings.batcher(self._find_many)
         self._latest: Batcher[None, bytes] = settings.batcher(self._read_latest)
@@ -67,8 +60,9 @@ class DagRuns:
         """
         for _ in range(_ATTEMPTS):
             dag = await self._dags.recent(run.dag_id)
-            _check_start_date(run, dag)
-            row = await (self._insert_family(run, dag) if dag.subdag_ids else self._insert((run, dag)))
+            new_runs.check(run, dag, self._generation)
+            values = new_runs.row(run, dag, self._generation)
+            row = await (self._insert_family(values, dag) if dag.subdag_ids else self._insert(values))
             if row is not None and not row["known"]:
                 self._dags.forget(run.dag_id)
                 raise unknown_dag(run.dag_id)
@@ -95,7 +89,7 @@ class DagRuns:
     async def pages(self, dag_id: str, selection: RunFilter) -> AsyncIterator[Sequence[str]]:
         """Pages of JSON objects, one a run; raises BadRequest for an unknown DAG (as Airflow does, not NotFound)."""
         name = "dag_runs_descending" if selection.descending else "dag_runs"
-        url = f"{self._graph_url}{quote_plus(dag_id)}&execution_date="
+        url = self._settings.run_url(dag_id)
         arguments = (dag_id, url, *selection.conditions)
         # One row more than a page tells whether there is more: short lists, nearly all, are one statement.
         first = min(selection.limit or _STREAM_PAGE + 1, _STREAM_PAGE + 1)
@@ -124,9 +118,8 @@ class DagRuns:
         """The newest run of each DAG, as the body of the answer."""
         return await self._latest(None)
 
-    async def _insert_many(self, runs: Sequence[tuple[NewRun, Dag]]) -> Sequence[asyncpg.Record | None]:
-        columns = zip(*(self._row(run, dag) for run, dag in runs), strict=True)
-        rows = await self._database.fetch("trigger", *columns)
+    async def _insert_many(self, runs: Sequence[Row]) -> Sequence[asyncpg.Record | None]:
+        rows = await self._database.fetch("trigger", *zip(*runs, strict=True))
         # Two requests for the very same run share its row; only the first of them made it.
         made: set[int] = set()
         answers: list[asyncpg.Record | None] = []
@@ -136,19 +129,15 @@ class DagRuns:
                 made.add(row["id"])
         return answers
 
-    async def _insert_family(self, run: NewRun, dag: Dag) -> asyncpg.Record | None:
-        members = [run.dag_id, *dag.subdag_ids]
+    async def _insert_family(self, values: Row, dag: Dag) -> asyncpg.Record | None:
+        members = [dag.dag_id, *dag.subdag_ids]
         try:
-            row = await self._database.fetchrow("trigger_family", members, *self._row(run, dag)[1:])
+            row = await self._database.fetchrow("trigger_family", members, *values[1:])
         except asyncpg.UniqueViolationError:
             return None
         if row is None:
-            raise unknown_dag(run.dag_id)
+            raise unknown_dag(dag.dag_id)
         return row
-
-    def _row(self, run: NewRun, dag: Dag) -> tuple[object, ...]:
-        conf = pickle_conf(run.conf, self._generation)
-        return run.dag_id, run.run_id, run.execution_date, conf, dag.root_dag_id, dag.version
 
     async def _refuse_collision(self, run: NewRun, dag: Dag) -> None:
         for dag_id in [run.dag_id, *dag.subdag_ids]:
@@ -167,20 +156,10 @@ class DagRuns:
         return await self._database.fetch("find_runs", *zip(*keys, strict=True))
 
     async def _read_latest(self, requests: Sequence[None]) -> Sequence[bytes]:
-        text: str = await self._database.fetchval("latest_runs", self._graph_url)
+        text: str = await self._database.fetchval("latest_runs", self._settings.graph_url)
         return [text.encode() + b"\n"] * len(requests)
 
 
 def missing_run(dag_id: str, execution_date: datetime) -> NotFound:
     """Build the error for a date at which the DAG has no run."""
     return NotFound(f"Dag Run for date {execution_date.isoformat()} not found in dag {dag_id}")
-
-
-def _check_start_date(run: NewRun, dag: Dag) -> None:
-    start = dag.serialized.default_start_date if dag.serialized else None
-    if start is not None and run.execution_date < start:
-        given = run.execution_date.astimezone(UTC).isoformat()
-        raise BadRequest(
-            f"The execution_date [{given}] must not be before the start_date [{start.isoformat()}]"
-            " of the DAG's default_args"
-        )

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import asyncpg
 
-from server.errors import BadRequest, NotFound
+from server.errors import BadRequest, Conflict, NotFound
 from server.metadata import serialized
 from server.metadata.batch import Batcher
 from server.metadata.database import Database
@@ -125,7 +125,10 @@ class Dags:
             raise unknown_dag(dag_id)
 
     async def delete(self, dag_id: str) -> int:
-        """Delete every row of the DAG and its sub-DAGs and count them; raises NotFound, BadRequest for a sub-DAG."""
+        """Delete every row of the DAG and its sub-DAGs and count them.
+
+        Raises NotFound, BadRequest for a sub-DAG, Conflict where Airflow 2 or 3 is running a task of it.
+        """
         async with self._database.transaction() as connection:
             statements = self._database.statements
             dag = await connection.fetchrow(statements["lock_dag"], dag_id)
@@ -134,11 +137,13 @@ class Dags:
             if dag["is_subdag"]:
                 raise BadRequest(f"Dag id {dag_id} is a sub-DAG; delete the DAG that it belongs to")
             dag_ids = [dag_id, *dag["subdag_ids"]]
+            if (query := statements.get("running_instance")) and (task_id := await connection.fetchval(query, dag_ids)):
+                raise Conflict(f"Dag id {dag_id} cannot be deleted while a task of it is running: {task_id}")
             counts = [
                 int((await connection.execute(statements[name], dag_ids)).split()[-1])
                 for name in self._delete_statements
             ]
-            await connection.execute(statements["delete_import_error"], dag["fileloc"])
+            await connection.execute(statements["delete_import_error"], dag["filenames"], dag["bundle_name"])
         for member in dag_ids:
             self.forget(member)
         return sum(counts)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from server.errors import Locked, Unavailable
+from server.observe.counters import COUNTERS
 
 if TYPE_CHECKING:
     from server.config import Config
@@ -56,6 +57,7 @@ def _lost_database() -> Iterator[None]:
         yield
     except asyncpg.PostgresError as error:
         state = error.sqlstate or ""
+        COUNTERS.database_errors[state[:2] or "none"] += 1
         if isinstance(error, asyncpg.LockNotAvailableError):
             raise Locked("Another transaction holds what this request needs; try again shortly") from error
         if state[:2] in _TRANSIENT_CLASSES or state == _READ_ONLY:
@@ -63,6 +65,7 @@ def _lost_database() -> Iterator[None]:
             raise Unavailable("The database is not available at the moment; try again shortly") from error
         raise
     except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        COUNTERS.database_errors["timeout" if isinstance(error, TimeoutError) else "connection"] += 1
         _report(error)
         raise Unavailable("The database is not available at the moment; try again shortly") from error
 
@@ -71,9 +74,19 @@ class Database:
     """Runs named statements on pooled connections."""
 
     def __init__(
-        self, pool: "asyncpg.Pool[asyncpg.Record]", statements: Mapping[str, str], acquire_timeout: float
+        self,
+        pool: "asyncpg.Pool[asyncpg.Record]",
+        statements: Mapping[str, str],
+        acquire_timeout: float,
+        *,
+        pgbouncer: bool = False,
     ) -> None:
-        """Wrap `pool`; `acquire_timeout` in seconds bounds the wait for a free connection."""
+        """Wrap `pool`; `acquire_timeout` in seconds bounds the wait for a free connection.
+
+        Behind `pgbouncer` in transaction mode a statement is parsed and run in two messages that reach the same
+        server only inside of a transaction, so every statement gets one.
+        """
+        self._in_transaction = pgbouncer
         self.pool = pool
         self.statements = statements
         self.acquire_timeout = acquire_timeout
@@ -122,14 +135,20 @@ class Database:
                 yield rows
 
     async def _fetch(self, name: str, arguments: Sequence[object]) -> list[asyncpg.Record]:
-        async with self.connection() as connection:
+        lend = self.transaction if self._in_transaction else self.connection
+        async with lend() as connection:
             return await connection.fetch(self.statements[name], *arguments)
 
 
 async def open_pool(config: "Config") -> "asyncpg.Pool[asyncpg.Record]":
     """Open the pool that `config` describes; raises OSError or asyncpg.PostgresError when it cannot."""
     arguments = config.dsn.connect_arguments()
-    arguments["server_settings"] = {**_SESSION, **arguments.get("server_settings", {})}
+    if config.pgbouncer:
+        # It hands on no settings of a session, and it knows prepared statements only from 1.21 on.
+        arguments.pop("server_settings", None)
+        arguments["statement_cache_size"] = 0
+    else:
+        arguments["server_settings"] = {**_SESSION, **arguments.get("server_settings", {})}
     return await asyncpg.create_pool(
         **arguments,
         min_size=config.pool_min_size,

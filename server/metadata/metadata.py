@@ -12,7 +12,8 @@ from server.errors import StartupError
 from server.metadata import statements
 from server.metadata.dag_runs import DagRuns
 from server.metadata.dags import Dags
-from server.metadata.database import Database, open_pool
+from server.metadata.database import Connection, Database, open_pool
+from server.metadata.generations import FILES, generation_of
 from server.metadata.log import Log
 from server.metadata.pools import Pools
 from server.metadata.schema import SchemaError, check_schema
@@ -33,12 +34,25 @@ class Metadata:
     def __init__(self, database: Database, settings: Settings) -> None:
         """Serve the API's questions from `database`."""
         self._database = database
+        self._settings = settings
         self.dags = Dags(database, settings)
         self.dag_runs = DagRuns(database, settings, self.dags)
         self.task_instances = TaskInstances(database, settings, self.dags)
         self.pools = Pools(database, settings)
         self.users = Users(database, settings)
         self.log = Log(database, settings)
+
+    def pool_figures(self) -> tuple[int, int, int]:
+        """How many connections are open, how many of these idle, and how many there may be."""
+        pool = self._database.pool
+        return pool.get_size(), pool.get_idle_size(), pool.get_max_size()
+
+    async def check(self) -> None:
+        """Raise Unavailable, SchemaError or asyncpg.PostgresError unless requests can be served now."""
+        async with self._database.connection() as connection:
+            if "alembic_version" not in self._settings.tables:
+                await check_schema(connection)
+        await self.scheduler_heartbeat()
 
     async def scheduler_heartbeat(self) -> tuple[datetime | None, bool]:
         """Time of a scheduler's newest heartbeat, and whether one is alive; raises Unavailable."""
@@ -67,27 +81,40 @@ async def open_metadata(config: "Config") -> AsyncIterator[Metadata]:
 
 
 async def _describe(pool: "asyncpg.Pool[asyncpg.Record]", config: "Config") -> tuple[Database, Settings]:
-    named = statements.load("common.sql", "airflow1.sql")
-    tables = frozenset(row[0] for row in await pool.fetch(named["tables"]))
-    if "alembic_version" not in tables:
-        try:
-            await check_schema(pool)
-        except SchemaError as error:
-            raise StartupError(f"{config.dsn.redacted()}: {error}") from error
+    try:
+        async with pool.acquire() as connection, connection.transaction():
+            generation, tables, columns = await _look(connection, allow_unknown=config.allow_unknown_airflow)
+    except (SchemaError, StartupError, asyncpg.InsufficientPrivilegeError) as error:
+        raise StartupError(f"{config.dsn.redacted()}: {error}") from error
     settings = Settings(
-        generation=1,
+        generation=generation,
         tables=tables,
-        graph_url=_graph_url(config),
-        pool_name_limit=50,
+        graph_url=_graph_url(config, generation),
+        pool_name_limit=50 if generation == 1 else 256,
         batch_size=config.batch_size,
         batch_in_flight=config.batch_in_flight,
         batch_queue_limit=config.batch_queue_limit,
     )
-    return Database(pool, named, config.acquire_timeout), settings
+    named = {name: statements.fit(text, columns) for name, text in statements.load(*FILES[generation]).items()}
+    return Database(pool, named, config.acquire_timeout, pgbouncer=config.pgbouncer), settings
 
 
-def _graph_url(config: "Config") -> str:
+async def _look(connection: Connection, *, allow_unknown: bool) -> tuple[int, frozenset[str], frozenset[str]]:
+    """Find out the generation of a database, its tables, and its columns as `table.column`."""
+    catalogue = statements.load("common.sql")
+    tables = frozenset([row[0] for row in await connection.fetch(catalogue["tables"])])
+    columns = frozenset([row[0] for row in await connection.fetch(catalogue["columns"])])
+    if "alembic_version" not in tables:
+        await check_schema(connection)
+        return 1, tables, columns
+    revisions = [row[0] for row in await connection.fetch(catalogue["revisions"])]
+    return generation_of(revisions, columns, allow_unknown=allow_unknown), tables, columns
+
+
+def _graph_url(config: "Config", generation: int) -> str:
     """Start of `dag_run_url`: relative as Airflow serves it, or with its `base_url` if that is asked for."""
-    path = "/graph" if config.rbac else "/admin/airflow/graph"
     base = config.base_url if config.absolute_urls else urlsplit(config.base_url).path
+    if generation > 1:
+        return f"{base.rstrip('/')}/dags/"
+    path = "/graph" if config.rbac else "/admin/airflow/graph"
     return f"{base.rstrip('/')}{path}?dag_id="

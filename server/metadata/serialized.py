@@ -4,15 +4,17 @@ The format is Airflow's own: a task holds only what differs from the operator's 
 seconds, sub-DAGs are nested in the task that runs them.
 """
 
-import json
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
 import msgspec
+
+from server.metadata import params, timetables
+from server.metadata.encoding import date_of, decode
 
 # What Airflow 1.10.15 shows for an attribute that the serialized task does not hold.
 _DEFAULTS: Mapping[str, Any] = {
@@ -54,37 +56,6 @@ _SECONDS = frozenset({"retry_delay", "execution_timeout", "sla", "max_retry_dela
 _DATES = frozenset({"start_date", "end_date"})
 
 
-class IsoDate(datetime):
-    """A date whose `str()` has the T that Airflow shows in task attributes."""
-
-    def __str__(self) -> str:
-        """ISO 8601, as in 2020-01-01T00:00:00+00:00."""
-        return self.isoformat()
-
-
-def _date(seconds: float) -> IsoDate:
-    return IsoDate.fromtimestamp(seconds, UTC)
-
-
-def decode(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Undo Airflow's `{"__type": ..., "__var": ...}` encoding, as deep as it goes."""
-    if isinstance(value, list):
-        return [decode(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if "__var" not in value:
-        return {key: decode(item) for key, item in value.items()}
-    return _DECODERS.get(value.get("__type"), decode)(value["__var"])
-
-
-_DECODERS: Mapping[str | None, Callable[[Any], Any]] = {
-    "datetime": _date,
-    "timedelta": lambda seconds: timedelta(seconds=seconds),
-    "set": lambda items: {json.dumps(item) if isinstance(item, dict | list) else item for item in decode(items)},
-    "tuple": lambda items: tuple(decode(items)),
-}
-
-
 @dataclass(frozen=True)
 class Task:
     """One operator of a DAG; `fields` is its serialized form."""
@@ -96,12 +67,28 @@ class Task:
     @property
     def operator(self) -> str:
         """Name of the operator's class, such as BashOperator."""
-        return str(self.fields.get("_task_type", ""))
+        return str(self.fields.get("_task_type") or self.fields.get("task_type") or "")
 
     @property
     def downstream(self) -> list[str]:
         """Ids of the tasks that wait for this one, sorted."""
         return sorted(self.fields.get("_downstream_task_ids") or self.fields.get("downstream_task_ids") or ())
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether it becomes as many instances as it is given values (Airflow 2.3 and later)."""
+        return bool(self.fields.get("_is_mapped"))
+
+    @property
+    def _partial(self) -> Mapping[str, Any]:
+        """What all instances of a mapped task share."""
+        partial = self.fields.get("partial_kwargs")
+        return partial if isinstance(partial, dict) else {}
+
+    def runs_at(self, date: datetime) -> bool:
+        """Whether Airflow makes an instance of it in a run at that date, or leaves it out."""
+        start, end = self.get("start_date"), self.get("end_date")
+        return (start is None or start <= date) and (end is None or date <= end)
 
     def get(self, name: str) -> Any:  # noqa: ANN401 - whatever the attribute holds
         """Value of an attribute, Airflow's default where the task says nothing."""
@@ -113,15 +100,15 @@ class Task:
         values = dict(_DEFAULTS)
         for name in _DATES:
             if isinstance(inherited := self.dag.data.get(name), int | float):
-                values[name] = _date(inherited)
+                values[name] = date_of(inherited)
         values.update(dict.fromkeys(self.fields.get("template_fields", ())))
-        for name, value in self.fields.items():
+        for name, value in {**self.dag.task_defaults, **self._partial, **self.fields}.items():
             if name.startswith("_"):
                 continue
             if value is not None and name in _SECONDS and isinstance(value, int | float):
                 values[name] = timedelta(seconds=value)
             elif value is not None and name in _DATES and isinstance(value, int | float):
-                values[name] = _date(value)
+                values[name] = date_of(value)
             elif name == "subdag" and isinstance(value, dict):
                 values[name] = f"<DAG: {value.get('_dag_id')}>"
             else:
@@ -165,6 +152,7 @@ class SerializedDag:
 
     dag_id: str
     data: Mapping[str, Any]
+    task_defaults: Mapping[str, Any] = field(default_factory=dict)
     tasks: dict[str, Task] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -178,6 +166,22 @@ class SerializedDag:
         """`default_args["start_date"]`, the date before which Airflow refuses a trigger."""
         value = decode(self.data.get("default_args") or {}).get("start_date")
         return value if isinstance(value, datetime) else None
+
+    @cached_property
+    def interval(self) -> timetables.Timetable:
+        """The data interval of a run that is triggered at a moment (Airflow 2 and 3)."""
+        return timetables.read(self.data)
+
+    @cached_property
+    def params(self) -> tuple[params.Param, ...]:
+        """What a run's conf must look like (Airflow 2 and 3)."""
+        return params.read(self.data.get("params"))
+
+    @cached_property
+    def allowed_run_types(self) -> frozenset[str] | None:
+        """The only types of runs that the DAG may have (Airflow 3.2 and later); None for any."""
+        types = decode(self.data.get("allowed_run_types"))
+        return None if types is None else frozenset(types)
 
     @cached_property
     def subdag_ids(self) -> list[str]:
@@ -220,9 +224,12 @@ class SerializedDag:
 
 
 def parse(dag_id: str, data: str | bytes | None, compressed: bytes | None = None) -> list[SerializedDag]:
-    """Read a row of `serialized_dag`: the DAG first, then its sub-DAGs.
+    """Read a row of `serialized_dag`: the DAG first, then its sub-DAGs; nothing where the row holds no DAG.
 
     `data` is the JSON text; with `[core] compress_serialized_dags` (2.x) it is NULL and `compressed` holds zlib.
     """
     document = msgspec.json.decode(data if data is not None else zlib.decompress(compressed or b""))
-    return list(SerializedDag(dag_id, document["dag"]).walk())
+    if not isinstance(document, dict) or not isinstance(document.get("dag"), dict):
+        return []
+    defaults = document.get("client_defaults", {}).get("tasks", {})
+    return list(SerializedDag(dag_id, document["dag"], defaults).walk())

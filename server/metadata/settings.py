@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import TypeVar
+from urllib.parse import quote, quote_plus
 
 from server.metadata.batch import Batcher, Run
 
@@ -20,6 +21,13 @@ class Settings:
     batch_size: int
     batch_in_flight: int
     batch_queue_limit: int
+
+    def run_url(self, dag_id: str) -> str:
+        """Start of `dag_run_url` of a DAG's runs; the statements add the date, or in 3.x the run_id."""
+        if self.generation == 1:
+            return f"{self.graph_url}{quote_plus(dag_id)}&execution_date="
+        page = "graph?execution_date=" if self.generation == 2 else "runs/"  # noqa: PLR2004 - Airflow 2
+        return f"{self.graph_url}{quote(dag_id, safe='')}/{page}"
 
     def batcher(self, run: "Run[Key, Result]") -> Batcher[Key, Result]:
         """Make a batcher with the configured limits."""

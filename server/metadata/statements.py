@@ -2,13 +2,16 @@
 
 A file is a sequence of blocks, each headed by `-- name: the_name`; comment lines below the head
 explain the statement and stay with it. A later file may say a statement of an earlier one otherwise,
-which is how one generation of Airflow differs from another.
+which is how one generation of Airflow differs from another. Minor releases differ in columns: a line that
+ends in `-- if table.column` counts only where the database has that column, `-- unless table.column` where not.
 """
 
 import re
+from collections.abc import Set as AbstractSet
 from importlib import resources
 
 _HEAD = re.compile(r"^-- name: ([\w.]+)\s*$", re.MULTILINE)
+_CONDITION = re.compile(r"--\s*(if|unless) (\w+\.\w+)\s*$")
 
 
 def parse(text: str) -> dict[str, str]:
@@ -23,3 +26,13 @@ def load(*files: str, package: str = "server.metadata") -> dict[str, str]:
     for file in files:
         statements.update(parse(resources.files(package).joinpath(file).read_text("utf-8")))
     return statements
+
+
+def fit(statement: str, columns: AbstractSet[str]) -> str:
+    """Leave out the lines of `statement` whose condition does not hold for `columns` (`table.column`)."""
+    return "\n".join(line for line in statement.splitlines() if _holds(line, columns))
+
+
+def _holds(line: str, columns: AbstractSet[str]) -> bool:
+    condition = _CONDITION.search(line)
+    return condition is None or (condition[2] in columns) == (condition[1] == "if")

@@ -15,11 +15,14 @@ from server.metadata.database import Database
 from server.metadata.serialized import Task
 from server.metadata.settings import Settings
 
-Key = tuple[str, datetime, str]
+Key = tuple[str, datetime, str, int | None]
 _COLUMNS = (
     "duration", "end_date", "executor_config", "hostname", "job_id", "max_tries", "operator", "pid", "pool",
     "pool_slots", "priority_weight", "queue", "queued_dttm", "start_date", "state", "unixname",
 )  # fmt: skip
+# What Airflow 2 and 3 say of an instance besides.
+_NEWER_COLUMNS = ("run_id", "map_index", "try_number", "mapped_instances")
+_UNMAPPED = frozenset({None, -1})
 _UNFINISHED = frozenset({"queued", "running"})
 
 
@@ -31,14 +34,19 @@ class TaskInstances:
         self._database = database
         self._dags = dags
         self._unixname = getpass.getuser()
+        self._generation = settings.generation
         self._find: Batcher[Key, asyncpg.Record] = settings.batcher(self._find_many)
 
-    async def get(self, dag_id: str, execution_date: datetime, task_id: str) -> Mapping[str, Any]:
+    async def get(
+        self, dag_id: str, execution_date: datetime, task_id: str, map_index: int | None = None
+    ) -> Mapping[str, Any]:
         """Columns of the task instance; raises NotFound for the DAG, task, run and instance, in this order.
 
         While the run is queued or running, an instance without a row yet is answered as its first row will be.
+        Of a mapped task (Airflow 2.3 and later) `map_index` says which instance; without it, it is the one that
+        is furthest from its end. Airflow 1.10 has no such tasks: there `map_index` means nothing.
         """
-        row = await self._find((dag_id, execution_date, task_id))
+        row = await self._find((dag_id, execution_date, task_id, map_index))
         if not row["known"]:
             raise unknown_dag(dag_id)
         dag = await self._dags.at(dag_id, row["root_dag_id"], row["version"], any_serialized=row["any_serialized"])
@@ -46,11 +54,12 @@ class TaskInstances:
         if row["run"] is None:
             raise missing_run(dag_id, execution_date)
         if row["present"]:
-            columns = {name: row[name] for name in _COLUMNS}
-        elif row["run_state"] in _UNFINISHED:
+            names = _COLUMNS if self._generation == 1 else (*_COLUMNS, *_NEWER_COLUMNS)
+            columns = {name: row[name] for name in names}
+        elif row["run_state"] in _UNFINISHED and (self._generation == 1 or map_index in _UNMAPPED):
             columns = self._first_row(task)
         else:
-            raise NotFound(f"Task {task_id} instance for date {execution_date.isoformat()} not found")
+            raise _missing_instance(task_id, execution_date, None if self._generation == 1 else map_index)
         return {
             "dag_id": dag_id,
             "execution_date": execution_date.astimezone(UTC),
@@ -75,4 +84,10 @@ class TaskInstances:
         return columns
 
     async def _find_many(self, keys: Sequence[Key]) -> Sequence[asyncpg.Record]:
-        return await self._database.fetch("find_task_instances", *zip(*keys, strict=True))
+        arguments = list(zip(*keys, strict=True))
+        return await self._database.fetch("find_task_instances", *arguments[: 3 if self._generation == 1 else 4])
+
+
+def _missing_instance(task_id: str, execution_date: datetime, map_index: int | None) -> NotFound:
+    which = "" if map_index is None else f" with map_index {map_index}"
+    return NotFound(f"Task {task_id} instance for date {execution_date.isoformat()}{which} not found")

@@ -42,6 +42,7 @@ from server.wire.query import (
     page_links,
     parse_dag_runs_query,
     parse_dags_query,
+    parse_map_index,
 )
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "parse_dags_query",
     "parse_execution_date",
     "parse_json",
+    "parse_map_index",
     "parse_pause",
     "parse_pool",
     "parse_pool_name",

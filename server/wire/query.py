@@ -73,6 +73,16 @@ def parse_dags_query(pairs: Pairs) -> Page:
     return _page(_collect(pairs, _PAGE_PARAMETERS), DAG_ORDERS)
 
 
+def parse_map_index(pairs: Pairs) -> int | None:
+    """Read `map_index` of `GET .../tasks/<task_id>`: which instance of a mapped task; -1 is that of any other task."""
+    text = _single(_collect(pairs, frozenset({"map_index"})), "map_index")
+    if text is None:
+        return None
+    if text != "-1" and not _INTEGER.fullmatch(text):
+        raise BadRequest("`map_index` must be a whole number from -1 to 999999999")
+    return int(text)
+
+
 def page_links(path: str, pairs: Pairs, page: Page, total: int) -> str:
     """Build the `Link` header of a page (RFC 8288): first, prev, next and last where they exist, as paths."""
     limit = page.limit or max(total, 1)

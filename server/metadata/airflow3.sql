@@ -1,0 +1,226 @@
+-- The statements for Airflow 3.x: common.sql, then newer.sql, then these. A DAG has a row of `serialized_dag` for each
+-- row of `dag_version`; the newest counts.
+
+-- name: serialized_dag
+SELECT serialized_dag.xmin::text AS version, serialized_dag.data::text AS data, serialized_dag.data_compressed
+FROM dag_version JOIN serialized_dag ON serialized_dag.dag_version_id = dag_version.id
+WHERE dag_version.dag_id = $1
+ORDER BY dag_version.version_number DESC LIMIT 1
+
+-- name: find_dags
+-- What is known of each DAG; `version` changes whenever its newest serialized row is another, or written anew.
+SELECT d.dag_id IS NOT NULL AS known, d.is_paused, d.dag_id AS root_dag_id, s.version, true AS any_serialized
+FROM unnest($1::text[]) WITH ORDINALITY AS requested (dag_id, n)
+LEFT JOIN LATERAL (SELECT dag.dag_id, dag.is_paused FROM dag WHERE dag.dag_id = requested.dag_id) AS d ON true
+LEFT JOIN LATERAL (
+    SELECT serialized_dag.xmin::text AS version
+    FROM dag_version JOIN serialized_dag ON serialized_dag.dag_version_id = dag_version.id
+    WHERE dag_version.dag_id = d.dag_id
+    ORDER BY dag_version.version_number DESC LIMIT 1
+) AS s ON true
+ORDER BY requested.n
+
+-- name: dag_code
+SELECT dag_code.source_code
+FROM dag_version JOIN dag_code ON dag_code.dag_version_id = dag_version.id
+WHERE dag_version.dag_id = $1
+ORDER BY dag_version.version_number DESC LIMIT 1
+
+-- name: pause_dag
+UPDATE dag SET is_paused = $2 WHERE dag_id = $1 RETURNING dag_id
+
+-- name: trigger
+-- One row a request: inserted where the DAG is known and its serialized row is the one that the request was checked
+-- against (`fresh`). A row that is known and fresh but has no id collided with an existing run.
+-- bundle_version stays NULL: anything else makes the scheduler call the run a success without running a task.
+WITH requested AS (
+    SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::jsonb[], $5::text[], $6::text[], $7::text[],
+        $8::timestamptz[], $9::timestamptz[])
+        WITH ORDINALITY AS r (dag_id, run_id, logical_date, conf, root_dag_id, version, run_type,
+            data_interval_start, data_interval_end, n)
+), checked AS (
+    SELECT requested.*, d.dag_id IS NOT NULL AS known, d.is_paused, s.dag_version_id,
+        s.version IS NOT DISTINCT FROM requested.version AS fresh
+    FROM requested
+    LEFT JOIN LATERAL (SELECT dag.dag_id, dag.is_paused FROM dag WHERE dag.dag_id = requested.dag_id) AS d ON true
+    LEFT JOIN LATERAL (
+        SELECT serialized_dag.xmin::text AS version, serialized_dag.dag_version_id
+        FROM dag_version JOIN serialized_dag ON serialized_dag.dag_version_id = dag_version.id
+        WHERE dag_version.dag_id = requested.root_dag_id
+        ORDER BY dag_version.version_number DESC LIMIT 1
+    ) AS s ON true
+), created AS (
+    INSERT INTO dag_run (
+        created_at,  -- if dag_run.created_at
+        dag_id, run_id, logical_date, run_after, conf, state, run_type, triggered_by, queued_at, updated_at,
+        data_interval_start, data_interval_end, log_template_id, created_dag_version_id, clear_number, span_status)
+    SELECT
+        now(),  -- if dag_run.created_at
+        dag_id, run_id, logical_date, greatest(now(), logical_date), conf, 'queued', run_type, 'REST_API', now(), now(),
+        data_interval_start, data_interval_end, (SELECT max(id) FROM log_template), dag_version_id, 0, 'not_started'
+    FROM checked
+    WHERE known AND fresh
+    ORDER BY dag_id, logical_date, run_id
+    ON CONFLICT DO NOTHING
+    RETURNING id, dag_id, run_id
+)
+SELECT checked.known, checked.fresh, checked.is_paused, created.id
+FROM checked LEFT JOIN created ON created.dag_id = checked.dag_id AND created.run_id = checked.run_id
+ORDER BY checked.n
+
+-- name: find_collisions
+-- The runs that a new run would collide with: by run_id, and by date.
+SELECT by_run_id.run_id IS NOT NULL AS run_id_taken, by_date.run_id AS run_at_date
+FROM unnest($1::text[], $2::text[], $3::timestamptz[]) WITH ORDINALITY AS requested (dag_id, run_id, logical_date, n)
+LEFT JOIN LATERAL (
+    SELECT run_id FROM dag_run WHERE dag_id = requested.dag_id AND run_id = requested.run_id
+) AS by_run_id ON true
+LEFT JOIN LATERAL (
+    SELECT run_id FROM dag_run WHERE dag_id = requested.dag_id AND logical_date = requested.logical_date
+) AS by_date ON true
+ORDER BY requested.n
+
+-- name: dag_runs
+-- A DAG's runs as JSON objects. $2 is the start of dag_run_url; a NULL filter does not filter.
+SELECT json_build_object(
+    'dag_id', dag_id,
+    'dag_run_url', $2::text ||
+        -- Percent-encoded byte by byte; nearly every run_id is of characters that need no such care.
+        CASE WHEN run_id ~ '^[A-Za-z0-9_.~:+-]*$' THEN replace(replace(run_id, ':', '%3A'), '+', '%2B') ELSE (
+            SELECT string_agg(CASE WHEN c ~ '[A-Za-z0-9_.~-]' THEN c
+                ELSE upper(regexp_replace(encode(convert_to(c, 'UTF8'), 'hex'), '(..)', '%\1', 'g')) END, '' ORDER BY i)
+            FROM regexp_split_to_table(run_id, '') WITH ORDINALITY AS characters (c, i)
+        ) END,
+    'execution_date',
+        replace(to_char(logical_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00',
+    'id', id,
+    'run_id', run_id,
+    'start_date', coalesce(
+        replace(to_char(start_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00', ''),
+    'state', state
+)::text AS run
+FROM dag_run
+WHERE dag_id = $1
+    AND ($3::text[] IS NULL OR state = ANY ($3))
+    AND ($4::text IS NULL OR run_id = $4)
+    AND ($5::timestamptz IS NULL OR logical_date >= $5)
+    AND ($6::timestamptz IS NULL OR logical_date <= $6)
+ORDER BY logical_date, id
+LIMIT $7 OFFSET $8
+
+-- name: dag_runs_descending
+-- The same from the newest on.
+SELECT json_build_object(
+    'dag_id', dag_id,
+    'dag_run_url', $2::text ||
+        -- Percent-encoded byte by byte; nearly every run_id is of characters that need no such care.
+        CASE WHEN run_id ~ '^[A-Za-z0-9_.~:+-]*$' THEN replace(replace(run_id, ':', '%3A'), '+', '%2B') ELSE (
+            SELECT string_agg(CASE WHEN c ~ '[A-Za-z0-9_.~-]' THEN c
+                ELSE upper(regexp_replace(encode(convert_to(c, 'UTF8'), 'hex'), '(..)', '%\1', 'g')) END, '' ORDER BY i)
+            FROM regexp_split_to_table(run_id, '') WITH ORDINALITY AS characters (c, i)
+        ) END,
+    'execution_date',
+        replace(to_char(logical_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00',
+    'id', id,
+    'run_id', run_id,
+    'start_date', coalesce(
+        replace(to_char(start_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00', ''),
+    'state', state
+)::text AS run
+FROM dag_run
+WHERE dag_id = $1
+    AND ($3::text[] IS NULL OR state = ANY ($3))
+    AND ($4::text IS NULL OR run_id = $4)
+    AND ($5::timestamptz IS NULL OR logical_date >= $5)
+    AND ($6::timestamptz IS NULL OR logical_date <= $6)
+ORDER BY logical_date DESC NULLS LAST, id DESC
+LIMIT $7 OFFSET $8
+
+-- name: count_dag_runs
+SELECT count(*)
+FROM dag_run
+WHERE dag_id = $1
+    AND ($2::text[] IS NULL OR state = ANY ($2))
+    AND ($3::text IS NULL OR run_id = $3)
+    AND ($4::timestamptz IS NULL OR logical_date >= $4)
+    AND ($5::timestamptz IS NULL OR logical_date <= $5)
+
+-- name: find_runs
+-- Each run's state, found by DAG and date, with what the answer must know of the DAG.
+SELECT d.dag_id IS NOT NULL AS known, s.present AS serialized, r.id, r.state
+FROM unnest($1::text[], $2::timestamptz[]) WITH ORDINALITY AS requested (dag_id, logical_date, n)
+LEFT JOIN LATERAL (SELECT dag.dag_id FROM dag WHERE dag.dag_id = requested.dag_id) AS d ON true
+CROSS JOIN LATERAL (
+    SELECT EXISTS (
+        SELECT FROM dag_version JOIN serialized_dag ON serialized_dag.dag_version_id = dag_version.id
+        WHERE dag_version.dag_id = d.dag_id
+    ) AS present
+) AS s
+LEFT JOIN LATERAL (
+    SELECT dag_run.id, dag_run.state FROM dag_run
+    WHERE dag_run.dag_id = requested.dag_id AND dag_run.logical_date = requested.logical_date
+) AS r ON true
+ORDER BY requested.n
+
+-- name: latest_runs
+-- The newest run of each DAG, found by walking the index from DAG to DAG: the cost grows with the DAGs, not the runs.
+-- A DAG of which no run has a date shows the one that was made last. $1 is the path of dag_run_url up to the dag_id.
+WITH RECURSIVE dag_ids AS (
+    SELECT min(dag_id) AS dag_id FROM dag_run
+    UNION ALL
+    SELECT (SELECT min(dag_run.dag_id) FROM dag_run WHERE dag_run.dag_id > dag_ids.dag_id)
+    FROM dag_ids WHERE dag_ids.dag_id IS NOT NULL
+)
+SELECT '{"items": [' || coalesce(string_agg(json_build_object(
+    'dag_id', newest.dag_id,
+    'dag_run_url', $1::text || quoted.dag_id || '/runs/' || quoted.run_id,
+    'execution_date',
+        replace(to_char(newest.logical_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00',
+    'start_date', coalesce(
+        replace(to_char(newest.start_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00', '')
+)::text, ', ' ORDER BY newest.dag_id COLLATE "C"), '') || ']}'
+FROM dag_ids
+CROSS JOIN LATERAL (
+    SELECT * FROM (
+        (SELECT dag_id, run_id, logical_date, start_date FROM dag_run
+            WHERE dag_run.dag_id = dag_ids.dag_id AND logical_date IS NOT NULL ORDER BY logical_date DESC LIMIT 1)
+        UNION ALL
+        (SELECT dag_id, run_id, logical_date, start_date FROM dag_run
+            WHERE dag_run.dag_id = dag_ids.dag_id AND logical_date IS NULL ORDER BY id DESC LIMIT 1)
+    ) AS either
+    ORDER BY logical_date NULLS LAST LIMIT 1
+) AS newest
+CROSS JOIN LATERAL (
+    -- Anything but letters, digits, dots, dashes and underscores is percent-encoded byte by byte.
+    SELECT string_agg(text, '') FILTER (WHERE part = 1) AS dag_id, string_agg(text, '') FILTER (WHERE part = 2) AS run_id
+    FROM (
+        SELECT part, CASE WHEN c ~ '[A-Za-z0-9_.~-]' THEN c
+            ELSE upper(regexp_replace(encode(convert_to(c, 'UTF8'), 'hex'), '(..)', '%\1', 'g')) END AS text
+        FROM (VALUES (1, newest.dag_id), (2, newest.run_id)) AS ids (part, id),
+            regexp_split_to_table(ids.id, '') WITH ORDINALITY AS characters (c, i)
+        ORDER BY part, i
+    ) AS encoded
+) AS quoted
+
+-- name: dags
+SELECT json_build_object(
+    'dag_id', dag_id,
+    'is_active', NOT coalesce(is_stale, false),
+    'is_paused', is_paused,
+    'owners', owners,
+    'schedule_interval', timetable_summary,
+    'tags', coalesce((SELECT json_agg(name ORDER BY name) FROM dag_tag WHERE dag_tag.dag_id = dag.dag_id), '[]')
+)::text AS dag
+FROM dag
+ORDER BY CASE WHEN NOT $3::boolean THEN dag_id END COLLATE "C", dag_id COLLATE "C" DESC
+LIMIT $1 OFFSET $2
+
+-- name: lock_dag
+-- The DAG that is to be deleted; this Airflow has no sub-DAGs.
+SELECT false AS is_subdag, ARRAY[d.fileloc, d.relative_fileloc]::text[] AS filenames, d.bundle_name,
+    ARRAY[]::text[] AS subdag_ids
+FROM dag AS d WHERE d.dag_id = $1 FOR UPDATE
+
+-- name: delete_import_error
+-- Goes with the DAG, but is not a row of the DAG: not counted.
+DELETE FROM import_error WHERE filename = ANY ($1::text[]) AND bundle_name IS NOT DISTINCT FROM $2::text

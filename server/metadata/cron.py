@@ -1,0 +1,60 @@
+"""Ticks of a cron expression in a time zone, daylight saving time included, as Airflow counts them."""
+
+from datetime import UTC, datetime, timedelta
+
+import pendulum
+from croniter import croniter
+from pendulum.tz.timezone import FixedTimezone, Timezone
+
+_DAY = timedelta(days=1)
+
+
+class Cron:
+    """A cron expression in a time zone: an IANA name, or an offset in seconds.
+
+    An expression that has ticks in every hour keeps its pace through a change of the clocks. Any other follows the
+    clock on the wall; of an hour that comes twice it takes the second, a time that is skipped moves forward.
+    """
+
+    def __init__(self, expression: str, timezone: str | int) -> None:
+        """Raises ValueError for an expression or a zone that cannot be read."""
+        self._expression = expression
+        self._zone: Timezone | FixedTimezone = pendulum.timezone(timezone)
+        self._hourly = croniter(expression).expanded[1] == ["*"]
+        self._recent: tuple[datetime, datetime, datetime] | None = None
+
+    def after(self, moment: datetime) -> datetime:
+        """Return the first tick after `moment`."""
+        return self._tick(moment, backwards=False)
+
+    def before(self, moment: datetime) -> datetime:
+        """Return the last tick before `moment`."""
+        return self._tick(moment, backwards=True)
+
+    def interval(self, moment: datetime) -> tuple[datetime, datetime]:
+        """Return the last two ticks up to `moment`, itself included: the last full period."""
+        if self._recent is not None and self._recent[1] <= moment < self._recent[2]:
+            return self._recent[:2]
+        end = self.before(moment)
+        following = self.after(end)
+        if following == moment:
+            end, following = moment.astimezone(UTC), self.after(moment)
+        start = self.before(end)
+        if self._steady(start, following):
+            self._recent = start, end, following
+        return start, end
+
+    def _steady(self, start: datetime, end: datetime) -> bool:
+        """Tell whether the clocks stay as they are: then all of a period's moments have the same answer."""
+        return self._offset(start - _DAY) == self._offset(start) == self._offset(end) == self._offset(end + _DAY)
+
+    def _offset(self, moment: datetime) -> timedelta | None:
+        return moment.astimezone(self._zone).utcoffset()
+
+    def _tick(self, moment: datetime, *, backwards: bool) -> datetime:
+        wall = moment.astimezone(self._zone).replace(tzinfo=None)
+        ticks = croniter(self._expression, start_time=wall)
+        found: datetime = ticks.get_prev(datetime) if backwards else ticks.get_next(datetime)
+        if self._hourly:
+            return moment.astimezone(UTC) + (found - wall)
+        return self._zone.convert(found.replace(fold=1)).astimezone(UTC)

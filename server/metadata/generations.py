@@ -1,0 +1,62 @@
+"""Which Airflow made a database: told by the revision in `alembic_version`, never guessed."""
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+
+from server.errors import StartupError
+
+# The revision at which each release's migrations end, and the releases that share it.
+RELEASES: Mapping[str, str] = {
+    "952da73b5eff": "1.10.10",
+    "a66efa278eea": "1.10.11",
+    "da3f683c3a5a": "1.10.12",
+    "03afc6b6f902": "1.10.13 to 1.10.15",
+    "405de8318b3a": "2.7.0 to 2.7.3",
+    "10b52ebd31f7": "2.8.0",
+    "88344c1d9134": "2.8.1 to 2.8.4",
+    "1949afb29106": "2.9.0 and 2.9.1",
+    "686269002441": "2.9.2 and 2.9.3",
+    "22ed7efa9da2": "2.10.0 to 2.10.2",
+    "5f2621c13b39": "2.10.3 to 2.11",
+    "29ce7909c52b": "3.0.0 to 3.0.2",
+    "fe199e1abd77": "3.0.3 to 3.0.6",
+    "cc92b33c6709": "3.1.0 to 3.1.7",
+    "509b94a1042d": "3.1.8",
+    "1d6611b6ab7c": "3.2",
+    "d2f4e1b3c5a7": "3.3",
+}
+# The statements of each generation; a later file may say a statement of an earlier one otherwise.
+FILES: Mapping[int, Sequence[str]] = {
+    1: ("common.sql", "airflow1.sql"),
+    2: ("common.sql", "newer.sql", "airflow2.sql"),
+    3: ("common.sql", "newer.sql", "airflow3.sql"),
+}
+
+
+def generation_of(revisions: Sequence[str], columns: AbstractSet[str], *, allow_unknown: bool) -> int:
+    """Tell 1, 2 or 3 from the rows of `alembic_version`.
+
+    Raises StartupError for a revision that no tested release has. `allow_unknown` overrules that: the
+    generation is then the one whose columns the database has.
+    """
+    known = {int(RELEASES[revision][0]) for revision in revisions if revision in RELEASES}
+    if len(revisions) == 1 and known:
+        return known.pop()
+    if not allow_unknown:
+        raise StartupError(_unknown(revisions))
+    if "dag_run.logical_date" in columns:
+        return 3
+    if "dag_run.data_interval_start" in columns and "task_instance.map_index" in columns:
+        return 2
+    if "dag_run.execution_date" in columns and "dag_run.run_type" not in columns:
+        return 1
+    raise StartupError(f"{_unknown(revisions)}; but its tables are those of no Airflow that Windsock can serve")
+
+
+def _unknown(revisions: Sequence[str]) -> str:
+    shown = ", ".join(sorted(revisions)) or "no revision at all"
+    known = "; ".join(f"{release} ({revision})" for revision, release in RELEASES.items())
+    return (
+        f"this database was made by an Airflow that Windsock was never tested with (alembic_version: {shown})."
+        f" Known are {known}. To serve it all the same, on your own risk, set [windsock] allow_unknown_airflow = True"
+    )

@@ -1,0 +1,196 @@
+-- What Airflow 2.x and 3.x have in common and 1.10 has not. Columns that only some minors have are conditional.
+
+-- name: set_pool
+INSERT INTO slot_pool (pool, slots, description, include_deferred) VALUES ($1, $2, $3, false)
+ON CONFLICT (pool) DO UPDATE SET slots = excluded.slots, description = excluded.description
+RETURNING id, pool, slots, description
+
+-- name: count_dags
+SELECT count(*) FROM dag
+WHERE NOT coalesce(is_subdag, false)  -- if dag.is_subdag
+
+-- name: find_task_instances
+-- Each task instance with its run's state and what the answer must know of the DAG. Of a mapped task without
+-- a map_index it is the instance that is furthest from its end, so that it is finished when all of them are.
+SELECT d.dag_id IS NOT NULL AS known, d.root_dag_id, s.version, true AS any_serialized,
+    r.id AS run, r.run_id, r.state AS run_state, ti.task_id IS NOT NULL AS present,
+    ti.duration, ti.end_date, ti.executor_config, ti.hostname, ti.max_tries, ti.operator, ti.pid, ti.pool,
+    ti.job_id,  -- if task_instance.job_id
+    NULL::integer AS job_id,  -- unless task_instance.job_id
+    ti.pool_slots, ti.priority_weight, ti.queue, ti.queued_dttm, ti.start_date, ti.state, ti.unixname,
+    ti.map_index, ti.try_number, coalesce(mapped.instances, 0) AS mapped_instances
+FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::integer[])
+    WITH ORDINALITY AS requested (dag_id, execution_date, task_id, map_index, n)
+LEFT JOIN LATERAL (
+    SELECT dag.dag_id,
+        coalesce(nullif(dag.root_dag_id, ''), dag.dag_id) AS root_dag_id  -- if dag.root_dag_id
+        dag.dag_id AS root_dag_id  -- unless dag.root_dag_id
+    FROM dag WHERE dag.dag_id = requested.dag_id
+) AS d ON true
+LEFT JOIN LATERAL (
+    SELECT serialized_dag.xmin::text AS version
+    FROM serialized_dag WHERE serialized_dag.dag_id = d.root_dag_id  -- unless serialized_dag.dag_version_id
+    FROM dag_version JOIN serialized_dag ON serialized_dag.dag_version_id = dag_version.id  -- if serialized_dag.dag_version_id
+    WHERE dag_version.dag_id = d.root_dag_id  -- if serialized_dag.dag_version_id
+    ORDER BY dag_version.version_number DESC LIMIT 1  -- if serialized_dag.dag_version_id
+) AS s ON true
+LEFT JOIN LATERAL (
+    SELECT dag_run.id, dag_run.run_id, dag_run.state FROM dag_run
+    WHERE dag_run.dag_id = requested.dag_id
+        AND dag_run.execution_date = requested.execution_date  -- if dag_run.execution_date
+        AND dag_run.logical_date = requested.execution_date  -- if dag_run.logical_date
+) AS r ON true
+LEFT JOIN LATERAL (
+    SELECT * FROM task_instance
+    WHERE task_instance.dag_id = requested.dag_id AND task_instance.task_id = requested.task_id
+        AND task_instance.run_id = r.run_id
+        AND (requested.map_index IS NULL OR task_instance.map_index = requested.map_index)
+    ORDER BY array_position(ARRAY['running', 'restarting', 'deferred', 'awaiting_input', 'queued', 'up_for_retry',
+        'up_for_reschedule', 'scheduled', '', 'failed', 'upstream_failed', 'success', 'skipped', 'removed'],
+        coalesce(task_instance.state, '')::text), task_instance.map_index
+    LIMIT 1
+) AS ti ON true
+LEFT JOIN LATERAL (
+    SELECT count(*) AS instances FROM task_instance
+    WHERE requested.map_index IS NULL AND ti.map_index >= 0
+        AND task_instance.dag_id = requested.dag_id AND task_instance.task_id = requested.task_id
+        AND task_instance.run_id = r.run_id
+) AS mapped ON true
+ORDER BY requested.n
+
+-- name: running_instance
+-- Airflow 2 and 3 delete no DAG of which a task is running.
+SELECT task_id FROM task_instance WHERE dag_id = ANY ($1::text[]) AND state = 'running' LIMIT 1
+
+-- What deleting a DAG deletes: each table that exists, in this order, children first; every row is counted. It is
+-- what Airflow's own delete names and what its foreign keys take along.
+
+-- name: delete_dag.task_reschedule
+DELETE FROM task_reschedule WHERE dag_id = ANY ($1::text[])  -- if task_reschedule.dag_id
+DELETE FROM task_reschedule USING task_instance AS ti WHERE ti.id = ti_id AND ti.dag_id = ANY ($1::text[])  -- unless task_reschedule.dag_id
+
+-- name: delete_dag.task_instance_note
+DELETE FROM task_instance_note WHERE dag_id = ANY ($1::text[])  -- if task_instance_note.dag_id
+DELETE FROM task_instance_note USING task_instance AS ti WHERE ti.id = ti_id AND ti.dag_id = ANY ($1::text[])  -- unless task_instance_note.dag_id
+
+-- name: delete_dag.hitl_detail_history
+DELETE FROM hitl_detail_history USING task_instance_history AS tih
+WHERE tih.task_instance_id = ti_history_id AND tih.dag_id = ANY ($1::text[])
+
+-- name: delete_dag.hitl_detail
+DELETE FROM hitl_detail USING task_instance AS ti WHERE ti.id = ti_id AND ti.dag_id = ANY ($1::text[])
+
+-- name: delete_dag.rendered_task_instance_fields
+DELETE FROM rendered_task_instance_fields WHERE dag_id = ANY ($1::text[])
+
+-- name: delete_dag.sla_miss
+DELETE FROM sla_miss WHERE dag_id = ANY ($1::text[])
+
+-- name: delete_dag.task_fail
+DELETE FROM task_fail WHERE dag_id = ANY ($1::text[])
+
+-- name: delete_dag.task_map
+DELETE FROM task_map WHERE dag_id = ANY ($1::text[])
+
+-- name: delete_dag.xcom
+DELETE FROM xcom WHERE dag_id = ANY ($1::text[])
+
+-- name: delete_dag.task_state_store
+DELETE FROM task_state_store WHERE dag_id = ANY ($1::text[])
+
+-- name: delete_dag.task_instance_history
+DELETE FROM task_instance_history WHERE dag_id = ANY ($1::text[])
+
+-- name: delete_dag.task_instance
+DELETE FROM task_instance WHERE dag_id = ANY ($1::text[])
+
+-- name: delete_dag.dag_run_note
+DELETE FROM dag_run_note USING dag_run WHERE dag_run.id = dag_run_id AND dag_run.dag_id = ANY ($1::text[])
+
+-- name: delete_dag.dagrun_dataset_event
+DELETE FROM dagrun_dataset_event USING dag_run WHERE dag_run.id = dag_run_id AND dag_run.dag_id = ANY ($1::text[])
+
+-- name: delete_dag.dagrun_asset_event
+DELETE FROM dagrun_asset_event USING dag_run WHERE dag_run.id = dag_run_id AND dag_run.dag_id = ANY ($1::text[])
+
+-- name: delete_dag.asset_partition_dag_run
+DELETE FROM asset_partition_dag_run USING dag_run
+WHERE dag_run.id = created_dag_run_id AND dag_run.dag_id = ANY ($1::text[])
+
+-- name: delete_dag.deadline
+DELETE FROM deadline USING dag_run WHERE dag_run.id = dagrun_id AND dag_run.dag_id = ANY ($1::text[])
+
+-- name: delete_dag.backfill_dag_run
+DELETE FROM backfill_dag_run USING backfill WHERE backfill.id = backfill_id AND backfill.dag_id = ANY ($1::text[])
+
+-- name: delete_dag.dag_run
+DELETE FROM dag_run WHERE dag_id = ANY ($1::text[])
+
+-- name: delete_dag.backfill
+DELETE FROM backfill WHERE dag_id = ANY ($1::text[])
+
+-- name: delete_dag.job
+DELETE FROM job WHERE dag_id = ANY ($1::text[])
+
+-- name: delete_dag.dag_tag
+DELETE FROM dag_tag WHERE dag_id = ANY ($1::text[])
+
+-- name: delete_dag.dag_owner_attributes
+DELETE FROM dag_owner_attributes WHERE dag_id = ANY ($1::text[])
+
+-- name: delete_dag.dag_warning
+DELETE FROM dag_warning WHERE dag_id = ANY ($1::text[])
+
+-- name: delete_dag.dag_favorite
+DELETE FROM dag_favorite WHERE dag_id = ANY ($1::text[])
+
+-- name: delete_dag.dataset_dag_run_queue
+DELETE FROM dataset_dag_run_queue WHERE target_dag_id = ANY ($1::text[])
+
+-- name: delete_dag.asset_dag_run_queue
+DELETE FROM asset_dag_run_queue WHERE target_dag_id = ANY ($1::text[])
+
+-- name: delete_dag.dag_schedule_dataset_reference
+DELETE FROM dag_schedule_dataset_reference WHERE dag_id = ANY ($1::text[])
+
+-- name: delete_dag.dag_schedule_dataset_alias_reference
+DELETE FROM dag_schedule_dataset_alias_reference WHERE dag_id = ANY ($1::text[])
+
+-- name: delete_dag.task_outlet_dataset_reference
+DELETE FROM task_outlet_dataset_reference WHERE dag_id = ANY ($1::text[])
+
+-- name: delete_dag.dag_schedule_asset_reference
+DELETE FROM dag_schedule_asset_reference WHERE dag_id = ANY ($1::text[])
+
+-- name: delete_dag.dag_schedule_asset_alias_reference
+DELETE FROM dag_schedule_asset_alias_reference WHERE dag_id = ANY ($1::text[])
+
+-- name: delete_dag.dag_schedule_asset_name_reference
+DELETE FROM dag_schedule_asset_name_reference WHERE dag_id = ANY ($1::text[])
+
+-- name: delete_dag.dag_schedule_asset_uri_reference
+DELETE FROM dag_schedule_asset_uri_reference WHERE dag_id = ANY ($1::text[])
+
+-- name: delete_dag.task_inlet_asset_reference
+DELETE FROM task_inlet_asset_reference WHERE dag_id = ANY ($1::text[])
+
+-- name: delete_dag.task_outlet_asset_reference
+DELETE FROM task_outlet_asset_reference WHERE dag_id = ANY ($1::text[])
+
+-- name: delete_dag.deadline_alert
+DELETE FROM deadline_alert USING serialized_dag
+WHERE serialized_dag.id = serialized_dag_id AND serialized_dag.dag_id = ANY ($1::text[])
+
+-- name: delete_dag.serialized_dag
+DELETE FROM serialized_dag WHERE dag_id = ANY ($1::text[])
+
+-- name: delete_dag.dag_code
+DELETE FROM dag_code
+WHERE dag_id = ANY ($1::text[])  -- if dag_code.dag_id
+WHERE false AND $1::text[] IS NULL  -- unless dag_code.dag_id
+
+-- name: delete_dag.dag_version
+DELETE FROM dag_version WHERE dag_id = ANY ($1::text[])
+
+-- name: delete_dag.dag
+DELETE FROM dag WHERE dag_id = ANY ($1::text[])

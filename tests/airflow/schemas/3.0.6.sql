@@ -1,0 +1,568 @@
+-- The tables of Airflow 3.0.6 that Windsock has to do with, from pg_dump of a database that it made.
+CREATE TABLE alembic_version (
+    version_num character varying(32) NOT NULL
+);
+CREATE TABLE asset_dag_run_queue (
+    asset_id integer NOT NULL,
+    target_dag_id character varying(250) NOT NULL,
+    created_at timestamp with time zone NOT NULL
+);
+CREATE TABLE backfill (
+    id integer NOT NULL,
+    dag_id character varying(250) NOT NULL,
+    from_date timestamp with time zone NOT NULL,
+    to_date timestamp with time zone NOT NULL,
+    dag_run_conf json NOT NULL,
+    is_paused boolean,
+    reprocess_behavior character varying(250) NOT NULL,
+    max_active_runs integer NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    completed_at timestamp with time zone,
+    updated_at timestamp with time zone NOT NULL
+);
+CREATE TABLE backfill_dag_run (
+    id integer NOT NULL,
+    backfill_id integer NOT NULL,
+    dag_run_id integer,
+    exception_reason character varying(250),
+    logical_date timestamp with time zone NOT NULL,
+    sort_ordinal integer NOT NULL
+);
+CREATE SEQUENCE backfill_dag_run_id_seq
+    AS integer
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+ALTER SEQUENCE backfill_dag_run_id_seq OWNED BY backfill_dag_run.id;
+CREATE SEQUENCE backfill_id_seq
+    AS integer
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+ALTER SEQUENCE backfill_id_seq OWNED BY backfill.id;
+CREATE TABLE dag (
+    dag_id character varying(250) NOT NULL,
+    is_paused boolean,
+    is_stale boolean,
+    last_parsed_time timestamp with time zone,
+    last_expired timestamp with time zone,
+    fileloc character varying(2000),
+    relative_fileloc character varying(2000),
+    bundle_name character varying(250),
+    bundle_version character varying(200),
+    owners character varying(2000),
+    dag_display_name character varying(2000),
+    description text,
+    timetable_summary text,
+    timetable_description character varying(1000),
+    asset_expression json,
+    max_active_tasks integer NOT NULL,
+    max_active_runs integer,
+    max_consecutive_failed_dag_runs integer NOT NULL,
+    has_task_concurrency_limits boolean NOT NULL,
+    has_import_errors boolean DEFAULT false,
+    next_dagrun timestamp with time zone,
+    next_dagrun_data_interval_start timestamp with time zone,
+    next_dagrun_data_interval_end timestamp with time zone,
+    next_dagrun_create_after timestamp with time zone
+);
+CREATE TABLE dag_code (
+    id uuid NOT NULL,
+    dag_id character varying(250) NOT NULL,
+    fileloc character varying(2000) NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    last_updated timestamp with time zone NOT NULL,
+    source_code text NOT NULL,
+    source_code_hash character varying(32) NOT NULL,
+    dag_version_id uuid NOT NULL
+);
+CREATE TABLE dag_owner_attributes (
+    dag_id character varying(250) NOT NULL,
+    owner character varying(500) NOT NULL,
+    link character varying(500) NOT NULL
+);
+CREATE TABLE dag_run (
+    id integer NOT NULL,
+    dag_id character varying(250) NOT NULL,
+    queued_at timestamp with time zone,
+    logical_date timestamp with time zone,
+    start_date timestamp with time zone,
+    end_date timestamp with time zone,
+    state character varying(50),
+    run_id character varying(250) NOT NULL,
+    creating_job_id integer,
+    run_type character varying(50) NOT NULL,
+    triggered_by character varying(50),
+    conf jsonb,
+    data_interval_start timestamp with time zone,
+    data_interval_end timestamp with time zone,
+    run_after timestamp with time zone NOT NULL,
+    last_scheduling_decision timestamp with time zone,
+    log_template_id integer,
+    updated_at timestamp with time zone,
+    clear_number integer DEFAULT 0 NOT NULL,
+    backfill_id integer,
+    bundle_version character varying(250),
+    scheduled_by_job_id integer,
+    context_carrier jsonb,
+    span_status character varying(250) DEFAULT 'not_started'::character varying NOT NULL,
+    created_dag_version_id uuid
+);
+CREATE SEQUENCE dag_run_id_seq
+    AS integer
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+ALTER SEQUENCE dag_run_id_seq OWNED BY dag_run.id;
+CREATE TABLE dag_run_note (
+    user_id character varying(128),
+    dag_run_id integer NOT NULL,
+    content character varying(1000),
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL
+);
+CREATE TABLE dag_schedule_asset_alias_reference (
+    alias_id integer NOT NULL,
+    dag_id character varying(250) NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL
+);
+CREATE TABLE dag_schedule_asset_name_reference (
+    name character varying(1500) NOT NULL,
+    dag_id character varying(250) NOT NULL,
+    created_at timestamp with time zone NOT NULL
+);
+CREATE TABLE dag_schedule_asset_reference (
+    asset_id integer NOT NULL,
+    dag_id character varying(250) NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL
+);
+CREATE TABLE dag_schedule_asset_uri_reference (
+    uri character varying(1500) NOT NULL,
+    dag_id character varying(250) NOT NULL,
+    created_at timestamp with time zone NOT NULL
+);
+CREATE TABLE dag_tag (
+    name character varying(100) NOT NULL,
+    dag_id character varying(250) NOT NULL
+);
+CREATE TABLE dag_version (
+    id uuid NOT NULL,
+    version_number integer NOT NULL,
+    dag_id character varying(250) NOT NULL,
+    bundle_name character varying(250),
+    bundle_version character varying(250),
+    created_at timestamp with time zone NOT NULL,
+    last_updated timestamp with time zone NOT NULL
+);
+CREATE TABLE dag_warning (
+    dag_id character varying(250) NOT NULL,
+    warning_type character varying(50) NOT NULL,
+    message text NOT NULL,
+    "timestamp" timestamp with time zone NOT NULL
+);
+CREATE TABLE dagrun_asset_event (
+    dag_run_id integer NOT NULL,
+    event_id integer NOT NULL
+);
+CREATE TABLE deadline (
+    id uuid NOT NULL,
+    dag_id character varying(250),
+    dagrun_id integer,
+    deadline timestamp without time zone NOT NULL,
+    callback character varying(500) NOT NULL,
+    callback_kwargs json
+);
+CREATE TABLE import_error (
+    id integer NOT NULL,
+    "timestamp" timestamp with time zone,
+    filename character varying(1024),
+    bundle_name character varying(250),
+    stacktrace text
+);
+CREATE SEQUENCE import_error_id_seq
+    AS integer
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+ALTER SEQUENCE import_error_id_seq OWNED BY import_error.id;
+CREATE TABLE job (
+    id integer NOT NULL,
+    dag_id character varying(250),
+    state character varying(20),
+    job_type character varying(30),
+    start_date timestamp with time zone,
+    end_date timestamp with time zone,
+    latest_heartbeat timestamp with time zone,
+    executor_class character varying(500),
+    hostname character varying(500),
+    unixname character varying(1000)
+);
+CREATE SEQUENCE job_id_seq
+    AS integer
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+ALTER SEQUENCE job_id_seq OWNED BY job.id;
+CREATE TABLE log_template (
+    id integer NOT NULL,
+    filename text NOT NULL,
+    elasticsearch_id text NOT NULL,
+    created_at timestamp with time zone NOT NULL
+);
+CREATE SEQUENCE log_template_id_seq
+    AS integer
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+ALTER SEQUENCE log_template_id_seq OWNED BY log_template.id;
+CREATE TABLE rendered_task_instance_fields (
+    dag_id character varying(250) NOT NULL,
+    task_id character varying(250) NOT NULL,
+    run_id character varying(250) NOT NULL,
+    map_index integer DEFAULT '-1'::integer NOT NULL,
+    rendered_fields json NOT NULL,
+    k8s_pod_yaml json
+);
+CREATE TABLE serialized_dag (
+    id uuid NOT NULL,
+    dag_id character varying(250) NOT NULL,
+    data json,
+    data_compressed bytea,
+    created_at timestamp with time zone NOT NULL,
+    last_updated timestamp with time zone NOT NULL,
+    dag_hash character varying(32) NOT NULL,
+    dag_version_id uuid NOT NULL
+);
+CREATE TABLE slot_pool (
+    id integer NOT NULL,
+    pool character varying(256),
+    slots integer,
+    description text,
+    include_deferred boolean NOT NULL
+);
+CREATE SEQUENCE slot_pool_id_seq
+    AS integer
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+ALTER SEQUENCE slot_pool_id_seq OWNED BY slot_pool.id;
+CREATE TABLE task_instance (
+    id uuid NOT NULL,
+    task_id character varying(250) NOT NULL,
+    dag_id character varying(250) NOT NULL,
+    run_id character varying(250) NOT NULL,
+    map_index integer DEFAULT '-1'::integer NOT NULL,
+    start_date timestamp with time zone,
+    end_date timestamp with time zone,
+    duration double precision,
+    state character varying(20),
+    try_number integer,
+    max_tries integer DEFAULT '-1'::integer,
+    hostname character varying(1000),
+    unixname character varying(1000),
+    pool character varying(256) NOT NULL,
+    pool_slots integer NOT NULL,
+    queue character varying(256),
+    priority_weight integer,
+    operator character varying(1000),
+    custom_operator_name character varying(1000),
+    queued_dttm timestamp with time zone,
+    scheduled_dttm timestamp with time zone,
+    queued_by_job_id integer,
+    last_heartbeat_at timestamp with time zone,
+    pid integer,
+    executor character varying(1000),
+    executor_config bytea,
+    updated_at timestamp with time zone,
+    rendered_map_index character varying(250),
+    context_carrier jsonb,
+    span_status character varying(250) DEFAULT 'not_started'::character varying NOT NULL,
+    external_executor_id character varying(250),
+    trigger_id integer,
+    trigger_timeout timestamp with time zone,
+    next_method character varying(1000),
+    next_kwargs jsonb,
+    task_display_name character varying(2000),
+    dag_version_id uuid
+);
+CREATE TABLE task_instance_history (
+    task_instance_id uuid NOT NULL,
+    task_id character varying(250) NOT NULL,
+    dag_id character varying(250) NOT NULL,
+    run_id character varying(250) NOT NULL,
+    map_index integer DEFAULT '-1'::integer NOT NULL,
+    try_number integer NOT NULL,
+    start_date timestamp with time zone,
+    end_date timestamp with time zone,
+    duration double precision,
+    state character varying(20),
+    max_tries integer DEFAULT '-1'::integer,
+    hostname character varying(1000),
+    unixname character varying(1000),
+    pool character varying(256) NOT NULL,
+    pool_slots integer NOT NULL,
+    queue character varying(256),
+    priority_weight integer,
+    operator character varying(1000),
+    custom_operator_name character varying(1000),
+    queued_dttm timestamp with time zone,
+    scheduled_dttm timestamp with time zone,
+    queued_by_job_id integer,
+    pid integer,
+    executor character varying(1000),
+    executor_config bytea,
+    updated_at timestamp with time zone,
+    rendered_map_index character varying(250),
+    context_carrier jsonb,
+    span_status character varying(250) DEFAULT 'not_started'::character varying NOT NULL,
+    external_executor_id character varying(250),
+    trigger_id integer,
+    trigger_timeout timestamp without time zone,
+    next_method character varying(1000),
+    next_kwargs jsonb,
+    task_display_name character varying(2000),
+    dag_version_id uuid
+);
+CREATE TABLE task_instance_note (
+    ti_id uuid NOT NULL,
+    user_id character varying(128),
+    content character varying(1000),
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL
+);
+CREATE TABLE task_map (
+    dag_id character varying(250) NOT NULL,
+    task_id character varying(250) NOT NULL,
+    run_id character varying(250) NOT NULL,
+    map_index integer NOT NULL,
+    length integer NOT NULL,
+    keys jsonb,
+    CONSTRAINT ck_task_map_task_map_length_not_negative CHECK ((length >= 0))
+);
+CREATE TABLE task_outlet_asset_reference (
+    asset_id integer NOT NULL,
+    dag_id character varying(250) NOT NULL,
+    task_id character varying(250) NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL
+);
+CREATE TABLE task_reschedule (
+    id integer NOT NULL,
+    ti_id uuid NOT NULL,
+    start_date timestamp with time zone NOT NULL,
+    end_date timestamp with time zone NOT NULL,
+    duration integer NOT NULL,
+    reschedule_date timestamp with time zone NOT NULL
+);
+CREATE SEQUENCE task_reschedule_id_seq
+    AS integer
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+ALTER SEQUENCE task_reschedule_id_seq OWNED BY task_reschedule.id;
+CREATE TABLE xcom (
+    dag_run_id integer NOT NULL,
+    task_id character varying(250) NOT NULL,
+    map_index integer DEFAULT '-1'::integer NOT NULL,
+    key character varying(512) NOT NULL,
+    dag_id character varying(250) NOT NULL,
+    run_id character varying(250) NOT NULL,
+    value jsonb,
+    "timestamp" timestamp with time zone NOT NULL
+);
+ALTER TABLE ONLY backfill ALTER COLUMN id SET DEFAULT nextval('backfill_id_seq'::regclass);
+ALTER TABLE ONLY backfill_dag_run ALTER COLUMN id SET DEFAULT nextval('backfill_dag_run_id_seq'::regclass);
+ALTER TABLE ONLY dag_run ALTER COLUMN id SET DEFAULT nextval('dag_run_id_seq'::regclass);
+ALTER TABLE ONLY import_error ALTER COLUMN id SET DEFAULT nextval('import_error_id_seq'::regclass);
+ALTER TABLE ONLY job ALTER COLUMN id SET DEFAULT nextval('job_id_seq'::regclass);
+ALTER TABLE ONLY log_template ALTER COLUMN id SET DEFAULT nextval('log_template_id_seq'::regclass);
+ALTER TABLE ONLY slot_pool ALTER COLUMN id SET DEFAULT nextval('slot_pool_id_seq'::regclass);
+ALTER TABLE ONLY task_reschedule ALTER COLUMN id SET DEFAULT nextval('task_reschedule_id_seq'::regclass);
+ALTER TABLE ONLY alembic_version
+    ADD CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num);
+ALTER TABLE ONLY asset_dag_run_queue
+    ADD CONSTRAINT assetdagrunqueue_pkey PRIMARY KEY (asset_id, target_dag_id);
+ALTER TABLE ONLY backfill_dag_run
+    ADD CONSTRAINT backfill_dag_run_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY backfill
+    ADD CONSTRAINT backfill_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY dag_code
+    ADD CONSTRAINT dag_code_dag_version_id_uq UNIQUE (dag_version_id);
+ALTER TABLE ONLY dag_code
+    ADD CONSTRAINT dag_code_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY dag_version
+    ADD CONSTRAINT dag_id_v_name_v_number_unique_constraint UNIQUE (dag_id, version_number);
+ALTER TABLE ONLY dag_owner_attributes
+    ADD CONSTRAINT dag_owner_attributes_pkey PRIMARY KEY (dag_id, owner);
+ALTER TABLE ONLY dag
+    ADD CONSTRAINT dag_pkey PRIMARY KEY (dag_id);
+ALTER TABLE ONLY dag_run
+    ADD CONSTRAINT dag_run_dag_id_logical_date_key UNIQUE (dag_id, logical_date);
+ALTER TABLE ONLY dag_run
+    ADD CONSTRAINT dag_run_dag_id_run_id_key UNIQUE (dag_id, run_id);
+ALTER TABLE ONLY dag_run_note
+    ADD CONSTRAINT dag_run_note_pkey PRIMARY KEY (dag_run_id);
+ALTER TABLE ONLY dag_run
+    ADD CONSTRAINT dag_run_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY dag_tag
+    ADD CONSTRAINT dag_tag_pkey PRIMARY KEY (name, dag_id);
+ALTER TABLE ONLY dag_version
+    ADD CONSTRAINT dag_version_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY dag_warning
+    ADD CONSTRAINT dag_warning_pkey PRIMARY KEY (dag_id, warning_type);
+ALTER TABLE ONLY dagrun_asset_event
+    ADD CONSTRAINT dagrun_asset_event_pkey PRIMARY KEY (dag_run_id, event_id);
+ALTER TABLE ONLY deadline
+    ADD CONSTRAINT deadline_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY dag_schedule_asset_alias_reference
+    ADD CONSTRAINT dsaar_pkey PRIMARY KEY (alias_id, dag_id);
+ALTER TABLE ONLY dag_schedule_asset_name_reference
+    ADD CONSTRAINT dsanr_pkey PRIMARY KEY (name, dag_id);
+ALTER TABLE ONLY dag_schedule_asset_reference
+    ADD CONSTRAINT dsar_pkey PRIMARY KEY (asset_id, dag_id);
+ALTER TABLE ONLY dag_schedule_asset_uri_reference
+    ADD CONSTRAINT dsaur_pkey PRIMARY KEY (uri, dag_id);
+ALTER TABLE ONLY import_error
+    ADD CONSTRAINT import_error_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY backfill_dag_run
+    ADD CONSTRAINT ix_bdr_backfill_id_dag_run_id UNIQUE (backfill_id, dag_run_id);
+ALTER TABLE ONLY job
+    ADD CONSTRAINT job_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY log_template
+    ADD CONSTRAINT log_template_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY rendered_task_instance_fields
+    ADD CONSTRAINT rendered_task_instance_fields_pkey PRIMARY KEY (dag_id, task_id, run_id, map_index);
+ALTER TABLE ONLY serialized_dag
+    ADD CONSTRAINT serialized_dag_dag_version_id_uq UNIQUE (dag_version_id);
+ALTER TABLE ONLY serialized_dag
+    ADD CONSTRAINT serialized_dag_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY slot_pool
+    ADD CONSTRAINT slot_pool_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY slot_pool
+    ADD CONSTRAINT slot_pool_pool_uq UNIQUE (pool);
+ALTER TABLE ONLY task_instance
+    ADD CONSTRAINT task_instance_composite_key UNIQUE (dag_id, task_id, run_id, map_index);
+ALTER TABLE ONLY task_instance_history
+    ADD CONSTRAINT task_instance_history_dtrt_uq UNIQUE (dag_id, task_id, run_id, map_index, try_number);
+ALTER TABLE ONLY task_instance_history
+    ADD CONSTRAINT task_instance_history_pkey PRIMARY KEY (task_instance_id);
+ALTER TABLE ONLY task_instance_note
+    ADD CONSTRAINT task_instance_note_pkey PRIMARY KEY (ti_id);
+ALTER TABLE ONLY task_instance
+    ADD CONSTRAINT task_instance_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY task_map
+    ADD CONSTRAINT task_map_pkey PRIMARY KEY (dag_id, task_id, run_id, map_index);
+ALTER TABLE ONLY task_reschedule
+    ADD CONSTRAINT task_reschedule_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY task_outlet_asset_reference
+    ADD CONSTRAINT toar_pkey PRIMARY KEY (asset_id, dag_id, task_id);
+ALTER TABLE ONLY xcom
+    ADD CONSTRAINT xcom_pkey PRIMARY KEY (dag_run_id, task_id, map_index, key);
+CREATE INDEX dag_id_state ON dag_run USING btree (dag_id, state);
+CREATE INDEX deadline_idx ON deadline USING btree (deadline);
+CREATE INDEX idx_asset_dag_run_queue_target_dag_id ON asset_dag_run_queue USING btree (target_dag_id);
+CREATE INDEX idx_dag_run_dag_id ON dag_run USING btree (dag_id);
+CREATE INDEX idx_dag_run_queued_dags ON dag_run USING btree (state, dag_id) WHERE ((state)::text = 'queued'::text);
+CREATE INDEX idx_dag_run_run_after ON dag_run USING btree (run_after);
+CREATE INDEX idx_dag_run_running_dags ON dag_run USING btree (state, dag_id) WHERE ((state)::text = 'running'::text);
+CREATE INDEX idx_dag_schedule_asset_alias_reference_dag_id ON dag_schedule_asset_alias_reference USING btree (dag_id);
+CREATE INDEX idx_dag_schedule_asset_name_reference_dag_id ON dag_schedule_asset_name_reference USING btree (dag_id);
+CREATE INDEX idx_dag_schedule_asset_reference_dag_id ON dag_schedule_asset_reference USING btree (dag_id);
+CREATE INDEX idx_dag_schedule_asset_uri_reference_dag_id ON dag_schedule_asset_uri_reference USING btree (dag_id);
+CREATE INDEX idx_dag_tag_dag_id ON dag_tag USING btree (dag_id);
+CREATE INDEX idx_dag_warning_dag_id ON dag_warning USING btree (dag_id);
+CREATE INDEX idx_dagrun_asset_events_dag_run_id ON dagrun_asset_event USING btree (dag_run_id);
+CREATE INDEX idx_dagrun_asset_events_event_id ON dagrun_asset_event USING btree (event_id);
+CREATE INDEX idx_job_dag_id ON job USING btree (dag_id);
+CREATE INDEX idx_job_state_heartbeat ON job USING btree (state, latest_heartbeat);
+CREATE INDEX idx_next_dagrun_create_after ON dag USING btree (next_dagrun_create_after);
+CREATE INDEX idx_task_outlet_asset_reference_dag_id ON task_outlet_asset_reference USING btree (dag_id);
+CREATE INDEX idx_tih_dag_run ON task_instance_history USING btree (dag_id, run_id);
+CREATE INDEX idx_xcom_key ON xcom USING btree (key);
+CREATE INDEX idx_xcom_task_instance ON xcom USING btree (dag_id, task_id, run_id, map_index);
+CREATE INDEX job_type_heart ON job USING btree (job_type, latest_heartbeat);
+CREATE INDEX ti_dag_run ON task_instance USING btree (dag_id, run_id);
+CREATE INDEX ti_dag_state ON task_instance USING btree (dag_id, state);
+CREATE INDEX ti_heartbeat ON task_instance USING btree (last_heartbeat_at);
+CREATE INDEX ti_pool ON task_instance USING btree (pool, state, priority_weight);
+CREATE INDEX ti_state ON task_instance USING btree (state);
+CREATE INDEX ti_state_lkp ON task_instance USING btree (dag_id, task_id, run_id, state);
+CREATE INDEX ti_trigger_id ON task_instance USING btree (trigger_id);
+ALTER TABLE ONLY asset_dag_run_queue
+    ADD CONSTRAINT adrq_dag_fkey FOREIGN KEY (target_dag_id) REFERENCES dag(dag_id) ON DELETE CASCADE;
+ALTER TABLE ONLY backfill_dag_run
+    ADD CONSTRAINT bdr_backfill_fkey FOREIGN KEY (backfill_id) REFERENCES backfill(id) ON DELETE CASCADE;
+ALTER TABLE ONLY backfill_dag_run
+    ADD CONSTRAINT bdr_dag_run_fkey FOREIGN KEY (dag_run_id) REFERENCES dag_run(id) ON DELETE SET NULL;
+ALTER TABLE ONLY dag_run
+    ADD CONSTRAINT created_dag_version_id_fkey FOREIGN KEY (created_dag_version_id) REFERENCES dag_version(id) ON DELETE SET NULL;
+ALTER TABLE ONLY dag_owner_attributes
+    ADD CONSTRAINT "dag.dag_id" FOREIGN KEY (dag_id) REFERENCES dag(dag_id) ON DELETE CASCADE;
+ALTER TABLE ONLY dag_code
+    ADD CONSTRAINT dag_code_dag_version_id_fkey FOREIGN KEY (dag_version_id) REFERENCES dag_version(id) ON DELETE CASCADE;
+ALTER TABLE ONLY dag_run
+    ADD CONSTRAINT dag_run_backfill_id_fkey FOREIGN KEY (backfill_id) REFERENCES backfill(id);
+ALTER TABLE ONLY dag_run_note
+    ADD CONSTRAINT dag_run_note_dr_fkey FOREIGN KEY (dag_run_id) REFERENCES dag_run(id) ON DELETE CASCADE;
+ALTER TABLE ONLY dag_tag
+    ADD CONSTRAINT dag_tag_dag_id_fkey FOREIGN KEY (dag_id) REFERENCES dag(dag_id) ON DELETE CASCADE;
+ALTER TABLE ONLY dag_version
+    ADD CONSTRAINT dag_version_dag_id_fkey FOREIGN KEY (dag_id) REFERENCES dag(dag_id) ON DELETE CASCADE;
+ALTER TABLE ONLY dagrun_asset_event
+    ADD CONSTRAINT dagrun_asset_event_dag_run_id_fkey FOREIGN KEY (dag_run_id) REFERENCES dag_run(id) ON DELETE CASCADE;
+ALTER TABLE ONLY dag_warning
+    ADD CONSTRAINT dcw_dag_id_fkey FOREIGN KEY (dag_id) REFERENCES dag(dag_id) ON DELETE CASCADE;
+ALTER TABLE ONLY deadline
+    ADD CONSTRAINT deadline_dag_id_fkey FOREIGN KEY (dag_id) REFERENCES dag(dag_id) ON DELETE CASCADE;
+ALTER TABLE ONLY deadline
+    ADD CONSTRAINT deadline_dagrun_id_fkey FOREIGN KEY (dagrun_id) REFERENCES dag_run(id) ON DELETE CASCADE;
+ALTER TABLE ONLY dag_schedule_asset_alias_reference
+    ADD CONSTRAINT dsaar_dag_id_fkey FOREIGN KEY (dag_id) REFERENCES dag(dag_id) ON DELETE CASCADE;
+ALTER TABLE ONLY dag_schedule_asset_name_reference
+    ADD CONSTRAINT dsanr_dag_id_fkey FOREIGN KEY (dag_id) REFERENCES dag(dag_id) ON DELETE CASCADE;
+ALTER TABLE ONLY dag_schedule_asset_reference
+    ADD CONSTRAINT dsar_dag_id_fkey FOREIGN KEY (dag_id) REFERENCES dag(dag_id) ON DELETE CASCADE;
+ALTER TABLE ONLY dag_schedule_asset_uri_reference
+    ADD CONSTRAINT dsaur_dag_id_fkey FOREIGN KEY (dag_id) REFERENCES dag(dag_id) ON DELETE CASCADE;
+ALTER TABLE ONLY rendered_task_instance_fields
+    ADD CONSTRAINT rtif_ti_fkey FOREIGN KEY (dag_id, task_id, run_id, map_index) REFERENCES task_instance(dag_id, task_id, run_id, map_index) ON DELETE CASCADE;
+ALTER TABLE ONLY serialized_dag
+    ADD CONSTRAINT serialized_dag_dag_version_id_fkey FOREIGN KEY (dag_version_id) REFERENCES dag_version(id) ON DELETE CASCADE;
+ALTER TABLE ONLY task_instance
+    ADD CONSTRAINT task_instance_dag_run_fkey FOREIGN KEY (dag_id, run_id) REFERENCES dag_run(dag_id, run_id) ON DELETE CASCADE;
+ALTER TABLE ONLY task_instance
+    ADD CONSTRAINT task_instance_dag_version_id_fkey FOREIGN KEY (dag_version_id) REFERENCES dag_version(id) ON DELETE CASCADE;
+ALTER TABLE ONLY task_instance_history
+    ADD CONSTRAINT task_instance_history_ti_fkey FOREIGN KEY (dag_id, task_id, run_id, map_index) REFERENCES task_instance(dag_id, task_id, run_id, map_index) ON UPDATE CASCADE ON DELETE CASCADE;
+ALTER TABLE ONLY dag_run
+    ADD CONSTRAINT task_instance_log_template_id_fkey FOREIGN KEY (log_template_id) REFERENCES log_template(id);
+ALTER TABLE ONLY task_instance_note
+    ADD CONSTRAINT task_instance_note_ti_fkey FOREIGN KEY (ti_id) REFERENCES task_instance(id) ON UPDATE CASCADE ON DELETE CASCADE;
+ALTER TABLE ONLY task_map
+    ADD CONSTRAINT task_map_task_instance_fkey FOREIGN KEY (dag_id, task_id, run_id, map_index) REFERENCES task_instance(dag_id, task_id, run_id, map_index) ON UPDATE CASCADE ON DELETE CASCADE;
+ALTER TABLE ONLY task_reschedule
+    ADD CONSTRAINT task_reschedule_ti_fkey FOREIGN KEY (ti_id) REFERENCES task_instance(id) ON DELETE CASCADE;
+ALTER TABLE ONLY task_outlet_asset_reference
+    ADD CONSTRAINT toar_dag_id_fkey FOREIGN KEY (dag_id) REFERENCES dag(dag_id) ON DELETE CASCADE;
+ALTER TABLE ONLY xcom
+    ADD CONSTRAINT xcom_task_instance_fkey FOREIGN KEY (dag_id, task_id, run_id, map_index) REFERENCES task_instance(dag_id, task_id, run_id, map_index) ON DELETE CASCADE;
+INSERT INTO alembic_version VALUES ('fe199e1abd77');
+INSERT INTO log_template (filename, elasticsearch_id, created_at) VALUES ('x', 'x', now());
