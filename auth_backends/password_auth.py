@@ -6,12 +6,11 @@ Whoever authenticates may do everything.
 import asyncio
 import base64
 import hashlib
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from aiohttp import web
 
-from server.auth import ClientAuth, Identity, basic, hashes
+from server.auth import Identity, basic, hashes
 from server.auth.executor import Executor
 from server.auth.recent import Recent
 from server.auth.throttle import Throttle
@@ -133,26 +132,6 @@ async def authenticate(request: web.Request) -> Identity:
 async def session_stamp(app: web.Application, user: str) -> str | None:
     """Return a digest of the user's stored hash: sessions end with the password."""
     return await app[PASSWORDS].stamp(user)
-
-
-def client_auth(_url: str, username: str | None, password: str | None) -> ClientAuth:
-    """Send user and password with each request."""
-    return _BasicAuth(username, password)
-
-
-class _BasicAuth:
-    def __init__(self, username: str | None, password: str | None) -> None:
-        self._username = username
-        self._password = password
-
-    def headers(self) -> Mapping[str, str]:
-        if self._username is None or self._password is None:
-            raise StartupError("the server asks for a user name and a password: set [cli] username and password")
-        encoded = base64.b64encode(f"{self._username}:{self._password}".encode()).decode()
-        return {"Authorization": f"Basic {encoded}"}
-
-    def check(self, status: int, headers: Mapping[str, str]) -> None:
-        """Nothing: Basic does not prove the server; that is TLS' part."""
 
 
 def _refused() -> Forbidden:

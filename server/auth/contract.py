@@ -11,8 +11,8 @@
     async def session_stamp(app: aiohttp.web.Application, user: str) -> str | None
         What a session of that user hangs on: sessions end when the text changes, or when it is None (no such user).
         Without it sessions end with their lifetime alone.
-    def client_auth(url: str, username: str | None, password: str | None) -> ClientAuth
-        The other side: how the command line proves who it is to the server at `url`.
+    def client_auth(config: server.config.Config) -> server.client.auth.ClientAuth
+        The other side: how the command line shows who it is. Without it: user and password.
     CHECK_HOST: bool
         Whether requests are refused whose `Host` is not this server's own: for backends that ask for nothing.
 
@@ -39,13 +39,3 @@ class Backend(Protocol):
 
     async def authenticate(self, request: web.Request) -> Identity:
         """Answer who is asking, or raise Unauthorized or Forbidden."""
-
-
-class ClientAuth(Protocol):
-    """One request's proof of who asks. A new one for each request: a token must not be sent twice."""
-
-    def headers(self) -> Mapping[str, str]:
-        """Return the headers to send; raises StartupError when there are no credentials."""
-
-    def check(self, status: int, headers: Mapping[str, str]) -> None:
-        """Raise StartupError unless the answer proves that the server is who it should be, where that is asked."""
