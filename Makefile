@@ -4,7 +4,7 @@
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format unit clean
+.PHONY: help run test lint format unit bench clean
 
 help:
 	@echo "make run      the API with an embedded Postgres on http://127.0.0.1:8080 (ARGS='--port 8081' for options)"
@@ -12,6 +12,7 @@ help:
 	@echo "make lint     linters and type checks alone"
 	@echo "make unit     the tests alone; ARGS='tests/unit -k name' chooses"
 	@echo "make format   put the code into its form"
+	@echo "make bench    Windsock beside its peers; QUICK=1 for a few minutes, ARGS='--only trigger' chooses"
 	@echo "make clean    remove .venv and caches; the database in .windsock stays"
 
 run:
@@ -35,6 +36,10 @@ format:
 	@scripts/venv.sh standalone,kerberos,test
 	.venv/bin/ruff check --fix-only .
 	.venv/bin/ruff format .
+
+bench:
+	@scripts/venv.sh standalone,kerberos,test
+	.venv/bin/python -m bench $(if $(QUICK),--quick) $(ARGS)
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""`make bench`: Windsock beside its peers, on one Postgres, in one run."""

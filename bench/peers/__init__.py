@@ -1,0 +1,1 @@
+"""The other sides: each the way that its own documentation shows."""

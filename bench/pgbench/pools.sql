@@ -1,0 +1,1 @@
+SELECT id, pool, slots, description FROM slot_pool ORDER BY id;
