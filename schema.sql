@@ -224,3 +224,40 @@ CREATE TABLE IF NOT EXISTS users (
 ALTER SEQUENCE user_id_seq OWNED BY users.id;
 
 INSERT INTO windsock_schema (version) VALUES (1) ON CONFLICT DO NOTHING;
+
+-- version: 2
+-- What the scheduler is woken by, and finds its work by. No column more than Airflow has.
+
+-- The ids of new runs to whoever listens; an empty text says that too many are new to name them.
+CREATE OR REPLACE FUNCTION windsock_new_runs() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    ids text;
+BEGIN
+    SELECT string_agg(id::text, ',') INTO ids FROM new_runs WHERE state = 'running';
+    IF ids IS NOT NULL THEN
+        PERFORM pg_notify('windsock_runs', CASE WHEN length(ids) < 7900 THEN ids ELSE '' END);
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE OR REPLACE TRIGGER windsock_new_runs AFTER INSERT ON dag_run
+    REFERENCING NEW TABLE AS new_runs FOR EACH STATEMENT EXECUTE FUNCTION windsock_new_runs();
+
+-- A DAG that is not paused any more, and a pool that has changed, may let tasks go on that waited.
+CREATE OR REPLACE FUNCTION windsock_look_again() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('windsock_runs', '');
+    RETURN NULL;
+END
+$$;
+CREATE OR REPLACE TRIGGER windsock_unpaused AFTER UPDATE OF is_paused ON dag
+    FOR EACH ROW WHEN (old.is_paused AND NOT new.is_paused) EXECUTE FUNCTION windsock_look_again();
+CREATE OR REPLACE TRIGGER windsock_pool_changed AFTER INSERT OR UPDATE ON slot_pool
+    FOR EACH STATEMENT EXECUTE FUNCTION windsock_look_again();
+
+-- The queue of tasks, in the order in which they are claimed; and what holds slots.
+CREATE INDEX IF NOT EXISTS windsock_ti_scheduled
+    ON task_instance ((-priority_weight::bigint), execution_date, dag_id, task_id) WHERE state = 'scheduled';
+CREATE INDEX IF NOT EXISTS windsock_ti_active ON task_instance (job_id) WHERE state IN ('queued', 'running');
+
+INSERT INTO windsock_schema (version) VALUES (2) ON CONFLICT DO NOTHING;

@@ -1,0 +1,123 @@
+"""One try of one task, from its log's first line to its last."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from server.dags.operators import BASH, HTTP, OPERATORS, PYTHON, OperatorType
+from server.scheduler.bash import run_bash
+from server.scheduler.context import Try, template_context
+from server.scheduler.errors import TaskFailed, TaskSkipped
+from server.scheduler.http import run_http
+from server.scheduler.logs import NoLogError, log_folder, open_log
+from server.scheduler.python import run_python
+from server.scheduler.running import Running
+from server.scheduler.states import State, after_failure
+from server.scheduler.store import Ended
+from server.scheduler.templates import mentions, render_fields
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where tasks run: the folders, and how long an ended task may take to leave, in seconds."""
+
+    log_folder: Path
+    dags_folder: Path
+    patience: float
+
+
+XComValues = dict[str, Any]
+
+
+async def _bash(running: Running, fields: dict[str, Any]) -> XComValues:
+    return {"return_value": await run_bash(running, fields)}
+
+
+async def _http(running: Running, fields: dict[str, Any]) -> XComValues:
+    return {"return_value": await run_http(running, fields)}
+
+
+_RUN: Mapping[str, Callable[[Running, dict[str, Any]], Awaitable[XComValues]]] = {
+    BASH.name: _bash,
+    PYTHON.name: run_python,
+    HTTP.name: _http,
+}
+_SUPPORTED = ", ".join(sorted({operator.name for operator in OPERATORS.values() if operator.runnable}))
+
+
+def wants_xcoms(attempt: Try) -> bool:
+    """Whether the try may read what other tasks left, so that it must be there when it begins."""
+    return attempt.node.operator is PYTHON or mentions(dict(attempt.node.task.fields), "xcom_pull")
+
+
+async def run_try(attempt: Try, place: Place, began: Callable[[int], None]) -> Ended:
+    """Run the try and say how it ended. Cancelling it ends the task's processes; it is then lost to its scheduler."""
+    try:
+        folder = log_folder(place.log_folder, *_log_key(attempt))
+        with open_log(folder, attempt.try_number) as log:
+            running = Running(attempt, log, began, place.dags_folder, place.patience)
+            return await _run_logged(running)
+    except (OSError, NoLogError) as error:
+        raise TaskFailed(f"the log cannot be written: {error}") from error
+
+
+def _log_key(attempt: Try) -> tuple[str, str, Any]:
+    return attempt.key.dag_id, attempt.key.task_id, attempt.key.execution_date
+
+
+async def _run_logged(running: Running) -> Ended:
+    attempt, log = running.attempt, running.log
+    log.say(f"Try {attempt.try_number} of {attempt.max_tries + 1} of {attempt.key.task_id} in {attempt.run_id}")
+    try:
+        values = await _with_timeout(running)
+    except TaskSkipped as skip:
+        log.say(f"Skipped: {skip}")
+        return ended(attempt, State.SKIPPED)
+    except TaskFailed as failure:
+        state = State.FAILED if failure.final else after_failure(attempt.try_number, attempt.max_tries)
+        log.say(f"Failed: {failure}{'; it will be tried again' if state is State.UP_FOR_RETRY else ''}")
+        return ended(attempt, state)
+    except asyncio.CancelledError:
+        log.say("Ended from outside: its scheduler stops, or its state was changed")
+        raise
+    log.say("Succeeded")
+    return ended(attempt, State.SUCCESS, values)
+
+
+async def _with_timeout(running: Running) -> XComValues:
+    node = running.attempt.node
+    timeout = node.task.get("execution_timeout")
+    deadline = asyncio.timeout(timeout.total_seconds() if timeout else None)
+    try:
+        async with deadline:
+            return await _run_operator(running)
+    except TimeoutError:
+        if not deadline.expired():
+            raise
+        raise TaskFailed(f"it took longer than its execution_timeout of {timeout}") from None
+
+
+async def _run_operator(running: Running) -> XComValues:
+    attempt = running.attempt
+    operator = attempt.node.operator
+    run = _RUN.get(operator.name) if operator.runnable else None
+    if run is None:
+        raise TaskFailed(_unsupported(operator), final=True)
+    fields = {name: attempt.node.task.get(name) for name in attempt.node.task.fields if not name.startswith("_")}
+    fileloc = str(attempt.graph.dag.data.get("fileloc") or "")
+    return await run(running, render_fields(fields, operator.template_fields, template_context(attempt), fileloc))
+
+
+def _unsupported(operator: OperatorType) -> str:
+    return f"{operator.module}.{operator.name} cannot be run here; Windsock's scheduler runs {_SUPPORTED}"
+
+
+def ended(attempt: Try, state: State, values: XComValues | None = None) -> Ended:
+    """Say how a try ended; what it leaves for others is kept unless the task has do_xcom_push off."""
+    if not attempt.node.task.get("do_xcom_push"):
+        values = {key: value for key, value in (values or {}).items() if key != "return_value"}
+    xcoms = {key: json.dumps(value).encode() for key, value in (values or {}).items()}
+    return Ended(attempt.key, attempt.try_number, state, xcoms)

@@ -1,0 +1,41 @@
+"""BashOperator: a command, its output in the log, the last line of it for others."""
+
+import os
+import tempfile
+from typing import Any
+
+from server.scheduler.context import environment
+from server.scheduler.errors import TaskFailed, TaskSkipped
+from server.scheduler.running import Running
+
+_NUL = "a NUL character cannot be part of a command or of its environment"
+
+
+async def run_bash(running: Running, fields: dict[str, Any]) -> str:
+    """Run the command and return its last line. Raises TaskFailed for an exit status that is not 0, TaskSkipped."""
+    command = str(fields["bash_command"])
+    env = _environment(running, fields)
+    if "\0" in command or any("\0" in text for pair in env.items() for text in pair):
+        raise TaskFailed(_NUL)
+    with tempfile.TemporaryDirectory(prefix="windsock-task-", ignore_cleanup_errors=True) as folder:
+        cwd = fields.get("cwd") or folder
+        if not os.path.isdir(cwd):  # noqa: PTH112, ASYNC240 - one stat, and cwd is a text
+            raise TaskFailed(f"`cwd` is no folder: {cwd}")
+        status = await running.run(["bash", "-c", command], env=env, cwd=cwd)
+    if status in _skips(fields):
+        raise TaskSkipped(f"the command skipped it with exit status {status}")
+    if status != 0:
+        raise TaskFailed(f"the command ended with exit status {status}" if status > 0 else f"signal {-status} ended it")
+    return running.log.last_line(fields.get("output_encoding", "utf-8"))
+
+
+def _environment(running: Running, fields: dict[str, Any]) -> dict[str, str]:
+    given = fields.get("env")
+    inherited = os.environ if given is None or fields.get("append_env") else {}
+    own = {name: "" if value is None else str(value) for name, value in (given or {}).items()}
+    return {**inherited, **environment(running.attempt), **own}
+
+
+def _skips(fields: dict[str, Any]) -> list[int]:
+    value = fields.get("skip_on_exit_code", fields.get("skip_exit_code"))
+    return value if isinstance(value, list) else [] if value is None else [value]

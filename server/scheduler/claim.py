@@ -1,0 +1,79 @@
+"""Claims tasks: chooses among those that are scheduled what may start now, below every limit, and queues it."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import structlog
+
+from server.metadata.database import Connection
+from server.scheduler.graph import Graph
+from server.scheduler.graphs import Graphs
+from server.scheduler.limits import Demand, Limits
+from server.scheduler.store import CLAIM_LOCK, Store
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+_PAGE = 200
+_START = (-(2**62), datetime(1, 1, 2, tzinfo=UTC), "", "")
+
+
+class Claimer:
+    """Queues tasks in the name of one scheduler."""
+
+    def __init__(self, store: Store, graphs: Graphs, job_id: int, parallelism: int, dag_concurrency: int) -> None:
+        """`parallelism` counts for all schedulers together, `dag_concurrency` for DAGs that do not say."""
+        self._store = store
+        self._sql = store.database.statements
+        self._graphs = graphs
+        self._job_id = job_id
+        self._parallelism = parallelism
+        self._dag_concurrency = dag_concurrency
+        self._missed: set[str] = set()
+
+    async def claim(self) -> tuple[list[str], bool]:
+        """Queue what fits; returns the dag_id of each task queued, and whether others were left waiting."""
+        async with self._store.database.transaction() as conn:
+            await conn.fetch(self._sql["lock_claims"], CLAIM_LOCK)
+            dag_ids = [row[0] for row in await conn.fetch(self._sql["scheduled_dags"])]
+            if not dag_ids:
+                return [], False
+            limits = await self._limits(conn, await self._graphs.load(conn, dag_ids))
+            claimed: list[str] = []
+            place = _START
+            while limits.free and limits.open_pools:
+                rows = await conn.fetch(self._sql["candidates"], limits.open_pools, limits.full_dags, *place, _PAGE)
+                chosen = [rows[n] for n in limits.choose(Demand(row[0], row[2], row[3], row[4]) for row in rows)]
+                if chosen:
+                    columns = zip(*((row[0], row[1], row[2]) for row in chosen), strict=True)
+                    await conn.execute(self._sql["queue"], self._job_id, *columns)
+                    claimed += [row[0] for row in chosen]
+                if len(rows) < _PAGE:
+                    break
+                last = rows[-1]
+                place = (last["rank"], last["execution_date"], last["dag_id"], last["task_id"])
+        return claimed, True
+
+    async def _limits(self, conn: Connection, graphs: Mapping[str, Graph]) -> Limits:
+        pools = {row["pool"]: row["slots"] or 0 for row in await conn.fetch(self._sql["lock_pools"])}
+        limits = Limits(
+            parallelism=self._parallelism,
+            # In Airflow -1 stands for no limit.
+            pools={pool: 2**31 if slots == -1 else slots for pool, slots in pools.items()},
+            dags={dag_id: graph.concurrency or self._dag_concurrency for dag_id, graph in graphs.items()},
+            tasks={
+                (dag_id, node.task_id): node.task_concurrency
+                for dag_id, graph in graphs.items()
+                for node in graph.limited
+            },
+        )
+        for row in await conn.fetch(self._sql["in_use"]):
+            limits.take(Demand(row["dag_id"], row["task_id"], row["pool"], row["slots"]), row["tasks"])
+        self._warn(graphs, limits)
+        return limits
+
+    def _warn(self, graphs: Mapping[str, Graph], limits: Limits) -> None:
+        """Say once of each pool that tasks wait for it although it is not there."""
+        missed = {pool for graph in graphs.values() for pool in graph.pools if pool not in limits.pools}
+        for pool in sorted(missed - self._missed):
+            _log.warning("tasks wait for a pool that does not exist", pool=pool)
+        self._missed = missed

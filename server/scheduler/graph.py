@@ -1,0 +1,131 @@
+"""A DAG as the scheduler needs it: tasks in an order in which those above come first, options as plain values."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from graphlib import TopologicalSorter
+from typing import Any, NamedTuple
+
+from server.dags.operators import DUMMY, OperatorType, operator_of_task
+from server.metadata.serialized import SerializedDag, Task
+
+_INT32 = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Node:
+    """One task; `fields` are its serialized form, with the operator's own arguments."""
+
+    task_id: str
+    task: Task
+    operator: OperatorType
+    above: tuple[str, ...]
+    below: tuple[str, ...]
+    trigger_rule: str
+    does_nothing: bool
+    retries: int
+    retry_delay: timedelta
+    retry_exponential_backoff: bool
+    max_retry_delay: timedelta | None
+    depends_on_past: bool
+    wait_for_downstream: bool
+    start_date: datetime | None
+    end_date: datetime | None
+    pool: str
+    pool_slots: int
+    queue: str
+    priority_weight: int
+    task_concurrency: int | None
+
+    def belongs_to(self, execution_date: datetime) -> bool:
+        """Whether a run of this date has the task: not before its start_date nor after its end_date."""
+        return (self.start_date is None or self.start_date <= execution_date) and (
+            self.end_date is None or execution_date <= self.end_date
+        )
+
+
+class LimitedNode(NamedTuple):
+    """A task of which only so many may run at a time."""
+
+    task_id: str
+    task_concurrency: int
+
+
+def _node(task: Task, above: list[str], below: list[str]) -> Node:
+    operator = operator_of_task(str(task.fields.get("_task_module", "")), task.operator)
+    waits_below = bool(task.get("wait_for_downstream"))
+    weight = task.priority_weight_total
+    return Node(
+        task_id=task.task_id,
+        task=task,
+        operator=operator,
+        above=tuple(above),
+        below=tuple(below),
+        trigger_rule=str(task.get("trigger_rule")),
+        does_nothing=operator is DUMMY,
+        retries=int(task.get("retries") or 0),
+        retry_delay=task.get("retry_delay") or timedelta(),
+        retry_exponential_backoff=bool(task.get("retry_exponential_backoff")),
+        max_retry_delay=task.get("max_retry_delay"),
+        depends_on_past=waits_below or bool(task.get("depends_on_past")),
+        wait_for_downstream=waits_below,
+        start_date=task.get("start_date"),
+        end_date=task.get("end_date"),
+        pool=str(task.get("pool")),
+        pool_slots=int(task.get("pool_slots") or 1),
+        queue=str(task.get("queue")),
+        priority_weight=max(-_INT32, min(weight, _INT32)),
+        task_concurrency=task.get("task_concurrency"),
+    )
+
+
+class Graph:
+    """A DAG at one version of its file."""
+
+    def __init__(self, dag: SerializedDag) -> None:
+        """Read what is needed, once a version; `nodes` come in an order in which those above come first."""
+        self.dag_id = dag.dag_id
+        self.dag = dag
+        order = TopologicalSorter(dag.upstream).static_order()
+        self.nodes = {
+            task_id: _node(dag.tasks[task_id], dag.upstream[task_id], dag.downstream[task_id]) for task_id in order
+        }
+
+    @cached_property
+    def looks_back(self) -> bool:
+        """Whether a task depends on the run before."""
+        return any(node.depends_on_past for node in self.nodes.values())
+
+    @cached_property
+    def limited(self) -> "list[LimitedNode]":
+        """Its tasks that have a `task_concurrency`."""
+        return [
+            LimitedNode(node.task_id, node.task_concurrency)
+            for node in self.nodes.values()
+            if node.task_concurrency is not None
+        ]
+
+    @cached_property
+    def pools(self) -> frozenset[str]:
+        """The pools that its tasks run in."""
+        return frozenset(node.pool for node in self.nodes.values() if not node.does_nothing)
+
+    @cached_property
+    def dagrun_timeout(self) -> timedelta | None:
+        """How long a run may take; None: as long as it wants."""
+        seconds = self.dag.data.get("dagrun_timeout")
+        return None if seconds is None else timedelta(seconds=seconds)
+
+    @property
+    def concurrency(self) -> int | None:
+        """How many of its tasks may run at a time; None: not said."""
+        return self._whole("_concurrency")
+
+    @property
+    def max_active_runs(self) -> int | None:
+        """How many of its runs may be under way; None: not said."""
+        return self._whole("max_active_runs")
+
+    def _whole(self, name: str) -> int | None:
+        value: Any = self.dag.data.get(name)
+        return None if value is None else int(value)

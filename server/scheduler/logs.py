@@ -1,0 +1,81 @@
+"""Where the output of tasks goes: base_log_folder/<dag_id>/<task_id>/<execution_date>/<try>.log, as in Airflow 1.10."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from io import FileIO
+from pathlib import Path
+
+_TAIL = 65536
+
+
+class NoLogError(Exception):
+    """There is no such log, or its name could not be one."""
+
+
+def log_folder(base: Path, dag_id: str, task_id: str, execution_date: datetime) -> Path:
+    """The folder of a task's tries in one run. Raises NoLogError for ids that are no names of folders."""
+    for part in (dag_id, task_id):
+        if part in {"", ".", ".."} or "/" in part or "\0" in part:
+            message = f"{part!r} cannot be the name of a folder"
+            raise NoLogError(message)
+    return base / dag_id / task_id / execution_date.astimezone(UTC).isoformat()
+
+
+def tries(folder: Path) -> list[int]:
+    """The tries that have a log, in order."""
+    try:
+        names = [entry.name for entry in os.scandir(folder)]
+    except OSError:
+        return []
+    stems = (name.removesuffix(".log") for name in names if name.endswith(".log"))
+    return sorted(int(stem) for stem in stems if stem.isascii() and stem.isdecimal())
+
+
+def find_log(folder: Path, try_number: int | None = None) -> Path:
+    """The log of a try, by default the last one. Raises NoLogError."""
+    known = tries(folder)
+    wanted = try_number if try_number is not None else max(known, default=None)
+    if wanted is None or wanted not in known:
+        which = "of any try" if try_number is None else f"of try {try_number}"
+        message = f"there is no log {which} on this machine"
+        raise NoLogError(message)
+    return folder / f"{wanted}.log"
+
+
+class TaskLog:
+    """An open log. The task writes to `file` itself; what the scheduler has to say stands in lines of its own."""
+
+    def __init__(self, file: FileIO) -> None:
+        self.file = file
+        self._output = 0
+
+    def say(self, text: str) -> None:
+        """Write a line of the scheduler's; a disk that is full stops no task."""
+        stamp = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
+        line = "\n".join(f"[{stamp} UTC] {part}" for part in text.splitlines() or [""])
+        try:
+            os.write(self.file.fileno(), f"{line}\n".encode(errors="replace"))
+        except OSError:
+            return
+
+    def mark(self) -> None:
+        """Remember that the task's own output begins here."""
+        self._output = os.fstat(self.file.fileno()).st_size
+
+    def last_line(self, encoding: str) -> str:
+        """The last line of the task's output so far."""
+        size = os.fstat(self.file.fileno()).st_size
+        start = max(self._output, size - _TAIL)
+        data = os.pread(self.file.fileno(), size - start, start)
+        lines = data.decode(encoding, errors="replace").rstrip().splitlines()
+        return lines[-1] if lines else ""
+
+
+@contextmanager
+def open_log(folder: Path, try_number: int) -> Iterator[TaskLog]:
+    """Open the log of a try, to add to it. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{try_number}.log").open("ab+", buffering=0) as file:
+        yield TaskLog(file)

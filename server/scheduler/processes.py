@@ -1,0 +1,71 @@
+"""Process groups: one a task, ended as a whole, and found again when the scheduler that began it is gone."""
+
+import asyncio
+import os
+import shutil
+import signal
+from asyncio.subprocess import DEVNULL, STDOUT, Process
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+# In the environment of every process of a task, and of its children: whose they are.
+MARKER = "WINDSOCK_TRY"
+
+
+async def spawn(
+    arguments: Sequence[str],
+    *,
+    output: int,
+    env: Mapping[str, str],
+    cwd: str | Path,
+    stdin: int = DEVNULL,
+) -> Process:
+    """Start a command in a session and group of its own, which is killed when the scheduler is.
+
+    stdout and stderr both go to the file descriptor `output`. Raises OSError, ValueError.
+    """
+    return await asyncio.create_subprocess_exec(
+        *_PREFIX, *arguments, stdin=stdin, stdout=output, stderr=STDOUT, env=env, cwd=cwd, start_new_session=True
+    )
+
+
+def _prefix() -> Sequence[str]:
+    """A process that outlived its scheduler could do its work again in the next try, side by side with it."""
+    setpriv = shutil.which("setpriv")
+    return (setpriv, "--pdeathsig=KILL", "--") if setpriv else ()
+
+
+_PREFIX = _prefix()
+
+
+async def end_group(process: Process, patience: float) -> None:
+    """End a task and all its children: SIGTERM, and SIGKILL after `patience` seconds."""
+    signal_group(process.pid, signal.SIGTERM)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(patience):
+            await process.wait()
+    signal_group(process.pid, signal.SIGKILL)
+    await process.wait()
+
+
+def signal_group(pid: int, number: int) -> None:
+    """Send a signal to a group, if it is still there."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)
+
+
+def kill_marked(marks: Sequence[str]) -> int:
+    """Kill whatever runs on this machine with one of these marks, group by group; returns how many groups."""
+    wanted = {f"{MARKER}={mark}".encode() for mark in marks}
+    groups = set()
+    for entry in os.scandir("/proc"):
+        if not entry.name.isdigit():
+            continue
+        with suppress(OSError):
+            if not wanted.isdisjoint(Path(entry.path, "environ").read_bytes().split(b"\0")):
+                groups.add(os.getpgid(int(entry.name)))
+    groups.discard(os.getpgrp())
+    for group in groups:
+        signal_group(group, signal.SIGKILL)
+    return len(groups)

@@ -1,0 +1,68 @@
+"""PythonOperator: a function, in a Python process of its own; `python_task` is what runs there."""
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from server.scheduler import python_task
+from server.scheduler.context import environment, plain_values
+from server.scheduler.errors import TaskFailed, TaskSkipped
+from server.scheduler.running import Running
+
+
+async def run_python(running: Running, fields: dict[str, Any]) -> dict[str, Any]:
+    """Call the function and return all that it leaves for other tasks, by key.
+
+    Raises TaskFailed where it raised, TaskSkipped where it raised an AirflowSkipException.
+    """
+    with tempfile.TemporaryDirectory(prefix="windsock-task-", ignore_cleanup_errors=True) as folder:
+        result_file = Path(folder, "result.json")
+        request = _request(running, fields) | {"result_file": str(result_file)}
+        with tempfile.TemporaryFile(dir=folder) as stdin:
+            stdin.write(json.dumps(request, default=str).encode())
+            stdin.seek(0)
+            env = {**os.environ, **environment(running.attempt), "PYTHONUNBUFFERED": "1"}
+            # -P: the folder of this file is no place to import from.
+            command = [sys.executable, "-P", python_task.__file__]
+            status = await running.run(command, env=env, cwd=folder, stdin=stdin.fileno())
+        result = _read(result_file, status)
+    match result["outcome"]:
+        case "success":
+            xcoms: dict[str, Any] = result["xcoms"]
+            return xcoms
+        case "skipped":
+            raise TaskSkipped(result["message"])
+    raise TaskFailed(result["message"], final=result["outcome"] == "failed_for_good")
+
+
+def _read(result_file: Path, status: int) -> dict[str, Any]:
+    try:
+        result: dict[str, Any] = json.loads(result_file.read_bytes())
+    except (OSError, ValueError):
+        reason = f"signal {-status} ended it" if status < 0 else f"it ended with exit status {status}"
+        raise TaskFailed(f"the function has left no result: {reason}") from None
+    return result
+
+
+def _request(running: Running, fields: dict[str, Any]) -> dict[str, Any]:
+    attempt = running.attempt
+    return {
+        "file": fields.get("python_callable_file"),
+        "name": fields.get("python_callable_name") or fields.get("python_callable"),
+        "path": [str(running.dags_folder), str(Path(str(attempt.graph.dag.data.get("fileloc") or "")).parent)],
+        "args": fields.get("op_args") or [],
+        "kwargs": fields.get("op_kwargs") or {},
+        "templates_dict": fields.get("templates_dict"),
+        "show_return_value": fields.get("show_return_value_in_logs", True),
+        "push": bool(attempt.node.task.get("do_xcom_push")),
+        "values": plain_values(attempt),
+        "conf": attempt.conf,
+        "dag_id": attempt.key.dag_id,
+        "task_id": attempt.key.task_id,
+        "execution_date": attempt.key.execution_date.isoformat(),
+        "try_number": attempt.try_number,
+        "xcoms": [[task_id, key, value] for (task_id, key), value in attempt.xcoms.items()],
+    }

@@ -1,0 +1,99 @@
+"""Trigger rules: what the states of the tasks above it mean for a task."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from server.scheduler.states import FAILURES, FINISHED, State, TaskState
+
+
+class Verdict(Enum):
+    """What a trigger rule says now."""
+
+    WAIT = "wait"
+    RUN = "run"
+    SKIP = "skip"
+    UPSTREAM_FAILED = "upstream_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Above:
+    """The states of the tasks directly above, counted."""
+
+    total: int
+    success: int
+    skipped: int
+    failed: int
+    """Failed, or not run because one above them failed."""
+
+    @property
+    def done(self) -> bool:
+        """Whether all are finished."""
+        return self.success + self.skipped + self.failed == self.total
+
+
+def count(states: Collection[TaskState]) -> Above:
+    """Count the states of tasks above; those that a DAG lost (`removed`) do not count."""
+    left = [state for state in states if state is not State.REMOVED]
+    finished = [state for state in left if state in FINISHED]
+    failed = sum(state in FAILURES for state in finished)
+    return Above(len(left), finished.count(State.SUCCESS), finished.count(State.SKIPPED), failed)
+
+
+def _when_done(above: Above, verdict: Verdict = Verdict.RUN) -> Verdict:
+    return verdict if above.done else Verdict.WAIT
+
+
+def _all_success(above: Above) -> Verdict:
+    # A failure counts at once. A skip only when all are done: what the task becomes must not hang on who is first.
+    if above.failed:
+        return Verdict.UPSTREAM_FAILED
+    return _when_done(above, Verdict.SKIP if above.skipped else Verdict.RUN)
+
+
+def _all_failed(above: Above) -> Verdict:
+    return Verdict.SKIP if above.success or above.skipped else _when_done(above)
+
+
+def _one_success(above: Above) -> Verdict:
+    if above.success:
+        return Verdict.RUN
+    return _when_done(above, Verdict.UPSTREAM_FAILED if above.failed else Verdict.SKIP)
+
+
+def _one_failed(above: Above) -> Verdict:
+    return Verdict.RUN if above.failed else _when_done(above, Verdict.SKIP)
+
+
+def _none_failed(above: Above) -> Verdict:
+    return Verdict.UPSTREAM_FAILED if above.failed else _when_done(above)
+
+
+def _none_failed_or_skipped(above: Above) -> Verdict:
+    if above.failed:
+        return Verdict.UPSTREAM_FAILED
+    return _when_done(above, Verdict.RUN if above.success else Verdict.SKIP)
+
+
+def _none_skipped(above: Above) -> Verdict:
+    return Verdict.SKIP if above.skipped else _when_done(above)
+
+
+RULES: Final[dict[str, Callable[[Above], Verdict]]] = {
+    "all_success": _all_success,
+    "all_failed": _all_failed,
+    "all_done": _when_done,
+    "one_success": _one_success,
+    "one_failed": _one_failed,
+    "none_failed": _none_failed,
+    "none_failed_or_skipped": _none_failed_or_skipped,
+    "none_skipped": _none_skipped,
+    "dummy": lambda _above: Verdict.RUN,
+}
+
+
+def judge(rule: str, states: Collection[TaskState]) -> Verdict:
+    """Say what `rule` makes of the states above. A task with none above it runs."""
+    above = count(states)
+    return RULES[rule](above) if above.total else Verdict.RUN

@@ -1,0 +1,45 @@
+"""What an operator has while its task runs."""
+
+from asyncio.subprocess import DEVNULL, Process
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from server.scheduler.context import Try
+from server.scheduler.errors import TaskFailed
+from server.scheduler.logs import TaskLog
+from server.scheduler.processes import end_group, spawn
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A try, its log, and how to run a process for it. `began` is told the id of each process."""
+
+    attempt: Try
+    log: TaskLog
+    began: Callable[[int], None]
+    dags_folder: Path
+    patience: float
+    """Seconds between SIGTERM and SIGKILL."""
+
+    async def run(
+        self, arguments: Sequence[str], *, env: Mapping[str, str], cwd: str | Path, stdin: int = DEVNULL
+    ) -> int:
+        """Run a command to its end and return its exit status, the negative signal where one ended it.
+
+        Whoever cancels this ends the whole process group. Raises TaskFailed where it cannot be started.
+        """
+        self.log.mark()
+        try:
+            process = await spawn(arguments, output=self.log.file.fileno(), env=env, cwd=cwd, stdin=stdin)
+        except (OSError, ValueError) as error:
+            raise TaskFailed(f"the process cannot be started: {error}") from error
+        self.began(process.pid)
+        return await self._wait(process)
+
+    async def _wait(self, process: Process) -> int:
+        try:
+            return await process.wait()
+        finally:
+            if process.returncode is None:
+                await end_group(process, self.patience)

@@ -1,0 +1,169 @@
+"""The loop: report what has ended, look at runs, claim tasks, start them; woken by what happens, or by the clock.
+
+The database is the truth and this process only its hand: whatever is interrupted, the next round finds in the tables.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import asyncpg
+import structlog
+
+from server.config import Config
+from server.errors import Unavailable
+from server.metadata.database import Database
+from server.scheduler.agenda import Agenda
+from server.scheduler.attempt import Place
+from server.scheduler.claim import Claimer
+from server.scheduler.examine import Examiner
+from server.scheduler.graphs import Graphs
+from server.scheduler.store import Store
+from server.scheduler.tries import Tries
+from server.scheduler.zombies import Undertaker
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+_RUNS_AT_ONCE = 64
+_POLL = 1.0
+_BUSY_AGAIN = 0.05
+_AFTER_ERROR = 0.5
+# A look at a large run costs time; between two looks at it there is this much time for each of its tasks.
+_REST_PER_TASK = 2e-5
+_SMALL = 500
+_TROUBLE = (Unavailable, asyncpg.PostgresError, OSError, asyncpg.InterfaceError)
+
+
+class Scheduler:
+    """Runs what was triggered, in the name of the row `job_id` of `job`."""
+
+    def __init__(self, database: Database, config: Config, job_id: int) -> None:
+        self._config = config
+        self._database = database
+        self._job_id = job_id
+        self._store = Store(database)
+        graphs = Graphs(dict(database.statements))
+        self._examiner = Examiner(self._store, graphs, config.max_active_runs_per_dag)
+        self._claimer = Claimer(self._store, graphs, job_id, config.parallelism, config.dag_concurrency)
+        place = Place(config.base_log_folder, config.dags_folder, config.killed_task_cleanup_time)
+        self._tries = Tries(database, graphs, place, self.wake)
+        threshold = config.scheduler_zombie_task_threshold
+        self._undertaker = Undertaker(self._store, job_id, threshold, config.base_log_folder)
+        self._agenda = Agenda()
+        self._awake = asyncio.Event()
+        self._sweep_due = True
+        self._claim_due = True
+        self._next_claim = 0.0
+        self._next_beat = 0.0
+
+    def wake(self) -> None:
+        """Do another round now."""
+        self._awake.set()
+
+    def notified(self, payload: str) -> None:
+        """Take in what the database's triggers say: ids of new runs, or nothing in particular."""
+        if payload:
+            self._agenda.add(int(run_id) for run_id in payload.split(","))
+        else:
+            self._sweep_due = self._claim_due = True
+        self.wake()
+
+    def look_everywhere(self) -> None:
+        """Look at all runs: something may have happened unseen."""
+        self._sweep_due = self._claim_due = True
+        self._next_beat = 0.0
+        self.wake()
+
+    async def run(self) -> None:
+        """Work until cancelled; then end the tasks and write how they ended."""
+        try:
+            while True:
+                try:
+                    await self.round()
+                except _TROUBLE as error:
+                    _log.warning("the scheduler waits for the database", reason=str(error) or type(error).__name__)
+                    self.look_everywhere()
+                    await asyncio.sleep(_AFTER_ERROR)
+                await self._sleep()
+        finally:
+            await self._tries.end_all()
+            await self._report()
+
+    async def round(self) -> None:
+        """Do all that is due once."""
+        self._awake.clear()
+        if time.monotonic() >= self._next_beat:
+            await self._beat()
+        await self._report()
+        if self._sweep_due:
+            self._sweep_due = False
+            self._agenda.add(row["id"] for row in await self._database.fetch("sweep", _RUNS_AT_ONCE))
+        if run_ids := self._agenda.take(_RUNS_AT_ONCE):
+            await self._examine(run_ids)
+        if self._claim_due or time.monotonic() >= self._next_claim:
+            await self._claim()
+
+    async def _sleep(self) -> None:
+        now = time.monotonic()
+        until = min(self._next_beat, self._next_claim)
+        delay = self._agenda.wait(max(0.0, min(until - now, _POLL)))
+        if delay > 0 and not self._claim_due:
+            try:
+                async with asyncio.timeout(delay):
+                    await self._awake.wait()
+            except TimeoutError:
+                return
+
+    async def _beat(self) -> None:
+        """Say that this scheduler lives, end what is not its own any more, look for the dead, look at everything."""
+        self._next_beat = time.monotonic() + self._config.scheduler_heartbeat_sec
+        await self._database.fetch("heartbeat", self._job_id)
+        known = self._tries.under_way
+        rows = await self._database.fetch("running", self._job_id)
+        self._tries.keep_only(rows, known)
+        self._tries.begin(rows)
+        self._agenda.add(await self._undertaker.bury())
+        self._sweep_due = self._claim_due = True
+
+    async def _report(self) -> None:
+        """Write how tries ended, and the ids of processes that began."""
+        ended = list(self._tries.unreported.values())
+        if ended:
+            await self._store.end_tries(self._job_id, ended)
+            for one in ended:
+                self._tries.forget((one.key, one.try_number))
+                self._agenda.add([self._tries.runs.pop(one.key)])
+            self._claim_due = True
+        if self._tries.pids:
+            pids = list(self._tries.pids.items())
+            columns = zip(*((*key, number, pid) for (key, number), pid in pids), strict=True)
+            await self._database.fetch("note_pids", self._job_id, *columns)
+            for identity, _ in pids:
+                self._tries.pids.pop(identity, None)
+
+    async def _examine(self, run_ids: Sequence[int]) -> None:
+        result = await self._examiner.examine(run_ids)
+        for run_id, delay in result.wakes.items():
+            self._agenda.add_later(run_id, delay)
+        for run_id, size in result.sizes.items():
+            if size > _SMALL:
+                self._agenda.rest(run_id, size * _REST_PER_TASK)
+        self._claim_due |= result.scheduled
+        if left := [run_id for run_id in run_ids if run_id not in result.seen]:
+            for row in await self._database.fetch("busy_runs", left):
+                self._agenda.add_later(row["id"], _BUSY_AGAIN)
+        if result.advanced:
+            rows = await self._database.fetch("waiting_runs", list(result.advanced), _RUNS_AT_ONCE)
+            self._agenda.add(row["id"] for row in rows)
+        if result.looked_back_at:
+            rows = await self._database.fetch("begun_runs", list(result.looked_back_at))
+            self._agenda.add(row["id"] for row in rows)
+
+    async def _claim(self) -> None:
+        self._claim_due = False
+        claimed, waiting = await self._claimer.claim()
+        # Others may free slots too: while something waits, ask again.
+        self._next_claim = time.monotonic() + (_POLL if waiting else self._config.scheduler_heartbeat_sec)
+        if claimed:
+            await self._store.start_queued(self._job_id, claimed)
+            self._tries.begin(await self._database.fetch("running", self._job_id))

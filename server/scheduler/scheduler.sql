@@ -1,0 +1,250 @@
+-- What the scheduler reads and writes. Every change of a task's state names the state before, so that what happened
+-- meanwhile is never overwritten. Whoever changes tasks holds a share of the DAG's row first, as deleting a DAG locks
+-- that row before anything else: the two wait for each other in one order.
+
+-- name: start_job
+INSERT INTO job (state, job_type, start_date, latest_heartbeat, executor_class, hostname, unixname)
+VALUES ('running', 'SchedulerJob', now(), now(), 'LocalExecutor', $1, $2)
+RETURNING id
+
+-- name: heartbeat
+UPDATE job SET latest_heartbeat = now(), state = 'running', end_date = NULL WHERE id = $1
+
+-- name: end_job
+UPDATE job SET state = $2, end_date = now(), latest_heartbeat = now() WHERE id = $1
+
+-- name: hold_job
+-- Held by the listening connection as long as the scheduler lives: nobody takes its tasks for zombies.
+SELECT pg_try_advisory_lock($1::int, $2::int)
+
+-- name: sweep
+-- Every run that was begun, and the first of those that wait, DAG by DAG.
+SELECT id
+FROM (
+    SELECT id, begun, row_number() OVER (PARTITION BY dag_id, begun ORDER BY execution_date) AS place
+    FROM (
+        SELECT id, dag_id, execution_date, EXISTS (
+            SELECT FROM task_instance AS ti WHERE ti.dag_id = r.dag_id AND ti.execution_date = r.execution_date
+        ) AS begun
+        FROM dag_run AS r
+        WHERE state = 'running' AND execution_date <= now()
+    ) AS running
+) AS placed
+WHERE begun OR place <= $1::int
+ORDER BY id
+
+-- name: waiting_runs
+-- The first runs of these DAGs that were not begun.
+SELECT next.id
+FROM unnest($1::text[]) AS wanted (dag_id)
+CROSS JOIN LATERAL (
+    SELECT r.id FROM dag_run AS r
+    WHERE r.dag_id = wanted.dag_id AND r.state = 'running' AND r.execution_date <= now() AND NOT EXISTS (
+        SELECT FROM task_instance AS ti WHERE ti.dag_id = r.dag_id AND ti.execution_date = r.execution_date
+    )
+    ORDER BY r.execution_date LIMIT $2::int
+) AS next
+
+-- name: begun_runs
+-- The runs of these DAGs that are under way.
+SELECT r.id, r.dag_id FROM dag_run AS r
+WHERE r.dag_id = ANY ($1::text[]) AND r.state = 'running' AND EXISTS (
+    SELECT FROM task_instance AS ti WHERE ti.dag_id = r.dag_id AND ti.execution_date = r.execution_date
+)
+
+-- name: lock_runs
+-- Runs to look at, those aside that another scheduler looks at now or that are just being deleted.
+SELECT r.id, r.dag_id, r.run_id, r.execution_date, r.start_date, coalesce(d.is_paused, false) AS is_paused, now() AS now
+FROM dag_run AS r JOIN dag AS d ON d.dag_id = r.dag_id
+WHERE r.id = ANY ($1::int[]) AND r.state = 'running' AND r.execution_date <= now()
+ORDER BY r.execution_date, r.id
+FOR KEY SHARE OF d SKIP LOCKED
+FOR UPDATE OF r SKIP LOCKED
+
+-- name: busy_runs
+-- Of runs that `lock_runs` left out, those that are still to be looked at.
+SELECT r.id FROM dag_run AS r JOIN dag AS d ON d.dag_id = r.dag_id
+WHERE r.id = ANY ($1::int[]) AND r.state = 'running' AND r.execution_date <= now()
+
+-- name: versions
+-- Which version of each DAG is stored now.
+SELECT dag_id, xmin::text AS version FROM serialized_dag WHERE dag_id = ANY ($1::text[])
+
+-- name: serialized
+SELECT dag_id, xmin::text AS version, data::text AS data FROM serialized_dag WHERE dag_id = ANY ($1::text[])
+
+-- name: instances
+SELECT r.id AS run, ti.task_id, ti.state, ti.try_number, ti.end_date
+FROM dag_run AS r
+JOIN task_instance AS ti ON ti.dag_id = r.dag_id AND ti.execution_date = r.execution_date
+WHERE r.id = ANY ($1::int[])
+
+-- name: states_before
+-- The states of the tasks of the run before each of these; a run before without tasks counts too (a row of NULLs).
+SELECT r.id AS run, ti.task_id, ti.state, before.state AS run_state
+FROM dag_run AS r
+CROSS JOIN LATERAL (
+    SELECT earlier.dag_id, earlier.execution_date, earlier.state FROM dag_run AS earlier
+    WHERE earlier.dag_id = r.dag_id AND earlier.execution_date < r.execution_date
+    ORDER BY earlier.execution_date DESC LIMIT 1
+) AS before
+LEFT JOIN task_instance AS ti ON ti.dag_id = before.dag_id AND ti.execution_date = before.execution_date
+WHERE r.id = ANY ($1::int[])
+
+-- name: lock_admission
+-- One scheduler at a time begins runs of a DAG, so that max_active_runs holds.
+SELECT pg_advisory_xact_lock($1::int, hashtext(dag_id))
+FROM (SELECT DISTINCT dag_id FROM unnest($2::text[]) AS wanted (dag_id) ORDER BY dag_id) AS wanted
+
+-- name: create_instances
+-- The tasks of a run that begins, or that its DAG has got since, with the states that they start from.
+INSERT INTO task_instance (dag_id, execution_date, task_id, state, try_number, max_tries, hostname, unixname, pool,
+    pool_slots, queue, priority_weight, operator, executor_config, start_date, end_date, duration)
+SELECT dag_id, execution_date, task_id, new.state,
+    CASE WHEN new.state = 'success' THEN 1 ELSE 0 END, max_tries, '', $10, pool, pool_slots, queue, priority_weight,
+    operator, $11,
+    CASE WHEN new.state <> 'scheduled' THEN now() END,
+    CASE WHEN new.state <> 'scheduled' THEN now() END,
+    CASE WHEN new.state <> 'scheduled' THEN 0 END
+FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::int[], $6::text[], $7::int[], $8::text[],
+        $9::int[], $12::text[])
+    AS new (dag_id, execution_date, task_id, state, max_tries, pool, pool_slots, queue, priority_weight, operator)
+ON CONFLICT DO NOTHING
+
+-- name: move
+-- Tasks from one state to another without a try: those that are over by it get their dates.
+UPDATE task_instance AS ti
+SET state = new.state,
+    try_number = CASE WHEN new.state = 'success' THEN 1 ELSE try_number END,
+    start_date = CASE WHEN new.state = 'scheduled' THEN start_date ELSE coalesce(start_date, now()) END,
+    end_date = CASE WHEN new.state = 'scheduled' THEN end_date ELSE now() END,
+    duration = CASE WHEN new.state = 'scheduled' THEN duration
+                    ELSE extract(epoch FROM now() - coalesce(start_date, now())) END,
+    job_id = NULL, pid = NULL
+FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::text[])
+    AS new (dag_id, execution_date, task_id, old_state, state)
+WHERE ti.dag_id = new.dag_id AND ti.execution_date = new.execution_date AND ti.task_id = new.task_id
+    AND ti.state IS NOT DISTINCT FROM new.old_state
+
+-- name: finish_runs
+UPDATE dag_run AS r SET state = new.state, end_date = now()
+FROM unnest($1::int[], $2::text[]) AS new (id, state)
+WHERE r.id = new.id AND r.state = 'running'
+
+-- name: lock_claims
+-- One claim at a time on this database: whoever claims sees what all others claimed.
+SELECT pg_advisory_xact_lock($1::int, 0)
+
+-- name: lock_pools
+-- Nobody changes a pool's size between this look and the claim's end.
+SELECT pool, slots FROM slot_pool ORDER BY pool FOR SHARE
+
+-- name: in_use
+SELECT dag_id, task_id, pool, count(*)::int AS tasks, sum(coalesce(pool_slots, 1))::int AS slots
+FROM task_instance
+WHERE state IN ('queued', 'running')
+GROUP BY dag_id, task_id, pool
+
+-- name: scheduled_dags
+SELECT DISTINCT dag_id FROM task_instance WHERE state = 'scheduled'
+
+-- name: candidates
+-- The next tasks in line after the given place, of open pools and of DAGs that are not full.
+SELECT ti.dag_id, ti.execution_date, ti.task_id, ti.pool, coalesce(ti.pool_slots, 1) AS slots,
+    -ti.priority_weight::bigint AS rank
+FROM task_instance AS ti JOIN dag AS d ON d.dag_id = ti.dag_id
+WHERE ti.state = 'scheduled' AND NOT coalesce(d.is_paused, false)
+    AND ti.pool = ANY ($1::text[]) AND ti.dag_id <> ALL ($2::text[])
+    AND (-ti.priority_weight::bigint, ti.execution_date, ti.dag_id, ti.task_id)
+        > ($3::bigint, $4::timestamptz, $5::text, $6::text)
+ORDER BY -ti.priority_weight::bigint, ti.execution_date, ti.dag_id, ti.task_id
+LIMIT $7::int
+FOR KEY SHARE OF d SKIP LOCKED
+FOR UPDATE OF ti SKIP LOCKED
+
+-- name: queue
+UPDATE task_instance AS ti SET state = 'queued', queued_dttm = now(), job_id = $1
+FROM unnest($2::text[], $3::timestamptz[], $4::text[]) AS new (dag_id, execution_date, task_id)
+WHERE ti.dag_id = new.dag_id AND ti.execution_date = new.execution_date AND ti.task_id = new.task_id
+    AND ti.state = 'scheduled'
+
+-- name: start
+-- The next try of everything that this scheduler has queued. Committed before any process exists.
+UPDATE task_instance AS ti
+SET state = 'running', try_number = coalesce(ti.try_number, 0) + 1, start_date = now(), end_date = NULL,
+    duration = NULL, pid = NULL, hostname = $2, unixname = $3
+WHERE ti.job_id = $1 AND ti.state = 'queued'
+RETURNING ti.dag_id, ti.execution_date, ti.task_id
+
+-- name: running
+-- Everything that runs in this scheduler's name, with what a try needs to know.
+SELECT ti.dag_id, ti.execution_date, ti.task_id, ti.try_number, ti.max_tries, ti.start_date,
+    r.id AS run, r.run_id, r.conf, r.external_trigger, r.start_date AS run_start_date
+FROM task_instance AS ti
+JOIN dag_run AS r ON r.dag_id = ti.dag_id AND r.execution_date = ti.execution_date
+WHERE ti.job_id = $1 AND ti.state = 'running'
+
+-- name: note_pids
+UPDATE task_instance AS ti SET pid = new.pid
+FROM unnest($2::text[], $3::timestamptz[], $4::text[], $5::int[], $6::int[])
+    AS new (dag_id, execution_date, task_id, try_number, pid)
+WHERE ti.dag_id = new.dag_id AND ti.execution_date = new.execution_date AND ti.task_id = new.task_id
+    AND ti.state = 'running' AND ti.job_id = $1 AND ti.try_number = new.try_number
+
+-- name: lock_dags
+SELECT dag_id FROM dag WHERE dag_id = ANY ($1::text[]) ORDER BY dag_id FOR KEY SHARE
+
+-- name: finish
+-- How tries ended. Only tries that are still this scheduler's own; `place` says which those were.
+UPDATE task_instance AS ti
+SET state = new.state, end_date = now(), duration = extract(epoch FROM now() - ti.start_date)
+FROM unnest($2::text[], $3::timestamptz[], $4::text[], $5::int[], $6::text[]) WITH ORDINALITY
+    AS new (dag_id, execution_date, task_id, try_number, state, place)
+WHERE ti.dag_id = new.dag_id AND ti.execution_date = new.execution_date AND ti.task_id = new.task_id
+    AND ti.state = 'running' AND ti.job_id IS NOT DISTINCT FROM $1 AND ti.try_number = new.try_number
+RETURNING new.place - 1 AS place
+
+-- name: put_task_fails
+INSERT INTO task_fail (task_id, dag_id, execution_date, start_date, end_date, duration)
+SELECT ti.task_id, ti.dag_id, ti.execution_date, ti.start_date, ti.end_date, ti.duration::int
+FROM unnest($1::text[], $2::timestamptz[], $3::text[]) AS failed (dag_id, execution_date, task_id)
+JOIN task_instance AS ti USING (dag_id, execution_date, task_id)
+
+-- name: drop_xcoms
+-- What earlier tries left.
+DELETE FROM xcom USING unnest($1::text[], $2::timestamptz[], $3::text[]) AS task (dag_id, execution_date, task_id)
+WHERE xcom.dag_id = task.dag_id AND xcom.execution_date = task.execution_date AND xcom.task_id = task.task_id
+
+-- name: put_xcoms
+INSERT INTO xcom (dag_id, execution_date, task_id, key, value, "timestamp")
+SELECT dag_id, execution_date, task_id, key, value, now()
+FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::bytea[])
+    AS new (dag_id, execution_date, task_id, key, value)
+
+-- name: xcoms
+-- What the tasks of a run left for each other.
+SELECT task_id, key, value FROM xcom WHERE dag_id = $1 AND execution_date = $2 ORDER BY id
+
+-- name: silent_jobs
+-- Schedulers that hold tasks and gave no sign of life for a while (seconds), this one aside.
+SELECT DISTINCT coalesce(ti.job_id, 0) AS job_id
+FROM task_instance AS ti LEFT JOIN job ON job.id = ti.job_id
+WHERE ti.state IN ('queued', 'running') AND ti.job_id IS DISTINCT FROM $1
+    AND (job.id IS NULL OR job.state <> 'running' OR job.latest_heartbeat < now() - make_interval(secs => $2))
+
+-- name: is_dead
+-- True where nobody holds the lock of `hold_job`; holds it until the end of the transaction.
+SELECT pg_try_advisory_xact_lock($1::int, $2::int)
+
+-- name: orphans
+SELECT ti.dag_id, ti.execution_date, ti.task_id, ti.state, ti.job_id, ti.try_number, ti.max_tries, ti.pid, ti.hostname,
+    r.id AS run
+FROM task_instance AS ti
+JOIN dag AS d ON d.dag_id = ti.dag_id
+LEFT JOIN dag_run AS r ON r.dag_id = ti.dag_id AND r.execution_date = ti.execution_date
+WHERE ti.state IN ('queued', 'running') AND coalesce(ti.job_id, 0) = $1
+FOR KEY SHARE OF d SKIP LOCKED
+FOR UPDATE OF ti SKIP LOCKED
+
+-- name: bury_job
+UPDATE job SET state = 'failed', end_date = latest_heartbeat WHERE id = $1 AND state = 'running'

@@ -1,0 +1,96 @@
+"""The process `windsock scheduler`."""
+
+import asyncio
+import ctypes
+import os
+import signal
+from contextlib import suppress
+
+import asyncpg
+import structlog
+
+from server.config import Config
+from server.errors import StartupError, Unavailable
+from server.logs import setup_logs
+from server.metadata import statements
+from server.metadata.database import Database, open_pool
+from server.metadata.schema import check_schema
+from server.scheduler.scheduler import Scheduler
+from server.scheduler.signs import Signs
+from server.scheduler.store import Store
+from server.serve import run, stop_signal
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+# `windsock standalone` sets this to its own process id for the scheduler beside it.
+PARENT = "WINDSOCK_PARENT"
+_SET_DEATH_SIGNAL = 1
+
+
+def run_scheduler(config: Config) -> None:
+    """Run what is triggered, until SIGTERM or SIGINT. Raises StartupError, SchemaError for an Airflow's database."""
+    setup_logs(config.log_level, config.log_format)
+    for warning in config.warnings:
+        _log.warning(warning)
+    _end_with_parent()
+    run(_until_stopped(config))
+
+
+def load_statements() -> dict[str, str]:
+    """The scheduler's statements by name."""
+    return statements.load("scheduler.sql", package="server.scheduler")
+
+
+async def schedule(config: Config) -> None:
+    """Run what is triggered until cancelled."""
+    try:
+        pool = await open_pool(config)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise StartupError(f"cannot connect to {config.dsn.redacted()}: {error}") from error
+    try:
+        await check_schema(pool)
+        database = Database(pool, load_statements(), config.acquire_timeout)
+        await _schedule(config, database)
+    finally:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(5):
+                await pool.close()
+        pool.terminate()
+
+
+async def _schedule(config: Config, database: Database) -> None:
+    store = Store(database)
+    job_id = await database.fetchval("start_job", store.hostname, store.unixname)
+    scheduler = Scheduler(database, config, job_id)
+    signs = Signs(config.dsn, database.statements["hold_job"], job_id, scheduler.notified, scheduler.look_everywhere)
+    _log.info("the scheduler runs", job_id=job_id, parallelism=config.parallelism)
+    listening = asyncio.create_task(signs.keep())
+    try:
+        await scheduler.run()
+    finally:
+        listening.cancel()
+        with suppress(Unavailable):
+            await database.fetch("end_job", job_id, "success")
+        _log.info("the scheduler has stopped", job_id=job_id)
+
+
+async def _until_stopped(config: Config) -> None:
+    working, stopped = asyncio.create_task(schedule(config)), asyncio.create_task(stop_signal())
+    await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if not working.done():
+        _log.info("stopping: ending the tasks under way")
+        working.cancel()
+    await asyncio.wait({working})
+    if not working.cancelled():
+        working.result()
+
+
+def _end_with_parent() -> None:
+    """Under `windsock standalone`, end when it ends, however it does."""
+    parent = os.environ.get(PARENT)
+    if parent is None:
+        return
+    ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGTERM)
+    if os.getppid() != int(parent):
+        raise StartupError("the server that this scheduler belongs to is gone")

@@ -1,0 +1,142 @@
+"""The tries that this process runs: begun when the database says so, reported when they end."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+import asyncpg
+import structlog
+
+from server.errors import Unavailable
+from server.metadata.database import Database
+from server.scheduler.attempt import Place, ended, run_try, wants_xcoms
+from server.scheduler.context import Try, read_xcoms
+from server.scheduler.graphs import Graphs
+from server.scheduler.states import after_failure
+from server.scheduler.store import Ended, Key
+from server.wire.pickles import UnsafePickleError, load_conf
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+TryId = tuple[Key, int]
+_PATIENCE_WITH_DATABASE = 0.5
+
+
+class Tries:
+    """What runs, what has ended and is not yet written, and process ids that are not yet written."""
+
+    def __init__(self, database: Database, graphs: Graphs, place: Place, wake: Callable[[], None]) -> None:
+        self._database = database
+        self._graphs = graphs
+        self._place = place
+        self._wake = wake
+        self._running: dict[TryId, asyncio.Task[Ended]] = {}
+        self.unreported: dict[TryId, Ended] = {}
+        self.runs: dict[Key, int] = {}
+        self.pids: dict[TryId, int] = {}
+
+    def begin(self, rows: Iterable[asyncpg.Record]) -> None:
+        """Begin every try of these rows of `running` that is neither under way nor waiting to be reported."""
+        for row in rows:
+            key = Key(row["dag_id"], row["execution_date"], row["task_id"])
+            identity = (key, row["try_number"])
+            if identity in self._running or identity in self.unreported:
+                continue
+            self.runs[key] = row["run"]
+            attempt = self._attempt(key, row)
+            if attempt is None:
+                state = after_failure(row["try_number"], row["max_tries"])
+                self.unreported[identity] = Ended(key, row["try_number"], state, {})
+                _log.error("a task failed: its DAG has no such task any more", dag_id=key.dag_id, task_id=key.task_id)
+                self._wake()
+                continue
+            task = asyncio.create_task(self._run(attempt))
+            self._running[identity] = task
+            task.add_done_callback(partial(self._done, attempt))
+
+    def keep_only(self, rows: Iterable[asyncpg.Record], known: Iterable[TryId]) -> None:
+        """End those of the `known` tries that are not this scheduler's any more: their rows were changed or deleted."""
+        own = {(Key(row["dag_id"], row["execution_date"], row["task_id"]), row["try_number"]) for row in rows}
+        for identity in known:
+            if identity not in own and identity in self._running:
+                _log.warning(
+                    "ending a task that was changed from outside", dag_id=identity[0][0], task_id=identity[0][2]
+                )
+                self._running[identity].cancel()
+
+    @property
+    def under_way(self) -> list[TryId]:
+        """Tries that run."""
+        return list(self._running)
+
+    def forget(self, identity: TryId) -> None:
+        """Drop a try that was reported."""
+        self.unreported.pop(identity, None)
+        self.pids.pop(identity, None)
+
+    async def end_all(self) -> None:
+        """End whatever runs. It counts as failed: what it has done so far is not undone."""
+        tasks = list(self._running.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        # The callbacks of the tasks run after this.
+        await asyncio.sleep(0)
+
+    def _attempt(self, key: Key, row: asyncpg.Record) -> Try | None:
+        graph = self._graphs.recent(key.dag_id)
+        if graph is None or key.task_id not in graph.nodes:
+            return None
+        return Try(
+            key=key,
+            node=graph.nodes[key.task_id],
+            graph=graph,
+            try_number=row["try_number"],
+            max_tries=row["max_tries"],
+            start_date=row["start_date"],
+            run=row["run"],
+            run_id=row["run_id"],
+            conf=_conf(row["conf"]),
+            external_trigger=bool(row["external_trigger"]),
+            run_start_date=row["run_start_date"],
+        )
+
+    async def _run(self, attempt: Try) -> Ended:
+        if wants_xcoms(attempt):
+            attempt.xcoms.update(await self._xcoms(attempt.key))
+        return await run_try(attempt, self._place, partial(self._began, attempt))
+
+    def _began(self, attempt: Try, pid: int) -> None:
+        self.pids[attempt.key, attempt.try_number] = pid
+        self._wake()
+
+    async def _xcoms(self, key: Key) -> dict[tuple[str, str], Any]:
+        while True:
+            try:
+                return read_xcoms(await self._database.fetch("xcoms", key.dag_id, key.execution_date))
+            except Unavailable:
+                await asyncio.sleep(_PATIENCE_WITH_DATABASE)
+
+    def _done(self, attempt: Try, task: asyncio.Task[Ended]) -> None:
+        identity = (attempt.key, attempt.try_number)
+        del self._running[identity]
+        if task.cancelled():
+            self.unreported[identity] = ended(attempt, after_failure(attempt.try_number, attempt.max_tries))
+        elif (error := task.exception()) is not None:
+            # A fault of ours, or a log that cannot be written: the task's own failures come back as results.
+            _log.error("a task failed", dag_id=attempt.key.dag_id, task_id=attempt.key.task_id, exc_info=error)
+            self.unreported[identity] = ended(attempt, after_failure(attempt.try_number, attempt.max_tries))
+        else:
+            self.unreported[identity] = task.result()
+        self._wake()
+
+
+def _conf(data: bytes | None) -> Any:  # noqa: ANN401 - any plain value
+    if data is None:
+        return None
+    try:
+        return load_conf(data)
+    except UnsafePickleError as error:
+        _log.warning("the conf of a run cannot be read", reason=str(error))
+        return None
