@@ -37,6 +37,8 @@ class Client(ABC):
     method raises ApiError or Unreachable. A client is used by one thread at a time; `close` it, or use `with`.
     """
 
+    error = ApiError
+
     @abstractmethod
     def test(self) -> Answer:
         """Return `{"status": "OK"}` where the API can be used."""

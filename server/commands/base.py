@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from server.client import Client, ClientError
+    from server.client import ApiError, Client, ClientError
+    from server.client.interface import Answer
     from server.config import Config
 
 Function = TypeVar("Function", bound=Callable[..., object])
@@ -21,7 +22,7 @@ EXIT_TIMEOUT = 6
 EXIT_INTERRUPTED = 130
 
 _BY_STATUS = {401: EXIT_DENIED, 403: EXIT_DENIED, 404: EXIT_NOT_FOUND}
-_SERVER_ERROR = 500
+_BAD_REQUEST, _SERVER_ERROR = 400, 500
 
 EXIT_CODES = """\b
 Exit status:
@@ -78,6 +79,16 @@ def session(*, verbose: bool) -> Iterator["Client"]:
         raise Failure(_text(error, verbose=verbose), EXIT_UNREACHABLE) from error
     except KeyboardInterrupt:
         raise Failure("interrupted", EXIT_INTERRUPTED) from None
+
+
+def run_of_no_date(client: "Client", dag_id: str, named: str, error: "ApiError") -> "Answer":
+    """Find the run that was named by its id, once the API has answered that this is no date; raises that or Failure."""
+    if error.status != _BAD_REQUEST:
+        raise error
+    runs = client.get_dag_runs(dag_id, run_id=named)
+    if not runs:
+        raise Failure(f"Dag {dag_id} has no run with the id {named}; nor is that a date", EXIT_NOT_FOUND)
+    return runs[0]
 
 
 def _load(*, verbose: bool) -> "Config":

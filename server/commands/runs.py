@@ -1,19 +1,13 @@
 """DAG runs: `trigger_dag`, `list_dag_runs`, `dag_state`."""
 
-from typing import TYPE_CHECKING
-
 import click
 
-from server.commands.base import say, session, subdir_option, verbose_option
+from server.commands.base import run_of_no_date, say, session, subdir_option, verbose_option
 from server.commands.output import optional_output_option, output_option, show
 from server.commands.waiting import wait_for
 
-if TYPE_CHECKING:
-    from server.client import Client
-
 _COLUMNS = ("run_id", "state", "execution_date", "start_date", "id")
 _BACKFILL = "backfill_"
-_BAD_REQUEST = 400
 
 
 @click.command("trigger_dag")
@@ -99,20 +93,8 @@ def dag_state(dag_id: str, execution_date: str, *, verbose: bool) -> None:
     The run is named by its execution date, or by its run id.
     """
     with session(verbose=verbose) as client:
-        click.echo(str(_state(client, dag_id, execution_date)))
-
-
-def _state(client: "Client", dag_id: str, named: str) -> str | None:
-    from server.client import ApiError  # noqa: PLC0415 - help needs none of it
-
-    try:
-        return client.get_dag_run_state(dag_id, named)
-    except ApiError as error:
-        if error.status != _BAD_REQUEST:
-            raise
-        # It is no date: a run id then.
-        runs = client.get_dag_runs(dag_id, run_id=named)
-        if not runs:
-            raise
-        state: str | None = runs[0]["state"]
-        return state
+        try:
+            state = client.get_dag_run_state(dag_id, execution_date)
+        except client.error as error:
+            state = run_of_no_date(client, dag_id, execution_date, error)["state"]
+        click.echo(str(state))

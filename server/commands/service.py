@@ -33,16 +33,17 @@ def version() -> None:
 
 
 @click.command()
-def webserver() -> None:
+@click.option("-w", "--workers", type=click.IntRange(1, 256), help="Processes that serve requests.  [default: 1]")
+def webserver(workers: int | None) -> None:
     """Serve the API of the database that is configured.
 
     It is the one that [core] sql_alchemy_conn of airflow.cfg names.
     """
     with one_line_errors():
         from server.config import load_config  # noqa: PLC0415 - see above
-        from server.serve import run_webserver  # noqa: PLC0415 - see above
+        from server.webserver import run_webserver  # noqa: PLC0415 - see above
 
-        run_webserver(load_config())
+        run_webserver(lambda: load_config(overrides={"workers": workers}))
 
 
 @click.command()
