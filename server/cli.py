@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from server import __version__
-from server.commands import dags, pools, runs, service, tasks
+from server.commands import dags, pools, runs, service, tasks, users
 from server.commands.base import EXIT_CODES
 
 _BY_AIRFLOW_1: Sequence[click.Command] = (
@@ -49,6 +49,10 @@ _SERVICE: Sequence[click.Command] = (
     service.webserver,
     service.scheduler,
     service.initdb,
+    users.create_user,
+    users.list_users,
+    users.change_password,
+    users.delete_user,
     service.version,
 )
 

@@ -1,0 +1,120 @@
+"""`windsock create_user` and its kin: who may authenticate with a password.
+
+Names and options are those of Airflow 1.10. They go straight to the database.
+"""
+
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from server.commands.base import Failure
+from server.commands.service import one_line_errors
+
+if TYPE_CHECKING:
+    from server.metadata.users import Users
+
+Result = TypeVar("Result")
+
+_ROLE = "Admin"
+_LONGEST = 250
+_username = click.option("-u", "--username", required=True, help="The user's name.")
+_password = click.option(
+    "-p", "--password", help="The password; other users of the machine may see it here. Without it: prompt or stdin."
+)
+_random = click.option("--use_random_password", is_flag=True, help="Make up a password and print it.")
+
+
+@click.command("create_user")
+@_username
+@click.option("-e", "--email", help="The user's e-mail address.")
+@click.option("-r", "--role", help=f"Only {_ROLE}: whoever authenticates may do everything.")
+@click.option("-f", "--firstname", help="Taken for Airflow's sake; there is no column for it.")
+@click.option("-l", "--lastname", help="Likewise.")
+@_password
+@_random
+def create_user(username: str, email: str | None, role: str | None, password: str | None, **others: object) -> None:
+    """Create a user for password_auth, who may do everything."""
+    if role is not None and role.lower() != _ROLE.lower():
+        raise Failure(
+            f"There are no roles: every user may do everything. Leave --role out, or say {_ROLE}, to create one"
+        )
+    if not username or ":" in username or "\0" in username or len(username) > _LONGEST:
+        raise Failure(f"A user name has 1 to {_LONGEST} characters and no colon")
+    chosen, hashed = _choose(password, made_up=bool(others["use_random_password"]))
+    _with_users(lambda users: users.create(username, email, hashed))
+    click.echo(f"User {username} created")
+    _tell(chosen, made_up=bool(others["use_random_password"]))
+
+
+@click.command("change_password")
+@_username
+@_password
+@_random
+def change_password(username: str, password: str | None, *, use_random_password: bool) -> None:
+    """Give a user another password; sessions end with the old one."""
+    chosen, hashed = _choose(password, made_up=use_random_password)
+    _with_users(lambda users: users.change_password(username, hashed))
+    click.echo(f"Password of {username} changed")
+    _tell(chosen, made_up=use_random_password)
+
+
+@click.command("delete_user")
+@_username
+def delete_user(username: str) -> None:
+    """Delete a user."""
+    _with_users(lambda users: users.delete(username))
+    click.echo(f"User {username} deleted")
+
+
+@click.command("list_users")
+def list_users() -> None:
+    """List the users who may authenticate with a password."""
+    rows = [("id", "username", "email", "superuser")]
+    users = _with_users(lambda users: users.all())
+    rows += [(str(user.id), user.username, user.email or "", str(user.superuser)) for user in users]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _with_users(work: Callable[["Users"], Awaitable[Result]]) -> Result:
+    with one_line_errors():
+        import asyncio  # noqa: PLC0415 - help needs none of it
+
+        from server.config import load_config  # noqa: PLC0415 - likewise
+        from server.metadata.metadata import open_metadata  # noqa: PLC0415 - likewise
+
+        async def run() -> Result:
+            async with open_metadata(load_config()) as metadata:
+                return await work(metadata.users)
+
+        return asyncio.run(run())
+
+
+def _choose(given: str | None, *, made_up: bool) -> tuple[str, str]:
+    """Return the password, from where it comes, and its hash; raises Failure where it will not do."""
+    import secrets  # noqa: PLC0415 - likewise
+
+    from server.auth import hashes  # noqa: PLC0415 - likewise
+
+    if given is not None and made_up:
+        raise Failure("Either --password or --use_random_password")
+    if made_up:
+        password = secrets.token_urlsafe(18)
+    elif given is not None:
+        password = given
+    elif sys.stdin.isatty():
+        password = click.prompt("Password", hide_input=True, confirmation_prompt="Repeat the password", err=True)
+    else:
+        password = sys.stdin.readline().rstrip("\r\n")
+    try:
+        return password, hashes.make(password)
+    except ValueError as error:
+        raise Failure(str(error)) from error
+
+
+def _tell(password: str, *, made_up: bool) -> None:
+    if made_up:
+        click.echo(f"Password: {password}")
