@@ -1,4 +1,4 @@
-"""`windsock standalone`: an embedded Postgres, the DAGs of a folder and the API, in one command.
+"""`windsock standalone`: an embedded Postgres, the DAGs of a folder, the API and the scheduler, in one command.
 
 It never touches an Airflow: its database is its own whatever `airflow.cfg` names, unless `[windsock]` names another,
 and of a file that names a database it reads `[windsock]` alone.
@@ -9,6 +9,7 @@ import dataclasses
 import shlex
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from socket import socket
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from server.logs import setup_logs
 from server.metadata import statements
 from server.metadata.database import open_pool
 from server.metadata.schema import initdb
+from server.scheduler.beside import keep_scheduler
 from server.serve import listen, run, serving, stop_signal
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ def run_standalone(*, host: str | None, port: int | None, data_dir: Path | None,
 def read_config(*, host: str | None, port: int | None, data_dir: Path | None, dags_folder: Path | None) -> Config:
     """Read the configuration with standalone's own defaults; what is None is left to it. Raises ConfigError."""
     given = {"host": host, "port": port, "data_dir": data_dir, "dags_folder": dags_folder}
-    return load_config(
+    config = load_config(
         overrides={name: value.absolute() if isinstance(value, Path) else value for name, value in given.items()},
         defaults={
             "data_dir": str(Path(".windsock").absolute()),
@@ -61,6 +63,9 @@ def read_config(*, host: str | None, port: int | None, data_dir: Path | None, da
         },
         database="windsock",
     )
+    if "base_log_folder" not in config.sources:
+        config = dataclasses.replace(config, base_log_folder=config.data_dir / "logs")
+    return config
 
 
 @contextmanager
@@ -94,7 +99,7 @@ async def _serve_dags(config: Config, sock: socket, watchers: list[Watcher]) -> 
         await loader.load_once()
         async with serving(config, sock) as url:
             _greet(url, await pool.fetchval(_SQL["first_dag"]), config)
-            await _first_to_end(*watchers, loader.watch)
+            await _first_to_end(*watchers, loader.watch, partial(keep_scheduler, config))
 
 
 @asynccontextmanager

@@ -2,7 +2,6 @@
 
 import asyncio
 import ctypes
-import os
 import signal
 from contextlib import suppress
 
@@ -22,17 +21,21 @@ from server.serve import run, stop_signal
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
-# `windsock standalone` sets this to its own process id for the scheduler beside it.
-PARENT = "WINDSOCK_PARENT"
+# From <linux/prctl.h>: which signal a process gets when its parent ends.
 _SET_DEATH_SIGNAL = 1
 
 
-def run_scheduler(config: Config) -> None:
-    """Run what is triggered, until SIGTERM or SIGINT. Raises StartupError, SchemaError for an Airflow's database."""
+def run_scheduler(config: Config, *, with_parent: bool = False) -> None:
+    """Run what is triggered, until SIGTERM or SIGINT; `with_parent`: or until the process that started this one ends.
+
+    Raises StartupError, SchemaError for an Airflow's database.
+    """
     setup_logs(config.log_level, config.log_format)
-    for warning in config.warnings:
-        _log.warning(warning)
-    _end_with_parent()
+    if with_parent:
+        ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGTERM)
+    else:
+        for warning in config.warnings:
+            _log.warning(warning)
     run(_until_stopped(config))
 
 
@@ -84,13 +87,3 @@ async def _until_stopped(config: Config) -> None:
     await asyncio.wait({working})
     if not working.cancelled():
         working.result()
-
-
-def _end_with_parent() -> None:
-    """Under `windsock standalone`, end when it ends, however it does."""
-    parent = os.environ.get(PARENT)
-    if parent is None:
-        return
-    ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGTERM)
-    if os.getppid() != int(parent):
-        raise StartupError("the server that this scheduler belongs to is gone")

@@ -1,0 +1,70 @@
+"""The scheduler beside the server: a process of its own, so that neither waits for the other, started again if it ends.
+
+Run as a module it is that process: it takes its configuration from stdin, where nobody else can read it.
+"""
+
+import asyncio
+import pickle
+import sys
+from asyncio.subprocess import PIPE, Process
+from contextlib import suppress
+
+import click
+import structlog
+
+from server.commands.service import one_line_errors
+from server.config import Config
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+_AGAIN = 1.0
+
+
+async def keep_scheduler(config: Config) -> None:
+    """Run a scheduler of this configuration until cancelled; then it ends its tasks first."""
+    while True:
+        process = await asyncio.create_subprocess_exec(sys.executable, "-m", __spec__.name, stdin=PIPE)
+        try:
+            await _hand_over(process, config)
+            status = await process.wait()
+        finally:
+            await _stop(process, config.killed_task_cleanup_time + config.shutdown_timeout)
+        _log.error("the scheduler ended unexpectedly, starting it again", status=status)
+        await asyncio.sleep(_AGAIN)
+
+
+async def _hand_over(process: Process, config: Config) -> None:
+    assert process.stdin is not None  # noqa: S101 - it is a pipe
+    process.stdin.write(pickle.dumps(config))
+    process.stdin.close()
+    with suppress(ConnectionError):
+        await process.stdin.wait_closed()
+
+
+async def _stop(process: Process, patience: float) -> None:
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            process.terminate()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await process.wait()
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+def main() -> None:
+    """Be the scheduler of the process that started this one."""
+    from server.scheduler.service import run_scheduler  # noqa: PLC0415 - the server itself needs none of it
+
+    config = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the very process that started this one
+    try:
+        with one_line_errors():
+            run_scheduler(config, with_parent=True)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
