@@ -61,6 +61,7 @@ setup(
         "jsonschema>=4.18",
         "msgspec>=0.19",
         "pendulum>=3",
+        "prometheus-client>=0.21",
         "python-dateutil>=2.8",
         "rfc3339-validator>=0.1.4",
         "structlog>=25",

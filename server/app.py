@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from server import auth, middleware, routes
+from server import auth, cors, middleware, routes
 from server.auth.middleware import authentication
 from server.auth.sessions import Sessions
 from server.config import Config
@@ -20,7 +20,8 @@ def create_app(config: Config) -> web.Application:
     app = web.Application(
         client_max_size=config.max_body_size,
         middlewares=[
-            middleware.errors(access=config.access_log),
+            middleware.errors(config),
+            *cors.middlewares(config),
             authentication(backend, config, frozenset({config.base_path + routes.HEALTH})),
         ],
     )
@@ -30,6 +31,7 @@ def create_app(config: Config) -> web.Application:
     app[TRAFFIC] = Traffic()
     app[TIMEZONE] = timezone_of(config.default_timezone)
     app.router.add_routes(routes.table(config.base_path))
+    cors.install(app, config)
     app.cleanup_ctx.append(_metadata)
     for hook, signal in (("startup", app.on_startup), ("cleanup", app.on_cleanup)):
         if hasattr(backend, hook):

@@ -4,13 +4,16 @@ import itertools
 import logging
 import secrets
 import time
+from collections.abc import Callable
 
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from server.answers import error_answer
+from server.config import Config
 from server.errors import WindsockError
+from server.observe.counters import COUNTERS, NO_ROUTE
 from server.resources import PROXIES, TRAFFIC, USER
 
 REQUEST_ID = web.RequestKey("REQUEST_ID", str)
@@ -23,11 +26,13 @@ _REASONS = {
     405: "Method not allowed here; the Allow header lists those that are",
 }
 _MAX_REQUEST_ID = 128
+_OUR_FAULT = 500
 
 
-def errors(*, access: bool) -> Middleware:
-    """Build the outermost middleware: request ids, JSON for every failure, and the access log."""
+def errors(config: Config) -> Middleware:
+    """Build the outermost middleware: request ids, JSON for every failure, counters, and the access log."""
     prefix, numbers = secrets.token_hex(4), itertools.count(1)
+    sampled = _sampler(config)
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -36,7 +41,7 @@ def errors(*, access: bool) -> Middleware:
         request_id = given if usable else f"{prefix}-{next(numbers):x}"
         request[REQUEST_ID] = request_id
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        start = time.perf_counter() if access else 0.0
+        start = time.perf_counter()
         traffic = request.app[TRAFFIC]
         traffic.in_flight += 1
         try:
@@ -47,8 +52,11 @@ def errors(*, access: bool) -> Middleware:
             response.headers["X-Request-ID"] = request_id
             if traffic.stopping:
                 response.force_close()
-        if access:
-            _log(request, response, time.perf_counter() - start)
+        seconds = time.perf_counter() - start
+        resource = request.match_info.route.resource
+        COUNTERS.request(resource.canonical if resource else NO_ROUTE, request.method, response.status, seconds)
+        if sampled(response.status):
+            _log(request, response, seconds)
         return response
 
     return middleware
@@ -70,6 +78,23 @@ async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         # The boundary of a request: whatever went wrong, the caller gets JSON and the log gets the traceback.
         logger.exception("unexpected error")
         return error_answer("Internal server error", 500, request_id=request[REQUEST_ID])
+
+
+def _sampler(config: Config) -> Callable[[int], bool]:
+    """Tell of each status whether its request is logged: an even part of them, and all failures of ours."""
+    if not config.access_log:
+        return lambda _status: False
+    debt = 0.0
+
+    def sampled(status: int) -> bool:
+        nonlocal debt
+        debt += config.access_log_sample
+        if debt >= 1:
+            debt -= 1
+            return True
+        return status >= _OUR_FAULT
+
+    return sampled
 
 
 def _log(request: web.Request, response: web.StreamResponse, seconds: float) -> None:

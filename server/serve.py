@@ -5,8 +5,9 @@ import functools
 import logging
 import signal
 import socket
+import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,9 +16,8 @@ from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from server.answers import error_answer
 from server.app import create_app
-from server.config import Config, check_exposure
+from server.config import Config
 from server.errors import StartupError
-from server.logs import setup_logs
 from server.resources import TRAFFIC, Traffic
 
 logger = logging.getLogger(__name__)
@@ -66,15 +66,17 @@ class _Protocol(RequestHandler):
 class _Site(web.BaseSite):
     """A listening socket whose connections are `_Protocol`s."""
 
-    def __init__(self, runner: web.AppRunner, sock: socket.socket, options: dict[str, Any]) -> None:
-        super().__init__(runner, backlog=_BACKLOG)
+    def __init__(
+        self, runner: web.AppRunner, sock: socket.socket, options: dict[str, Any], tls: ssl.SSLContext | None
+    ) -> None:
+        super().__init__(runner, backlog=_BACKLOG, ssl_context=tls)
         self._sock = sock
         self._options = options
 
     @property
     def name(self) -> str:
         """URL of the socket."""
-        return url_of(self._sock)
+        return url_of(self._sock, "https" if self._ssl_context else "http")
 
     async def start(self) -> None:
         """Start accepting connections."""
@@ -83,13 +85,15 @@ class _Site(web.BaseSite):
         server = self._runner.server
         assert server is not None  # noqa: S101 - `setup` made it
         factory = functools.partial(_Protocol, server, loop=loop, **self._options)
-        self._server = await loop.create_server(factory, sock=self._sock, backlog=_BACKLOG)
+        self._server = await loop.create_server(factory, sock=self._sock, backlog=_BACKLOG, ssl=self._ssl_context)
 
 
-def url_of(sock: socket.socket) -> str:
+def url_of(sock: socket.socket, scheme: str = "http") -> str:
     """`http://host:port` of a listening socket."""
+    if sock.family == socket.AF_UNIX:
+        return f"unix:{sock.getsockname()}"
     host, port = sock.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def listen(config: Config) -> socket.socket:
@@ -114,7 +118,14 @@ def listen(config: Config) -> socket.socket:
 @asynccontextmanager
 async def serving(config: Config, sock: socket.socket) -> AsyncIterator[str]:
     """Serve on `sock` while the block runs; yields the URL. On leaving, requests under way are finished."""
-    runner = web.AppRunner(create_app(config), access_log=None, shutdown_timeout=config.shutdown_timeout)
+    async with serving_app(create_app(config), config, sock) as url:
+        yield url
+
+
+@asynccontextmanager
+async def serving_app(app: web.Application, config: Config, sock: socket.socket) -> AsyncIterator[str]:
+    """Serve `app` as `serving` does."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=config.shutdown_timeout)
     options = {
         "access_log": None,
         "auto_decompress": False,
@@ -123,17 +134,30 @@ async def serving(config: Config, sock: socket.socket) -> AsyncIterator[str]:
         "max_field_size": _MAX_HEADER,
     }
     try:
+        tls = tls_context(config)
         await runner.setup()
-        site = _Site(runner, sock, options)
+        site = _Site(runner, sock, options, tls)
         await site.start()
         try:
-            yield url_of(sock) + config.base_path
+            yield site.name + config.base_path
         finally:
             await site.stop()
-            await _finish(runner.app[TRAFFIC], config.shutdown_timeout)
+            await _finish(app[TRAFFIC], config.shutdown_timeout)
     finally:
         await runner.cleanup()
         sock.close()
+
+
+def tls_context(config: Config) -> ssl.SSLContext | None:
+    """Read certificate and key, None where there are none; raises StartupError when they cannot be used."""
+    if config.ssl_cert is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(config.ssl_cert, config.ssl_key)
+    except (OSError, ssl.SSLError) as error:
+        raise StartupError(f"[windsock] ssl_cert, ssl_key: cannot use {config.ssl_cert}: {error}") from error
+    return context
 
 
 async def _finish(traffic: Traffic, seconds: float) -> None:
@@ -155,24 +179,6 @@ async def stop_signal() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     await stop.wait()
-
-
-async def serve(config: Config, sock: socket.socket, ready: Callable[[str], Awaitable[None] | None]) -> None:
-    """Serve until a signal; `ready(url)` is called once requests are answered."""
-    async with serving(config, sock) as url:
-        ready(url)
-        await stop_signal()
-        logger.info("stopping: finishing the requests under way")
-
-
-def run_webserver(config: Config) -> None:
-    """Run `windsock webserver`: the API alone, until SIGTERM or SIGINT; raises StartupError."""
-    setup_logs(config.log_level, config.log_format)
-    for warning in config.warnings:
-        logger.warning(warning)
-    check_exposure(config)
-    sock = listen(config)
-    run(serve(config, sock, lambda url: logger.info("serving", extra={"url": url})))
 
 
 def run(main: Any) -> None:  # noqa: ANN401 - a coroutine of any kind

@@ -1,6 +1,7 @@
 """Default-deny: whatever is not open by name needs the backend's consent, or a session that it gave."""
 
 import logging
+from collections.abc import Awaitable, Callable
 
 import asyncpg
 from aiohttp import web
@@ -12,18 +13,21 @@ from server.config import Config
 from server.errors import WindsockError
 from server.metadata.log import Entry
 from server.middleware import answer
+from server.observe.counters import COUNTERS
 from server.resources import ANSWER_HEADERS, METADATA, SESSIONS, USER
 from server.routes import CHANGING_GETS, UNLOGGED, WITHOUT_SESSION
 
 logger = logging.getLogger(__name__)
 
 _GOOD = 400
+_OUTCOMES = {401: "no_credentials", 403: "refused", 429: "throttled"}
 
 
 def authentication(backend: Backend, config: Config, open_paths: frozenset[str]) -> Middleware:
     """Build the middleware: only `open_paths` go past `backend`."""
     check_host = getattr(backend, "CHECK_HOST", False)
-    authenticate, audit = backend.authenticate, config.audit_log
+    authenticate, audit = _counted(backend), config.audit_log
+    origins = frozenset(config.cors_origins)
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -33,7 +37,7 @@ def authentication(backend: Backend, config: Config, open_paths: frozenset[str])
             cross_site.refuse_other_hosts(request, config.host)
         changes = cross_site.changes(request, CHANGING_GETS)
         if changes:
-            cross_site.refuse_other_sites(request)
+            cross_site.refuse_other_sites(request, origins)
         identity = (await _session(request) if "Cookie" in request.headers else None) or await authenticate(request)
         if identity.user is not None:
             request[USER] = identity.user
@@ -49,6 +53,22 @@ def authentication(backend: Backend, config: Config, open_paths: frozenset[str])
         return response
 
     return middleware
+
+
+def _counted(backend: Backend) -> Callable[[web.Request], Awaitable[Identity]]:
+    """Count the backend's outcomes."""
+    authenticate, outcomes = backend.authenticate, COUNTERS.authentication
+
+    async def counted(request: web.Request) -> Identity:
+        try:
+            identity = await authenticate(request)
+        except WindsockError as error:
+            outcomes[_OUTCOMES.get(error.status, "unavailable")] += 1
+            raise
+        outcomes["accepted"] += 1
+        return identity
+
+    return counted
 
 
 async def _session(request: web.Request) -> Identity | None:

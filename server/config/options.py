@@ -5,47 +5,12 @@ A new option is one entry here and one row in docs/configuration.md (a test comp
 # ruff: noqa: RUF009 - option() declares a field, as dataclasses' own field() does
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar, cast
 
 from server.config import values
 from server.config.dsn import Dsn
-
-T = TypeVar("T")
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Option:
-    """How one field is set: `keys` are (section, key), the first wins within Airflow's and within ours."""
-
-    keys: tuple[tuple[str, str], ...]
-    default: str
-    doc: str
-    read: Callable[[str], object]
-    remark: Callable[[str], str | None] | None
-    sensitive: bool
-
-
-def option(
-    read: Callable[[str], T],
-    default: str,
-    keys: str,
-    doc: str,
-    *,
-    remark: Callable[[str], str | None] | None = None,
-    sensitive: bool = False,
-) -> T:
-    """Declare a field of `Config`.
-
-    `read` makes the value out of a text, `default` is such a text, `keys` are `section.key` divided by
-    blanks, `remark` may have a warning for a text. What is `sensitive` is never shown,
-    and `<key>_cmd` may print it.
-    """
-    pairs = tuple((section, key) for section, _, key in (name.partition(".") for name in keys.split()))
-    entry = Option(pairs, default, doc, read, remark, sensitive)
-    # The type checker is told the type of the value, as dataclasses' own field() does.
-    return cast("T", dataclasses.field(metadata={"option": entry}, repr=not sensitive))
+from server.config.option import Option, option
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,6 +179,26 @@ class Config:
         values.seconds(0.1, 3600), "60", "windsock.client_timeout",
         "How long the JSON client waits for a connection, and for each part of an answer.",
     )
+    admin_host: str = option(
+        values.host, "127.0.0.1", "windsock.admin_host",
+        "The address of the admin listener, which anyone who reaches it may read.",
+    )
+    admin_port: int = option(
+        values.whole(0, 65535), "0", "windsock.admin_port",
+        "Its port, for `/live`, `/ready` and `/metrics`; 0 is none (see operations.md).",
+    )
+    ssl_cert: Path | None = option(
+        lambda text: values.path(text) if text else None, "", "windsock.ssl_cert",
+        "A certificate with its chain (PEM): the API is then served over TLS alone.",
+    )
+    ssl_key: Path | None = option(
+        lambda text: values.path(text) if text else None, "", "windsock.ssl_key",
+        "The key of that certificate, where it is not in the same file.",
+    )
+    cors_origins: tuple[str, ...] = option(
+        values.origins, "", "windsock.cors_origins",
+        "Origins, such as `https://dashboard.example.com`, whose pages may call the API from a browser.",
+    )
     max_body_size: int = option(
         values.whole(1024, 2**30), "1048576", "windsock.max_body_size",
         "The largest request body, in bytes.",
@@ -281,6 +266,10 @@ class Config:
     access_log: bool = option(
         values.boolean, "True", "windsock.access_log", "Whether each request is logged.",
     )
+    access_log_sample: float = option(
+        values.fraction, "1", "windsock.access_log_sample",
+        "The part of requests that is logged, from 0 to 1; answers of 500 and above always are.",
+    )
     # fmt: on
     sources: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
     """Where each field that was set was set, in words; fields with their default are missing."""
@@ -292,6 +281,8 @@ class Config:
         """Whether somebody chose the backend, rather than leaving it to the default."""
         return "auth_backend" in self.sources
 
+
+__all__ = ["OPTIONS", "Config", "Option"]
 
 OPTIONS: Mapping[str, Option] = {
     field.name: field.metadata["option"] for field in dataclasses.fields(Config) if "option" in field.metadata

@@ -101,6 +101,23 @@ def networks(text: str) -> tuple[Network, ...]:
         raise ValueError(message) from None
 
 
+def origins(text: str) -> tuple[str, ...]:
+    """Read a list of origins, each as browsers write it; a wildcard is none."""
+    found = tuple(name.lower() for name in _names(text))
+    if any(not re.fullmatch(r"https?://(\[[0-9a-f:.]+\]|[0-9a-z.-]+)(:[0-9]{1,5})?", name) for name in found):
+        message = "expected origins such as https://dashboard.example.com, without paths and wildcards"
+        raise ValueError(message)
+    return found
+
+
+def fraction(text: str) -> float:
+    """Read a number from 0 to 1."""
+    if not re.fullmatch(r"[01](\.[0-9]{1,9})?", text) or float(text) > 1:
+        message = "expected a number from 0 to 1"
+        raise ValueError(message)
+    return float(text)
+
+
 def log_level(text: str) -> str:
     """Read the name of one of logging's levels."""
     level = _LOG_LEVELS.get(text.upper())

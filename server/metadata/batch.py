@@ -3,7 +3,8 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+from weakref import WeakSet
 
 import asyncpg
 
@@ -13,6 +14,8 @@ Key = TypeVar("Key")
 Result = TypeVar("Result")
 Run = Callable[[Sequence[Key]], Coroutine[None, None, Sequence[Result]]]
 Batch = list[tuple[Key, "asyncio.Future[Result]"]]
+
+_batchers: "WeakSet[Batcher[Any, Any]]" = WeakSet()
 
 
 class Batcher(Generic[Key, Result]):
@@ -32,6 +35,10 @@ class Batcher(Generic[Key, Result]):
         self._waiting: deque[tuple[Key, asyncio.Future[Result]]] = deque()
         self._running: set[asyncio.Task[Sequence[Result]]] = set()
         self._scheduled = False
+        self.kind = getattr(run, "__qualname__", "other").replace("._", ".")
+        self.batches = 0
+        self.requests = 0
+        _batchers.add(self)
 
     @property
     def waiting(self) -> int:
@@ -63,6 +70,8 @@ class Batcher(Generic[Key, Result]):
                 self._send(batch)
 
     def _send(self, batch: "Batch[Key, Result]") -> None:
+        self.batches += 1
+        self.requests += len(batch)
         task = asyncio.get_running_loop().create_task(self._run([key for key, _ in batch]))
         self._running.add(task)
         task.add_done_callback(lambda done: self._deliver(batch, done))
@@ -83,3 +92,12 @@ class Batcher(Generic[Key, Result]):
                 if not future.done():
                     future.set_result(result)
         self._start()
+
+
+def batch_figures() -> dict[str, tuple[int, int, int]]:
+    """Answer for each kind of this process: statements so far, requests in them, requests that wait."""
+    figures: dict[str, tuple[int, int, int]] = {}
+    for one in _batchers:
+        batches, requests, waiting = figures.get(one.kind, (0, 0, 0))
+        figures[one.kind] = (batches + one.batches, requests + one.requests, waiting + one.waiting)
+    return figures

@@ -1,0 +1,65 @@
+"""The admin listener: `/live`, `/ready` and `/metrics`, on an address of its own, for operators alone."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from aiohttp import web
+
+from server.answers import SERVER, json_answer
+from server.config import Config
+from server.errors import StartupError
+from server.observe.exposition import CONTENT_TYPE, Service, render
+from server.observe.snapshot import Snapshot
+
+
+class Observed(Protocol):
+    """What can be asked about."""
+
+    async def figures(self) -> tuple[Snapshot, Service]:
+        """What all processes did and do."""
+
+    async def problem(self) -> str | None:
+        """What keeps the service from serving, None when nothing does."""
+
+
+@asynccontextmanager
+async def admin_listener(config: Config, observed: Observed) -> AsyncIterator[None]:
+    """Serve the admin address while the block runs, if there is one; raises StartupError when it is taken."""
+    if not config.admin_port:
+        yield
+        return
+    runner = web.AppRunner(create_admin(observed), access_log=None, keepalive_timeout=75, shutdown_timeout=1)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, config.admin_host, config.admin_port).start()
+        except OSError as error:
+            raise StartupError(
+                f"cannot listen on {config.admin_host}:{config.admin_port}: {error.strerror};"
+                " choose another [windsock] admin_port"
+            ) from error
+        yield
+    finally:
+        await runner.cleanup()
+
+
+def create_admin(observed: Observed) -> web.Application:
+    """Build the application of the admin listener."""
+
+    async def live(_request: web.Request) -> web.Response:
+        return json_answer({"status": "alive"})
+
+    async def ready(_request: web.Request) -> web.Response:
+        problem = await observed.problem()
+        return json_answer({"error": problem}, 503) if problem else json_answer({"status": "ready"})
+
+    async def metrics(_request: web.Request) -> web.Response:
+        text = render(*await observed.figures())
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE, "Server": SERVER})
+
+    app = web.Application(client_max_size=1)
+    routes: dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]]
+    routes = {"/live": live, "/ready": ready, "/metrics": metrics}
+    app.add_routes([web.get(path, handler) for path, handler in routes.items()])
+    return app

@@ -1,0 +1,89 @@
+"""The figures of one process at one moment, as processes send them to each other, and their sum."""
+
+import resource
+from collections.abc import Iterable
+from operator import add
+from pathlib import Path
+
+import msgspec
+from aiohttp import web
+
+from server.metadata.batch import batch_figures
+from server.observe.counters import COUNTERS
+from server.resources import METADATA, TRAFFIC
+
+_PAGE = resource.getpagesize()
+
+
+class Pool(msgspec.Struct):
+    """Database connections: open, idle among them, the most there may be."""
+
+    open: int = 0
+    idle: int = 0
+    limit: int = 0
+
+
+class Snapshot(msgspec.Struct):
+    """Counters and gauges of a process, or of several.
+
+    `requests` maps route, method and status to the buckets of the latency and, last, its sum in seconds.
+    `batches` maps a kind of batch to its number and to that of the requests in them, `waiting` to those that wait.
+    """
+
+    requests: list[tuple[str, str, int, list[float]]] = []
+    authentication: dict[str, int] = {}
+    database_errors: dict[str, int] = {}
+    batches: dict[str, list[int]] = {}
+    cpu_seconds: float = 0.0
+    in_flight: int = 0
+    waiting: dict[str, int] = {}
+    pool: Pool = msgspec.field(default_factory=Pool)
+    resident_bytes: int = 0
+
+    def counters_only(self) -> "Snapshot":
+        """What remains of a process that has ended: gauges are about the living."""
+        return Snapshot(self.requests, self.authentication, self.database_errors, self.batches, self.cpu_seconds)
+
+
+def take(app: web.Application) -> Snapshot:
+    """The figures of this process, which runs `app`."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    figures = batch_figures()
+    return Snapshot(
+        requests=[(*key, row) for key, row in COUNTERS.requests.items()],
+        authentication=dict(COUNTERS.authentication),
+        database_errors=dict(COUNTERS.database_errors),
+        batches={kind: [batches, keys] for kind, (batches, keys, _) in figures.items()},
+        cpu_seconds=usage.ru_utime + usage.ru_stime,
+        in_flight=app[TRAFFIC].in_flight,
+        waiting={kind: waiting for kind, (_, _, waiting) in figures.items()},
+        pool=Pool(*app[METADATA].pool_figures()),
+        resident_bytes=int(Path("/proc/self/statm").read_text("ascii").split()[1]) * _PAGE,
+    )
+
+
+def total(snapshots: Iterable[Snapshot]) -> Snapshot:
+    """The sum of several processes' figures."""
+    result = Snapshot()
+    requests: dict[tuple[str, str, int], list[float]] = {}
+    for one in snapshots:
+        for route, method, status, row in one.requests:
+            key = (route, method, status)
+            requests[key] = list(map(add, requests[key], row)) if key in requests else row
+        result.authentication = _sum(result.authentication, one.authentication)
+        result.database_errors = _sum(result.database_errors, one.database_errors)
+        result.waiting = _sum(result.waiting, one.waiting)
+        for kind, pair in one.batches.items():
+            result.batches[kind] = list(map(add, result.batches.get(kind, [0, 0]), pair))
+        result.cpu_seconds += one.cpu_seconds
+        result.in_flight += one.in_flight
+        result.pool.open += one.pool.open
+        result.pool.idle += one.pool.idle
+        result.pool.limit += one.pool.limit
+        result.resident_bytes += one.resident_bytes
+    result.requests = [(*key, row) for key, row in requests.items()]
+    return result
+
+
+def _sum(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
+    return {key: one.get(key, 0) + other.get(key, 0) for key in {**one, **other}}

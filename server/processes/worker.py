@@ -1,0 +1,94 @@
+"""A worker: serves the API on a socket that it shares, and answers its parent's questions.
+
+`python -m server.processes.worker <listening socket> <channel>`; both are numbers of inherited descriptors. The
+first line of the channel is the configuration: a file that changed meanwhile is the parent's business.
+"""
+
+import asyncio
+import base64
+import logging
+import pickle
+import signal
+import socket
+import sys
+
+import asyncpg
+
+from server.app import create_app
+from server.config import Config
+from server.errors import StartupError, WindsockError
+from server.logs import setup_logs
+from server.metadata.schema import SchemaError
+from server.observe import snapshot
+from server.processes.channel import LIMIT, Answerer
+from server.resources import METADATA
+from server.serve import run, serving_app
+
+logger = logging.getLogger(__name__)
+
+
+class _Worker:
+    def __init__(self, config: Config, answerer: Answerer) -> None:
+        self._app = create_app(config)
+        self._config = config
+        self._answerer = answerer
+
+    async def serve(self, sock: socket.socket) -> None:
+        """Serve until SIGTERM, or until the parent is gone."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, stop.set)
+        listening = None
+        try:
+            async with serving_app(self._app, self._config, sock) as url:
+                listening = asyncio.create_task(self._answerer.listen(self.answer))
+                listening.add_done_callback(lambda _: stop.set())
+                await self._answerer.tell("started", url)
+                await stop.wait()
+                logger.info("stopping: finishing the requests under way")
+                await self._say_goodbye()
+        finally:
+            if listening:
+                listening.cancel()
+
+    async def answer(self, about: str) -> object:
+        """Answer a question of the parent."""
+        return snapshot.take(self._app) if about == "snapshot" else await self._problem()
+
+    async def _problem(self) -> str | None:
+        """What keeps this worker from serving, None when nothing does."""
+        try:
+            await self._app[METADATA].check()
+        except (SchemaError, WindsockError, asyncpg.PostgresError) as error:
+            return str(error)
+        return None
+
+    async def _say_goodbye(self) -> None:
+        try:
+            await self._answerer.tell("snapshot", snapshot.take(self._app))
+        except ConnectionError:
+            return
+
+
+async def _main(listening: int, channel: int) -> None:
+    reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=channel), limit=LIMIT)
+    # The parent alone has the other end.
+    config: Config = pickle.loads(base64.b64decode(await reader.readline()))  # noqa: S301 - see above
+    setup_logs(config.log_level, config.log_format)
+    answerer = Answerer(reader, writer)
+    sock = socket.socket(fileno=listening)
+    sock.setblocking(False)  # noqa: FBT003 - the socket's own signature
+    try:
+        await _Worker(config, answerer).serve(sock)
+    except StartupError as error:
+        await answerer.tell("failed", str(error))
+        sys.exit(1)
+    finally:
+        writer.close()
+
+
+if __name__ == "__main__":
+    # A terminal's Ctrl-C reaches all; the parent passes it on as SIGTERM.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    run(_main(int(sys.argv[1]), int(sys.argv[2])))

@@ -1,0 +1,51 @@
+"""`windsock webserver`: the API alone, in one process or several below a supervisor."""
+
+import dataclasses
+import logging
+import secrets
+import socket
+from collections.abc import Callable
+
+from server.admin import admin_listener
+from server.config import Config, check_exposure
+from server.logs import setup_logs
+from server.processes import systemd
+from server.processes.supervisor import Supervisor
+from server.serve import listen, run
+
+logger = logging.getLogger(__name__)
+
+
+def run_webserver(read: Callable[[], Config]) -> None:
+    """Serve what `read` says until SIGTERM or SIGINT, and read it again at SIGHUP; raises StartupError."""
+    config = read()
+    setup_logs(config.log_level, config.log_format)
+    for warning in config.warnings:
+        logger.warning(warning)
+    passed = systemd.passed_socket()
+    config = _with_address_of(passed, config) if passed else config
+    check_exposure(config)
+    key = secrets.token_hex(32)
+    if config.secret_key is None and config.workers > 1:
+        logger.warning("no secret_key is set: sessions end when the service is restarted")
+    with passed or listen(config) as sock:
+        supervisor = Supervisor(_shared_key(config, key), sock, lambda: _shared_key(read(), key))
+        run(_main(supervisor))
+
+
+async def _main(supervisor: Supervisor) -> None:
+    async with admin_listener(supervisor.config, supervisor):
+        await supervisor.run()
+
+
+def _shared_key(config: Config, key: str) -> Config:
+    """Give all workers one key, or a session that one of them opened would be unknown to the others."""
+    return config if config.secret_key else dataclasses.replace(config, secret_key=key)
+
+
+def _with_address_of(sock: socket.socket, config: Config) -> Config:
+    """Take the address that systemd chose; one that is not of the network counts as this machine's own."""
+    if sock.family == socket.AF_UNIX:
+        return dataclasses.replace(config, host="127.0.0.1", port=0)
+    host, port = sock.getsockname()[:2]
+    return dataclasses.replace(config, host=host, port=port)
