@@ -36,6 +36,7 @@ TEST = [
     "types-jsonschema",
     "types-python-dateutil",
     "types-setuptools",
+    "werkzeug",
 ]
 
 setup(
