@@ -1,0 +1,214 @@
+"""Tests that every backend has to pass; a stranger's as well.
+
+    from auth_backends.conformance import BackendConformance
+
+    class TestBearer(BackendConformance):
+        backend = "bearer_auth"
+        options = {"session_lifetime": "60"}           # fields of the configuration, where the backend wants some
+
+        def right(self):
+            return {"Authorization": "Bearer of-alice"}
+
+        def wrong(self):
+            return [{"Authorization": "Bearer guessed"}]
+
+They need pytest and pytest-asyncio, and no database: the backend is served on a real socket, behind the middleware of
+the real server. A backend that needs more overrides the fixture `url`.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import ClassVar, NamedTuple
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from aiohttp import web
+
+from server import middleware
+from server.auth import load_backend
+from server.auth.middleware import authentication
+from server.auth.sessions import COOKIE, Sessions
+from server.config import load_config
+from server.handlers import service, session
+from server.proxies import Proxies
+from server.resources import CONFIG, PROXIES, SESSIONS, TRAFFIC, Traffic
+
+API = "/api/experimental"
+OPEN = "/open"
+_MAX_HEADER = 65536
+MALFORMED = (
+    *(
+        "x",
+        "Basic",
+        "Basic ",
+        "Basic !!!",
+        "Basic =",
+        "Basic YQ",
+        "Basic YTpi YTpi",
+        "Basic /////w==",
+        "Basic AAA6AA==",
+    ),
+    *("Negotiate", "Negotiate !!!", "Negotiate YII=", "Negotiate TlRMTVNTUAABAAAAl4II4gAAAAAAAAAAAAAAAAAAAAA="),
+    *(
+        "Bearer",
+        "Bearer ",
+        'Digest username="a"',
+        ", ,",
+        "Basic " + "QUFB" * 4000,
+        "Basic \u00ff\u00fe",
+        "B\u00e4sic x",
+    ),
+)
+
+
+class Reply(NamedTuple):
+    """What the server answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
+    cookies: Mapping[str, str]
+
+
+async def ask(url: str, headers: Mapping[str, str], method: str = "GET", path: str = f"{API}/test") -> Reply:
+    """Send one request on a connection of its own; no cookies are kept."""
+    async with (
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=False) as client,
+        client.request(method, url + path, headers=headers) as response,
+    ):
+        cookies = {name: morsel.value for name, morsel in response.cookies.items()}
+        return Reply(response.status, response.headers, await response.text(), cookies)
+
+
+@contextlib.asynccontextmanager
+async def served(backend: str, options: Mapping[str, str]) -> AsyncIterator[str]:
+    """Serve `/test` and sessions behind a backend, without a database; yields the URL."""
+    overrides = {"auth_backend": backend, "audit_log": "False", **options}
+    config = load_config({"AIRFLOW_HOME": "/nonexistent"}, overrides=overrides, database="none")
+    module = load_backend(backend)
+    app = web.Application(
+        middlewares=[middleware.errors(access=False), authentication(module, config, frozenset({OPEN}))]
+    )
+    app[CONFIG], app[TRAFFIC], app[PROXIES] = config, Traffic(), Proxies(config.trusted_proxies)
+    app[SESSIONS] = Sessions(config, module, app[PROXIES])
+    app.router.add_get(f"{API}/test", service.test)
+    app.router.add_get(OPEN, service.test)
+    app.router.add_post(f"{API}/session", session.create)
+    app.router.add_delete(f"{API}/session", session.delete)
+    for hook, signal in (("startup", app.on_startup), ("cleanup", app.on_cleanup)):
+        if hasattr(module, hook):
+            signal.append(getattr(module, hook))
+    runner = web.AppRunner(app, access_log=None, max_field_size=_MAX_HEADER)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        host, port = runner.addresses[0][:2]
+        yield f"http://{host}:{port}"
+    finally:
+        await runner.cleanup()
+
+
+class BackendConformance:
+    """Subclass it as `Test...`; see the description of the module."""
+
+    backend: ClassVar[str]
+    options: ClassVar[Mapping[str, str]] = {}
+    """Fields of the configuration."""
+    without: ClassVar[int] = 401
+    """What a request without credentials is answered: 401, or 403 where there is nothing to ask for."""
+    secrets: ClassVar[Sequence[str]] = ()
+    """Texts, beside the headers of `right` and `wrong`, that no log line and no answer may have."""
+
+    def right(self) -> Mapping[str, str] | None:
+        """Return headers that are let in, new ones each time; None: nobody is let in."""
+        raise NotImplementedError
+
+    def wrong(self) -> Sequence[Mapping[str, str]]:
+        """Return headers that are well-formed and refused."""
+        return []
+
+    @pytest_asyncio.fixture
+    async def url(self) -> AsyncIterator[str]:
+        """Serve the backend."""
+        async with served(self.backend, self.options) as url:
+            yield url
+
+    @pytest.mark.asyncio
+    async def test_right_credentials_are_let_in(self, url: str) -> None:
+        """Again and again, and many at once."""
+        if (first := self.right()) is None:
+            return
+        replies = [await ask(url, first), await ask(url, self.right() or {})]
+        replies += await asyncio.gather(*(ask(url, self.right() or {}) for _ in range(10)))
+        assert [reply.status for reply in replies] == [200] * 12
+
+    @pytest.mark.asyncio
+    async def test_no_credentials(self, url: str) -> None:
+        """They are asked for by 401 and a challenge; an empty header is none."""
+        for headers in ({}, {"Authorization": ""}):
+            reply = await ask(url, headers)
+            assert reply.status == self.without
+            assert ("WWW-Authenticate" in reply.headers) == (self.without == 401)  # noqa: PLR2004 - HTTP's
+            assert reply.status == 200 or set(json.loads(reply.text)) == {"error"}  # noqa: PLR2004 - likewise
+
+    @pytest.mark.asyncio
+    async def test_wrong_credentials_are_refused(self, url: str) -> None:
+        """By 403, and still while right ones come in."""
+        wrong = self.wrong()
+        replies = await asyncio.gather(*(ask(url, headers) for headers in wrong), ask(url, self.right() or {}))
+        assert [reply.status for reply in replies[:-1]] == [403] * len(wrong)
+        assert all(set(json.loads(reply.text)) == {"error"} for reply in replies[:-1])
+
+    @pytest.mark.asyncio
+    async def test_malformed_credentials_let_nobody_in(self, url: str) -> None:
+        """Whatever the header holds, the answer is 401 or 403, and JSON."""
+        for value in MALFORMED:
+            reply = await ask(url, {"Authorization": value})
+            assert reply.status in {401, 403} or self.without == 200, value[:40]  # noqa: PLR2004 - likewise
+            assert json.loads(reply.text)
+
+    @pytest.mark.asyncio
+    async def test_everything_is_denied_by_default(self, url: str) -> None:
+        """Unknown routes and methods too are for those alone who may ask; what is open is open."""
+        unknown = [("GET", f"{API}/nope", 404), ("PUT", f"{API}/test", 405), ("OPTIONS", "/", 404), ("GET", "/x", 404)]
+        for method, path, status in unknown:
+            expected = status if self.without == 200 else self.without  # noqa: PLR2004 - likewise
+            assert (await ask(url, {}, method, path)).status == expected, (method, path)
+
+    @pytest.mark.asyncio
+    async def test_other_sites_change_nothing(self, url: str) -> None:
+        """Not even with right credentials: a browser may have added them."""
+        headers = {**(self.right() or {}), "Origin": "http://evil.example", "Sec-Fetch-Site": "cross-site"}
+        assert (await ask(url, headers, "POST", f"{API}/session")).status == 403  # noqa: PLR2004 - likewise
+
+    @pytest.mark.asyncio
+    async def test_sessions(self, url: str) -> None:
+        """A session stands for credentials, until its end; nothing but its beginning sets a cookie."""
+        if (first := self.right()) is None:
+            return
+        assert not (await ask(url, first)).cookies
+        reply = await ask(url, self.right() or {}, "POST", f"{API}/session")
+        if json.loads(reply.text)["user"] is None:
+            assert not reply.cookies
+            return
+        cookie = {"Cookie": f"{COOKIE}={reply.cookies[COOKIE]}"}
+        assert (await ask(url, cookie)).status == 200  # noqa: PLR2004 - likewise
+        assert not (await ask(url, cookie)).cookies
+        forged = {"Cookie": cookie["Cookie"][:-6] + "AAAAAA"}
+        assert (await ask(url, forged)).status == self.without
+        assert (await ask(url, cookie, "POST", f"{API}/session")).status == self.without
+        assert (await ask(url, cookie, "DELETE", f"{API}/session")).cookies == {COOKIE: ""}
+
+    @pytest.mark.asyncio
+    async def test_no_secret_is_told(self, url: str, caplog: pytest.LogCaptureFixture) -> None:
+        """Neither log lines of any level nor answers have what was sent as a credential."""
+        caplog.set_level(logging.DEBUG)
+        sent = [*self.wrong(), self.right() or {}, {"Authorization": "Basic c2VjcmV0OnNlY3JldA=="}]
+        texts = [(await ask(url, headers)).text for headers in sent]
+        values = [value.partition(" ")[2] or value for headers in sent for value in headers.values()]
+        logged = caplog.text + "".join(repr(vars(record)) for record in caplog.records)
+        assert not [value for value in (*values, *self.secrets) if value in logged or value in "".join(texts)]
