@@ -6,7 +6,8 @@ Run as a module it is that process: it takes its configuration from stdin, where
 import asyncio
 import pickle
 import sys
-from asyncio.subprocess import PIPE, Process
+import tempfile
+from asyncio.subprocess import Process
 from contextlib import suppress
 
 import click
@@ -23,22 +24,17 @@ _AGAIN = 1.0
 async def keep_scheduler(config: Config) -> None:
     """Run a scheduler of this configuration until cancelled; then it ends its tasks first."""
     while True:
-        process = await asyncio.create_subprocess_exec(sys.executable, "-m", __spec__.name, stdin=PIPE)
+        # A file without a name, not a pipe: nothing is left half written where this is cancelled.
+        with tempfile.TemporaryFile() as stdin:
+            pickle.dump(config, stdin)
+            stdin.seek(0)
+            process = await asyncio.create_subprocess_exec(sys.executable, "-m", __spec__.name, stdin=stdin)
         try:
-            await _hand_over(process, config)
             status = await process.wait()
         finally:
             await _stop(process, config.killed_task_cleanup_time + config.shutdown_timeout)
         _log.error("the scheduler ended unexpectedly, starting it again", status=status)
         await asyncio.sleep(_AGAIN)
-
-
-async def _hand_over(process: Process, config: Config) -> None:
-    assert process.stdin is not None  # noqa: S101 - it is a pipe
-    process.stdin.write(pickle.dumps(config))
-    process.stdin.close()
-    with suppress(ConnectionError):
-        await process.stdin.wait_closed()
 
 
 async def _stop(process: Process, patience: float) -> None:
