@@ -32,7 +32,8 @@ def scrypt(password: str) -> str:
 
 
 @pytest.mark.parametrize("stored", [CHEAP, CHEAP.replace("$2b$", "$2a$"), CHEAP.replace("$2b$", "$2y$"),
-                                    pbkdf2("secret"), scrypt("secret")])  # fmt: skip
+                                    pbkdf2("secret"), scrypt("secret")],
+                         ids=["2b", "2a", "2y", "pbkdf2", "scrypt"])  # fmt: skip
 def test_hashes_verify(stored: str) -> None:
     """Bcrypt's three prefixes, pbkdf2 and scrypt: the password, and no other."""
     assert hashes.verify("secret", stored) is True
