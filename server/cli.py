@@ -49,11 +49,13 @@ _SERVICE: Sequence[click.Command] = (
     service.webserver,
     service.scheduler,
     service.initdb,
+    service.version,
+)
+_USERS: Sequence[click.Command] = (
     users.create_user,
     users.list_users,
     users.change_password,
     users.delete_user,
-    service.version,
 )
 
 _CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
@@ -91,7 +93,7 @@ def main() -> None:
 
 
 def _add_all() -> None:
-    for command in (*_BY_AIRFLOW_1, *_SERVICE):
+    for command in (*_BY_AIRFLOW_1, *_SERVICE, *_USERS):
         main.add_command(command)
     for name, members in _BY_AIRFLOW_2.items():
         group = Sections(name, help=f"{', '.join(members)}.")
@@ -103,6 +105,7 @@ def _add_all() -> None:
         "DAGs, runs, tasks and pools": [str(command.name) for command in _BY_AIRFLOW_1],
         "The same under Airflow 2's names": list(_BY_AIRFLOW_2),
         "The service": [str(command.name) for command in _SERVICE],
+        "Users of password_auth, on the database": [str(command.name) for command in _USERS],
     }
 
 

@@ -16,6 +16,7 @@ _PAUSES = (0.2, 0.8)
 _LONGEST_PAUSE = 5.0
 _BUSY = frozenset({429, 502, 503, 504})
 _UNAUTHORIZED = 401
+_ERRORS = 400
 _PORTS = {"http": 80, "https": 443}
 Trace = Callable[[str], None]
 
@@ -88,7 +89,8 @@ class Transport:
             if again and dict(again) != dict(headers):
                 headers = again
                 response, content = self._try(method, target, body, headers)
-        if headers and response.status != _UNAUTHORIZED:
+        # What is no success is not relied on, and whoever refuses may say so without a proof.
+        if headers and response.status < _ERRORS:
             self._auth.verify(response.headers.get_all("WWW-Authenticate") or [])
         return Reply(response.status, response.headers, content, uncertain)
 

@@ -65,12 +65,12 @@ def say(message: str) -> None:
 def session(*, verbose: bool) -> Iterator["Client"]:
     """Open the client that the configuration selects; raises Failure for whatever goes wrong with it."""
     from server.client import ApiError, ClientError, connect  # noqa: PLC0415 - help needs none of it
-    from server.config.values import ConfigError  # noqa: PLC0415 - likewise
+    from server.errors import StartupError  # noqa: PLC0415 - likewise
 
     try:
         with connect(_load(verbose=verbose), trace=say if verbose else None) as client:
             yield client
-    except ConfigError as error:
+    except StartupError as error:
         raise Failure(str(error)) from error
     except ApiError as error:
         code = EXIT_UNREACHABLE if error.status >= _SERVER_ERROR else _BY_STATUS.get(error.status, EXIT_FAILED)
