@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from server import __version__
-from server.commands import dags, pools, runs, service, tasks, users
+from server.commands import dags, logs, pools, runs, service, tasks, users
 from server.commands.base import EXIT_CODES
 
 _BY_AIRFLOW_1: Sequence[click.Command] = (
@@ -17,6 +17,7 @@ _BY_AIRFLOW_1: Sequence[click.Command] = (
     runs.list_dag_runs,
     runs.dag_state,
     tasks.task_state,
+    logs.task_log,
     dags.list_dags,
     tasks.list_tasks,
     dags.pause,
@@ -34,7 +35,7 @@ _BY_AIRFLOW_2: Mapping[str, Mapping[str, click.Command]] = {
         "unpause": dags.unpause,
         "delete": dags.delete_dag,
     },
-    "tasks": {"list": tasks.list_tasks, "state": tasks.task_state},
+    "tasks": {"list": tasks.list_tasks, "state": tasks.task_state, "log": logs.task_log},
     "pools": {
         "list": pools.list_pools,
         "get": pools.get_pool,

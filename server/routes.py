@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from server.handlers import dag_runs, dags, pools, service, session, tasks
+from server.handlers import dag_runs, dags, logs, pools, service, session, tasks
 
 PREFIX = "/api/experimental"
 HEALTH = "/health"
@@ -32,6 +32,7 @@ def table(base_path: str) -> list[web.RouteDef]:
         get(f"{dag}/dag_runs", dag_runs.list_runs),
         get(run, dag_runs.state),
         get(f"{run}/tasks/{{task_id}}", tasks.task_instance),
+        get(f"{run}/tasks/{{task_id}}/logs", logs.task_log),
         get(f"{dag}/tasks", tasks.list_tasks),
         get(f"{dag}/tasks/{{task_id}}", tasks.task),
         get(f"{dag}/paused", dags.is_paused),

@@ -113,6 +113,10 @@ class Client(ABC):
         """Return the task instance's columns, each as text."""
 
     @abstractmethod
+    def get_task_log(self, dag_id: str, execution_date: str, task_id: str, try_number: int | None = None) -> str:
+        """Return what a task wrote, by default in its last try; only of tasks that Windsock itself runs."""
+
+    @abstractmethod
     def get_pools(self) -> list[Answer]:
         """List the pools: `id`, `pool`, `slots`, `description`."""
 

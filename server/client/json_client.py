@@ -138,10 +138,7 @@ class JsonClient(Client):
 
     def get_code(self, dag_id: str) -> str:
         """See `Client.get_code`."""
-        reply = self._send("GET", f"dags/{_quote(dag_id, 'dag_id')}/code", safe=True)
-        if reply.status != _OK:
-            raise self._failure(reply)
-        return reply.body.decode(errors="replace")
+        return self._text(f"dags/{_quote(dag_id, 'dag_id')}/code")
 
     def get_tasks(self, dag_id: str) -> list[Answer]:
         """See `Client.get_tasks`."""
@@ -155,6 +152,12 @@ class JsonClient(Client):
         """See `Client.get_task_instance`."""
         run = f"dags/{_quote(dag_id, 'dag_id')}/dag_runs/{_quote(execution_date, 'execution_date')}"
         return self._object(self._get(f"{run}/tasks/{_quote(task_id, 'task_id')}"))
+
+    def get_task_log(self, dag_id: str, execution_date: str, task_id: str, try_number: int | None = None) -> str:
+        """See `Client.get_task_log`."""
+        run = f"dags/{_quote(dag_id, 'dag_id')}/dag_runs/{_quote(execution_date, 'execution_date')}"
+        query = "" if try_number is None else f"?try_number={try_number}"
+        return self._text(f"{run}/tasks/{_quote(task_id, 'task_id')}/logs{query}")
 
     def get_pools(self) -> list[Answer]:
         """See `Client.get_pools`."""
@@ -176,6 +179,12 @@ class JsonClient(Client):
     def _get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> object:
         target = f"{path}?{urlencode(query, errors='surrogateescape')}" if query else path
         return self._read(self._send("GET", target, safe=True))
+
+    def _text(self, path: str) -> str:
+        reply = self._send("GET", path, safe=True)
+        if reply.status != _OK:
+            raise self._failure(reply)
+        return reply.body.decode(errors="replace")
 
     def _send(self, method: str, path: str, body: Mapping[str, object] | None = None, *, safe: bool = False) -> Reply:
         content = None if body is None else json.dumps(body).encode()

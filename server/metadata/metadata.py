@@ -42,6 +42,11 @@ class Metadata:
         self.users = Users(database, settings)
         self.log = Log(database, settings)
 
+    @property
+    def standalone(self) -> bool:
+        """Whether the database is Windsock's own, not an Airflow's."""
+        return "alembic_version" not in self._settings.tables
+
     def pool_figures(self) -> tuple[int, int, int]:
         """How many connections are open, how many of these idle, and how many there may be."""
         pool = self._database.pool
@@ -50,7 +55,7 @@ class Metadata:
     async def check(self) -> None:
         """Raise Unavailable, SchemaError or asyncpg.PostgresError unless requests can be served now."""
         async with self._database.connection() as connection:
-            if "alembic_version" not in self._settings.tables:
+            if self.standalone:
                 await check_schema(connection)
         await self.scheduler_heartbeat()
 
@@ -91,6 +96,7 @@ async def _describe(pool: "asyncpg.Pool[asyncpg.Record]", config: "Config") -> t
         tables=tables,
         graph_url=_graph_url(config, generation),
         pool_name_limit=50 if generation == 1 else 256,
+        run_id_pattern=config.allowed_run_id_pattern,
         batch_size=config.batch_size,
         batch_in_flight=config.batch_in_flight,
         batch_queue_limit=config.batch_queue_limit,

@@ -1,11 +1,18 @@
 """Where the output of tasks goes: base_log_folder/<dag_id>/<task_id>/<execution_date>/<try>.log, as in Airflow 1.10."""
 
+import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from server.errors import NotFound
+
+if TYPE_CHECKING:
+    from server.metadata.metadata import Metadata
 
 _TAIL = 65536
 
@@ -42,6 +49,20 @@ def find_log(folder: Path, try_number: int | None = None) -> Path:
         message = f"there is no log {which} on this machine"
         raise NoLogError(message)
     return folder / f"{wanted}.log"
+
+
+async def local_log(
+    metadata: "Metadata", base: Path, dag_id: str, execution_date: datetime, task_id: str, try_number: int | None
+) -> Path:
+    """The log of a task instance that Windsock ran on this machine; raises NotFound."""
+    await metadata.task_instances.get(dag_id, execution_date, task_id)
+    if not metadata.standalone:
+        raise NotFound("Logs are there where Windsock runs the tasks itself; Airflow keeps these")
+    try:
+        folder = log_folder(base, dag_id, task_id, execution_date)
+        return await asyncio.to_thread(find_log, folder, try_number)
+    except NoLogError as error:
+        raise NotFound(f"Task {task_id} at date {execution_date.isoformat()}: {error}") from error
 
 
 class TaskLog:

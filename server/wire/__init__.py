@@ -43,6 +43,7 @@ from server.wire.query import (
     parse_dag_runs_query,
     parse_dags_query,
     parse_map_index,
+    parse_try_number,
 )
 
 __all__ = [
@@ -70,6 +71,7 @@ __all__ = [
     "parse_pool",
     "parse_pool_name",
     "parse_trigger",
+    "parse_try_number",
     "pickle_conf",
     "pool_item",
     "render_strings",

@@ -83,6 +83,11 @@ def parse_map_index(pairs: Pairs) -> int | None:
     return int(text)
 
 
+def parse_try_number(pairs: Pairs) -> int | None:
+    """Read `try_number` of `GET .../logs`: which try, counted from 1; None is the last one. Raises BadRequest."""
+    return _integer(_collect(pairs, frozenset({"try_number"})), "try_number", 1, 10**9 - 1)
+
+
 def page_links(path: str, pairs: Pairs, page: Page, total: int) -> str:
     """Build the `Link` header of a page (RFC 8288): first, prev, next and last where they exist, as paths."""
     limit = page.limit or max(total, 1)

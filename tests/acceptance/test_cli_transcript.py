@@ -64,6 +64,8 @@ SCENARIOS = {
         Step("dag_state example_python_operator 2020-03-03", 0, "None\n"),
         Step("task_state ref_setup after 2020-01-07", 0, "upstream_failed\n"),
         Step("tasks state ref_setup after setup_1", 0, "success\n"),
+        Step("task_log ref_setup after 2020-01-07", 3, "there is no log of any try on this machine"),
+        Step("tasks log --try 2 -f ref_setup after setup_1", 3, "there is no log of try 2 on this machine"),
         Step("task_state ref_setup nope 2020-01-07", 3, "Task nope not found in dag ref_setup"),
     ],
     "dags": [

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -56,6 +57,11 @@ REQUESTS = [
     ("GET", f"{DAG}/dag_runs/2020-01-09", None, 404),
     ("GET", f"{RUN}/tasks/echo_conf", None, 200),
     ("GET", f"{RUN}/tasks/nope", None, 404),
+    ("GET", f"{RUN}/tasks/echo_conf/logs", None, 200),
+    ("GET", f"{RUN}/tasks/echo_conf/logs?try_number=1", None, 200),
+    ("GET", f"{RUN}/tasks/echo_conf/logs?try_number=2", None, 404),
+    ("GET", f"{RUN}/tasks/echo_conf/logs?try_number=../1", None, 400),
+    ("GET", f"{RUN}/tasks/nope/logs", None, 404),
     ("GET", f"{API}/latest_runs", None, 200),
     ("GET", f"{API}/pools", None, 200),
     ("POST", f"{API}/pools", '{"name": "p", "slots": "3", "description": null}', 200),
@@ -70,14 +76,17 @@ REQUESTS = [
 
 
 @pytest.fixture
-async def url(database: str, serve: Callable[[], Awaitable[str]]) -> str:
-    """Serve a database with DAGs."""
+async def url(database: str, serve: Callable[..., Awaitable[str]], tmp_path: Path) -> str:
+    """Serve a database with DAGs, and the log of a task."""
+    folder = tmp_path / "ref_setup" / "echo_conf" / "2020-01-05T00:00:00+00:00"
+    folder.mkdir(parents=True)
+    (folder / "1.log").write_text("hello\n")
     connection = await asyncpg.connect(database)
     try:
         await connection.execute(cases.ROWS.read_text())
     finally:
         await connection.close()
-    return await serve()
+    return await serve(base_log_folder=tmp_path)
 
 
 def test_every_route_is_described_and_back() -> None:

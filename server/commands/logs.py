@@ -1,0 +1,66 @@
+"""What tasks have written: `task_log`."""
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from server.commands.base import run_of_no_date, session, verbose_option
+
+if TYPE_CHECKING:
+    from server.client import Client
+
+_NOT_FOUND = 404
+_INTERVAL = 0.5
+_DONE = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
+
+
+@click.command("task_log")
+@click.argument("dag_id")
+@click.argument("task_id")
+@click.argument("execution_date")
+@click.option("--try", "try_number", type=click.IntRange(1), help="Which try, counted from 1.  [default: the last]")
+@click.option("-f", "--follow", is_flag=True, help="Go on until the task is done.")
+@verbose_option
+def task_log(
+    dag_id: str, task_id: str, execution_date: str, *, try_number: int | None, follow: bool, verbose: bool
+) -> None:
+    """Print what a task has written.
+
+    Of tasks that Windsock runs itself. The run is named by its execution date, or by its run id.
+    """
+    from server.client import ApiError  # noqa: PLC0415 - help needs none of it
+
+    with session(verbose=verbose) as client:
+        try:
+            client.get_task_instance(dag_id, execution_date, task_id)
+        except ApiError as error:
+            execution_date = str(run_of_no_date(client, dag_id, execution_date, error)["execution_date"])
+        if follow:
+            for text in _follow(client, dag_id, execution_date, task_id, try_number):
+                click.echo(text, nl=False)
+        else:
+            click.echo(client.get_task_log(dag_id, execution_date, task_id, try_number), nl=False)
+
+
+def _follow(client: "Client", dag_id: str, date: str, task_id: str, try_number: int | None) -> Iterator[str]:
+    """Yield the log so far, then what is added, and the logs of further tries, until the task is done."""
+    from server.client import ApiError  # noqa: PLC0415 - likewise
+
+    shown = ""
+    while True:
+        # The state comes first: what a task wrote before it was done is then in the text.
+        done = client.get_task_instance(dag_id, date, task_id)["state"] in _DONE
+        try:
+            text = client.get_task_log(dag_id, date, task_id, try_number)
+        except ApiError as error:
+            if done or error.status != _NOT_FOUND:
+                raise
+            text = shown
+        # A log that does not go on as it began is that of the next try.
+        yield text.removeprefix(shown)
+        if done:
+            return
+        shown = text
+        time.sleep(_INTERVAL)
