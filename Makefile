@@ -4,11 +4,12 @@
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format unit bench clean
+.PHONY: help run test test-airflow lint format unit bench clean
 
 help:
 	@echo "make run      the API with an embedded Postgres on http://127.0.0.1:8080 (ARGS='--port 8081' for options)"
 	@echo "make test     linters, type checks and all tests"
+	@echo "make test-airflow  beside real Airflows, which it installs into .airflow-cache: about 6 minutes"
 	@echo "make lint     linters and type checks alone"
 	@echo "make unit     the tests alone; ARGS='tests/unit -k name' chooses"
 	@echo "make format   put the code into its form"
@@ -31,6 +32,12 @@ unit:
 	@scripts/apt-packages.sh
 	@scripts/venv.sh standalone,kerberos,test
 	.venv/bin/pytest $(ARGS)
+
+# WINDSOCK_AIRFLOWS='2.7.3 3.0.6' chooses; tests/airflow/real.py lists the releases.
+test-airflow:
+	@scripts/apt-packages.sh
+	@scripts/venv.sh standalone,kerberos,test
+	.venv/bin/pytest -m airflow $(ARGS) tests/airflow
 
 format:
 	@scripts/venv.sh standalone,kerberos,test

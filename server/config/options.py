@@ -5,6 +5,7 @@ A new option is one entry here and one row in docs/configuration.md (a test comp
 # ruff: noqa: RUF009 - option() declares a field, as dataclasses' own field() does
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -229,6 +230,10 @@ class Config:
     allow_unknown_airflow: bool = option(
         values.boolean, "False", "windsock.allow_unknown_airflow",
         "Whether to serve the database of an Airflow that Windsock was never tested with, on your own risk.",
+    )
+    allowed_run_id_pattern: re.Pattern[str] = option(
+        values.pattern, "^[A-Za-z0-9_.~:+-]+$", "scheduler.allowed_run_id_pattern",
+        "What run ids Airflow 2.x and 3.x allow, as a regular expression; their scheduler ends over any other.",
     )
     pgbouncer: bool = option(
         values.boolean, "False", "windsock.pgbouncer",

@@ -118,6 +118,15 @@ def fraction(text: str) -> float:
     return float(text)
 
 
+def pattern(text: str) -> re.Pattern[str]:
+    """Read a regular expression."""
+    try:
+        return re.compile(text.strip())
+    except re.error as error:
+        message = f"expected a regular expression ({error})"
+        raise ValueError(message) from None
+
+
 def log_level(text: str) -> str:
     """Read the name of one of logging's levels."""
     level = _LOG_LEVELS.get(text.upper())

@@ -60,7 +60,7 @@ class DagRuns:
         """
         for _ in range(_ATTEMPTS):
             dag = await self._dags.recent(run.dag_id)
-            new_runs.check(run, dag, self._generation)
+            new_runs.check(run, dag, self._settings)
             values = new_runs.row(run, dag, self._generation)
             row = await (self._insert_family(values, dag) if dag.subdag_ids else self._insert(values))
             if row is not None and not row["known"]:

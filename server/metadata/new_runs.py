@@ -4,6 +4,7 @@ Every value is one that was seen to be safe: some others stall the scheduler, cr
 success without running a task.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from server.errors import BadRequest
 from server.metadata import params
 from server.metadata.dags import Dag
 from server.metadata.serialized import SerializedDag
+from server.metadata.settings import Settings
 from server.wire.pickles import pickle_conf
 
 # Types that a run_id's prefix tells. A run of type `backfill` is never scheduled, so that is left out.
@@ -21,6 +23,8 @@ _RUN_TYPES: Mapping[int, tuple[str, ...]] = {
     2: ("scheduled", "dataset_triggered"),
     3: ("scheduled", "asset_triggered"),
 }
+# What they allow whatever the pattern says.
+_OWN_RUN_ID = re.compile(r"(?:manual|scheduled)__\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$", re.ASCII)
 
 
 class NewRun(NamedTuple):
@@ -32,16 +36,21 @@ class NewRun(NamedTuple):
     conf: Mapping[str, object] | None
 
 
-def check(run: NewRun, dag: Dag, generation: int) -> None:
+def check(run: NewRun, dag: Dag, settings: Settings) -> None:
     """Raise BadRequest for a run that Airflow would refuse, or that would succeed without running a task."""
     if dag.serialized is None:
         return
     _check_start_date(run, dag.serialized)
-    if generation == 1:
+    if settings.generation == 1:
         return
+    if not settings.run_id_pattern.match(run.run_id) and not _OWN_RUN_ID.match(run.run_id):
+        # The scheduler process of 2.x and 3.x ends over such a row, again at every start.
+        raise BadRequest(
+            f"Run id {run.run_id} must match the pattern {settings.run_id_pattern.pattern} of this Airflow"
+        )
     _check_tasks(run, dag.serialized)
     allowed = dag.serialized.allowed_run_types
-    if allowed is not None and (kind := run_type(run.run_id, generation)) not in allowed:
+    if allowed is not None and (kind := run_type(run.run_id, settings.generation)) not in allowed:
         raise BadRequest(f"Dag {run.dag_id} does not allow {kind} runs, only {', '.join(sorted(allowed)) or 'none'}")
     params.check(dag.serialized.params, run.conf)
 

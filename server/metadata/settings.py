@@ -1,5 +1,6 @@
 """What the parts of the metadata layer share: batching limits and facts about the database."""
 
+import re
 from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import quote, quote_plus
@@ -18,6 +19,7 @@ class Settings:
     tables: frozenset[str]
     graph_url: str
     pool_name_limit: int
+    run_id_pattern: re.Pattern[str]
     batch_size: int
     batch_in_flight: int
     batch_queue_limit: int

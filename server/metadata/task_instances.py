@@ -21,7 +21,7 @@ _COLUMNS = (
     "pool_slots", "priority_weight", "queue", "queued_dttm", "start_date", "state", "unixname",
 )  # fmt: skip
 # What Airflow 2 and 3 say of an instance besides.
-_NEWER_COLUMNS = ("run_id", "map_index", "try_number", "mapped_instances")
+_NEWER_COLUMNS = ("run_id", "map_index", "try_number")
 _UNMAPPED = frozenset({None, -1})
 _UNFINISHED = frozenset({"queued", "running"})
 
@@ -56,6 +56,8 @@ class TaskInstances:
         if row["present"]:
             names = _COLUMNS if self._generation == 1 else (*_COLUMNS, *_NEWER_COLUMNS)
             columns = {name: row[name] for name in names}
+            if row.get("mapped_instances"):
+                columns["mapped_instances"] = row["mapped_instances"]
         elif row["run_state"] in _UNFINISHED and (self._generation == 1 or map_index in _UNMAPPED):
             columns = self._first_row(task)
         else:

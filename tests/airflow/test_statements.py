@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from server.config import load_config
+from server.config import Config, load_config
 from server.errors import StartupError
 from server.metadata.database import open_pool
 from server.metadata.generations import RELEASES as REVISIONS
@@ -11,7 +11,7 @@ from server.metadata.metadata import _describe, open_metadata
 from tests.airflow.schemas import RELEASES, generation_of, make_schema
 
 
-def _config(dsn: str, **overrides: object):  # type: ignore[no-untyped-def]  # noqa: ANN202 - Config
+def _config(dsn: str, **overrides: object) -> Config:
     return load_config({}, overrides={"dsn": dsn, **overrides})
 
 

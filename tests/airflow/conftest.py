@@ -1,0 +1,100 @@
+"""Windsock beside real Airflows: each release has a database, a scheduler and a server for the length of its tests."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+import asyncpg
+import pytest
+
+from server.embedded import EmbeddedPostgres
+from tests.airflow.real import RELEASES, RealAirflow, find_python, install
+from tests.live import live_server
+
+CHOSEN = os.environ.get("WINDSOCK_AIRFLOWS", "1.10.15 2.11.2 3.3.2").split()
+
+
+@dataclass
+class Beside:
+    """A real Airflow, Windsock beside it, and a connection to the database of both."""
+
+    airflow: RealAirflow
+    url: str
+    http: aiohttp.ClientSession
+    database: asyncpg.Connection
+
+    @property
+    def generation(self) -> int:
+        """1, 2 or 3."""
+        return self.airflow.generation
+
+    @property
+    def date(self) -> str:
+        """Name of the column with a run's date."""
+        return "execution_date" if self.generation < 3 else "logical_date"
+
+    async def call(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        """Call the API; status and JSON."""
+        async with self.http.request(method, f"{self.url}/api/experimental{path}", json=body) as answer:
+            return answer.status, await answer.json(content_type=None)
+
+    async def trigger(self, dag_id: str, **body: object) -> dict[str, Any]:
+        """Trigger a DAG, which must succeed."""
+        status, answer = await self.call("POST", f"/dags/{dag_id}/dag_runs", body)
+        assert status == 200, answer
+        result: dict[str, Any] = answer
+        return result
+
+    async def state(self, dag_id: str, date: str) -> str:
+        """State of a run."""
+        status, answer = await self.call("GET", f"/dags/{dag_id}/dag_runs/{quote(date)}")
+        assert status == 200, answer
+        state: str = answer["state"]
+        return state
+
+
+@pytest.fixture(scope="module", params=CHOSEN)
+def real_airflow(
+    request: pytest.FixtureRequest, postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RealAirflow]:
+    """Install, initialise and start a release; one at a time."""
+    release = RELEASES[request.param]
+    python = find_python(release)
+    if python is None:
+        pytest.skip(f"Airflow {release.version} needs Python {' or '.join(release.pythons)}")
+    install(release, python)
+    name = f"airflow_{release.version.replace('.', '_')}"
+    asyncio.run(_create_database(postgres.dsn, name))
+    home: Path = tmp_path_factory.mktemp("airflow")
+    airflow = RealAirflow(release, home, postgres.dsn_of(name))
+    airflow.migrate()
+    airflow.start()
+    try:
+        asyncio.run(airflow.until_parsed())
+        yield airflow
+    finally:
+        airflow.stop()
+
+
+@pytest.fixture
+async def beside(real_airflow: RealAirflow) -> AsyncIterator[Beside]:
+    """Serve that Airflow's database."""
+    database = await asyncpg.connect(real_airflow.dsn)
+    try:
+        async with live_server(real_airflow.dsn) as url, aiohttp.ClientSession() as http:
+            yield Beside(real_airflow, url, http, database)
+    finally:
+        await database.close()
+
+
+async def _create_database(dsn: str, name: str) -> None:
+    conn = await asyncpg.connect(dsn)
+    try:
+        await conn.execute(f"CREATE DATABASE {name}")
+    finally:
+        await conn.close()

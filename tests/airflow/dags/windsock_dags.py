@@ -1,0 +1,147 @@
+"""DAGs for every generation of Airflow, 1.10 to 3.x: what Windsock triggers, and twins that Airflow itself does."""
+
+import json
+import os
+import time
+from datetime import datetime, timedelta
+
+import airflow
+import pendulum
+
+GENERATION = int(airflow.__version__.split(".")[0])
+
+if GENERATION == 3:
+    from airflow.providers.standard.operators.empty import EmptyOperator
+    from airflow.providers.standard.operators.python import PythonOperator
+    from airflow.sdk import DAG
+elif GENERATION == 2:
+    from airflow import DAG
+    from airflow.operators.empty import EmptyOperator
+    from airflow.operators.python import PythonOperator
+else:
+    from airflow import DAG
+    from airflow.operators.dummy_operator import DummyOperator as EmptyOperator
+    from airflow.operators.python_operator import PythonOperator
+
+START = datetime(2024, 1, 1)
+
+
+def make(dag_id, schedule=None, start=START, **options):
+    """Make a DAG; the word for its schedule is another in 1.10."""
+    options.setdefault("catchup", False)
+    options["schedule_interval" if GENERATION == 1 else "schedule"] = schedule
+    dag = DAG(dag_id, start_date=start, **options)
+    globals()[dag_id] = dag
+    return dag
+
+
+def echo(**context):
+    """Answer what a task sees of its run, as JSON text."""
+    run = context["dag_run"]
+    return json.dumps({"conf": run.conf, "run_id": run.run_id})
+
+
+def echo_task(dag, task_id="echo", **options):
+    if GENERATION == 1:
+        options["provide_context"] = True
+    return PythonOperator(task_id=task_id, python_callable=echo, dag=dag, **options)
+
+
+def wait():
+    """Run until the test says that it is enough."""
+    deadline = time.time() + 120
+    while not os.path.exists(os.environ["WINDSOCK_TEST_GO"]) and time.time() < deadline:
+        time.sleep(0.2)
+
+
+dag = make("ws_echo", tags=["windsock", "echo"])
+echo_task(dag) >> EmptyOperator(task_id="after", dag=dag)
+
+echo_task(make("ws_paused"))
+echo_task(make("ws_one", max_active_runs=1))
+echo_task(make("ws_pool"), pool="ws_pool")
+EmptyOperator(task_id="nothing", dag=make("ws_fuzz", max_active_runs=100))
+EmptyOperator(task_id="nothing", dag=make("ws_fuzz_daily", "@daily", start=datetime(2100, 1, 1)))
+PythonOperator(task_id="wait", python_callable=wait, dag=make("ws_wait"))
+for twin in ("ws_delete_ours", "ws_delete_theirs"):
+    dag = make(twin, tags=["one", "two"])
+    echo_task(dag) >> EmptyOperator(task_id="after", dag=dag)
+
+if GENERATION == 1:
+    from airflow.operators.subdag_operator import SubDagOperator
+elif GENERATION == 2:
+    from airflow.operators.subdag import SubDagOperator
+if GENERATION < 3:
+    inner = make("ws_parent.inner")
+    echo_task(inner)
+    outer = make("ws_parent")
+    SubDagOperator(task_id="inner", subdag=inner, dag=outer)
+
+if GENERATION > 1:
+    if GENERATION == 2:
+        from airflow.models.param import Param
+        from airflow.timetables.trigger import CronTriggerTimetable
+    else:
+        from airflow.sdk import CronTriggerTimetable, Param
+    from dateutil.relativedelta import relativedelta
+
+    EmptyOperator(
+        task_id="nothing",
+        dag=make(
+            "ws_params",
+            params={
+                "n": Param(5, type="integer", minimum=1),
+                "must": Param(type="string", maxLength=3),
+                "when": Param("2024-01-01T00:00:00+00:00", type="string", format="date-time"),
+                "free": 1,
+            },
+        ),
+    )
+
+    def fail_one(x):
+        if x == 2:
+            raise ValueError(x)
+
+    PythonOperator.partial(task_id="mapped", python_callable=fail_one, retries=0, dag=make("ws_mapped")).expand(
+        op_args=[[1], [2], [3]]
+    )
+
+    SCHEDULES = {
+        "none": None,
+        "once": "@once",
+        "daily": "@daily",
+        "hourly": "@hourly",
+        "weekly": "@weekly",
+        "yearly": "@yearly",
+        "cron": "0 3 * * *",
+        "nth": "30 2 * * MON#1",
+        "either": "0 6 13 * FRI",
+        "six_hours": "0 */6 * * *",
+        "half_hours": "*/30 * * * *",
+        "last": "0 0 L * *",
+        "delta": timedelta(hours=5, minutes=30),
+        "months": relativedelta(months=1),
+        "trigger": CronTriggerTimetable("0 3 * * *", timezone="UTC", interval=timedelta(hours=2)),
+    }
+    if GENERATION == 3:
+        from airflow.sdk import CronDataIntervalTimetable, DeltaDataIntervalTimetable
+
+        SCHEDULES.update(
+            (name, CronDataIntervalTimetable(SCHEDULES[key], timezone="UTC"))
+            for name, key in (("interval_cron", "cron"), ("interval_either", "either"), ("interval_half", "half_hours"))
+        )
+        SCHEDULES["interval_delta"] = DeltaDataIntervalTimetable(timedelta(days=1))
+        SCHEDULES["interval_months"] = DeltaDataIntervalTimetable(relativedelta(months=1))
+    ZONES = {"utc": "UTC", "berlin": "Europe/Berlin", "new_york": "America/New_York", "lord_howe": "Australia/Lord_Howe"}
+    for zone, place in ZONES.items():
+        for name, schedule in SCHEDULES.items():
+            if GENERATION == 3 and name.startswith("interval_") and name not in {"interval_delta", "interval_months"}:
+                schedule = CronDataIntervalTimetable(schedule.expression, timezone=place)
+            for twin in ("ours", "theirs"):
+                dag = make(
+                    "ws_times_%s_%s_%s" % (zone, name, twin),
+                    schedule,
+                    start=pendulum.datetime(2020, 1, 1, tz=place),
+                    is_paused_upon_creation=True,
+                )
+                EmptyOperator(task_id="nothing", dag=dag)

@@ -1,0 +1,302 @@
+"""What Windsock triggers is run by the Airflow beside it. `make test-airflow` runs this, `make test` does not."""
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.airflow.conftest import Beside
+from tests.airflow.real import until
+
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(400)]
+
+_XCOM = {
+    1: "SELECT convert_from(value, 'UTF8') FROM xcom WHERE dag_id = $1 AND execution_date = $2::timestamptz",
+    2: "SELECT convert_from(value, 'UTF8')::json #>> '{}' FROM xcom WHERE dag_id = $1 AND run_id = $2",
+    3: "SELECT value #>> '{}' FROM xcom WHERE dag_id = $1 AND run_id = $2",
+}
+_DELETED = """
+SELECT DISTINCT table_name::text FROM information_schema.columns
+WHERE table_schema = 'public' AND column_name = 'dag_id' AND table_name <> 'log'
+"""
+# Moments around changes of the clocks in Berlin, New York and on Lord Howe, and some on ticks.
+MOMENTS = (
+    "2024-03-05T12:34:56+00:00", "2024-03-06T00:00:00+00:00", "2024-03-04T02:30:00+00:00",
+    "2024-03-10T06:59:00+00:00", "2024-03-10T07:00:00+00:00", "2024-11-03T05:30:00+00:00", "2024-11-03T06:30:00+00:00",
+    "2024-03-31T00:59:59+00:00", "2024-03-31T01:00:00+00:00", "2024-03-31T12:00:00+00:00",
+    "2024-10-27T00:30:00+00:00", "2024-10-27T01:00:00+00:00", "2024-10-27T01:30:00+00:00",
+    "2024-04-06T15:10:00+00:00", "2024-10-05T15:45:00+00:00", "2024-02-29T23:59:59.999999+00:00",
+)  # fmt: skip
+
+
+async def _finished(beside: Beside, dag_id: str, date: str, state: str = "success") -> None:
+    async def is_finished() -> bool:
+        found = await beside.state(dag_id, date)
+        assert found == state or found not in {"success", "failed"}, found
+        return found == state
+
+    await until(is_finished, f"{dag_id} at {date} is {state}", 120, beside.airflow)
+
+
+async def _echoed(beside: Beside, dag_id: str, made: dict[str, Any]) -> Any:  # noqa: ANN401 - any JSON
+    if beside.generation == 1:
+        text = await beside.database.fetchval(_XCOM[1], dag_id, datetime.fromisoformat(made["execution_date"]))
+        text = json.loads(text)
+    else:
+        text = await beside.database.fetchval(_XCOM[beside.generation], dag_id, made["run_id"])
+    return json.loads(text)["conf"]
+
+
+async def test_a_triggered_run_succeeds_and_sees_its_conf(beside: Beside) -> None:
+    """The whole way: trigger, scheduler, executor, task, and back through every endpoint that tells of it."""
+    conf = {
+        "message": "grüße 🌍",
+        "list": [1, 2.5, None, True, {"a": []}],
+        "": "empty key",
+        "__type": "dict",
+        "big": 2**60,
+    }
+    run_id = "a run/of ours" if beside.generation == 1 else "a_run.of:ours+1"
+    made = await beside.trigger("ws_echo", conf=conf, run_id=run_id)
+    date = made["execution_date"]
+    task = f"/dags/ws_echo/dag_runs/{quote(date)}/tasks/echo"
+    assert (await beside.call("GET", task))[0] == 200
+    await _finished(beside, "ws_echo", date)
+    assert await _echoed(beside, "ws_echo", made) == conf
+    status, instance = await beside.call("GET", task)
+    assert (status, instance["state"], instance["operator"]) == (200, "success", "PythonOperator")
+    _, runs = await beside.call("GET", "/dags/ws_echo/dag_runs?run_id=" + quote(run_id, safe=""))
+    assert [run["state"] for run in runs] == ["success"]
+    _, latest = await beside.call("GET", "/latest_runs")
+    assert "ws_echo" in [item["dag_id"] for item in latest["items"]]
+    async with beside.http.get(f"{beside.url}/health") as answer:
+        assert (await answer.json())["scheduler"]["status"] == "healthy"
+
+
+async def test_a_run_without_conf_succeeds(beside: Beside) -> None:
+    """No conf is what each Airflow writes for none: NULL in 1.10, an empty dict later."""
+    made = await beside.trigger("ws_echo", execution_date="2024-02-03T04:05:06+05:30")
+    await _finished(beside, "ws_echo", "2024-02-02T22:35:06Z")
+    assert await _echoed(beside, "ws_echo", made) in (None, {})
+
+
+async def test_a_paused_dag_waits_until_windsock_unpauses_it(beside: Beside) -> None:
+    """Nothing happens while it is paused; the answer says so."""
+    assert (await beside.call("GET", "/dags/ws_paused/paused/true"))[0] == 200
+    made = await beside.trigger("ws_paused", conf={"a": 1})
+    assert "paused" in made["warning"]
+    await asyncio.sleep(3)
+    assert await beside.state("ws_paused", made["execution_date"]) in {"queued", "running"}
+    assert not await beside.database.fetchval("SELECT count(state) FROM task_instance WHERE dag_id = 'ws_paused'")
+    assert (await beside.call("GET", "/dags/ws_paused/paused/false"))[0] == 200
+    await _finished(beside, "ws_paused", made["execution_date"])
+    assert await _echoed(beside, "ws_paused", made) == {"a": 1}
+
+
+async def test_a_task_runs_in_a_pool_that_windsock_made(beside: Beside) -> None:
+    """A pool of no slots holds the task up, as a missing one would; slots let it run."""
+    pool = {"name": "ws_pool", "slots": 0, "description": "of the tests"}
+    assert (await beside.call("POST", "/pools", pool))[0] == 200
+    made = await beside.trigger("ws_pool")
+    await asyncio.sleep(4)
+    assert await beside.state("ws_pool", made["execution_date"]) in {"queued", "running"}
+    status, changed = await beside.call("POST", "/pools", {**pool, "slots": 2})
+    assert (status, changed["slots"]) == (200, 2)
+    await _finished(beside, "ws_pool", made["execution_date"])
+    assert (await beside.call("DELETE", "/pools/ws_pool"))[0] == 200
+
+
+async def test_max_active_runs_holds(beside: Beside) -> None:
+    """Of three runs one at a time is running, where Airflow has a queue of runs (2 and later)."""
+    dates = [(await beside.trigger("ws_one", execution_date=f"2024-01-0{day}"))["execution_date"] for day in (4, 5, 6)]
+
+    async def states() -> bool:
+        found = [await beside.state("ws_one", date) for date in dates]
+        assert beside.generation == 1 or found.count("running") <= 1
+        return found == ["success"] * 3
+
+    await until(states, "all runs succeed", 150, beside.airflow)
+
+
+async def test_a_future_run_waits_for_its_date(beside: Beside) -> None:
+    """It neither runs nor succeeds before."""
+    date = (datetime.now(UTC) + timedelta(seconds=9)).replace(microsecond=0)
+    made = await beside.trigger("ws_echo", execution_date=date.isoformat())
+    await asyncio.sleep(4)
+    assert await beside.state("ws_echo", made["execution_date"]) in {"queued", "running"}
+    if beside.generation > 1:
+        await _finished(beside, "ws_echo", made["execution_date"])
+
+
+async def test_a_mapped_task_has_a_state_for_all_and_for_each(beside: Beside) -> None:
+    """One of three instances fails: so does the task, while the others succeed."""
+    if beside.generation == 1:
+        return
+    made = await beside.trigger("ws_mapped")
+    await _finished(beside, "ws_mapped", made["execution_date"], "failed")
+    path = f"/dags/ws_mapped/dag_runs/{quote(made['execution_date'])}/tasks/mapped"
+    answers = [await beside.call("GET", path + query) for query in ("", *(f"?map_index={i}" for i in range(3)))]
+    assert [(status, answer["state"], answer["map_index"]) for status, answer in answers] == [
+        (200, "failed", "1"), (200, "success", "0"), (200, "failed", "1"), (200, "success", "2"),
+    ]  # fmt: skip
+    assert (await beside.call("GET", f"{path}?map_index=3"))[0] == 404
+
+
+async def test_sub_dags_run_with_the_conf(beside: Beside) -> None:
+    """A run of the parent is one of its sub-DAGs, whose tasks see its conf; never a success without them."""
+    if beside.generation == 3:
+        return
+    made = await beside.trigger("ws_parent", conf={"inner": 1})
+    await _finished(beside, "ws_parent.inner", made["execution_date"])
+    assert await _echoed(beside, "ws_parent.inner", made) == {"inner": 1}
+
+
+async def test_params_are_checked(beside: Beside) -> None:
+    """What the schema refuses is a 400 that names the param; the defaults stay Airflow's own business."""
+    if beside.generation == 1:
+        return
+    good = await beside.trigger("ws_params", conf={"must": "abc", "else": [1]})
+    for conf, name in (({}, "must"), ({"must": "abcd"}, "must"), ({"must": "a", "n": 0}, "n"),
+                       ({"must": "a", "when": "soon"}, "when")):  # fmt: skip
+        status, answer = await beside.call(
+            "POST", "/dags/ws_params/dag_runs", {"conf": conf, "run_id": f"r{len(conf)}"}
+        )
+        assert (status, answer["error"].partition(": ")[0]) == (400, f"Invalid input for param {name}")
+    await _finished(beside, "ws_params", good["execution_date"])
+
+
+async def test_data_intervals_are_those_of_airflow(beside: Beside) -> None:
+    """For every kind of schedule in every zone: the row that Windsock writes and the one that Airflow's API does."""
+    if beside.generation == 1:
+        return
+    found = await beside.database.fetch("SELECT dag_id FROM dag WHERE dag_id LIKE 'ws\\_times\\_%\\_ours' ORDER BY 1")
+    pairs = [(row[0], row[0].removesuffix("ours") + "theirs") for row in found]
+    assert len(pairs) >= 60
+    moments = MOMENTS if beside.airflow.release.version in {"2.11.2", "3.3.2"} else MOMENTS[:9]
+    requests = [(ours, theirs, f"at_{moment}", moment) for (ours, theirs), moment in product(pairs, moments)]
+    await asyncio.gather(
+        *(beside.trigger(ours, run_id=run_id, execution_date=date) for ours, _, run_id, date in requests)
+    )
+    theirs = [[dag_id, run_id, date] for _, dag_id, run_id, date in requests]
+    await asyncio.to_thread(beside.airflow.ask, "trigger", theirs)
+    different = await beside.database.fetch(f"""
+        SELECT a.dag_id, a.{beside.date}::text, a.data_interval_start::text || ' ' || a.data_interval_end AS ours,
+            b.data_interval_start::text || ' ' || b.data_interval_end AS theirs
+        FROM dag_run AS a
+        JOIN dag_run AS b ON b.dag_id = replace(a.dag_id, '_ours', '_theirs') AND b.{beside.date} = a.{beside.date}
+        WHERE a.dag_id LIKE 'ws\\_times\\_%\\_ours'
+            AND (a.data_interval_start, a.data_interval_end, a.run_type)
+                IS DISTINCT FROM (b.data_interval_start, b.data_interval_end, b.run_type)""")
+    assert not different, "\n".join(str(tuple(row)) for row in different)
+    compared = await beside.database.fetchval("SELECT count(*) FROM dag_run WHERE dag_id LIKE 'ws\\_times\\_%'")
+    assert compared == 2 * len(requests)
+
+
+CONFS: tuple[object, ...] = (
+    None, {}, {"a": 1}, "{}", '{"a": "text"}', {"__type": "datetime", "__var": "x"}, {"__class": "a.b.C"},
+    {"x": [[[[[[]]]]]]}, {"": ""}, {"é": "\u2028\u200b\U0001f600"}, {"i": 2**62, "n": -(2**62), "f": 1e308, "z": -0.0},
+    {"s": "x" * 100_000}, {"k" * 1000: None}, {str(n): n for n in range(1000)}, {"{{ 1/0 }}": "{{ dag_run.x.y }}"},
+    {"quote": "'\"\\$$;--"}, {"huge": 10**300}, {"tiny": 1e-320}, {"t": True, "f": False},
+    "[]", "1", [1], 1, "text", True,
+)  # fmt: skip
+RUN_IDS = (
+    None, "plain", "scheduled__2024-01-01T00:00:00+00:00", "backfill__x", "backfill_x", "dataset_triggered__x",
+    "asset_triggered__x", "asset_materialization__x", "operator_triggered__x", "manual__", "a b", "a/b/../c", "%2F%00",
+    "é\u2028", "\U0001f600", "'; DROP TABLE dag_run; --", "line\nbreak", "\t", "x" * 250, "x" * 251, "{{ 1 }}", "..",
+)  # fmt: skip
+DATES = (
+    None, "2024-02-29", "2024-12-31T23:59:59.999999", "2024-06-01T00:00:00+14:00", "2024-06-02T00:00:00-12:00",
+    "1900-01-01", "0001-01-01T00:00:00", "9999-12-31T23:59:59+00:00", "2500-01-01", "2024-03-31T02:30:00",
+)  # fmt: skip
+
+
+async def test_no_conf_run_id_or_date_harms_the_scheduler(beside: Beside) -> None:
+    """Assorted triggers: the scheduler lives on, and no run of them is a success without its task."""
+    count = 30 if beside.generation == 1 else 200
+    statuses: list[int] = []
+    start = datetime(2024, 1, 2, tzinfo=UTC)
+    for n in range(count):
+        dag_id = "ws_fuzz" if beside.generation == 1 or n % 4 else "ws_times_new_york_six_hours_ours"
+        body = {
+            "conf": CONFS[n % len(CONFS)],
+            "run_id": RUN_IDS[n % len(RUN_IDS)],
+            "execution_date": DATES[n % len(DATES)],
+        }
+        if n >= len(CONFS):
+            body["execution_date"] = body["execution_date"] if n % 7 == 0 else (start + timedelta(hours=n)).isoformat()
+            body["run_id"] = f"{body['run_id'] or ''}{n}"[-250:] if n % 5 else f"{body['run_id'] or ''}"[:240] + f"{n}"
+        status, _ = await beside.call("POST", f"/dags/{dag_id}/dag_runs", body)
+        statuses.append(status)
+    assert set(statuses) <= {200, 400}
+    assert statuses.count(200) > count / 3
+    waiting = f"""
+        SELECT count(*) FROM dag_run WHERE dag_id = 'ws_fuzz' AND state IN ('queued', 'running')
+            AND {beside.date} <= now() AND {"run_id !~ '^backfill.'" if beside.generation == 1 else "true"}"""
+
+    async def is_done() -> bool:
+        return not await beside.database.fetchval(waiting)
+
+    await until(is_done, "all runs end", 200, beside.airflow)
+    link = "execution_date" if beside.generation == 1 else "run_id"
+    empty = await beside.database.fetch(f"""
+        SELECT dag_id, run_id, state FROM dag_run WHERE dag_id = 'ws_fuzz' AND state IN ('success', 'failed')
+            AND NOT EXISTS (SELECT FROM task_instance AS ti WHERE ti.dag_id = dag_run.dag_id
+                AND ti.{link} = dag_run.{link} AND ti.state = 'success')""")
+    assert not empty
+    before = await beside.database.fetchval("SELECT max(latest_heartbeat) FROM job WHERE job_type = 'SchedulerJob'")
+
+    async def beats() -> bool:
+        query = "SELECT max(latest_heartbeat) > $1 FROM job WHERE job_type = 'SchedulerJob'"
+        return bool(await beside.database.fetchval(query, before))
+
+    await until(beats, "a heartbeat", 60, beside.airflow)
+    beside.airflow.check_alive()
+
+
+async def test_a_dag_whose_task_runs_is_not_deleted(beside: Beside) -> None:
+    """Airflow 2 and 3 refuse that: 409, and nothing is gone."""
+    if beside.generation == 1:
+        return
+    made = await beside.trigger("ws_wait")
+
+    async def is_running() -> object:
+        query = "SELECT 1 FROM task_instance WHERE dag_id = 'ws_wait' AND state = 'running'"
+        return await beside.database.fetchval(query)
+
+    await until(is_running, "the task runs", 60, beside.airflow)
+    status, answer = await beside.call("DELETE", "/dags/ws_wait")
+    assert status == 409
+    assert "running" in answer["error"]
+    beside.airflow.go.touch()
+    await _finished(beside, "ws_wait", made["execution_date"])
+
+
+async def test_deleting_removes_what_airflow_removes(beside: Beside) -> None:
+    """Of twins Windsock deletes one and Airflow the other: both leave the same, and Windsock's count is exact."""
+    twins = ("ws_delete_ours", "ws_delete_theirs")
+    made = [await beside.trigger(twin, conf={"a": 1}) for twin in twins]
+    for twin, run in zip(twins, made, strict=True):
+        await _finished(beside, twin, run["execution_date"])
+    # Nobody brings them back meanwhile.
+    await asyncio.to_thread(beside.airflow.stop)
+    before = [await _rows(beside, twin) for twin in twins]
+    assert before[0] == before[1]
+    status, answer = await beside.call("DELETE", f"/dags/{twins[0]}")
+    assert status == 200
+    await asyncio.to_thread(beside.airflow.ask, "delete", [twins[1]])
+    after = [await _rows(beside, twin) for twin in twins]
+    assert after[0] == after[1]
+    assert answer["count"] == sum(before[0].values()) - sum(after[0].values())
+
+
+async def _rows(beside: Beside, dag_id: str) -> dict[str, int]:
+    """Rows that name a DAG, by table."""
+    tables = [row[0] for row in await beside.database.fetch(_DELETED)]
+    return {
+        table: await beside.database.fetchval(f"SELECT count(*) FROM {table} WHERE dag_id = $1", dag_id)
+        for table in tables
+    }
