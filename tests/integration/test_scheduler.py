@@ -1,0 +1,243 @@
+"""The scheduler on a real database, with real processes."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.scheduling import START, Bench, bash, bench, empty
+
+RUNNING = "SELECT EXISTS (SELECT FROM task_instance WHERE task_id = $1 AND state = 'running' AND pid IS NOT NULL)"
+
+
+@pytest.fixture
+async def b(database: str, tmp_path: Path) -> AsyncIterator[Bench]:
+    """Set up a bench, and hold afterwards what its witness saw against the table of transitions."""
+    async with bench(database, tmp_path) as made:
+        yield made
+        assert not await made.witnessed()
+
+
+async def test_conf_reaches_a_command_through_its_environment(b: Bench) -> None:
+    """A conf that looks like a command stays text; its log shows it; the last line is left for other tasks."""
+    task = bash('echo "conf: $CONF"', env={"CONF": "{{ dag_run.conf['key'] }}"})
+    pulled = {"PULLED": "{{ ti.xcom_pull(task_ids='a') | upper }}"}
+    after = bash('echo "$PULLED" {{ ds }} {{ run_id }} {{ params.p }}', "a", env=pulled)
+    await b.load({"d": {"tasks": {"a": task, "b": after}, "params": {"p": 5}}})
+    await b.trigger("d", conf={"key": "; echo $HOME {{ 1 + 1 }}"})
+    async with b.scheduler():
+        await b.until_done()
+    assert "\nconf: ; echo $HOME {{ 1 + 1 }}\n" in b.log("d", "a")
+    assert "\nCONF: ; ECHO $HOME {{ 1 + 1 }} 2024-01-01 run_0 5\n" in b.log("d", "b")
+    assert await b.run_state("d") == "success"
+    assert b"conf: ;" in await b.pool.fetchval("SELECT value FROM xcom WHERE task_id = 'a' AND key = 'return_value'")
+
+
+async def test_failures_skips_and_tries(b: Bench) -> None:
+    """How commands end is how tasks end, with as many tries as there are."""
+    tasks = {
+        "fails": bash("exit 3"),
+        "skips": bash("exit 99", skip_on_exit_code=99),
+        "second": bash('[ "{{ ti.try_number }}" = 2 ]', retries=1),
+        "never": bash("false", retries=2),
+        "killed": bash("kill -9 $$"),
+        "slow": bash("sleep 60 & sleep 60", execution_timeout=0.2),
+        "template": bash("{{ 1 / 0 }}"),
+        "nul": bash("echo {{ '\\0' }}"),
+        "unknown": {"operator": "some.module.OddOperator", "odd": 1},
+        "below": bash("true", "skips"),
+        "caught": bash("true", "fails", trigger_rule="one_failed"),
+    }
+    await b.load({"d": {"tasks": tasks}})
+    await b.trigger("d")
+    async with b.scheduler():
+        await b.until_done()
+    expected = {**dict.fromkeys(tasks, "failed"), **dict.fromkeys(("skips", "below"), "skipped")}
+    assert await b.states("d") == {**expected, **dict.fromkeys(("second", "caught"), "success")}
+    tries = "SELECT try_number FROM task_instance WHERE task_id = $1"
+    assert await b.pool.fetchval(tries, "never") == 3
+    assert await b.pool.fetchval("SELECT count(*) FROM task_fail WHERE task_id = 'never'") == 3
+    for task_id, said in {
+        "fails": "exit status 3", "killed": "signal 9 ended it", "slow": "execution_timeout", "nul": "NUL",
+        "template": "ZeroDivisionError", "unknown": "OddOperator cannot be run here; Windsock's scheduler runs Bash",
+    }.items():  # fmt: skip
+        assert said in b.log("d", task_id), task_id
+
+
+async def test_python_tasks(b: Bench) -> None:
+    """A function of a file beside the DAG: arguments, context, what it returns, pushes and raises."""
+    code = """
+class AirflowSkipException(Exception): ...
+def add(a, b, *, ds, ti, **context):
+    ti.xcom_push("more", [context["dag_run"].conf, ds])
+    print("adding")
+    return a + int(b)
+def skip(): raise AirflowSkipException("not today")
+def fail(): raise ValueError("broken")
+def leave(): import os; os._exit(0)
+def odd(): return object()
+"""
+    (b.dags_folder / "code.py").write_text(code)
+    operator = "airflow.operators.python.PythonOperator"
+    common: dict[str, Any] = {"operator": operator, "python_callable_file": "code.py"}
+    tasks = {name: {**common, "python_callable_name": name} for name in ("skip", "fail", "leave", "odd")}
+    tasks["add"] = {**common, "python_callable_name": "add", "op_args": [1], "op_kwargs": {"b": "{{ 1 + 1 }}"}}
+    tasks["dotted"] = {"operator": operator, "python_callable": "os.path.basename", "op_args": ["a/b"]}
+    await b.load({"d": {"tasks": tasks}})
+    await b.trigger("d", conf={"c": 1})
+    async with b.scheduler():
+        await b.until_done()
+    assert await b.states("d") == {
+        "add": "success", "dotted": "success", "skip": "skipped", "fail": "failed", "leave": "failed", "odd": "failed",
+    }  # fmt: skip
+    rows = await b.pool.fetch("SELECT key, value FROM xcom WHERE task_id = 'add' ORDER BY key")
+    assert [tuple(row) for row in rows] == [("more", b'[{"c": 1}, "2024-01-01"]'), ("return_value", b"3")]
+    assert "adding\n" in b.log("d", "add")
+    assert "ValueError: broken" in b.log("d", "fail")
+
+
+async def test_the_limits_hold(b: Bench) -> None:
+    """Of pools, DAGs and tasks, with two schedulers that race; higher priorities go first."""
+    await b.pool.execute("INSERT INTO slot_pool (pool, slots) VALUES ('two', 2), ('one', 1)")
+    heavy = {f"h{n}": bash("sleep 0.05", pool="two", pool_slots=2 - n % 2) for n in range(6)}
+    ranked = {f"r{n}": bash("sleep 0.02", pool="one", priority_weight=n) for n in range(4)}
+    await b.load({
+        "pools": {"tasks": {**heavy, **ranked}, "max_active_runs": 1},
+        "narrow": {"tasks": {f"t{n}": bash("sleep 0.05") for n in range(4)}, "concurrency": 2},
+        "single": {"tasks": {"t": bash("sleep 0.05", task_concurrency=1)}},
+    })  # fmt: skip
+    for n in range(3):
+        for dag_id in ("pools", "narrow", "single"):
+            await b.trigger(dag_id, n)
+    await b.pool.execute("""CREATE TABLE counts (dag_id text, tasks int, runs int);
+        CREATE FUNCTION counting() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO counts
+            SELECT dag_id, count(*), count(DISTINCT execution_date) FROM task_instance
+            WHERE state IN ('queued', 'running') GROUP BY dag_id; RETURN NULL; END $$;
+        CREATE TRIGGER counting AFTER UPDATE ON task_instance FOR EACH STATEMENT EXECUTE FUNCTION counting()""")
+    async with AsyncExitStack() as stack:
+        for _ in range(2):
+            await stack.enter_async_context(b.scheduler())
+        await b.until_done()
+    most = await b.pool.fetch("SELECT dag_id, max(tasks), max(runs) FROM counts GROUP BY dag_id")
+    tasks, runs = ({row[0]: row[column] for row in most} for column in (1, 2))
+    assert (tasks["narrow"], tasks["single"], runs["pools"]) == (2, 1, 1)
+    order = (
+        "SELECT task_id FROM witness WHERE task_id LIKE 'r_' AND execution_date = $1 AND new_state = 'queued'"
+        " ORDER BY n"
+    )
+    assert [row[0] for row in await b.pool.fetch(order, START)] == ["r3", "r2", "r1", "r0"]
+    assert await b.pool.fetchval("SELECT count(*) FROM task_instance WHERE state <> 'success'") == 0
+
+
+async def test_paused_dags_start_nothing(b: Bench) -> None:
+    """Neither runs nor tasks, until they are unpaused; then at once."""
+    await b.load({"d": {"tasks": {"a": bash("sleep 0.3"), "b": bash("true", "a")}}, "other": {"tasks": {"o": empty()}}})
+    await b.trigger("d")
+    async with b.scheduler():
+        await b.until(RUNNING, "a")
+        await b.pool.execute("UPDATE dag SET is_paused = true WHERE dag_id = 'd'")
+        await b.trigger("d", 1)
+        await b.until("SELECT EXISTS (SELECT FROM task_instance WHERE task_id = 'a' AND state = 'success')")
+        await asyncio.sleep(0.8)
+        assert await b.states("d") == {"a": "success", "b": None}
+        assert await b.states("d", 1) == {}
+        await b.pool.execute("UPDATE dag SET is_paused = false WHERE dag_id = 'd'")
+        await b.until_done()
+
+
+async def test_each_run_waits_for_the_one_before(b: Bench) -> None:
+    """depends_on_past: a task starts when that of the run before has succeeded."""
+    await b.load({"d": {"tasks": {"a": bash("sleep 0.05", depends_on_past=True)}}})
+    for n in (2, 0, 1):
+        await b.trigger("d", n)
+    async with b.scheduler():
+        await b.until_done()
+    dates = "SELECT execution_date FROM witness WHERE new_state = 'running' ORDER BY n"
+    assert [(row[0] - START).days for row in await b.pool.fetch(dates)] == [0, 1, 2]
+
+
+async def test_a_run_that_takes_too_long(b: Bench) -> None:
+    """dagrun_timeout ends the run and its tasks' processes."""
+    await b.load({"d": {"tasks": {"a": bash("sleep 77.125"), "b": empty("a")}, "dagrun_timeout": 1}})
+    await b.trigger("d")
+    async with b.scheduler():
+        await b.until_done()
+        assert await b.states("d") == {"a": "skipped", "b": "skipped"}
+        assert await b.run_state("d") == "failed"
+        pid = await b.pool.fetchval("SELECT pid FROM task_instance WHERE task_id = 'a'")
+        await _gone(b, "a", pid)
+
+
+async def _gone(b: Bench, task_id: str, pid: int | None) -> None:
+    async with asyncio.timeout(10):
+        while "Ended from outside" not in b.log("d", task_id):
+            await asyncio.sleep(0.05)
+    assert pid is None or not Path(f"/proc/{pid}").exists()
+
+
+async def test_what_is_deleted_while_it_runs(b: Bench) -> None:
+    """A DAG that is deleted leaves no process and no row; a pool that is deleted holds its tasks until it is back."""
+    await b.pool.execute("INSERT INTO slot_pool (pool, slots) VALUES ('p', 1)")
+    first, second = bash("sleep 0.3", pool="p"), bash("true", "one", pool="p")
+    await b.load({"d": {"tasks": {"a": bash("sleep 77")}}, "e": {"tasks": {"one": first, "two": second}}})
+    await b.trigger("d")
+    await b.trigger("e")
+    async with b.scheduler():
+        await b.until(RUNNING, "a")
+        pid = await b.pool.fetchval("SELECT pid FROM task_instance WHERE task_id = 'a'")
+        await b.pool.execute("DELETE FROM slot_pool WHERE pool = 'p'")
+        async with b.pool.acquire() as connection, connection.transaction():
+            await connection.execute("SELECT FROM dag WHERE dag_id = 'd' FOR UPDATE")
+            for table in ("task_instance", "dag_run", "serialized_dag", "dag"):
+                await connection.execute(f"DELETE FROM {table} WHERE dag_id = 'd'")
+        await _gone(b, "a", pid)
+        await b.until("SELECT EXISTS (SELECT FROM task_instance WHERE task_id = 'two' AND state = 'scheduled')")
+        await asyncio.sleep(0.6)
+        assert await b.states("e") == {"one": "success", "two": "scheduled"}
+        await b.pool.execute("INSERT INTO slot_pool (pool, slots) VALUES ('p', 1)")
+        await b.until_done()
+    assert await b.states("d") == {}
+    assert await b.run_state("e") == "success"
+
+
+async def test_a_scheduler_that_stops_ends_its_tasks(b: Bench) -> None:
+    """They count as failed, and are tried again where they have tries left."""
+    await b.load(
+        {"d": {"tasks": {"a": bash("sleep 77"), "b": bash("[ {{ ti.try_number }} = 2 ] || sleep 77", retries=1)}}}
+    )
+    await b.trigger("d")
+    async with b.scheduler():
+        await b.until(RUNNING, "a")
+        await b.until(RUNNING, "b")
+    assert await b.states("d") == {"a": "failed", "b": "up_for_retry"}
+    assert await b.pool.fetchval("SELECT state FROM job") == "success"
+    async with b.scheduler():
+        await b.until_done()
+    assert await b.states("d") == {"a": "failed", "b": "success"}
+
+
+async def test_a_task_whose_process_is_killed_fails(b: Bench) -> None:
+    """A kill -9 of a task is the failure of a try."""
+    await b.load({"d": {"tasks": {"a": bash("[ {{ ti.try_number }} = 2 ] || sleep 77", retries=1)}}})
+    await b.trigger("d")
+    async with b.scheduler():
+        await b.until(RUNNING, "a")
+        os.kill(await b.pool.fetchval("SELECT pid FROM task_instance"), signal.SIGKILL)
+        await b.until_done()
+    assert "signal 9 ended it; it will be tried again" in b.log("d", "a")
+    assert await b.run_state("d") == "success"
+
+
+async def test_a_large_run(b: Bench) -> None:
+    """A run of very many tasks that do nothing, some beside and some after each other, is over in one go."""
+    tasks = {f"t{n}": empty(*([f"t{n - 50}"] if n >= 50 else [])) for n in range(2000)}
+    await b.load({"d": {"tasks": tasks}})
+    await b.trigger("d")
+    async with b.scheduler():
+        await b.until_done()
+    assert await b.pool.fetchval("SELECT count(*) FROM task_instance WHERE state = 'success'") == 2000
