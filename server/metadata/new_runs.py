@@ -37,18 +37,22 @@ class NewRun(NamedTuple):
 
 
 def check(run: NewRun, dag: Dag, settings: Settings) -> None:
-    """Raise BadRequest for a run that Airflow would refuse, or that would succeed without running a task."""
+    """Raise BadRequest for a run that Airflow would refuse or choke on.
+
+    In 2.x and 3.x that includes one that would succeed without running a task.
+    """
     if dag.serialized is None:
         return
     _check_start_date(run, dag.serialized)
     if settings.generation == 1:
+        # Airflow 1.10 takes a date before its tasks' start_date, and callers may rely on that: the contract has it.
         return
+    _check_tasks(run, dag.serialized)
     if not settings.run_id_pattern.match(run.run_id) and not _OWN_RUN_ID.match(run.run_id):
         # The scheduler process of 2.x and 3.x ends over such a row, again at every start.
         raise BadRequest(
             f"Run id {run.run_id} must match the pattern {settings.run_id_pattern.pattern} of this Airflow"
         )
-    _check_tasks(run, dag.serialized)
     allowed = dag.serialized.allowed_run_types
     if allowed is not None and (kind := run_type(run.run_id, settings.generation)) not in allowed:
         raise BadRequest(f"Dag {run.dag_id} does not allow {kind} runs, only {', '.join(sorted(allowed)) or 'none'}")

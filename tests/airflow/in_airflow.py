@@ -31,6 +31,8 @@ def trigger(requests):
 def delete(dag_ids):
     """Delete the DAGs; how many rows were counted."""
     if GENERATION == 1:
+        # It deletes from the tables whose models are imported, as they all are in its server.
+        import airflow.jobs
         from airflow.api.common.experimental.delete_dag import delete_dag
     else:
         from airflow.api.common.delete_dag import delete_dag
