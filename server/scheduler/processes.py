@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import signal
+import time
 from asyncio.subprocess import DEVNULL, STDOUT, Process
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -11,6 +12,9 @@ from pathlib import Path
 
 # In the environment of every process of a task, and of its children: whose they are.
 MARKER = "WINDSOCK_TRY"
+# How long to wait for what was killed, in seconds, and how often to look.
+_PATIENCE = 5.0
+_LOOK_AGAIN = 0.01
 
 
 async def spawn(
@@ -47,6 +51,7 @@ async def end_group(process: Process, patience: float) -> None:
             await process.wait()
     signal_group(process.pid, signal.SIGKILL)
     await process.wait()
+    await clear_group(process.pid)
 
 
 def signal_group(pid: int, number: int) -> None:
@@ -55,9 +60,26 @@ def signal_group(pid: int, number: int) -> None:
         os.killpg(pid, number)
 
 
-def kill_marked(marks: Sequence[str]) -> int:
-    """Kill whatever runs on this machine with one of these marks, group by group; returns how many groups."""
-    wanted = {f"{MARKER}={mark}".encode() for mark in marks}
+async def clear_group(pid: int) -> None:
+    """Kill what a process that failed has left of its group, and wait for its end: another try may follow at once."""
+    end = time.monotonic() + _PATIENCE
+    with suppress(ProcessLookupError, PermissionError):
+        while time.monotonic() < end:
+            os.killpg(pid, signal.SIGKILL)
+            await asyncio.sleep(_LOOK_AGAIN)
+
+
+def kill_marked(marks: Sequence[str]) -> None:
+    """Kill whatever runs on this machine with one of these marks, group by group, and wait for its end."""
+    wanted = frozenset(f"{MARKER}={mark}".encode() for mark in marks)
+    end = time.monotonic() + _PATIENCE
+    while (groups := _marked_groups(wanted)) and time.monotonic() < end:
+        for group in groups:
+            signal_group(group, signal.SIGKILL)
+        time.sleep(_LOOK_AGAIN)
+
+
+def _marked_groups(wanted: frozenset[bytes]) -> set[int]:
     groups = set()
     for entry in os.scandir("/proc"):
         if not entry.name.isdigit():
@@ -65,7 +87,4 @@ def kill_marked(marks: Sequence[str]) -> int:
         with suppress(OSError):
             if not wanted.isdisjoint(Path(entry.path, "environ").read_bytes().split(b"\0")):
                 groups.add(os.getpgid(int(entry.name)))
-    groups.discard(os.getpgrp())
-    for group in groups:
-        signal_group(group, signal.SIGKILL)
-    return len(groups)
+    return groups - {os.getpgrp()}

@@ -8,7 +8,7 @@ from pathlib import Path
 from server.scheduler.context import Try
 from server.scheduler.errors import TaskFailed
 from server.scheduler.logs import TaskLog
-from server.scheduler.processes import end_group, spawn
+from server.scheduler.processes import clear_group, end_group, spawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,10 @@ class Running:
 
     async def _wait(self, process: Process) -> int:
         try:
-            return await process.wait()
+            status = await process.wait()
+            if status != 0:
+                await clear_group(process.pid)
+            return status
         finally:
             if process.returncode is None:
                 await end_group(process, self.patience)

@@ -31,7 +31,7 @@ _AFTER_ERROR = 0.5
 # A look at a large run costs time; between two looks at it there is this much time for each of its tasks.
 _REST_PER_TASK = 2e-5
 _SMALL = 500
-_TROUBLE = (Unavailable, asyncpg.PostgresError, OSError, asyncpg.InterfaceError)
+_TROUBLE = (Unavailable, asyncpg.PostgresError, OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 class Scheduler:

@@ -15,7 +15,7 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 CHANNEL = "windsock_runs"
 _AGAIN = 0.2
 _CHECK = 5.0
-_LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+_LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 class Signs:

@@ -1,0 +1,221 @@
+"""Kills schedulers, tasks and Postgres at random moments, and says what came of it.
+
+`python -m tests.chaos --minutes 10` runs it for long; `tests/acceptance/test_scheduler_kill.py` for short.
+"""
+
+import argparse
+import asyncio
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from asyncio.subprocess import Process
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import asyncpg
+
+from server.config import Dsn
+from server.embedded import EmbeddedPostgres
+from server.metadata.schema import initdb
+from tests.scheduling import Bench, bash, bench, empty
+
+WINDSOCK = str(Path(sys.executable).with_name("windsock"))
+_LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+# A task takes the lock of its instance: another try at the same time does not get it, and says so in `doubled`.
+TASK = """
+exec 9>>"$FOLDER/$NAME.lock"
+flock -n 9 || echo "$NAME" >> "$FOLDER/doubled"
+sleep {pause}
+exit {status}
+"""
+
+
+@dataclass
+class Outcome:
+    """What was killed, how many runs there were, and what should not have happened."""
+
+    killed: Counter[str] = field(default_factory=Counter)
+    runs: Counter[str] = field(default_factory=Counter)
+    lost_tries: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+def _task(pause: float, *above: str, status: str = "0", **options: object) -> dict[str, object]:
+    env = {"NAME": "{{ task_instance_key_str }}", "FOLDER": "$FOLDER", "PATH": os.environ["PATH"]}
+    command = TASK.format(pause=pause, status=status)
+    return bash(command, *above, env=env, **{"retries": 1000, "retry_delay": 0, "pool": "narrow", **options})
+
+
+def _dags(folder: Path) -> dict[str, dict[str, object]]:
+    tasks = {
+        "start": empty(),
+        **{f"work{n}": _task(0.05 + n / 10, "start", pool_slots=1 + n % 2, priority_weight=n) for n in range(4)},
+        "flaky": _task(0.05, "start", status="$(( {{ ti.try_number }} % 3 == 0 ? 0 : 1 ))"),
+        "fails": _task(0.05, "start", status="1", retries=0),
+        "caught": _task(0.05, "fails", trigger_rule="one_failed"),
+        "end": _task(0.02, "work0", "work1", "work2", "work3", "flaky", "caught"),
+    }
+    for task in tasks.values():
+        if "env" in task:
+            task["env"] = {**task["env"], "FOLDER": str(folder)}  # type: ignore[dict-item]
+    return {"storm": {"tasks": tasks, "max_active_runs": 4}}
+
+
+class Storm:
+    """A cluster, two schedulers, and a hand that kills them."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.folder = folder
+        self.random = random.Random(seed)  # noqa: S311 - a test that can be repeated
+        self.outcome = Outcome()
+        (folder / "cluster").mkdir()
+        self.postgres = EmbeddedPostgres(folder / "cluster")
+        self.schedulers: list[Process] = []
+        self.bench: Bench
+
+    async def run(self, seconds: float) -> Outcome:
+        """Kill for so long, then let all runs come to their end."""
+        await self.postgres.start()
+        guard = asyncio.create_task(self.postgres.keep_running())
+        try:
+            await initdb(Dsn.parse(self.postgres.dsn))
+            async with bench(self.postgres.dsn, self.folder) as self.bench:
+                await self.bench.pool.execute("INSERT INTO slot_pool (pool, slots) VALUES ('narrow', 5)")
+                await self.bench.load(_dags(self.folder))
+                self.schedulers = [await self._scheduler() for _ in range(2)]
+                try:
+                    await self._kill_for(seconds)
+                    await self._until_done(120)
+                finally:
+                    for process in self.schedulers:
+                        await self._stop(process)
+                await self._judge()
+        finally:
+            guard.cancel()
+            await self.postgres.stop()
+        return self.outcome
+
+    async def _scheduler(self) -> Process:
+        with (self.folder / "schedulers.log").open("ab") as log:
+            return await asyncio.create_subprocess_exec(
+                WINDSOCK, "scheduler", stdout=log, stderr=log, env={**os.environ, **self._environment()}
+            )
+
+    def _environment(self) -> dict[str, str]:
+        options = {
+            "sql_alchemy_conn": self.postgres.dsn,
+            "base_log_folder": str(self.bench.log_folder),
+            "dags_folder": str(self.bench.dags_folder),
+            "scheduler_heartbeat_sec": "0.5",
+            "scheduler_zombie_task_threshold": "1.5",
+            "log_level": "WARNING",
+        }
+        return {f"AIRFLOW__WINDSOCK__{name.upper()}": value for name, value in options.items()}
+
+    async def _kill_for(self, seconds: float) -> None:
+        end, n = time.monotonic() + seconds, 0
+        while time.monotonic() < end:
+            with suppress(*_LOST):
+                if await self.bench.pool.fetchval("SELECT count(*) < 6 FROM dag_run WHERE state = 'running'"):
+                    await self.bench.trigger("storm", n)
+                    n += 1
+            await asyncio.sleep(self.random.uniform(0.05, 0.5))
+            kind = self.random.choices(["nothing", "scheduler", "task", "postgres"], [6, 2, 3, 1])[0]
+            await getattr(self, f"_kill_{kind}")()
+
+    async def _kill_nothing(self) -> None:
+        return
+
+    async def _kill_scheduler(self) -> None:
+        place = self.random.randrange(len(self.schedulers))
+        process = self.schedulers[place]
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        self.outcome.killed["scheduler"] += 1
+        self.schedulers[place] = await self._scheduler()
+
+    async def _kill_task(self) -> None:
+        with suppress(*_LOST, ProcessLookupError):
+            pids = [row[0] for row in await self.bench.pool.fetch(
+                "SELECT pid FROM task_instance WHERE state = 'running' AND pid IS NOT NULL"
+            )]  # fmt: skip
+            if pids and (pid := self.random.choice(pids)) and _is_task(pid):
+                os.kill(pid, signal.SIGKILL)
+                self.outcome.killed["task"] += 1
+
+    async def _kill_postgres(self) -> None:
+        if self.postgres.pid is not None:
+            os.kill(self.postgres.pid, signal.SIGKILL)
+            self.outcome.killed["postgres"] += 1
+
+    async def _until_done(self, patience: float) -> None:
+        end = time.monotonic() + patience
+        while time.monotonic() < end:
+            for place, process in enumerate(self.schedulers):
+                if process.returncode is not None:
+                    self.schedulers[place] = await self._scheduler()
+            with suppress(*_LOST):
+                if not await self.bench.pool.fetchval("SELECT count(*) FROM dag_run WHERE state = 'running'"):
+                    return
+            await asyncio.sleep(0.2)
+        self.outcome.problems.append("runs are left running")
+
+    async def _stop(self, process: Process) -> None:
+        with suppress(ProcessLookupError):
+            process.terminate()
+        await process.wait()
+
+    async def _judge(self) -> None:
+        out, pool = self.outcome, self.bench.pool
+        out.runs = Counter(dict(map(tuple, await pool.fetch("SELECT state, count(*) FROM dag_run GROUP BY state"))))
+        lost = "SELECT count(*) FROM witness WHERE old_state = 'running' AND new_state IN ('up_for_retry', 'failed')"
+        out.lost_tries = await pool.fetchval(lost)
+        out.problems += await self.bench.witnessed()
+        if set(out.runs) - {"success", "failed"}:
+            out.problems.append(f"states of runs: {dict(out.runs)}")
+        wrong = await pool.fetch(
+            "SELECT task_id, state, count(*) FROM task_instance"
+            " WHERE state NOT IN ('success', 'failed', 'upstream_failed', 'skipped') OR state IS NULL"
+            " GROUP BY task_id, state"
+        )
+        out.problems += [f"a task is left: {tuple(row)}" for row in wrong]
+        doubled = self.folder / "doubled"
+        if doubled.exists():
+            out.problems += [f"two tries at once: {line}" for line in doubled.read_text().splitlines()]
+
+
+def _is_task(pid: int) -> bool:
+    try:
+        return b"WINDSOCK_TRY=" in Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return False
+
+
+async def storm(folder: Path, seconds: float, seed: int) -> Outcome:
+    """Run a storm in an empty folder."""
+    return await Storm(folder, seed).run(seconds)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a storm, say what came of it, and return 1 if that was not all well."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    given = parser.parse_args(arguments)
+    folder = Path(tempfile.mkdtemp(prefix="windsock-chaos-"))
+    print(f"seed {given.seed}, folder {folder}", flush=True)  # noqa: T201 - a script
+    outcome = asyncio.run(storm(folder, given.minutes * 60, given.seed))
+    print(outcome)  # noqa: T201 - likewise
+    return 1 if outcome.problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
