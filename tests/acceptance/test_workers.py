@@ -1,0 +1,138 @@
+"""`windsock webserver --workers`: one service in several processes, its admin listener, reload, and systemd's side."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from server.processes.supervisor import RESTART_NEEDED
+from tests.acceptance.process import is_running, wait_until
+from tests.acceptance.service import Service
+
+
+@pytest.fixture
+def service(database: str, tmp_path: Path) -> Iterator[Service]:
+    with Service(database, tmp_path, workers="2") as one:
+        yield one
+
+
+def test_one_scrape_shows_all_workers(service: Service) -> None:
+    """Counters of all workers add up, also those of a worker that was killed, by template and never by name."""
+    for number in range(20):
+        service.status(f"/api/experimental/dags/secret_{number}/tasks")
+    name = r'windsock_request_duration_seconds_count{method="GET",route="/api/experimental/dags/{dag_id}/tasks"'
+    assert service.metrics()[f'{name},status="404"}}'] == 20
+    victim = service.workers()[0]
+    os.kill(victim, signal.SIGKILL)
+    wait_until(lambda: service.metrics()["windsock_worker_restarts_total"] == 1)
+    wait_until(lambda: service.metrics()["windsock_workers"] == 2)
+    assert service.status("/api/experimental/test") == 200
+    metrics = service.metrics()
+    assert metrics[f'{name},status="404"}}'] == 20
+    assert victim not in service.workers()
+    assert not [key for key in metrics if "secret_" in key]
+
+
+def test_live_ready_and_nothing_else(service: Service) -> None:
+    """The admin listener answers probes; the API's own port knows nothing of them."""
+    assert service.admin("/live") == (200, {"status": "alive"})
+    assert service.admin("/ready") == (200, {"status": "ready"})
+    assert service.status("/metrics") == 404
+    assert service.status("/api/experimental/metrics") == 404
+
+
+def test_reload_changes_what_it_can(service: Service) -> None:
+    """SIGHUP reads the file again, without dropping a connection; a bad file keeps the old one and says so."""
+    service.configure(auth_backend="deny_all")
+    service.reload("reloaded")
+    assert service.status("/api/experimental/test") == 403
+    service.configure(auth_backend="no.such.module")
+    service.reload("reload refused")
+    service.configure(pool_max_size="many")
+    service.reload("reload refused")
+    assert service.status("/api/experimental/test") == 403
+    metrics = service.metrics()
+    assert metrics['windsock_reloads_total{outcome="refused"}'] == 2
+    assert metrics['windsock_reloads_total{outcome="done"}'] == 1
+
+
+def test_reload_says_what_needs_a_restart(service: Service) -> None:
+    """Addresses stay as they are; the log and the docs name the options."""
+    service.configure(host="127.0.0.2")
+    service.reload("reloaded")
+    assert "a change of host needs a restart" in service.log
+    assert service.status("/api/experimental/test") == 200
+    docs = Path("docs/operations.md").read_text("utf-8").partition("## Reload")[2].partition("\n## ")[0]
+    assert set(re.findall(r"^- `\[windsock\] (\w+)`", docs, re.MULTILINE)) == set(RESTART_NEEDED)
+
+
+def test_workers_end_with_their_parent(service: Service) -> None:
+    """A parent that is killed leaves no worker behind."""
+    workers = service.workers()
+    assert len(workers) == 2
+    service.process.kill()
+    wait_until(lambda: not any(map(is_running, workers)))
+
+
+def test_a_worker_that_hangs_is_no_reason_to_stop(service: Service) -> None:
+    """SIGTERM ends the service although a worker is frozen, once the time to finish is over."""
+    os.kill(service.workers()[0], signal.SIGSTOP)
+    service.process.terminate()
+    assert service.process.wait(timeout=60) == 0
+
+
+def test_tls(database: str, tmp_path: Path) -> None:
+    """With ssl_cert the port speaks TLS alone."""
+    names = {"ssl_cert": str(tmp_path / "cert.pem"), "ssl_key": str(tmp_path / "key.pem")}
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+         "-subj", "/CN=localhost", "-keyout", names["ssl_key"], "-out", names["ssl_cert"]],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    with Service(database, tmp_path, **names) as service:
+        done = subprocess.run(
+            ["curl", "-s", "--cacert", names["ssl_cert"], f"https://localhost:{service.port}/api/experimental/test"],
+            check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        assert json.loads(done.stdout) == {"status": "OK"}
+        with pytest.raises((urllib.error.URLError, ConnectionError)):
+            urllib.request.urlopen(f"http://127.0.0.1:{service.port}/", timeout=10)
+
+
+def test_systemd(database: str, tmp_path: Path) -> None:
+    """It serves the socket that it is given, says READY, RELOADING and STOPPING, and keeps the watchdog."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notices, socket.create_server(("127.0.0.1", 0)) as given:
+        address = str(tmp_path / "notify")
+        notices.bind(address)
+        notices.settimeout(30)
+        port = given.getsockname()[1]
+        exec_with_socket = (
+            "import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ['LISTEN_PID'] = str(os.getpid());"
+            "os.execv(sys.argv[2], sys.argv[2:])"
+        )
+        env = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "400000", "LISTEN_FDS": "1"}
+        wrapper = [sys.executable, "-c", exec_with_socket, str(given.fileno())]
+        with Service(database, tmp_path, wrapper=wrapper, fds=[given.fileno()], env=env, port=port) as service:
+            assert service.status("/api/experimental/test") == 200
+            service.process.send_signal(signal.SIGHUP)
+            heard = ""
+            while "RELOADING=1" not in heard or not heard.endswith("READY=1\n"):
+                heard += notices.recv(1000).decode() + "\n"
+            assert heard.count("READY=1\n") >= 2
+            assert "WATCHDOG=1" in heard
+            assert "MONOTONIC_USEC=" in heard
+            service.process.terminate()
+            while "STOPPING=1" not in heard:
+                heard += notices.recv(1000).decode()
+        # The socket outlives the service: the next one finds what waits in it.
+        with socket.create_connection(("127.0.0.1", port)):
+            pass
