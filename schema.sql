@@ -240,7 +240,8 @@ BEGIN
     RETURN NULL;
 END
 $$;
-CREATE OR REPLACE TRIGGER windsock_new_runs AFTER INSERT ON dag_run
+DROP TRIGGER IF EXISTS windsock_new_runs ON dag_run;
+CREATE TRIGGER windsock_new_runs AFTER INSERT ON dag_run
     REFERENCING NEW TABLE AS new_runs FOR EACH STATEMENT EXECUTE FUNCTION windsock_new_runs();
 
 -- A DAG that is not paused any more, and a pool that has changed, may let tasks go on that waited.
@@ -250,9 +251,11 @@ BEGIN
     RETURN NULL;
 END
 $$;
-CREATE OR REPLACE TRIGGER windsock_unpaused AFTER UPDATE OF is_paused ON dag
+DROP TRIGGER IF EXISTS windsock_unpaused ON dag;
+CREATE TRIGGER windsock_unpaused AFTER UPDATE OF is_paused ON dag
     FOR EACH ROW WHEN (old.is_paused AND NOT new.is_paused) EXECUTE FUNCTION windsock_look_again();
-CREATE OR REPLACE TRIGGER windsock_pool_changed AFTER INSERT OR UPDATE ON slot_pool
+DROP TRIGGER IF EXISTS windsock_pool_changed ON slot_pool;
+CREATE TRIGGER windsock_pool_changed AFTER INSERT OR UPDATE ON slot_pool
     FOR EACH STATEMENT EXECUTE FUNCTION windsock_look_again();
 
 -- The queue of tasks, in the order in which they are claimed; and what holds slots.

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from server import __version__
-from server.commands import dags, logs, pools, runs, service, tasks, users
+from server.commands import dags, db, logs, pools, runs, service, tasks, users
 from server.commands.base import EXIT_CODES
 
 _BY_AIRFLOW_1: Sequence[click.Command] = (
@@ -50,6 +50,7 @@ _SERVICE: Sequence[click.Command] = (
     service.webserver,
     service.scheduler,
     service.initdb,
+    db.db,
     service.version,
 )
 _USERS: Sequence[click.Command] = (

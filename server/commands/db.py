@@ -1,0 +1,37 @@
+"""`windsock db`: looking after a standalone database."""
+
+from datetime import UTC, datetime
+
+import click
+
+from server.commands.service import initdb, one_line_errors
+
+
+@click.group()
+def db() -> None:
+    """Look after a standalone database."""
+
+
+@db.command()
+@click.option("--before", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), required=True, help="A time in UTC.")
+@click.option("--dry-run", is_flag=True, help="Count what would be deleted.")
+def clean(before: datetime, dry_run: bool) -> None:  # noqa: FBT001 - click's way
+    """Delete finished runs and log rows that are older.
+
+    Runs go with their task instances; those that are queued or running stay. Refuses an Airflow's database.
+    """
+    with one_line_errors():
+        import asyncio  # noqa: PLC0415 - see server.commands.service
+
+        from server.config import load_config  # noqa: PLC0415 - likewise
+        from server.metadata.clean import clean as run_clean  # noqa: PLC0415 - likewise
+
+        work = run_clean(load_config().dsn, before.replace(tzinfo=UTC), dry_run=dry_run)
+        counts = asyncio.run(work)
+        click.echo(
+            ("would delete " if dry_run else "deleted ") + ", ".join(f"{n} {kind}" for kind, n in counts.items())
+        )
+
+
+db.add_command(initdb, "init")
+db.add_command(initdb, "upgrade")

@@ -1,0 +1,49 @@
+-- Retention of a standalone database: $1 is a time, $2 how many rows a portion has.
+
+-- name: count_runs
+SELECT count(*) FROM dag_run
+WHERE state IN ('success', 'failed') AND coalesce(end_date, start_date, execution_date) < $1;
+
+-- name: count_log
+SELECT count(*) FROM log WHERE dttm < $1;
+
+-- name: count_job
+SELECT count(*) FROM job WHERE state IS DISTINCT FROM 'running' AND latest_heartbeat < $1;
+
+-- name: clean_runs
+-- A run goes with all that belongs to it. One that somebody holds is left for the next time.
+WITH gone AS (
+    DELETE FROM dag_run WHERE id IN (
+        SELECT id FROM dag_run
+        WHERE state IN ('success', 'failed') AND coalesce(end_date, start_date, execution_date) < $1
+        ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
+    ) RETURNING dag_id, execution_date
+), reschedules AS (
+    DELETE FROM task_reschedule t USING gone g WHERE (t.dag_id, t.execution_date) = (g.dag_id, g.execution_date)
+), instances AS (
+    DELETE FROM task_instance t USING gone g WHERE (t.dag_id, t.execution_date) = (g.dag_id, g.execution_date)
+), fails AS (
+    DELETE FROM task_fail t USING gone g WHERE (t.dag_id, t.execution_date) = (g.dag_id, g.execution_date)
+), rendered AS (
+    DELETE FROM rendered_task_instance_fields t USING gone g
+    WHERE (t.dag_id, t.execution_date) = (g.dag_id, g.execution_date)
+), xcoms AS (
+    DELETE FROM xcom t USING gone g WHERE (t.dag_id, t.execution_date) = (g.dag_id, g.execution_date)
+), misses AS (
+    DELETE FROM sla_miss t USING gone g WHERE (t.dag_id, t.execution_date) = (g.dag_id, g.execution_date)
+)
+SELECT count(*) FROM gone;
+
+-- name: clean_log
+WITH gone AS (
+    DELETE FROM log WHERE id IN (SELECT id FROM log WHERE dttm < $1 ORDER BY id LIMIT $2) RETURNING id
+)
+SELECT count(*) FROM gone;
+
+-- name: clean_job
+WITH gone AS (
+    DELETE FROM job WHERE id IN (
+        SELECT id FROM job WHERE state IS DISTINCT FROM 'running' AND latest_heartbeat < $1 ORDER BY id LIMIT $2
+    ) RETURNING id
+)
+SELECT count(*) FROM gone;

@@ -1,0 +1,78 @@
+"""Retention, and upgrading an older database."""
+
+import re
+from datetime import UTC, datetime
+
+import asyncpg
+import pytest
+
+from server.config import Dsn
+from server.metadata import schema
+from server.metadata.clean import clean
+from server.metadata.schema import SchemaError
+
+BEFORE = datetime(2026, 1, 1, tzinfo=UTC)
+RUNS = """
+INSERT INTO dag_run (dag_id, run_id, execution_date, start_date, end_date, state, external_trigger)
+SELECT 'd', 'r' || n, date, date, CASE WHEN state IN ('success', 'failed') THEN date END, state, true
+FROM unnest($1::text[], $2::timestamptz[]) WITH ORDINALITY AS rows (state, date, n)
+"""
+BELONGING = """
+INSERT INTO task_instance (task_id, dag_id, execution_date, pool) SELECT 't', dag_id, execution_date, 'p' FROM dag_run;
+INSERT INTO xcom (key, timestamp, execution_date, task_id, dag_id)
+SELECT 'k', now(), execution_date, 't', dag_id FROM dag_run;
+INSERT INTO log (dttm, event) SELECT execution_date, 'api' FROM dag_run;
+"""
+OLD, NEW = datetime(2025, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
+
+
+async def test_clean_deletes_what_is_over_and_old(database: str) -> None:
+    """Runs that ended before go with all that is theirs, in portions; unfinished and newer ones stay."""
+    conn = await asyncpg.connect(database)
+    dates = [OLD.replace(day=day) for day in range(1, 6)] + [NEW]
+    await conn.execute(RUNS, ["success", "failed", "success", "running", "queued", "success"], dates)
+    await conn.execute(BELONGING)
+    dsn = Dsn.parse(database)
+    assert await clean(dsn, BEFORE, dry_run=True) == {"runs": 3, "log": 5, "job": 0}
+    assert await conn.fetchval("SELECT count(*) FROM dag_run") == 6
+    assert await clean(dsn, BEFORE, portion=2) == {"runs": 3, "log": 5, "job": 0}
+    for table in ("dag_run", "task_instance", "xcom"):
+        rows = await conn.fetch(f"SELECT execution_date FROM {table} ORDER BY 1")
+        assert [row[0] for row in rows] == [dates[3], dates[4], NEW], table
+    assert await clean(dsn, BEFORE) == {"runs": 0, "log": 0, "job": 0}
+    await conn.close()
+
+
+async def test_clean_leaves_an_airflow_alone(database: str, empty_database: str) -> None:
+    """The database of an Airflow, and one without a schema, are refused before anything is touched."""
+    conn = await asyncpg.connect(database)
+    await conn.execute(RUNS, ["success"], [OLD])
+    await conn.execute("CREATE TABLE alembic_version (version_num varchar(32))")
+    with pytest.raises(SchemaError, match="Airflow"):
+        await clean(Dsn.parse(database), BEFORE)
+    assert await conn.fetchval("SELECT count(*) FROM dag_run") == 1
+    await conn.close()
+    with pytest.raises(SchemaError, match="initdb"):
+        await clean(Dsn.parse(empty_database), BEFORE)
+
+
+async def test_initdb_upgrades_every_older_database(empty_database: str) -> None:
+    """A database that stopped at an older version, with rows in it, gets what is missing, and keeps its rows."""
+    dsn, current = Dsn.parse(empty_database), schema.load_schema()
+    conn = await asyncpg.connect(empty_database)
+    oldest = schema.Schema(current.preamble, current.sections[:1])
+    await schema._apply(conn, oldest)
+    await conn.execute(RUNS, ["success"], [OLD])
+    with pytest.raises(SchemaError, match="windsock initdb"):
+        await schema.check_schema(conn)
+    assert await schema.initdb(dsn) == list(range(2, current.version + 1))
+    await schema.check_schema(conn)
+    assert await conn.fetchval("SELECT run_id FROM dag_run") == "r1"
+    assert await schema.initdb(dsn) == []
+    await conn.close()
+
+
+def test_schema_has_nothing_that_postgres_13_lacks() -> None:
+    """What came with 14 and later is not used: triggers that are replaced, MERGE, NULLS NOT DISTINCT, multiranges."""
+    text = "".join(section.sql for section in schema.load_schema().sections).upper()
+    assert not re.search(r"CREATE OR REPLACE TRIGGER|\bMERGE INTO\b|NULLS NOT DISTINCT|MULTIRANGE", text)
