@@ -15,7 +15,7 @@ _TIMEOUT = 60.0
 
 async def run_http(running: Running, fields: dict[str, Any]) -> str:
     """Make the request and return the body of the answer. Raises TaskFailed for a status of 400 and above."""
-    base, auth, headers = _connection(fields.get("http_conn_id", "http_default"))
+    base, headers = _connection(fields.get("http_conn_id", "http_default"))
     url = _url(base, str(fields.get("endpoint") or ""))
     method = str(fields.get("method", "POST")).upper()
     options = fields.get("extra_options") or {}
@@ -25,7 +25,7 @@ async def run_http(running: Running, fields: dict[str, Any]) -> str:
     timeout = aiohttp.ClientTimeout(total=float(options.get("timeout") or _TIMEOUT))
     try:
         async with (
-            aiohttp.ClientSession(timeout=timeout, auth=auth) as session,
+            aiohttp.ClientSession(timeout=timeout) as session,
             session.request(
                 method,
                 url,
@@ -47,11 +47,14 @@ async def run_http(running: Running, fields: dict[str, Any]) -> str:
     return text
 
 
-def _connection(conn_id: str) -> tuple[str, aiohttp.BasicAuth | None, dict[str, str]]:
-    """Read a connection as Airflow has it in the environment: AIRFLOW_CONN_HTTP_DEFAULT=https://user:word@host/."""
+def _connection(conn_id: str) -> tuple[str, dict[str, str]]:
+    """The server and the headers of a connection as Airflow has it in the environment.
+
+    It is a URL, such as AIRFLOW_CONN_HTTP_DEFAULT=https://user:password@host/?X-Header=value.
+    """
     uri = os.environ.get(f"AIRFLOW_CONN_{conn_id.upper()}")
     if not uri:
-        return "", None, {}
+        return "", {}
     parts = urlsplit(uri)
     scheme = parts.path.strip("/") if parts.path.strip("/") in {"http", "https"} else parts.scheme
     host = unquote(parts.hostname or "")
@@ -59,8 +62,11 @@ def _connection(conn_id: str) -> tuple[str, aiohttp.BasicAuth | None, dict[str, 
         host = f"{scheme if scheme in {'http', 'https'} else 'http'}://{host}"
     if parts.port:
         host = f"{host}:{parts.port}"
-    auth = aiohttp.BasicAuth(unquote(parts.username), unquote(parts.password or "")) if parts.username else None
-    return host, auth, dict(parse_qsl(parts.query))
+    headers = dict(parse_qsl(parts.query))
+    if parts.username:
+        user, password = unquote(parts.username), unquote(parts.password or "")
+        headers["Authorization"] = aiohttp.encode_basic_auth(user, password, "utf-8")
+    return host, headers
 
 
 def _url(base: str, endpoint: str) -> str:

@@ -3,12 +3,14 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession
+from yarl import URL
 
 from tests.scheduling import START, Bench, bash, bench, empty
 
@@ -241,3 +243,28 @@ async def test_a_large_run(b: Bench) -> None:
     async with b.scheduler():
         await b.until_done()
     assert await b.pool.fetchval("SELECT count(*) FROM task_instance WHERE state = 'success'") == 2000
+
+
+async def test_requests(b: Bench, serve: Callable[..., Awaitable[str]]) -> None:
+    """An answer is a result, its failure the task's; the log says what was asked and answered."""
+    url = await serve(base_log_folder=b.log_folder)
+    common = {"operator": "airflow.operators.http_operator.SimpleHttpOperator", "method": "GET"}
+    tasks = {
+        "good": {**common, "endpoint": f"{url}/api/experimental/test"},
+        "bad": {**common, "endpoint": f"{url}/api/experimental/nope"},
+        "closed": {**common, "endpoint": "http://127.0.0.1:1/"},
+        "nowhere": {**common, "endpoint": "path"},
+    }
+    await b.load({"d": {"tasks": tasks}})
+    date = await b.trigger("d")
+    async with b.scheduler():
+        await b.until_done()
+    assert await b.states("d") == {"good": "success", "bad": "failed", "closed": "failed", "nowhere": "failed"}
+    assert "answered 404" in b.log("d", "bad")
+    logs = f"{url}/api/experimental/dags/d/dag_runs/{date:%Y-%m-%dT%H:%M:%SZ}/tasks"
+    async with ClientSession() as session:
+        async with session.get(f"{logs}/good/logs") as answer:
+            assert (answer.status, answer.content_type, await answer.text()) == (200, "text/plain", b.log("d", "good"))
+        for path in ("good/logs?try_number=2", "none/logs", "..%2F..%2Fgood/logs"):
+            async with session.get(URL(f"{logs}/{path}", encoded=True)) as answer:
+                assert answer.status == 404

@@ -1,0 +1,172 @@
+"""Logs, agenda, templates and what templates know."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from server.scheduler.agenda import Agenda
+from server.scheduler.context import pull
+from server.scheduler.errors import TaskFailed
+from server.scheduler.http import _connection, _url
+from server.scheduler.logs import NoLogError, find_log, log_folder, open_log
+from server.scheduler.macros import MACROS
+from server.scheduler.processes import clear_group, kill_marked, spawn
+from server.scheduler.templates import mentions, render_fields
+
+DATE = datetime(2024, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))
+
+
+def test_logs_lie_where_airflow_has_them(tmp_path: Path) -> None:
+    """By DAG, task, date in UTC and try; the last try is found by number, not by name."""
+    folder = log_folder(tmp_path, "d", "t", DATE)
+    assert folder == tmp_path / "d" / "t" / "2024-01-01T00:00:00+00:00"
+    for number in (2, 10):
+        with open_log(folder, number) as log:
+            log.say("hello")
+    (folder / "x.log").touch()
+    assert find_log(folder).name == "10.log"
+    assert find_log(folder, 2).name == "2.log"
+    for missing in (3, 0, -1):
+        with pytest.raises(NoLogError):
+            find_log(folder, missing)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc", "../x", "a\0"])
+def test_no_id_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
+    """Whatever an id in the database is, it names a folder right here, or none."""
+    with pytest.raises(NoLogError):
+        log_folder(tmp_path, name, "t", DATE)
+    with pytest.raises(NoLogError):
+        log_folder(tmp_path, "d", name, DATE)
+
+
+@pytest.mark.parametrize(("output", "line"), [(b"", ""), (b"a\nb\n", "b"), (b"a\n\n \n", "a"), (b"\xff", "\ufffd")])
+def test_the_last_line(tmp_path: Path, output: bytes, line: str) -> None:
+    """It is the task's own, never the scheduler's."""
+    with open_log(tmp_path, 1) as log:
+        log.say("before")
+        log.mark()
+        log.file.write(output)
+        assert log.last_line("utf-8") == line
+
+
+def test_the_agenda_keeps_order_and_time() -> None:
+    """First come, first looked at; each once; what is due later comes later."""
+    agenda = Agenda()
+    agenda.add([3, 1, 3, 2])
+    agenda.add_later(9, 60)
+    agenda.add_later(8, -1)
+    assert agenda.wait(5) == 0
+    assert agenda.take(3) == [3, 1, 2]
+    assert agenda.take(3) == [8]
+    assert agenda.take(3) == []
+    assert 4 < agenda.wait(5) <= 5
+    assert 59 < agenda.wait(99) <= 60
+
+
+def test_a_run_that_rests() -> None:
+    """It is looked at once when its rest is over, however often it was asked for."""
+    agenda = Agenda()
+    agenda.rest(1, 60)
+    agenda.add([1, 1, 2])
+    assert agenda.take(9) == [2]
+    assert 59 < agenda.wait(99) <= 60
+    agenda.rest(5, -1)
+    agenda.add([5])
+    assert agenda.take(9) == [5]
+
+
+def test_templates(tmp_path: Path) -> None:
+    """Only templated fields are rendered, as deep as they go; a file's name stands for its text."""
+    (tmp_path / "run.sh").write_text("echo {{ x }}\n")
+    fields = {"env": {"A": "{{ x }}", "B": ["{{ x + 1 }}", 5]}, "other": "{{ x }}", "bash_command": "run.sh"}
+    rendered = render_fields(fields, ("env", "bash_command", "absent"), {"x": 1}, str(tmp_path / "d.yaml"))
+    assert rendered == {"env": {"A": "1", "B": ["2", 5]}, "other": "{{ x }}", "bash_command": "echo 1\n"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{{ ''.__class__.__mro__[1].__subclasses__() }}", "{{ x.y.z }}", "{% if %}", "{{ 1 / 0 }}", "{{ [] + 1 }}"],
+)
+def test_templates_that_fail(tmp_path: Path, text: str) -> None:
+    """Whatever a template does wrong, or should not do, fails its task and names the field."""
+    with pytest.raises(TaskFailed, match="the template in `f`"):
+        render_fields({"f": text}, ("f",), {"x": 1}, str(tmp_path / "d.yaml"))
+
+
+def test_a_template_file_is_beside_the_dag(tmp_path: Path) -> None:
+    """No name leads out of the folder."""
+    (tmp_path / "x.sh").touch()
+    (tmp_path / "in").mkdir()
+    with pytest.raises(TaskFailed):
+        render_fields({"bash_command": "../x.sh"}, ("bash_command",), {}, str(tmp_path / "in" / "d.yaml"))
+
+
+def test_pulling() -> None:
+    """One task's value, a list of several, or the last one."""
+    xcoms = {("a", "return_value"): 1, ("b", "return_value"): 2, ("b", "k"): 3}
+    assert pull(xcoms, "a", "return_value") == 1
+    assert pull(xcoms, ["b", "c"], "return_value") == [2, None]
+    assert pull(xcoms, None, "return_value") == 2
+    assert pull(xcoms, "a", "k") is None
+
+
+def test_words_are_found_anywhere() -> None:
+    """In texts at any depth, not in keys."""
+    assert mentions({"a": [{"b": "x xcom_pull y"}]}, "xcom_pull")
+    assert not mentions({"xcom_pull": [1, None]}, "xcom_pull")
+
+
+def test_macros() -> None:
+    """Dates as texts."""
+    assert MACROS.ds_add("2024-02-28", 2) == "2024-03-01"
+    assert MACROS.ds_format("2024-02-28", "%Y-%m-%d", "%d.%m.%y") == "28.02.24"
+
+
+@pytest.mark.parametrize(
+    ("uri", "base"),
+    [
+        ("http://host", "http://host"),
+        ("https://u:p%40w@host:8443/", "https://host:8443"),
+        ("http://host:81/https", "https://host:81"),
+        ("", ""),
+    ],
+)
+def test_connections(monkeypatch: pytest.MonkeyPatch, uri: str, base: str) -> None:
+    """A server as Airflow names it in the environment."""
+    monkeypatch.setenv("AIRFLOW_CONN_MY_API", uri)
+    found, headers = _connection("my_api")
+    assert found == base
+    assert headers == ({"Authorization": "Basic dTpwQHc="} if "@" in uri else {})
+
+
+def test_endpoints() -> None:
+    """A path on the server, or a whole URL; without either there is a sentence that says so."""
+    assert _url("http://h/", "/a?b=c") == "http://h/a?b=c"
+    assert _url("", "https://x/y") == "https://x/y"
+    with pytest.raises(TaskFailed, match="AIRFLOW_CONN_HTTP_DEFAULT"):
+        _url("", "a")
+
+
+async def test_what_is_left_of_a_try_is_found_and_killed(tmp_path: Path) -> None:
+    """By the mark in its environment, with its whole group; others stay."""
+    with (tmp_path / "out").open("wb") as out:
+        env = {"PATH": "/usr/bin:/bin"}
+        marked = await spawn(
+            ["bash", "-c", "sleep 77 & wait"], output=out.fileno(), env={**env, "WINDSOCK_TRY": "m/1"}, cwd=tmp_path
+        )
+        other = await spawn(["sleep", "77"], output=out.fileno(), env={**env, "WINDSOCK_TRY": "m/2"}, cwd=tmp_path)
+    await asyncio.sleep(0.2)
+    waiting = asyncio.create_task(marked.wait())
+    await asyncio.to_thread(kill_marked, ["m/1"])
+    assert await waiting == -9
+    assert other.returncode is None
+    await clear_group(other.pid)
+    assert await other.wait() == -9
+
+
+def test_dates_of_logs_are_utc() -> None:
+    """Whatever zone the date came in."""
+    assert log_folder(Path("/x"), "d", "t", DATE.astimezone(UTC)) == log_folder(Path("/x"), "d", "t", DATE)
