@@ -1,0 +1,41 @@
+"""A newcomer's first minute: trigger, watch it succeed, read the echoed conf."""
+
+import os
+import signal
+import urllib.request
+from pathlib import Path
+
+from tests.acceptance.process import Standalone, wait_until
+
+RUNS = "dags/example_bash_operator/dag_runs"
+
+
+def scheduler_of(windsock: Standalone) -> int | None:
+    """Process id of the scheduler beside the server."""
+    for entry in Path("/proc").iterdir():
+        try:
+            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            command = (entry / "cmdline").read_bytes()
+        except (OSError, ValueError, IndexError):
+            continue
+        if parent == windsock.process.pid and b"server.scheduler.beside" in command:
+            return int(entry.name)
+    return None
+
+
+def test_what_is_triggered_runs(tmp_path: Path) -> None:
+    """The pasted line's run succeeds, its conf is in the log; after kill -9 of the scheduler the next one does too."""
+    with Standalone(tmp_path / "data") as windsock:
+        date = windsock.paste()["execution_date"]
+        wait_until(lambda: windsock.get(f"{RUNS}/{date}")["state"] == "success")
+        log = f"{windsock.url}/api/experimental/{RUNS}/{date}/tasks/echo_conf/logs"
+        with urllib.request.urlopen(log, timeout=30) as answer:  # noqa: S310 - a URL of the test
+            assert '\nconf is {"key": "value"}\n' in answer.read().decode()
+        assert (tmp_path / "data" / "logs" / "example_bash_operator" / "echo_conf" / date / "1.log").exists()
+        first = scheduler_of(windsock)
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        wait_until(lambda: scheduler_of(windsock) not in {None, first})
+        # Two runs within a second would have the same date.
+        wait_until(lambda: windsock.paste().get("execution_date", date) != date)
+        wait_until(lambda: {run["state"] for run in windsock.get(RUNS)} == {"success"})
