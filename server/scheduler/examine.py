@@ -18,6 +18,9 @@ from server.scheduler.store import Key, Move, Store
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
+_KNOWN = frozenset(State)
+
+
 @dataclass(slots=True)
 class Examined:
     """What a look at runs brought about. `wakes`: seconds until a run is to be looked at again."""
@@ -147,7 +150,10 @@ def _note(graph: Graph, run_id: int, decision: Decision, now: datetime, result: 
 
 
 def _state(text: str | None) -> TaskState:
-    return None if text is None else State(text)
+    """A state that somebody else wrote and the scheduler has no use for is somebody else's to change: it waits."""
+    if text is None:
+        return None
+    return State(text) if text in _KNOWN else State.RUNNING
 
 
 def _log_ends(runs: Sequence[asyncpg.Record], finished: Mapping[int, State]) -> None:

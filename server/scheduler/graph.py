@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from server.dags.operators import DUMMY, OperatorType, operator_of_task
 from server.metadata.serialized import SerializedDag, Task
+from server.scheduler.rules import RULES
 
 _INT32 = 2**31 - 1
 
@@ -53,6 +54,10 @@ class LimitedNode(NamedTuple):
 
 def _node(task: Task, above: list[str], below: list[str]) -> Node:
     operator = operator_of_task(str(task.fields.get("_task_module", "")), task.operator)
+    rule = str(task.get("trigger_rule"))
+    if rule not in RULES:
+        message = f"task {task.task_id} has an unknown trigger rule: {rule}"
+        raise ValueError(message)
     waits_below = bool(task.get("wait_for_downstream"))
     weight = task.priority_weight_total
     return Node(
@@ -61,7 +66,7 @@ def _node(task: Task, above: list[str], below: list[str]) -> Node:
         operator=operator,
         above=tuple(above),
         below=tuple(below),
-        trigger_rule=str(task.get("trigger_rule")),
+        trigger_rule=rule,
         does_nothing=operator is DUMMY,
         retries=int(task.get("retries") or 0),
         retry_delay=task.get("retry_delay") or timedelta(),

@@ -12,6 +12,8 @@ from server.scheduler.context import environment, plain_values
 from server.scheduler.errors import TaskFailed, TaskSkipped
 from server.scheduler.running import Running
 
+_LARGEST_RESULT = 2**20
+
 
 async def run_python(running: Running, fields: dict[str, Any]) -> dict[str, Any]:
     """Call the function and return all that it leaves for other tasks, by key.
@@ -40,6 +42,8 @@ async def run_python(running: Running, fields: dict[str, Any]) -> dict[str, Any]
 
 def _read(result_file: Path, status: int) -> dict[str, Any]:
     try:
+        if result_file.stat().st_size > _LARGEST_RESULT:
+            raise TaskFailed(f"what the function leaves for other tasks is over {_LARGEST_RESULT} bytes")
         result: dict[str, Any] = json.loads(result_file.read_bytes())
     except (OSError, ValueError):
         reason = f"signal {-status} ended it" if status < 0 else f"it ended with exit status {status}"

@@ -15,6 +15,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+_LONGEST_KEY = 512
+
 
 def _load(request: dict[str, Any]) -> Callable[..., Any]:
     sys.path[:0] = [path for path in request["path"] if path]
@@ -50,6 +52,9 @@ class _TaskInstance(SimpleNamespace):
 
     def xcom_push(self, key: str, value: Any) -> None:  # noqa: ANN401 - any JSON value
         json.dumps(value)
+        if not isinstance(key, str) or not key or len(key) > _LONGEST_KEY or not key.isprintable():
+            message = f"a key is printable text of at most {_LONGEST_KEY} characters: {key!r:.100}"
+            raise ValueError(message)
         self.pushed[key] = value
 
 

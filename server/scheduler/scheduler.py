@@ -6,6 +6,7 @@ The database is the truth and this process only its hand: whatever is interrupte
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 import asyncpg
 import structlog
@@ -87,7 +88,8 @@ class Scheduler:
                 await self._sleep()
         finally:
             await self._tries.end_all()
-            await self._report()
+            with suppress(*_TROUBLE):
+                await self._report()
 
     async def round(self) -> None:
         """Do all that is due once."""
