@@ -91,6 +91,10 @@ class Database:
         self.statements = statements
         self.acquire_timeout = acquire_timeout
 
+    def with_statements(self, statements: Mapping[str, str]) -> "Database":
+        """Return the same database with other statements."""
+        return Database(self.pool, statements, self.acquire_timeout, pgbouncer=self._in_transaction)
+
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """Lend a connection; raises Unavailable when none is free in time or the database is lost."""

@@ -23,7 +23,7 @@ class Log:
 
     def __init__(self, database: Database, settings: Settings) -> None:
         """Write to `database`, where it has the table."""
-        self._database = Database(database.pool, statements.load("log.sql"), database.acquire_timeout)
+        self._database = database.with_statements(statements.load("log.sql"))
         self.exists = "log" in settings.tables
         self._write: Batcher[Entry, None] = settings.batcher(self._write_many)
 

@@ -101,7 +101,7 @@ async def _describe(pool: "asyncpg.Pool[asyncpg.Record]", config: "Config") -> t
         batch_in_flight=config.batch_in_flight,
         batch_queue_limit=config.batch_queue_limit,
     )
-    named = {name: statements.fit(text, columns) for name, text in statements.load(*FILES[generation]).items()}
+    named = statements.fit_all(statements.load(*FILES[generation]), columns)
     return Database(pool, named, config.acquire_timeout, pgbouncer=config.pgbouncer), settings
 
 

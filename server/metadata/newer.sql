@@ -185,9 +185,7 @@ WHERE serialized_dag.id = serialized_dag_id AND serialized_dag.dag_id = ANY ($1:
 DELETE FROM serialized_dag WHERE dag_id = ANY ($1::text[])
 
 -- name: delete_dag.dag_code
-DELETE FROM dag_code
-WHERE dag_id = ANY ($1::text[])  -- if dag_code.dag_id
-WHERE false AND $1::text[] IS NULL  -- unless dag_code.dag_id
+DELETE FROM dag_code WHERE dag_id = ANY ($1::text[])  -- if dag_code.dag_id
 
 -- name: delete_dag.dag_version
 DELETE FROM dag_version WHERE dag_id = ANY ($1::text[])

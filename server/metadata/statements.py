@@ -7,6 +7,7 @@ ends in `-- if table.column` counts only where the database has that column, `--
 """
 
 import re
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from importlib import resources
 
@@ -31,6 +32,12 @@ def load(*files: str, package: str = "server.metadata") -> dict[str, str]:
 def fit(statement: str, columns: AbstractSet[str]) -> str:
     """Leave out the lines of `statement` whose condition does not hold for `columns` (`table.column`)."""
     return "\n".join(line for line in statement.splitlines() if _holds(line, columns))
+
+
+def fit_all(statements: Mapping[str, str], columns: AbstractSet[str]) -> dict[str, str]:
+    """Fit every statement; one of which nothing is left is no statement of this database."""
+    fitted = {name: fit(statement, columns) for name, statement in statements.items()}
+    return {name: statement for name, statement in fitted.items() if statement}
 
 
 def _holds(line: str, columns: AbstractSet[str]) -> bool:

@@ -1,8 +1,12 @@
 """Databases as Airflow's releases make them, without an Airflow."""
 
+import json
+import zlib
 from pathlib import Path
 
 import asyncpg
+
+from server.metadata import statements
 
 FOLDER = Path(__file__).parent / "schemas"
 RELEASES = sorted((path.stem for path in FOLDER.glob("*.sql")), key=lambda name: [*map(int, name.split("."))])
@@ -18,5 +22,38 @@ async def make_schema(dsn: str, release: str) -> None:
     conn = await asyncpg.connect(dsn)
     try:
         await conn.execute((FOLDER / f"{release}.sql").read_text("utf-8"))
+    finally:
+        await conn.close()
+
+
+def _document(generation: int) -> str:
+    """Serialize a small DAG as that generation does: one plain task, and one that is mapped where there are such."""
+    plain = {"task_id": "t", "_task_type": "BashOperator", "retries": 2}
+    mapped = {"task_id": "m", "_task_type": "BashOperator", "_is_mapped": True, "partial_kwargs": {"retries": 1}}
+    dag: dict[str, object] = {"timezone": "UTC", "start_date": 1577836800, "schedule_interval": None}
+    dag["dag_id" if generation == 3 else "_dag_id"] = "d"
+    if generation == 1:
+        dag["tasks"] = [plain]
+    else:
+        dag["tasks"] = [{"__type": "operator", "__var": task} for task in (plain, mapped)]
+        schema = {"__type": "dict", "__var": {"type": "integer", "minimum": 1}}
+        dag["params"] = [["n", {"__class": "airflow.models.param.Param", "default": 5, "schema": schema}]]
+    return json.dumps({"__version": 1, "dag": dag})
+
+
+async def add_dag(dsn: str, release: str, *, compressed: bool = False) -> None:
+    """Add the DAG `d` with its code to a database of `make_schema`."""
+    generation = generation_of(release)
+    text = _document(generation)
+    data = (None, zlib.compress(text.encode())) if compressed else (text, None)
+    conn = await asyncpg.connect(dsn)
+    try:
+        columns = {row[0] for row in await conn.fetch(statements.load("common.sql")["columns"])}
+        seed = (FOLDER.parent / "seed" / f"airflow{generation}.sql").read_text("utf-8")
+        await conn.execute(statements.fit(seed, columns))
+        if generation == 1:
+            await conn.execute("UPDATE serialized_dag SET data = $1", text)
+        else:
+            await conn.execute("UPDATE serialized_dag SET data = $1, data_compressed = $2", *data)
     finally:
         await conn.close()
