@@ -11,6 +11,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from datetime import datetime
+from io import TextIOWrapper
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -127,6 +128,9 @@ def _failure(error: BaseException) -> dict[str, Any]:
 def main() -> None:
     """Read the request from stdin, call the function, write the result to the file that the request names."""
     request = json.load(sys.stdin)
+    if isinstance(sys.stdout, TextIOWrapper):
+        # What cannot be encoded is no reason to fail.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         result = _call(request)
     except SystemExit as error:

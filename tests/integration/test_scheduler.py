@@ -268,3 +268,39 @@ async def test_requests(b: Bench, serve: Callable[..., Awaitable[str]]) -> None:
         for path in ("good/logs?try_number=2", "none/logs", "..%2F..%2Fgood/logs"):
             async with session.get(URL(f"{logs}/{path}", encoded=True)) as answer:
                 assert answer.status == 404
+
+
+async def test_what_does_not_fit_stops_nobody(b: Bench) -> None:
+    """Keys that no column holds, results that are too large, states of others, DAGs that are gone: the rest goes on."""
+    code = """
+def long(ti): ti.xcom_push("k" * 513, 1)
+def nul(ti): ti.xcom_push("a\\0", 1)
+def large(): return "x" * 2**21
+def surrogate(): return "\\ud800"
+"""
+    (b.dags_folder / "code.py").write_text(code)
+    common = {"operator": "airflow.operators.python.PythonOperator", "python_callable_file": "code.py"}
+    names = ("long", "nul", "large", "surrogate")
+    await b.load({
+        "odd": {"tasks": {name: {**common, "python_callable_name": name} for name in names}},
+        "gone": {"tasks": {"t": empty()}},
+        "foreign": {"tasks": {"t": bash("true"), "u": bash("true", "t")}},
+        "good": {"tasks": {"t": bash("true")}},
+    })  # fmt: skip
+    await b.pool.execute("DELETE FROM serialized_dag WHERE dag_id = 'gone'")
+    date = await b.trigger("foreign")
+    await b.pool.execute(
+        "INSERT INTO task_instance (task_id, dag_id, execution_date, state, pool)"
+        " VALUES ('t', 'foreign', $1, 'shutdown', 'default_pool')",
+        date,
+    )
+    for dag_id in ("odd", "gone", "good"):
+        await b.trigger(dag_id)
+    async with b.scheduler():
+        await b.until("SELECT count(*) = 1 FROM dag_run WHERE state = 'running'")
+        await b.pool.execute("UPDATE task_instance SET state = 'success' WHERE state = 'shutdown'")
+        await b.until_done()
+    assert await b.states("odd") == {"long": "failed", "nul": "failed", "large": "failed", "surrogate": "success"}
+    runs = {dag_id: await b.run_state(dag_id) for dag_id in ("odd", "gone", "foreign", "good")}
+    assert runs == {"odd": "failed", "gone": "failed", "foreign": "success", "good": "success"}
+    await b.pool.execute("DELETE FROM witness WHERE old_state = 'shutdown'")
