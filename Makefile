@@ -4,7 +4,7 @@
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-airflow lint format unit bench clean
+.PHONY: help run test test-faults test-airflow lint format unit bench clean
 
 help:
 	@echo "make run      the API with an embedded Postgres on http://127.0.0.1:8080 (ARGS='--port 8081' for options)"
@@ -12,6 +12,7 @@ help:
 	@echo "make test-airflow  beside real Airflows, which it installs into .airflow-cache: about 6 minutes"
 	@echo "make lint     linters and type checks alone"
 	@echo "make unit     the tests alone; ARGS='tests/unit -k name' chooses"
+	@echo "make test-faults  break Postgres, network and processes below a running service (part of make test)"
 	@echo "make format   put the code into its form"
 	@echo "make bench    Windsock beside its peers; QUICK=1 for a few minutes, ARGS='--only trigger' chooses"
 	@echo "make clean    remove .venv and caches; the database in .windsock stays"
@@ -38,6 +39,11 @@ test-airflow:
 	@scripts/apt-packages.sh
 	@scripts/venv.sh standalone,kerberos,test
 	.venv/bin/pytest -m airflow $(ARGS) tests/airflow
+
+test-faults:
+	@scripts/apt-packages.sh
+	@scripts/venv.sh standalone,kerberos,test
+	.venv/bin/pytest tests/faults -n 2 $(ARGS)
 
 format:
 	@scripts/venv.sh standalone,kerberos,test

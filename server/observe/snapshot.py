@@ -1,9 +1,9 @@
 """The figures of one process at one moment, as processes send them to each other, and their sum."""
 
+import os
 import resource
 from collections.abc import Iterable
 from operator import add
-from pathlib import Path
 
 import msgspec
 from aiohttp import web
@@ -13,6 +13,8 @@ from server.observe.counters import COUNTERS
 from server.resources import METADATA, TRAFFIC
 
 _PAGE = resource.getpagesize()
+# Open from the start: where descriptors have run out these figures are wanted most.
+_STATM = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
 
 
 class Pool(msgspec.Struct):
@@ -58,7 +60,7 @@ def take(app: web.Application) -> Snapshot:
         in_flight=app[TRAFFIC].in_flight,
         waiting={kind: waiting for kind, (_, _, waiting) in figures.items()},
         pool=Pool(*app[METADATA].pool_figures()),
-        resident_bytes=int(Path("/proc/self/statm").read_text("ascii").split()[1]) * _PAGE,
+        resident_bytes=int(os.pread(_STATM, 200, 0).split()[1]) * _PAGE,
     )
 
 

@@ -8,6 +8,7 @@ import asyncio
 import base64
 import logging
 import pickle
+import resource
 import signal
 import socket
 import sys
@@ -87,7 +88,14 @@ async def _main(listening: int, channel: int) -> None:
         writer.close()
 
 
+def _use_all_descriptors() -> None:
+    """Raise the soft limit, which is 1024 for the sake of programs that use select(2), to the hard one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 if __name__ == "__main__":
+    _use_all_descriptors()
     # A terminal's Ctrl-C reaches all; the parent passes it on as SIGTERM.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

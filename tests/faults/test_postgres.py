@@ -1,0 +1,226 @@
+"""What Postgres may do to the service. Each time: what callers see, nothing answered is lost, it recovers by itself."""
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+
+from tests.acceptance.service import Service
+from tests.faults.conftest import OPTIONS, Victim
+
+Fault = Callable[[], Awaitable[None]]
+
+
+async def flooded(victim: Victim, fault: Fault, before: float = 0.7, after: float = 0.7) -> dict[int, int]:
+    """What callers see who trigger before, during and after the fault."""
+    stop = asyncio.Event()
+    flood = asyncio.create_task(victim.flood(stop))
+    await asyncio.sleep(before)
+    await fault()
+    await asyncio.sleep(after)
+    stop.set()
+    return await flood
+
+
+def signal_all(victim: Victim, number: int) -> None:
+    """Signal the postmaster and its children."""
+    pid = victim.postgres.pid
+    assert pid is not None
+    children = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=True).stdout.split()
+    for each in (pid, *map(int, children)):
+        os.kill(each, number)
+
+
+async def test_killed(victim: Victim) -> None:
+    """SIGKILL of the postmaster: 503 with Retry-After until it is back; committed triggers are all there."""
+
+    async def kill() -> None:
+        process = victim.postgres._process
+        assert process is not None
+        signal_all(victim, signal.SIGKILL)
+        await process.wait()
+        await asyncio.sleep(0.3)
+        assert (await victim.get())[0] == 503
+        assert victim.service.admin("/live")[0] == 200
+        assert victim.service.admin("/ready")[0] == 503
+        await victim.postgres._restart()
+
+    seen = await flooded(victim, kill)
+    assert set(seen) == {200, 503}
+    await victim.recovers()
+    metrics = victim.service.metrics()
+    assert any(value for name, value in metrics.items() if name.startswith("windsock_database_errors_total"))
+    assert metrics["windsock_worker_restarts_total"] == 0
+
+
+async def test_restarted(victim: Victim) -> None:
+    """A fast restart under load: 503 meanwhile, nothing else."""
+
+    async def restart() -> None:
+        process = victim.postgres._process
+        assert process is not None
+        process.send_signal(signal.SIGINT)
+        await process.wait()
+        await victim.postgres._launch()
+
+    assert set(await flooded(victim, restart)) == {200, 503}
+    await victim.recovers()
+
+
+async def test_frozen(victim: Victim) -> None:
+    """SIGSTOP: callers get 503 when their time is over, and `/test`, which needs no database, its answer at once."""
+
+    async def freeze() -> None:
+        signal_all(victim, signal.SIGSTOP)
+        try:
+            assert (await victim.get("/test", timeout=5))[0] == 200
+            await asyncio.sleep(4)
+            assert (await victim.get(timeout=15))[0] == 503
+        finally:
+            signal_all(victim, signal.SIGCONT)
+
+    assert set(await flooded(victim, freeze)) == {200, 503}
+    await victim.recovers()
+
+
+async def test_out_of_connections(victim: Victim) -> None:
+    """Others hold all connections: 503 as long as they do."""
+
+    async def take_all() -> None:
+        taken: list[asyncpg.Connection] = []
+        try:
+            first = await asyncpg.connect(victim.postgres.dsn)
+            taken.append(first)
+            ours = "pg_terminate_backend(pid)"
+            while True:
+                await first.execute(f"SELECT {ours} FROM pg_stat_activity WHERE application_name = 'windsock'")
+                taken.append(await asyncpg.connect(victim.postgres.dsn))
+        except asyncpg.TooManyConnectionsError:
+            await first.execute(f"SELECT {ours} FROM pg_stat_activity WHERE application_name = 'windsock'")
+            assert len(taken) > 20
+            await asyncio.sleep(0.5)
+        finally:
+            for connection in taken:
+                await connection.close()
+
+    assert set(await flooded(victim, take_all)) == {200, 503}
+    await victim.recovers()
+
+
+async def test_read_only(victim: Victim) -> None:
+    """A database that became a standby: triggers get 503, reads their answers."""
+
+    async def read_only() -> None:
+        conn = await asyncpg.connect(victim.postgres.dsn)
+        cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'windsock'"
+        await conn.execute("ALTER DATABASE postgres SET default_transaction_read_only = on")
+        await conn.execute(cut)
+        await asyncio.sleep(0.5)
+        assert (await victim.get())[0] == 200
+        await conn.execute("SET default_transaction_read_only = off")
+        await conn.execute("ALTER DATABASE postgres RESET default_transaction_read_only")
+        await conn.execute(cut)
+        await conn.close()
+
+    assert set(await flooded(victim, read_only)) == {200, 503}
+    await victim.recovers()
+
+
+async def test_backends_ended_in_the_middle_of_batches(victim: Victim) -> None:
+    """pg_terminate_backend again and again: 503 for the requests of that batch, and no trigger twice."""
+
+    async def terminate() -> None:
+        conn = await asyncpg.connect(victim.postgres.dsn)
+        for _ in range(30):
+            query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'windsock'"
+            await conn.execute(query)
+            await asyncio.sleep(0.05)
+        await conn.close()
+
+    seen = await flooded(victim, terminate)
+    assert set(seen) == {200, 503}
+    await victim.recovers()
+
+
+class Network:
+    """Between service and Postgres: slow, or cut."""
+
+    def __init__(self, target: str) -> None:
+        self.target = target
+        self.delay = 0.0
+        self.cut = False
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Join a client with Postgres."""
+        if self.cut:
+            writer.close()
+            return
+        upstream, up = await asyncio.open_unix_connection(self.target)
+        self._writers |= {writer, up}
+        await asyncio.gather(self._pump(reader, up), self._pump(upstream, writer))
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(65536):
+                await asyncio.sleep(self.delay)
+                writer.write(data)
+                await writer.drain()
+        except ConnectionError:
+            pass
+        writer.close()
+
+    def break_all(self) -> None:
+        """Cut what is under way."""
+        for writer in self._writers:
+            writer.transport.abort()
+
+
+@asynccontextmanager
+async def network(victim: Victim, folder: Path) -> AsyncIterator[tuple[Victim, Network]]:
+    """The service, reaching its Postgres through a network that we rule."""
+    between = Network(f"{victim.postgres._socket_dir}/.s.PGSQL.5432")
+    socket_dir = Path(f"{victim.postgres._socket_dir}/far")
+    socket_dir.mkdir()
+    folder.mkdir()
+    async with await asyncio.start_unix_server(between.accept, socket_dir / ".s.PGSQL.5432"):
+        dsn = f"postgresql://windsock@/postgres?host={socket_dir}"
+        starting = Service(dsn, folder, workers="1", **OPTIONS)
+        service = await asyncio.to_thread(starting.__enter__)
+        try:
+            yield Victim(service, victim.postgres), between
+        finally:
+            service.__exit__(None, None, None)
+            between.break_all()
+
+
+async def test_slow_network(victim: Victim, tmp_path: Path) -> None:
+    """Packets that take their time make answers slow, not wrong; concurrent requests share the wait."""
+    async with network(victim, tmp_path / "far") as (far, between):
+
+        async def slow() -> None:
+            between.delay = 0.1
+            await asyncio.sleep(2)
+            between.delay = 0.0
+
+        assert set(await flooded(far, slow)) == {200}
+        await far.recovers()
+
+
+async def test_cut_network(victim: Victim, tmp_path: Path) -> None:
+    """Connections that break, and no way to new ones: 503 until the network is back."""
+    async with network(victim, tmp_path / "far") as (far, between):
+
+        async def cut() -> None:
+            between.cut = True
+            between.break_all()
+            await asyncio.sleep(0.5)
+            between.cut = False
+
+        assert set(await flooded(far, cut)) == {200, 503}
+        await far.recovers()
