@@ -174,6 +174,8 @@ class Supervisor:
     async def _end(self, *tasks: "asyncio.Task[Any]") -> None:
         self._stopping = True
         systemd.notify("STOPPING=1")
+        # Whoever connects from now on is refused, rather than left waiting on a socket that nobody accepts from.
+        self._sock.close()
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
