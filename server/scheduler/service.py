@@ -3,9 +3,9 @@
 import asyncio
 import ctypes
 import signal
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
-import asyncpg
 import structlog
 
 from server.config import Config
@@ -15,7 +15,7 @@ from server.metadata import statements
 from server.metadata.database import Database, open_pool
 from server.metadata.schema import check_schema
 from server.scheduler.scheduler import Scheduler
-from server.scheduler.signs import Signs
+from server.scheduler.signs import LOST, Signs
 from server.scheduler.store import Store
 from server.serve import run, stop_signal
 
@@ -46,12 +46,11 @@ def load_statements() -> dict[str, str]:
 
 async def schedule(config: Config) -> None:
     """Run what is triggered until cancelled."""
-    try:
+    with _one_line(config):
         pool = await open_pool(config)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise StartupError(f"cannot connect to {config.dsn.redacted()}: {error}") from error
     try:
-        await check_schema(pool)
+        with _one_line(config):
+            await check_schema(pool)
         database = Database(pool, load_statements(), config.acquire_timeout)
         await _schedule(config, database)
     finally:
@@ -59,6 +58,14 @@ async def schedule(config: Config) -> None:
             async with asyncio.timeout(5):
                 await pool.close()
         pool.terminate()
+
+
+@contextmanager
+def _one_line(config: Config) -> Iterator[None]:
+    try:
+        yield
+    except LOST as error:
+        raise StartupError(f"cannot use {config.dsn.redacted()}: {error or type(error).__name__}") from error
 
 
 async def _schedule(config: Config, database: Database) -> None:

@@ -15,7 +15,7 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 CHANNEL = "windsock_runs"
 _AGAIN = 0.2
 _CHECK = 5.0
-_LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 class Signs:
@@ -36,7 +36,7 @@ class Signs:
         while True:
             try:
                 await self._listen()
-            except _LOST as error:
+            except LOST as error:
                 _log.debug("the listening connection is lost", reason=str(error) or type(error).__name__)
             await asyncio.sleep(_AGAIN)
 
