@@ -87,12 +87,10 @@ async def ask(url: str, headers: Mapping[str, str], method: str = "GET", path: s
 @contextlib.asynccontextmanager
 async def served(backend: str, options: Mapping[str, str]) -> AsyncIterator[str]:
     """Serve `/test` and sessions behind a backend, without a database; yields the URL."""
-    overrides = {"auth_backend": backend, "audit_log": "False", **options}
+    overrides = {"auth_backend": backend, "audit_log": "False", "access_log": "True", **options}
     config = load_config({"AIRFLOW_HOME": "/nonexistent"}, overrides=overrides, database="none")
     module = load_backend(backend)
-    app = web.Application(
-        middlewares=[middleware.errors(access=False), authentication(module, config, frozenset({OPEN}))]
-    )
+    app = web.Application(middlewares=[middleware.errors(config), authentication(module, config, frozenset({OPEN}))])
     app[CONFIG], app[TRAFFIC], app[PROXIES] = config, Traffic(), Proxies(config.trusted_proxies)
     app[SESSIONS] = Sessions(config, module, app[PROXIES])
     app.router.add_get(f"{API}/test", service.test)

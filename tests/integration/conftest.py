@@ -1,0 +1,22 @@
+"""A Kerberos realm for the session, where a test asks for one."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.kerberos import Realm, running_realm
+
+
+@pytest.fixture(scope="session")
+def shared_realm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Realm]:
+    """Run a realm for the session."""
+    with running_realm(tmp_path_factory.mktemp("realm")) as realm:
+        yield realm
+
+
+@pytest.fixture
+def realm(shared_realm: Realm, monkeypatch: pytest.MonkeyPatch) -> Realm:
+    """Let this process, client and server, use the realm."""
+    for name, value in shared_realm.environment.items():
+        monkeypatch.setenv(name, value)
+    return shared_realm

@@ -1,0 +1,110 @@
+"""Each of our backends, and the one of the docs, passes the suite for backends."""
+
+import base64
+import os
+import re
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+
+import gssapi
+import pytest
+
+from auth_backends.conformance import BackendConformance, served
+from tests.integration.passwords import CHEAP, add_user, basic
+from tests.kerberos import Realm
+from tests.live import live_server
+
+DOCS = Path(__file__).parents[2] / "docs" / "authentication.md"
+
+
+class TestDefault(BackendConformance):
+    """Everyone is nobody in particular."""
+
+    backend = "airflow.api.auth.backend.default"
+    without = 200
+
+    def right(self) -> Mapping[str, str]:
+        return {}
+
+
+class TestDenyAll(BackendConformance):
+    """Nobody gets in."""
+
+    backend = "airflow.api.auth.backend.deny_all"
+    without = 403
+
+    def right(self) -> None:
+        return None
+
+    def wrong(self) -> Sequence[Mapping[str, str]]:
+        return [basic("alice", "secret"), {"Authorization": "Bearer x"}]
+
+
+class TestPassword(BackendConformance):
+    """Users of the database."""
+
+    backend = "airflow.contrib.auth.backends.password_auth"
+    secrets = (CHEAP, "secret", "wrong-password")
+
+    @pytest.fixture
+    async def url(self, database: str) -> AsyncIterator[str]:
+        """Serve the backend with its database."""
+        await add_user(database, "alice")
+        async with live_server(database, auth_backend=self.backend) as url:
+            yield url
+
+    def right(self) -> Mapping[str, str]:
+        return basic("alice", "secret")
+
+    def wrong(self) -> Sequence[Mapping[str, str]]:
+        pairs = (("alice", "wrong-password"), ("nobody", "secret"), ("alice", ""), ("Alice", "secret"), ("a\0", "b"))
+        return [basic(user, password) for user, password in pairs]
+
+
+class TestKerberos(BackendConformance):
+    """Users of a realm."""
+
+    backend = "airflow.api.auth.backend.kerberos_auth"
+
+    @pytest.fixture
+    async def url(self, realm: Realm) -> AsyncIterator[str]:
+        """Serve the backend with the realm's keytab."""
+        async with served(
+            self.backend, {"kerberos_keytab": str(realm.keytab), "kerberos_hostname": "localhost"}
+        ) as url:
+            yield url
+
+    def right(self) -> Mapping[str, str]:
+        name = gssapi.Name("airflow@localhost", gssapi.NameType.hostbased_service)
+        token = gssapi.SecurityContext(name=name, usage="initiate").step()
+        assert token is not None
+        return {"Authorization": f"Negotiate {base64.b64encode(token).decode()}"}
+
+    def wrong(self) -> Sequence[Mapping[str, str]]:
+        name = gssapi.Name("HTTP@localhost", gssapi.NameType.hostbased_service)
+        other_service = gssapi.SecurityContext(name=name, usage="initiate").step() or b""
+        tokens = (other_service, b"NTLMSSP\0\1\0\0\0\x97\x82\x08\xe2", os.urandom(16384))
+        return [{"Authorization": f"Negotiate {base64.b64encode(token).decode()}"} for token in tokens]
+
+
+class TestBearer(BackendConformance):
+    """The worked example of the docs, as it stands there."""
+
+    backend = "bearer_auth"
+
+    @pytest.fixture(autouse=True)
+    def _module(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        example = re.search(r"`bearer_auth\.py`:\n\n```python\n(.*?)```", DOCS.read_text(), re.DOTALL)
+        assert example is not None
+        (tmp_path / "bearer_auth.py").write_text(example[1])
+        (tmp_path / "tokens").write_text("of-alice alice\nof-bob bob\n")
+        monkeypatch.setenv("BEARER_TOKENS", str(tmp_path / "tokens"))
+        monkeypatch.syspath_prepend(str(tmp_path))
+        monkeypatch.delitem(sys.modules, "bearer_auth", raising=False)
+
+    def right(self) -> Mapping[str, str]:
+        return {"Authorization": "Bearer of-alice"}
+
+    def wrong(self) -> Sequence[Mapping[str, str]]:
+        return [{"Authorization": "Bearer guessed"}]
