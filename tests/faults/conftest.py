@@ -18,7 +18,7 @@ from server.metadata.schema import initdb
 from tests.acceptance.service import Service
 
 SETTINGS = {"max_connections": "30", "shared_buffers": "16MB"}
-OPTIONS = {
+OPTIONS: dict[str, Any] = {
     "acquire_timeout": "1",
     "statement_timeout": "2",
     "body_timeout": "1",

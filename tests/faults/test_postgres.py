@@ -10,8 +10,10 @@ from pathlib import Path
 
 import asyncpg
 
+from server.embedded import EmbeddedPostgres
+from server.privileges import other_user
 from tests.acceptance.service import Service
-from tests.faults.conftest import OPTIONS, Victim
+from tests.faults.conftest import OPTIONS, SETTINGS, Victim
 
 Fault = Callable[[], Awaitable[None]]
 
@@ -224,3 +226,45 @@ async def test_cut_network(victim: Victim, tmp_path: Path) -> None:
 
         assert set(await flooded(far, cut)) == {200, 503}
         await far.recovers()
+
+
+async def standby_of(primary: EmbeddedPostgres, folder: Path) -> EmbeddedPostgres:
+    """A second cluster that follows the first one: what the first has committed, both have."""
+    cluster = folder / "postgres"
+    cluster.mkdir(mode=0o700, parents=True)
+    if os.geteuid() == 0:
+        os.chown(cluster, *other_user(cluster))
+    source = ("-h", str(primary._socket_dir), "-p", "5432", "-U", "windsock", "-D", str(cluster), "-R", "-c", "fast")
+    copying = await primary._spawn("pg_basebackup", *source, stdout=asyncio.subprocess.PIPE)
+    output, _ = await copying.communicate()
+    assert copying.returncode == 0, output
+    standby = EmbeddedPostgres(folder, settings=SETTINGS)
+    await standby.start()
+    conn = await asyncpg.connect(primary.dsn)
+    await conn.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+    await conn.execute("SELECT pg_reload_conf()")
+    await conn.close()
+    return standby
+
+
+async def test_failover(victim: Victim, tmp_path: Path) -> None:
+    """The primary dies and its standby takes over: 503 until then; the service finds the new primary by itself."""
+    standby = await standby_of(victim.postgres, tmp_path / "standby")
+    try:
+        hosts = f"{victim.postgres._socket_dir},{standby._socket_dir}"
+        dsn = f"postgresql://windsock@/postgres?host={hosts}&port=5432,5432&target_session_attrs=read-write"
+        (tmp_path / "both").mkdir()
+        with Service(dsn, tmp_path / "both", workers="2", **OPTIONS) as service:
+            both = Victim(service, standby)
+
+            async def fail_over() -> None:
+                signal_all(victim, signal.SIGKILL)
+                await asyncio.sleep(0.5)
+                conn = await asyncpg.connect(standby.dsn)
+                assert await conn.fetchval("SELECT pg_promote()")
+                await conn.close()
+
+            assert set(await flooded(both, fail_over, after=1.5)) == {200, 503}
+            await both.recovers()
+    finally:
+        await standby.stop()
