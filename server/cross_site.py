@@ -7,11 +7,13 @@ concerned.
 
 import ipaddress
 from collections.abc import Callable, Collection
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from server.errors import Forbidden
+from server.resources import PROXIES
 
 _OWN_SITE = frozenset({"same-origin", "none"})
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -30,7 +32,7 @@ def refuse_other_sites(request: web.Request, origins: Collection[str] = ()) -> N
     if origin is not None and origin in origins:
         return
     if (site is not None and site not in _OWN_SITE) or (
-        origin is not None and urlsplit(origin).netloc.lower() != headers.get("Host", "").lower()
+        origin is not None and urlsplit(origin).netloc.lower() != request.app[PROXIES].host(request)
     ):
         raise Forbidden("Requests from other web sites' pages may not change anything here")
 
@@ -46,6 +48,7 @@ def refuse_other_hosts(request: web.Request, own_host: str) -> None:
     )
 
 
+@lru_cache(maxsize=256)
 def is_own_host(host: str, own_host: str) -> bool:
     """Whether a Host header names a loopback address or the host that this server was told to listen on."""
     try:

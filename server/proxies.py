@@ -9,7 +9,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Proxies:
-    """Reads `X-Forwarded-For` and `X-Forwarded-Proto` of connections from `networks`, and of no others."""
+    """Reads `X-Forwarded-For`, `-Proto` and `-Host` of connections from `networks`, and of no others."""
 
     def __init__(self, networks: Sequence[Network]) -> None:
         """Trust these networks; none: the headers are never looked at."""
@@ -38,6 +38,14 @@ class Proxies:
             return False
         said = ",".join(request.headers.getall("X-Forwarded-Proto", ())).split(",")
         return said[-1].strip().lower() == "https"
+
+    def host(self, request: web.BaseRequest) -> str:
+        """Return the host that the client asked for, with its port, in lower case."""
+        if self._networks and self._trusts(request.remote):
+            said = ",".join(request.headers.getall("X-Forwarded-Host", ())).split(",")[-1].strip()
+            if said:
+                return said.lower()
+        return request.headers.get("Host", "").lower()
 
     def _trusts(self, text: str | None) -> bool:
         address = _address(text or "")

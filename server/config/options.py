@@ -154,7 +154,7 @@ class Config:
     )
     trusted_proxies: tuple[values.Network, ...] = option(
         values.networks, "", "windsock.trusted_proxies",
-        "Addresses and networks of reverse proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.",
+        "Addresses and networks of reverse proxies whose `X-Forwarded-For`, `-Proto` and `-Host` are believed.",
     )
     audit_log: bool = option(
         values.boolean, "True", "windsock.audit_log",

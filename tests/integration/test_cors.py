@@ -71,3 +71,13 @@ async def test_everything_lives_below_the_base_path(database: str) -> None:
             assert (await answer(root + path)).status == 404, path
         # A path that only begins like it is another one.
         assert (await answer(f"{root}/tools/windsockets{API}/test")).status == 404
+
+
+async def test_a_trusted_proxy_says_which_host_was_asked_for(database: str) -> None:
+    """A page of the proxy's own name may change things; who is no trusted proxy cannot make up that name."""
+    headers = {"Origin": "https://airflow.example.com", "X-Forwarded-Host": "airflow.example.com"}
+    for proxies, status in (("127.0.0.1", 404), ("10.0.0.0/8", 403)):
+        async with live_server(database, trusted_proxies=proxies) as url:
+            assert (await answer(f"{url}{API}/dags/a/paused/true", **headers)).status == status
+            evil = await answer(f"{url}{API}/dags/a/paused/true", **{**headers, "Origin": "https://evil.com"})
+            assert evil.status == 403
