@@ -14,7 +14,7 @@ from tests.contract import cases
 WINDSOCK = str(Path(sys.executable).with_name("windsock"))
 TIMEOUT = 60.0
 _ROWS = {
-    "dag_run": "SELECT dag_id, run_id, state, execution_date, external_trigger, conf FROM dag_run ORDER BY dag_id, run_id",
+    "dag_run": "SELECT dag_id, run_id, state, execution_date, external_trigger, conf FROM dag_run ORDER BY 1, 2",
     "slot_pool": "SELECT pool, slots, description FROM slot_pool ORDER BY pool",
     "dag": "SELECT dag_id, is_paused FROM dag ORDER BY dag_id",
     "task_instance": "SELECT dag_id, task_id, execution_date, state FROM task_instance ORDER BY 1, 2, 3",

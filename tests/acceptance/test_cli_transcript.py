@@ -45,22 +45,26 @@ SCENARIOS = {
         Step("trigger_dag -c '{' ref_setup", 1, "`conf` is not valid JSON"),
         Step("trigger_dag -e junk ref_setup", 1, "Given execution date, junk, could not be identified as a date"),
         Step("trigger_dag -sd /dags --run_id r2 --exec_date 2024-01-01 ref_parent", 0, "Created <DagRun ref_parent"),
-        Step("dags trigger --run-id r3 --exec-date 2024-01-02 --conf '{\"é\": \"ü\"}' -o json ref_setup", 0, '"run_id": "r3"'),
+        Step("dags trigger --run-id r3 --exec-date 2024-01-02 --conf '{\"é\": \"ü\"}' -o json ref_setup", 0,
+             '"run_id": "r3"'),
         Step("trigger_dag", 2, "Missing argument 'DAG_ID'"),
         Step("trigger_dag --timeout 3 ref_setup", 2, "--timeout needs --wait"),
-        Step("trigger_dag --wait --timeout 0.5 -r w -e 2024-01-03 ref_setup", 6, "w is still running after 0.5 seconds"),
+        Step("trigger_dag --wait --timeout 0.5 -r w -e 2024-01-03 ref_setup", 6,
+             "w is still running after 0.5 seconds"),
         Step("trigger_dag -r paused -e 2024-01-04 ref_echo", 0, "Created <DagRun ref_echo"),
     ],
     "runs": [
         Step("list_dag_runs ref_setup", 0, "setup_running  running  2020-01-08T00:00:00+00:00"),
         Step("list_dag_runs --state FAILED -o plain ref_setup", 0, "setup_fail  failed"),
-        Step("dags list-runs -d ref_setup --no-backfill --start-date 2020-01-07 --end-date 2020-01-07 -o json", 0, '"setup_fail"'),
+        Step("dags list-runs -d ref_setup --no-backfill --start-date 2020-01-07 --end-date 2020-01-07 -o json", 0,
+             '"setup_fail"'),
         Step("dags list-runs", 2, "Missing argument 'DAG_ID'"),
         Step("list_dag_runs nope", 3, "Dag id nope not found in DagModel"),
         Step("dag_state ref_setup 2020-01-06T01:02:03.456789", 0, "success\n"),
         Step("dags state ref_setup setup_fail", 0, "failed\n"),
         Step("dag_state ref_setup no_run", 3, "Dag ref_setup has no run with the id no_run; nor is that a date"),
-        Step("dag_state ref_setup 2019-01-01", 3, "Dag Run for date 2019-01-01T00:00:00+00:00 not found in dag ref_setup"),
+        Step("dag_state ref_setup 2019-01-01", 3,
+             "Dag Run for date 2019-01-01T00:00:00+00:00 not found in dag ref_setup"),
         Step("dag_state example_python_operator 2020-03-03", 0, "None\n"),
         Step("task_state ref_setup after 2020-01-07", 0, "upstream_failed\n"),
         Step("tasks state ref_setup after setup_1", 0, "success\n"),
@@ -133,11 +137,8 @@ async def test_both_clients_do_the_same(
     async with live_server(theirs) as url:
         for step in SCENARIOS[scenario]:
             words = shlex.split(step.line)
-            if FILE in words:
-                # Each has a file of its own: neither may live from what the other wrote.
-                local_words = [f"local-{word}" if word == FILE else word for word in words]
-            else:
-                local_words = words
+            # Each has a file of its own: neither may live from what the other wrote.
+            local_words = [f"local-{word}" if word == FILE else word for word in words]
             local, remote = await asyncio.gather(
                 windsock(*local_words, **on_database(ours)), windsock(*words, **over_http(f"{url}/"))
             )
