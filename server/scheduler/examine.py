@@ -29,6 +29,7 @@ class Examined:
     wakes: dict[int, float] = field(default_factory=dict)
     sizes: dict[int, int] = field(default_factory=dict)
     scheduled: bool = False
+    created: int = 0
     advanced: set[str] = field(default_factory=set)
     """DAGs of which a run began or ended, so that runs which wait may begin."""
     looked_back_at: set[str] = field(default_factory=set)
@@ -74,6 +75,7 @@ class Examiner:
             await self._store.create(conn, changes.created)
             await self._store.move(conn, changes.moves)
             await self._store.finish_runs(conn, changes.finished)
+        result.created = len(changes.created)
         result.scheduled |= any(move.after is State.SCHEDULED for move in changes.moves)
         _log_ends(runs, changes.finished)
         return result

@@ -32,6 +32,8 @@ _AFTER_ERROR = 0.5
 # A look at a large run costs time; between two looks at it there is this much time for each of its tasks.
 _REST_PER_TASK = 2e-5
 _SMALL = 500
+# After so many new tasks, then after each doubling, the planner is told how large the tables are.
+_FIRST_ANALYZE = 500
 _TROUBLE = (Unavailable, asyncpg.PostgresError, OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
@@ -56,6 +58,8 @@ class Scheduler:
         self._claim_due = True
         self._next_claim = 0.0
         self._next_beat = 0.0
+        self._created = 0
+        self._next_analyze = _FIRST_ANALYZE
 
     def wake(self) -> None:
         """Do another round now."""
@@ -151,6 +155,7 @@ class Scheduler:
             if size > _SMALL:
                 self._agenda.rest(run_id, size * _REST_PER_TASK)
         self._claim_due |= result.scheduled
+        await self._analyze(result.created)
         if left := [run_id for run_id in run_ids if run_id not in result.seen]:
             for row in await self._database.fetch("busy_runs", left):
                 self._agenda.add_later(row["id"], _BUSY_AGAIN)
@@ -160,6 +165,12 @@ class Scheduler:
         if result.looked_back_at:
             rows = await self._database.fetch("begun_runs", list(result.looked_back_at))
             self._agenda.add(row["id"] for row in rows)
+
+    async def _analyze(self, created: int) -> None:
+        self._created += created
+        if self._created >= self._next_analyze:
+            self._next_analyze *= 2
+            await self._database.fetch("analyze")
 
     async def _claim(self) -> None:
         self._claim_due = False

@@ -17,6 +17,10 @@ UPDATE job SET state = $2, end_date = now(), latest_heartbeat = now() WHERE id =
 -- Held by the listening connection as long as the scheduler lives: nobody takes its tasks for zombies.
 SELECT pg_try_advisory_lock($1::int, $2::int)
 
+-- name: analyze
+-- Autovacuum comes once a minute; until then the planner takes a table that was just filled for an empty one.
+ANALYZE dag_run, task_instance
+
 -- name: sweep
 -- Every run that was begun, and the first of those that wait, DAG by DAG.
 SELECT id
