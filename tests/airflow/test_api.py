@@ -74,10 +74,11 @@ async def test_every_endpoint_with_exactly_those_privileges(empty_database: str,
         assert await api.call("GET", "/dags/d/paused/true") == (200, {"response": "ok"})
         assert await api.call("GET", "/dags/d/paused") == (200, {"is_paused": True})
         assert (await api.trigger(run_id="r9", execution_date="2024-05-05"))[1]["warning"]
-        pool = {"name": "p" * (50 if generation == 1 else 256), "slots": 1, "description": ""}
+        name = "p" * (50 if generation == 1 else 256)
+        pool = {"name": name, "slots": 1, "description": ""}
         assert (await api.call("POST", "/pools", pool))[0] == 200
-        assert (await api.call("POST", "/pools", {**pool, "name": pool["name"] + "p"}))[0] == 400
-        assert (await api.call("DELETE", f"/pools/{pool['name']}"))[0] == 200
+        assert (await api.call("POST", "/pools", {**pool, "name": name + "p"}))[0] == 400
+        assert (await api.call("DELETE", f"/pools/{name}"))[0] == 200
         async with session.get(f"{url}/health") as health:
             assert (await health.json())["scheduler"]["status"] == "healthy"
         async with session.get(f"{url}/api/experimental/dags/d/code") as code:
