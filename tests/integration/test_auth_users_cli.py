@@ -1,0 +1,73 @@
+"""`windsock create_user` and its kin, as they are typed."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from server.auth import hashes
+from tests.integration.passwords import execute
+
+WINDSOCK = str(Path(sys.executable).with_name("windsock"))
+
+
+async def windsock(dsn: str, *arguments: str, stdin: str = "") -> tuple[int, str, str]:
+    """Run a command; status, stdout, stderr."""
+    environment = {**os.environ, "AIRFLOW__CORE__SQL_ALCHEMY_CONN": dsn}
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [WINDSOCK, *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+async def stored(dsn: str, user: str) -> str:
+    """Return the hash in the table."""
+    found: str = (await execute(dsn, "SELECT password FROM users WHERE username = $1", user))[0][0]
+    return found
+
+
+async def test_a_user_comes_and_goes(database: str) -> None:
+    """Airflow 1.10's options; the password from stdin, which no output repeats."""
+    names = ("-u", "alice", "-e", "alice@example.com", "-f", "A", "-l", "B", "-r", "Admin")
+    status, out, err = await windsock(database, "create_user", *names, stdin="first secret\n")
+    assert (status, "first secret" in out + err) == (0, False)
+    assert hashes.verify("first secret", await stored(database, "alice"))
+    assert hashes.method(await stored(database, "alice")) == "$2b$12"
+    status, out, _ = await windsock(database, "list_users")
+    assert (status, "alice@example.com" in out, "$2b$" in out) == (0, True, False)
+    status, out, _ = await windsock(database, "change_password", "--username", "alice", "--use_random_password")
+    assert hashes.verify(out.split()[-1], await stored(database, "alice"))
+    assert (await windsock(database, "delete_user", "-u", "alice"))[0] == 0
+    assert await execute(database, "SELECT FROM users") == []
+
+
+async def test_what_will_not_do(database: str) -> None:
+    """One line on stderr, status 1, and nothing is written."""
+    await execute(database, "INSERT INTO users (username, password) VALUES ('taken', 'x')")
+    for arguments, reason in (
+        (("create_user", "-u", "taken", "-p", "secret"), "exists already"),
+        (("create_user", "-u", "a:b", "-p", "secret"), "no colon"),
+        (("create_user", "-u", "eve", "-r", "Viewer", "-p", "secret"), "no roles"),
+        (("create_user", "-u", "eve", "-p", "x" * 73), "72 bytes"),
+        (("create_user", "-u", "eve"), "must not be empty"),
+        (("create_user", "-u", "eve", "-p", "x", "--use_random_password"), "Either"),
+        (("change_password", "-u", "nobody", "-p", "secret"), "not found"),
+        (("delete_user", "-u", "nobody"), "not found"),
+    ):
+        status, _, err = await windsock(database, *arguments)
+        assert (status, reason in err, "Traceback" in err) == (1, True, False), (arguments, err)
+    assert len(await execute(database, "SELECT FROM users")) == 1
+
+
+async def test_users_of_newer_airflows_are_their_business(database: str) -> None:
+    """The command says which of Airflow's own to use."""
+    await execute(database, "DROP TABLE users")
+    status, _, err = await windsock(database, "create_user", "-u", "eve", "-p", "secret")
+    assert (status, "airflow users create" in err) == (1, True)
