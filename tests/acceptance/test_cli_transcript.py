@@ -154,6 +154,7 @@ async def test_both_clients_do_the_same(
 
 OTHERS = {"standalone", "webserver", "scheduler", "initdb"}  # They serve.
 OTHERS |= {"create_user", "list_users", "change_password", "delete_user"}  # They use the database alone.
+OTHERS |= {"db clean", "db init", "db upgrade"}  # Likewise.
 
 
 def _paths(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[str]:
