@@ -3,18 +3,22 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from aiohttp import web
+from multidict import CIMultiDict
 
 from server.resources import ANSWER_HEADERS
 from server.wire import encode
 
 # Without a version: it tells an attacker more than a caller.
 SERVER = "windsock"
-_HEADERS = {"Content-Type": "application/json", "Server": SERVER}
+_HEADERS = CIMultiDict({"Content-Type": "application/json", "Server": SERVER})
 
 
 def json_bytes(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """Answer with JSON that is encoded already."""
-    return web.Response(body=body, status=status, headers={**_HEADERS, **headers} if headers else _HEADERS)
+    all_headers = _HEADERS.copy()
+    if headers:
+        all_headers.update(headers)
+    return web.Response(body=body, status=status, headers=all_headers)
 
 
 def json_answer(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from urllib.parse import quote, quote_plus
 
 import msgspec
@@ -106,9 +107,11 @@ def render_ti(row: Mapping[str, object]) -> dict[str, str]:
     return render_strings(values)
 
 
-def _unpickled(data: bytes) -> object:
+@lru_cache(maxsize=64)
+def _unpickled(data: bytes) -> str:
+    """Nearly every instance has the same: none."""
     try:
-        return load_conf(data)
+        return str(load_conf(data))
     except UnsafePickleError as error:
         return f"({error})"
 
