@@ -4,11 +4,12 @@
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-faults test-airflow lint format unit bench clean
+.PHONY: help run test test-faults test-airflow test-clients lint format unit bench clean
 
 help:
 	@echo "make run      the API with an embedded Postgres on http://127.0.0.1:8080 (ARGS='--port 8081' for options)"
 	@echo "make test     linters, type checks and all tests"
+	@echo "make test-clients  Airflow 1.10.15's command line and other people's clients, installed into .airflow-cache"
 	@echo "make test-airflow  beside real Airflows, which it installs into .airflow-cache: about 6 minutes"
 	@echo "make lint     linters and type checks alone"
 	@echo "make unit     the tests alone; ARGS='tests/unit -k name' chooses"
@@ -39,6 +40,12 @@ test-airflow:
 	@scripts/apt-packages.sh
 	@scripts/venv.sh standalone,kerberos,test
 	.venv/bin/pytest -m airflow $(ARGS) tests/airflow
+
+# Other people's clients, installed once into .airflow-cache.
+test-clients:
+	@scripts/apt-packages.sh
+	@scripts/venv.sh standalone,kerberos,test
+	.venv/bin/pytest -m clients $(ARGS) tests/clients
 
 test-faults:
 	@scripts/apt-packages.sh
