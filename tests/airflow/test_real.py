@@ -160,8 +160,9 @@ async def test_params_are_checked(beside: Beside) -> None:
     if beside.generation == 1:
         return
     good = await beside.trigger("ws_params", conf={"must": "abc", "else": [1]})
-    for conf, name in (({}, "must"), ({"must": "abcd"}, "must"), ({"must": "a", "n": 0}, "n"),
-                       ({"must": "a", "when": "soon"}, "when")):  # fmt: skip
+    without = () if beside.airflow.release.version.startswith("2.7") else (({}, "must"),)
+    refused = (*without, ({"must": "abcd"}, "must"), ({"must": "a", "n": 0}, "n"), ({"must": "a", "when": "x"}, "when"))
+    for conf, name in refused:
         status, answer = await beside.call(
             "POST", "/dags/ws_params/dag_runs", {"conf": conf, "run_id": f"r{len(conf)}"}
         )

@@ -82,7 +82,12 @@ if GENERATION > 1:
         from airflow.models.param import Param
         from airflow.timetables.trigger import CronTriggerTimetable
     else:
-        from airflow.sdk import CronTriggerTimetable, Param
+        from airflow.sdk import Param
+
+        try:
+            from airflow.sdk import CronTriggerTimetable
+        except ImportError:
+            from airflow.timetables.trigger import CronTriggerTimetable
     from dateutil.relativedelta import relativedelta
 
     EmptyOperator(
@@ -91,7 +96,8 @@ if GENERATION > 1:
             "ws_params",
             params={
                 "n": Param(5, type="integer", minimum=1),
-                "must": Param(type="string", maxLength=3),
+                # 2.7 wants a default of every param.
+                "must": Param(*(["abc"] if airflow.__version__.startswith("2.7") else []), type="string", maxLength=3),
                 "when": Param("2024-01-01T00:00:00+00:00", type="string", format="date-time"),
                 "free": 1,
             },
@@ -124,19 +130,20 @@ if GENERATION > 1:
         "trigger": CronTriggerTimetable("0 3 * * *", timezone="UTC", interval=timedelta(hours=2)),
     }
     if GENERATION == 3:
-        from airflow.sdk import CronDataIntervalTimetable, DeltaDataIntervalTimetable
+        try:
+            from airflow.sdk import CronDataIntervalTimetable, DeltaDataIntervalTimetable
+        except ImportError:
+            from airflow.timetables.interval import CronDataIntervalTimetable, DeltaDataIntervalTimetable
 
-        SCHEDULES.update(
-            (name, CronDataIntervalTimetable(SCHEDULES[key], timezone="UTC"))
-            for name, key in (("interval_cron", "cron"), ("interval_either", "either"), ("interval_half", "half_hours"))
-        )
+        CRONS = {"interval_cron": "0 3 * * *", "interval_either": "0 6 13 * FRI", "interval_half": "*/30 * * * *"}
+        SCHEDULES.update((name, CronDataIntervalTimetable(cron, timezone="UTC")) for name, cron in CRONS.items())
         SCHEDULES["interval_delta"] = DeltaDataIntervalTimetable(timedelta(days=1))
         SCHEDULES["interval_months"] = DeltaDataIntervalTimetable(relativedelta(months=1))
     ZONES = {"utc": "UTC", "berlin": "Europe/Berlin", "new_york": "America/New_York", "lord_howe": "Australia/Lord_Howe"}
     for zone, place in ZONES.items():
         for name, schedule in SCHEDULES.items():
-            if GENERATION == 3 and name.startswith("interval_") and name not in {"interval_delta", "interval_months"}:
-                schedule = CronDataIntervalTimetable(schedule.expression, timezone=place)
+            if GENERATION == 3 and name in CRONS:
+                schedule = CronDataIntervalTimetable(CRONS[name], timezone=place)
             for twin in ("ours", "theirs"):
                 dag = make(
                     "ws_times_%s_%s_%s" % (zone, name, twin),
