@@ -79,7 +79,7 @@ def sdk_python() -> Path:
     python = folder / "bin" / "python"
     if not (folder / "installed").exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True, timeout=120)
-        command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", SDK]
+        command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", SDK]
         subprocess.run(command, check=True, capture_output=True, timeout=300)
         (folder / "installed").touch()
     return python
