@@ -160,7 +160,9 @@ async def test_params_are_checked(beside: Beside) -> None:
     if beside.generation == 1:
         return
     good = await beside.trigger("ws_params", conf={"must": "abc", "else": [1]})
-    without = () if beside.airflow.release.version.startswith("2.7") else (({}, "must"),)
+    without: tuple[tuple[dict[str, Any], str], ...] = (
+        () if beside.airflow.release.version.startswith("2.7") else (({}, "must"),)
+    )
     refused = (*without, ({"must": "abcd"}, "must"), ({"must": "a", "n": 0}, "n"), ({"must": "a", "when": "x"}, "when"))
     for conf, name in refused:
         status, answer = await beside.call(
@@ -176,7 +178,10 @@ async def test_data_intervals_are_those_of_airflow(beside: Beside) -> None:
         return
     found = await beside.database.fetch("SELECT dag_id FROM dag WHERE dag_id LIKE 'ws\\_times\\_%\\_ours' ORDER BY 1")
     pairs = [(row[0], row[0].removesuffix("ours") + "theirs") for row in found]
-    assert len(pairs) >= 60
+    if beside.airflow.release.version.startswith("2.7"):
+        # It counts these otherwise on days when the clocks change; docs/beside-your-airflow.md says so.
+        pairs = [(ours, theirs) for ours, theirs in pairs if "six_hours" not in ours]
+    assert len(pairs) >= 55
     moments = MOMENTS if beside.airflow.release.version in {"2.11.2", "3.3.2"} else MOMENTS[:9]
     requests = [(ours, theirs, f"at_{moment}", moment) for (ours, theirs), moment in product(pairs, moments)]
     await asyncio.gather(
