@@ -35,30 +35,11 @@ _POLL = 0.01
 
 
 class _Protocol(RequestHandler):
-    """Answers what is not even HTTP in JSON too, without echoing it, and waits for no first request for ever."""
-
-    _silence: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Give a new connection as long as an idle one: aiohttp would let it trickle headers in for days."""
-        super().connection_made(transport)
-        self._silence = self._loop.call_later(self._keepalive_timeout, transport.close)
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """Forget the connection."""
-        self._end_silence()
-        super().connection_lost(exc)
-
-    def _end_silence(self) -> None:
-        if self._silence is not None:
-            self._silence.cancel()
-            self._silence = None
+    """Answers what is not even HTTP in JSON too, without echoing it."""
 
     def data_received(self, data: bytes) -> None:
         """Fail the body that is being read when what follows of it is malformed: aiohttp would wait for its end."""
         super().data_received(data)
-        if self._silence is not None and self._messages:
-            self._end_silence()
         request = self._current_request
         if request is None or not self._messages or not isinstance(self._messages[-1][0], _ErrInfo):
             return

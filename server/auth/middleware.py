@@ -1,7 +1,6 @@
 """Default-deny: whatever is not open by name needs the backend's consent, or a session that it gave."""
 
 import logging
-from collections.abc import Awaitable, Callable
 
 import asyncpg
 from aiohttp import web
@@ -26,7 +25,7 @@ _OUTCOMES = {401: "no_credentials", 403: "refused", 429: "throttled"}
 def authentication(backend: Backend, config: Config, open_paths: frozenset[str]) -> Middleware:
     """Build the middleware: only `open_paths` go past `backend`."""
     check_host = getattr(backend, "CHECK_HOST", False)
-    authenticate, audit = _counted(backend), config.audit_log
+    authenticate, audit, outcomes = backend.authenticate, config.audit_log, COUNTERS.authentication
     origins = frozenset(config.cors_origins)
 
     @web.middleware
@@ -38,7 +37,12 @@ def authentication(backend: Backend, config: Config, open_paths: frozenset[str])
         changes = cross_site.changes(request, CHANGING_GETS)
         if changes:
             cross_site.refuse_other_sites(request, origins)
-        identity = (await _session(request) if "Cookie" in request.headers else None) or await authenticate(request)
+        try:
+            identity = (await _session(request) if "Cookie" in request.headers else None) or await authenticate(request)
+        except WindsockError as error:
+            outcomes[_OUTCOMES.get(error.status, "unavailable")] += 1
+            raise
+        outcomes["accepted"] += 1
         if identity.user is not None:
             request[USER] = identity.user
         if identity.headers:
@@ -53,22 +57,6 @@ def authentication(backend: Backend, config: Config, open_paths: frozenset[str])
         return response
 
     return middleware
-
-
-def _counted(backend: Backend) -> Callable[[web.Request], Awaitable[Identity]]:
-    """Count the backend's outcomes."""
-    authenticate, outcomes = backend.authenticate, COUNTERS.authentication
-
-    async def counted(request: web.Request) -> Identity:
-        try:
-            identity = await authenticate(request)
-        except WindsockError as error:
-            outcomes[_OUTCOMES.get(error.status, "unavailable")] += 1
-            raise
-        outcomes["accepted"] += 1
-        return identity
-
-    return counted
 
 
 async def _session(request: web.Request) -> Identity | None:
