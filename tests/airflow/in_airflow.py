@@ -5,6 +5,7 @@ import sys
 from datetime import datetime
 
 import airflow
+import pendulum
 
 GENERATION = int(airflow.__version__.split(".")[0])
 
@@ -21,7 +22,7 @@ def trigger(requests):
 
         more, name = {}, "execution_date"
     for dag_id, run_id, date in requests:
-        moment = datetime.fromisoformat(date)
+        moment = pendulum.instance(datetime.fromisoformat(date))
         if GENERATION == 3:
             # What its API takes the interval of is the date; this function takes it of run_after.
             more["run_after"] = moment
