@@ -1,0 +1,61 @@
+"""The benchmark's own code works: a tiny data set, a second of load, and the report that is made of it."""
+
+import asyncio
+import os
+from pathlib import Path
+
+from bench import bars, cache, data, report, works
+from bench.load import Load
+from bench.rounds import measure
+from bench.sides import Running, available
+from bench.works import Cell
+from server.embedded import EmbeddedPostgres, find_binaries
+from tests.live import live_server
+
+TINY = data.DataSet("bench_tiny", 3, 300)
+
+
+def test_every_bar_names_what_can_be_measured() -> None:
+    """Both sides of a bar exist, answer its work, and are part of the quick plan."""
+    sides = {side.name: side.works for side in available()}
+    plan = bars.quick_plan()
+    for bar in bars.BARS:
+        assert {bar.ours, bar.peer} <= set(plan[bar.cell])
+        assert bar.cell.work in works.TITLES
+        if bar.peer == "pgbench":
+            assert (cache.HERE / "pgbench" / f"{bar.cell.work}.sql").exists()
+        elif bar.peer in sides:
+            assert bar.cell.work in sides[bar.peer]
+
+
+def test_ratios_are_medians_of_rounds() -> None:
+    """Each round's ratio is of measurements that followed one another."""
+    bar = bars.Bar(Cell("ti", 256), "windsock", "fastapi", 5)
+    ours = [{"rps": 10.0}, {"rps": 60.0}, {"rps": 40.0}]
+    theirs = [{"rps": 1.0}, {"rps": 20.0}, {"rps": 8.0}]
+    assert bars.ratio(bar, {(bar.cell, "windsock"): ours, (bar.cell, "fastapi"): theirs}) == 5
+    assert bars.ratio(bar, {(bar.cell, "windsock"): ours}) is None
+    assert bar.holds(5)
+    assert not bar.holds(4.9)
+
+
+async def test_a_tiny_bench_measures_without_failures(postgres: EmbeddedPostgres) -> None:
+    """Reads and triggers are answered well, each trigger has a date of its own, and the report shows them."""
+    dsn = await data.load(postgres, TINY)
+    load = Load(TINY, dsn, find_binaries(Path("/nonexistent")))
+    windsock = available()[0]
+    plan = {Cell("ti", 4): ["windsock", "pgbench"], Cell("trigger", 4): ["windsock", "pgbench"]}
+    loop = asyncio.get_running_loop()
+
+    def tidy() -> None:
+        asyncio.run_coroutine_threadsafe(data.tidy(dsn), loop).result()
+
+    async with live_server(dsn) as url:
+        servers = {"windsock": Running(windsock, url, os.getpid())}
+        results = await asyncio.to_thread(measure, load, plan, servers, rounds=1, seconds=1, tidy=tidy)
+    assert set(results) == {(cell, side) for cell in plan for side in ("windsock", "pgbench")}
+    for samples in results.values():
+        assert samples[0]["failed"] == 0
+        assert samples[0]["rps"] > 1
+    tables = report.tables(report.summary({"bench_tiny": results}, None, quick=True))
+    assert "| task instance, 4 |" in tables
