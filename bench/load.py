@@ -16,6 +16,8 @@ from bench.works import TRIGGER, Cell
 
 Sample = dict[str, float]
 _THREADS = 2
+# Opening hundreds of connections is part of its time, though not of its figures.
+_PGBENCH_SECONDS = 3
 _FIRST_SECOND = 1_893_456_000  # 2030-01-01, after every run of the data set
 _SECONDS_EACH = 30_000_000
 
@@ -56,13 +58,23 @@ class Load:
         with tempfile.TemporaryDirectory() as folder:
             prefix = Path(folder) / "log"
             options = ["-n", "-M", "prepared", "-c", str(cell.connections), "-j", str(min(_THREADS, cell.connections))]
-            options += ["-T", str(seconds), "-f", str(script), "--log", "--log-prefix", str(prefix)]
+            options += [
+                "-T",
+                str(max(_PGBENCH_SECONDS, seconds)),
+                "-f",
+                str(script),
+                "--log",
+                "--log-prefix",
+                str(prefix),
+            ]
             options += ["-D", f"second={self._next_second()}", "-D", f"dags={self.data.dags}"]
             options += ["-h", parse_qs(parts.query)["host"][0], "-U", parts.username or "", parts.path.strip("/")]
             done = subprocess.run([str(self._pgbench), *options], capture_output=True, text=True, check=False)
             if done.returncode:
                 raise click.ClickException(f"pgbench failed: {done.stderr.partition(chr(10))[0]}")
-            times = [int(line.split()[2]) for file in Path(folder).iterdir() for line in file.open()]
+            times = [
+                int(line.split()[2]) for file in Path(folder).iterdir() for line in file.read_text("ascii").splitlines()
+            ]
         tps = next(line.split()[2] for line in done.stdout.splitlines() if line.startswith("tps = "))
         hundredths = quantiles(times, n=100)
         return {"rps": float(tps), "p50": hundredths[49] / 1000, "p99": hundredths[98] / 1000, "failed": 0}
