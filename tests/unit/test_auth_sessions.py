@@ -1,0 +1,43 @@
+"""Sessions by themselves: whose they are, and which keys read them."""
+
+import types
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
+from cryptography.fernet import Fernet, InvalidToken
+
+from server.auth.sessions import COOKIE, RotatingFernet, Sessions
+from server.config import Config, load_config
+from server.proxies import Proxies
+
+
+def config(**options: str) -> Config:
+    return load_config({"AIRFLOW_HOME": "/nonexistent"}, overrides={"secret_key": "k" * 32, **options}, database="none")
+
+
+def sessions(backend: str, **options: str) -> Sessions:
+    module = types.ModuleType(backend)
+    return Sessions(config(**options), module, Proxies([]))  # type: ignore[arg-type]
+
+
+async def test_a_session_is_its_backends() -> None:
+    """Another backend that knows no stamps either does not take it: it may know somebody else by that name."""
+    response = web.Response()
+    assert await sessions("first").begin(make_mocked_request("POST", "/"), response, "alice")
+    cookie = {"Cookie": f"{COOKIE}={response.cookies[COOKIE].value}"}
+    found = await sessions("first").identify(make_mocked_request("GET", "/", cookie))
+    assert found is not None
+    assert found.user == "alice"
+    assert await sessions("second").identify(make_mocked_request("GET", "/", cookie)) is None
+    assert await sessions("first", secret_key="o" * 32).identify(make_mocked_request("GET", "/", cookie)) is None
+
+
+def test_keys_rotate() -> None:
+    """The first key encrypts, any decrypts, a strange one does not."""
+    old, new, strange = (Fernet.generate_key() for _ in range(3))
+    token = Fernet(old).encrypt(b"x")
+    assert RotatingFernet([new, old]).decrypt(token) == b"x"
+    assert Fernet(new).decrypt(RotatingFernet([new, old]).encrypt(b"y")) == b"y"
+    with pytest.raises(InvalidToken):
+        RotatingFernet([new, strange]).decrypt(token)
