@@ -32,7 +32,7 @@ class LocalClient(Client):
     def __init__(self, config: Config) -> None:
         """Use the database of `config`; raises ConfigError where it names none."""
         config.dsn.connect_arguments()
-        self._config = dataclasses.replace(config, pool_min_size=0, pool_max_size=1)
+        self._config = dataclasses.replace(config, pool_min_size=1, pool_max_size=1)
         self._zone = timezone_of(config.default_timezone)
         self._runner: asyncio.Runner | None = None
         self._resources = AsyncExitStack()
@@ -58,6 +58,8 @@ class LocalClient(Client):
             raise
         except StartupError as error:
             raise Unreachable(str(error), repr(error.__cause__)) from error
+        except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
+            raise Unreachable(f"lost {self._config.dsn.redacted()}: {error}", repr(error)) from error
         except asyncpg.PostgresError as error:
             raise ApiError(500, f"The database refused: {error}", repr(error)) from error
 
