@@ -18,7 +18,7 @@ def config(**options: str) -> Config:
 
 def sessions(backend: str, **options: str) -> Sessions:
     module = types.ModuleType(backend)
-    return Sessions(config(**options), module, Proxies([]))  # type: ignore[arg-type]
+    return Sessions(config(**options), module, Proxies([]))
 
 
 async def test_a_session_is_its_backends() -> None:
