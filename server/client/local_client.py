@@ -89,8 +89,8 @@ class LocalClient(Client):
             checked = wire.check_id(dag_id, "dag_id")
             asked = wire.parse_trigger(json.dumps(fields).encode(), self._zone, datetime.now(UTC))
             run = NewRun(checked, asked.run_id, asked.execution_date, asked.conf)
-            is_paused = await metadata.dag_runs.trigger(run)
-            return wire.trigger_answer(dag_id, asked, wire.PAUSED if is_paused else None)
+            warning = await metadata.dag_runs.trigger(run)
+            return wire.trigger_answer(dag_id, asked, warning)
 
         return _answer(self._call(trigger))
 

@@ -18,8 +18,8 @@ async def trigger(request: web.Request) -> web.Response:
     zone = request.app[TIMEZONE]
     asked = wire.parse_trigger(await read_body(request), zone, datetime.now(UTC))
     run = NewRun(dag_id, asked.run_id, asked.execution_date, asked.conf)
-    is_paused = await request.app[METADATA].dag_runs.trigger(run)
-    return json_bytes(wire.trigger_answer(dag_id, asked, wire.PAUSED if is_paused else None))
+    warning = await request.app[METADATA].dag_runs.trigger(run)
+    return json_bytes(wire.trigger_answer(dag_id, asked, warning))
 
 
 async def list_runs(request: web.Request) -> web.StreamResponse:

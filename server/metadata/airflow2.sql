@@ -26,9 +26,12 @@ WITH requested AS (
         WITH ORDINALITY AS r (dag_id, run_id, execution_date, conf, root_dag_id, version, run_type,
             data_interval_start, data_interval_end, n)
 ), checked AS (
-    SELECT requested.*, d.dag_id IS NOT NULL AS known, d.is_paused, s.version IS NOT DISTINCT FROM requested.version AS fresh
+    SELECT requested.*, d.dag_id IS NOT NULL AS known, d.is_paused, d.is_active,
+        s.version IS NOT DISTINCT FROM requested.version AS fresh
     FROM requested
-    LEFT JOIN LATERAL (SELECT dag.dag_id, dag.is_paused FROM dag WHERE dag.dag_id = requested.dag_id) AS d ON true
+    LEFT JOIN LATERAL (
+        SELECT dag.dag_id, dag.is_paused, dag.is_active FROM dag WHERE dag.dag_id = requested.dag_id
+    ) AS d ON true
     LEFT JOIN LATERAL (
         SELECT serialized_dag.xmin::text AS version FROM serialized_dag
         WHERE serialized_dag.dag_id = requested.root_dag_id
@@ -48,7 +51,7 @@ WITH requested AS (
     ON CONFLICT DO NOTHING
     RETURNING id, dag_id, run_id
 )
-SELECT checked.known, checked.fresh, checked.is_paused, created.id
+SELECT checked.known, checked.fresh, checked.is_paused, checked.is_active, created.id
 FROM checked LEFT JOIN created ON created.dag_id = checked.dag_id AND created.run_id = checked.run_id
 ORDER BY checked.n
 
@@ -57,7 +60,7 @@ ORDER BY checked.n
 -- serialized row, so to the scheduler a NULL dag_hash would mean "unchanged", and the run a success without
 -- a task: it gets the parent's, as Airflow writes it.
 WITH parent AS (
-    SELECT d.dag_id, d.is_paused, s.version IS NOT DISTINCT FROM $6::text AS fresh, s.dag_hash
+    SELECT d.dag_id, d.is_paused, d.is_active, s.version IS NOT DISTINCT FROM $6::text AS fresh, s.dag_hash
     FROM dag AS d
     LEFT JOIN LATERAL (
         SELECT serialized_dag.xmin::text AS version, serialized_dag.dag_hash FROM serialized_dag
@@ -79,7 +82,7 @@ WITH parent AS (
     ORDER BY member
     RETURNING id
 )
-SELECT true AS known, fresh, is_paused, (SELECT min(id) FROM created) AS id FROM parent
+SELECT true AS known, fresh, is_paused, is_active, (SELECT min(id) FROM created) AS id FROM parent
 
 -- name: find_collisions
 -- The runs that a new run would collide with: by run_id, and by execution_date.

@@ -39,10 +39,12 @@ WITH requested AS (
         WITH ORDINALITY AS r (dag_id, run_id, logical_date, conf, root_dag_id, version, run_type,
             data_interval_start, data_interval_end, n)
 ), checked AS (
-    SELECT requested.*, d.dag_id IS NOT NULL AS known, d.is_paused, s.dag_version_id,
+    SELECT requested.*, d.dag_id IS NOT NULL AS known, d.is_paused, NOT d.is_stale AS is_active, s.dag_version_id,
         s.version IS NOT DISTINCT FROM requested.version AS fresh
     FROM requested
-    LEFT JOIN LATERAL (SELECT dag.dag_id, dag.is_paused FROM dag WHERE dag.dag_id = requested.dag_id) AS d ON true
+    LEFT JOIN LATERAL (
+        SELECT dag.dag_id, dag.is_paused, dag.is_stale FROM dag WHERE dag.dag_id = requested.dag_id
+    ) AS d ON true
     LEFT JOIN LATERAL (
         SELECT serialized_dag.xmin::text AS version, serialized_dag.dag_version_id
         FROM dag_version JOIN serialized_dag ON serialized_dag.dag_version_id = dag_version.id
@@ -64,7 +66,7 @@ WITH requested AS (
     ON CONFLICT DO NOTHING
     RETURNING id, dag_id, run_id
 )
-SELECT checked.known, checked.fresh, checked.is_paused, created.id
+SELECT checked.known, checked.fresh, checked.is_paused, checked.is_active, created.id
 FROM checked LEFT JOIN created ON created.dag_id = checked.dag_id AND created.run_id = checked.run_id
 ORDER BY checked.n
 

@@ -13,6 +13,7 @@ from server.metadata.dags import Dag, Dags, unknown_dag
 from server.metadata.database import Database
 from server.metadata.new_runs import NewRun
 from server.metadata.settings import Settings
+from server.wire.answers import INACTIVE, PAUSED
 
 _ATTEMPTS = 5
 _STREAM_PAGE = 2000
@@ -53,8 +54,8 @@ class DagRuns:
         self._find: Batcher[tuple[str, datetime], asyncpg.Record] = settings.batcher(self._find_many)
         self._latest: Batcher[None, bytes] = settings.batcher(self._read_latest)
 
-    async def trigger(self, run: NewRun) -> bool:
-        """Make the run and those of its sub-DAGs, durably; True when the DAG is paused.
+    async def trigger(self, run: NewRun) -> str | None:
+        """Make the run and those of its sub-DAGs, durably; answers why it will not start for now, if so.
 
         Raises NotFound for the DAG, BadRequest for a date before the DAG's start or a run that exists.
         """
@@ -67,7 +68,7 @@ class DagRuns:
                 self._dags.forget(run.dag_id)
                 raise unknown_dag(run.dag_id)
             if row is not None and row["fresh"] and row["id"] is not None:
-                return bool(row["is_paused"])
+                return INACTIVE if row.get("is_active") is False else PAUSED if row["is_paused"] else None
             if row is not None and not row["fresh"]:
                 self._dags.forget(run.dag_id)
                 continue

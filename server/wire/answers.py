@@ -11,8 +11,9 @@ from server.wire.bodies import Trigger
 from server.wire.pickles import UnsafePickleError, load_conf
 
 _encoder = msgspec.json.Encoder(order="sorted")
-# The warning of a trigger that will not run for now.
+# The warnings of a trigger that will not run for now.
 PAUSED = "The DAG is paused: this run starts when it is unpaused"
+INACTIVE = "The DAG is not active: this run starts when Airflow finds its file again"
 _PATH_SAFE = "!$&'()*+,:;=@"
 
 

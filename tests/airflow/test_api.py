@@ -185,6 +185,18 @@ async def test_a_dag_without_a_serialized_row_is_not_triggered(empty_database: s
         assert await Api(url, session).trigger() == (404, {"error": "Dag id d not found"})
 
 
+@pytest.mark.parametrize("release", ["2.7.3", "3.3.2"])
+async def test_a_run_of_an_inactive_dag_comes_with_a_warning(empty_database: str, release: str, role: str) -> None:
+    """Airflow keeps it queued until it finds the DAG's file again."""
+    dsn = await _prepare(empty_database, release, role)
+    conn = await asyncpg.connect(empty_database)
+    await conn.execute(f"UPDATE dag SET {'is_active = false' if generation_of(release) == 2 else 'is_stale = true'}")
+    await conn.close()
+    async with live_server(dsn) as url, aiohttp.ClientSession() as session:
+        status, answer = await Api(url, session).trigger()
+        assert (status, answer["warning"].partition(":")[0]) == (200, "The DAG is not active")
+
+
 async def test_absolute_urls_begin_with_the_base_url(empty_database: str, role: str) -> None:
     """`[windsock] absolute_urls` puts `base_url` before the path."""
     dsn = await _prepare(empty_database, "2.10.5", role)
