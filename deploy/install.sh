@@ -1,0 +1,70 @@
+#!/bin/sh
+# Install or upgrade Windsock on Debian 12, Ubuntu 24.04 or newer. Safe to repeat.
+#
+#   deploy/install.sh [--wheel FILE] [--wheelhouse FOLDER] [--python PROGRAM]
+#
+# Without --wheel it installs the checkout that it is part of. Packages come from the index that pip is set up for, or
+# from --wheelhouse alone. A new release lies beside the old one; running services go over to it when they restart.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+wheel='' wheelhouse='' python=''
+while [ $# -gt 0 ]; do
+    case $1 in
+        --wheel) wheel=$2; shift 2 ;;
+        --wheelhouse) wheelhouse=$2; shift 2 ;;
+        --python) python=$2; shift 2 ;;
+        *) sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    esac
+done
+die() { echo "install.sh: $*" >&2; exit 1; }
+[ "$(id -u)" = 0 ] || die "run it as root"
+command -v systemctl >/dev/null || die "systemd is missing"
+[ "$(systemctl --version | sed -n '1s/^systemd \([0-9]*\).*/\1/p')" -ge 250 ] || die "systemd 250 or newer is needed"
+usable() { "$1" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
+if [ -z "$python" ]; then
+    for python in /usr/bin/python3 /usr/bin/python3.13 /usr/bin/python3.12 /usr/bin/python3.11 none; do
+        usable "$python" && break
+    done
+fi
+usable "$python" || die "Python 3.11 or newer with venv is needed: apt-get install python3 python3-venv"
+
+for user in windsock windsock-tasks; do
+    getent passwd "$user" >/dev/null || useradd --system --user-group --no-create-home \
+        --home-dir "/var/lib/$user" --shell /usr/sbin/nologin "$user"
+done
+
+umask 022
+install -d -m 755 /opt/windsock/releases /etc/windsock /etc/windsock/dags /usr/local/lib/systemd/system \
+    /usr/local/share/doc/windsock
+release=$(mktemp -d "/opt/windsock/releases/$(date -u +%Y%m%d-%H%M%S)-XXXX")
+trap 'rm -rf "$release"' EXIT
+chmod 755 "$release"
+"$python" -m venv "$release"
+set -- --quiet --disable-pip-version-check --no-input
+[ -z "$wheelhouse" ] || set -- "$@" --no-index --find-links "$wheelhouse"
+"$release/bin/python" -m pip install "$@" "${wheel:-$here/..}"
+"$release/bin/windsock" --version
+trap - EXIT
+# rename(2) is atomic: a service that starts meanwhile finds the one or the other.
+ln -s "$release" /opt/windsock/next
+mv -T /opt/windsock/next /opt/windsock/current
+
+# What the operator changed stays.
+[ -e /etc/windsock/airflow.cfg ] || install -m 644 "$here/airflow.cfg" /etc/windsock/airflow.cfg
+install -d -m 700 /etc/windsock/credentials
+if [ ! -e /etc/windsock/credentials/secret_key ]; then
+    (umask 077; "$python" -c 'import secrets; print(secrets.token_hex(32))' > /etc/windsock/credentials/secret_key)
+fi
+if [ ! -e /etc/windsock/credentials/dsn ]; then
+    # By the local socket, as the role that has the service's own name.
+    (umask 077; echo 'postgresql:///windsock?host=/run/postgresql&user=windsock' > /etc/windsock/credentials/dsn)
+fi
+install -m 644 "$here"/systemd/* /usr/local/lib/systemd/system/
+install -m 755 "$here/windsock-admin" /usr/local/sbin/windsock-admin
+[ ! -e "$here/../docs/deployment.md" ] || install -m 644 "$here"/../docs/*.md /usr/local/share/doc/windsock/
+systemctl daemon-reload
+
+# The running release and the one before it are kept; `current` can be pointed back.
+ls -1d /opt/windsock/releases/* | sort -r | tail -n +3 | while read -r old; do rm -rf "$old"; done
+echo "Installed in $release. Settings: /etc/windsock/airflow.cfg and /etc/windsock/credentials."
+echo "Start: systemctl enable --now windsock.socket windsock.service; after an upgrade: systemctl restart windsock.service"
