@@ -64,7 +64,7 @@ def say(message: str) -> None:
 @contextmanager
 def session(*, verbose: bool) -> Iterator["Client"]:
     """Open the client that the configuration selects; raises Failure for whatever goes wrong with it."""
-    from server.client import ApiError, ClientError, connect  # noqa: PLC0415 - help needs none of it
+    from server.client import ApiError, ClientError, Unreachable, connect  # noqa: PLC0415 - help needs none of it
     from server.errors import StartupError  # noqa: PLC0415 - likewise
 
     try:
@@ -75,8 +75,11 @@ def session(*, verbose: bool) -> Iterator["Client"]:
     except ApiError as error:
         code = EXIT_UNREACHABLE if error.status >= _SERVER_ERROR else _BY_STATUS.get(error.status, EXIT_FAILED)
         raise Failure(_text(error, verbose=verbose), code) from error
-    except ClientError as error:
+    except Unreachable as error:
         raise Failure(_text(error, verbose=verbose), EXIT_UNREACHABLE) from error
+    except ClientError as error:
+        # Credentials that are not there, or a server that did not prove itself.
+        raise Failure(_text(error, verbose=verbose), EXIT_DENIED) from error
     except KeyboardInterrupt:
         raise Failure("interrupted", EXIT_INTERRUPTED) from None
 
