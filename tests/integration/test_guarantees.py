@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
@@ -227,3 +228,17 @@ async def test_lists_cost_what_they_answer(
     statement = statements.load("common.sql", "airflow1.sql")[name]
     plan = json.loads(await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", *arguments))[0]["Plan"]
     assert 20 <= touched(plan) <= most
+
+
+@pytest.mark.parametrize("name", ["find_dags", "find_pools", "find_runs", "find_task_instances", "find_collisions"])
+async def test_a_lone_key_is_not_planned_anew(connection: asyncpg.Connection, name: str) -> None:
+    """Planning costs several times the look-up: after its first five tries Postgres keeps one plan."""
+    await connection.execute(SCALE)
+    await connection.execute("ANALYZE")
+    statement = await connection.prepare(statements.load("common.sql", "airflow1.sql")[name])
+    values = {"text[]": ["scale_3"], "timestamptz[]": [datetime(2021, 1, 1, tzinfo=UTC)]}
+    arguments = [values[f"{kind.name.removesuffix('[]')}[]"] for kind in statement.get_parameters()]
+    for _ in range(12):
+        await statement.fetch(*arguments)
+    planned = "SELECT custom_plans FROM pg_prepared_statements WHERE name = $1"
+    assert await connection.fetchval(planned, statement.get_name()) <= 5
