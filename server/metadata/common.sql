@@ -27,6 +27,10 @@ FROM dag JOIN dag_code ON dag_code.fileloc = dag.fileloc
 WHERE dag.dag_id = $1
 LIMIT 1
 
+-- name: wait_for_locks
+-- A scheduler may hold a DAG's row for seconds; who changes one DAG waits for it, unlike a batch of strangers.
+SET LOCAL lock_timeout = '15s'
+
 -- name: pause_dag
 UPDATE dag SET is_paused = $2
 WHERE dag_id = $1 OR (root_dag_id = $1 AND is_subdag)

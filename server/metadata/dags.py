@@ -120,7 +120,10 @@ class Dags:
 
     async def pause(self, dag_id: str, *, is_paused: bool) -> None:
         """Pause or unpause the DAG and its sub-DAGs; raises NotFound."""
-        rows = await self._database.fetch("pause_dag", dag_id, is_paused)
+        async with self._database.transaction() as connection:
+            statements = self._database.statements
+            await connection.execute(statements["wait_for_locks"])
+            rows = await connection.fetch(statements["pause_dag"], dag_id, is_paused)
         if dag_id not in {row["dag_id"] for row in rows}:
             raise unknown_dag(dag_id)
 
@@ -131,6 +134,7 @@ class Dags:
         """
         async with self._database.transaction() as connection:
             statements = self._database.statements
+            await connection.execute(statements["wait_for_locks"])
             dag = await connection.fetchrow(statements["lock_dag"], dag_id)
             if dag is None:
                 raise NotFound(f"Dag id {dag_id} not found")

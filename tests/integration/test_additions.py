@@ -1,5 +1,6 @@
 """What callers asked Airflow for and never got: paging, finding runs, lists of DAGs and tasks, a safe pause switch."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -214,3 +215,13 @@ async def test_health_is_airflows(client: Client, connection: asyncpg.Connection
     _, health, _ = await client.ask("/health")
     assert health["scheduler"]["status"] == "healthy"
     assert health["scheduler"]["latest_scheduler_heartbeat"]
+
+
+async def test_pausing_waits_for_a_scheduler_that_holds_the_row(client: Client, connection: asyncpg.Connection) -> None:
+    """An Airflow's scheduler locks rows of `dag` for seconds; the pause is done, not refused."""
+    async with connection.transaction():
+        await connection.execute("SELECT FROM dag WHERE dag_id = 'ref_echo' FOR UPDATE")
+        asking = asyncio.ensure_future(client.ask(f"{API}/dags/ref_echo/paused/false"))
+        await asyncio.sleep(2.5)
+        assert not asking.done()
+    assert (await asking)[0] == 200
