@@ -64,3 +64,9 @@ bench:
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# As root: boots a private systemd and installs, restarts and removes the service in it.
+.PHONY: test-systemd
+test-systemd:
+	@scripts/venv.sh standalone,kerberos,test
+	tests/systemd/run.sh

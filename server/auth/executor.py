@@ -1,6 +1,7 @@
 """Slow work in threads of its own, with a bounded queue."""
 
 import asyncio
+import contextlib
 import os
 import threading
 from collections.abc import Callable
@@ -47,4 +48,6 @@ class Executor:
 def _give_way() -> None:
     # On Linux a thread has a niceness of its own; elsewhere this would slow the whole process.
     if os.uname().sysname == "Linux":
+        # A sandbox may forbid it; hashing must work all the same.
+    with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
