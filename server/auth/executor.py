@@ -49,5 +49,5 @@ def _give_way() -> None:
     # On Linux a thread has a niceness of its own; elsewhere this would slow the whole process.
     if os.uname().sysname == "Linux":
         # A sandbox may forbid it; hashing must work all the same.
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
