@@ -127,6 +127,14 @@ async def twins(postgres: EmbeddedPostgres, database: str) -> AsyncIterator[tupl
         await connection.close()
 
 
+def without_clock(tables: dict[str, list[tuple[object, ...]]]) -> dict[str, list[tuple[str, ...]]]:
+    """Two commands that run side by side need not see the same second."""
+    return {
+        table: [tuple(NOW.sub("<now>", str(value)) for value in row) for row in found]
+        for table, found in tables.items()
+    }
+
+
 @pytest.mark.parametrize("scenario", SCENARIOS)
 async def test_both_clients_do_the_same(
     scenario: str, twins: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -149,7 +157,7 @@ async def test_both_clients_do_the_same(
             assert step.expected in done[0][1 if step.code else 0], (step.line, done)
             if step.code == 0 and step.line[:4] not in {"pool", "trig"}:
                 assert done[0][1] == "", step.line
-            assert await rows(ours) == await rows(theirs) or "trigger_dag ref_setup" in step.line, step.line
+            assert without_clock(await rows(ours)) == without_clock(await rows(theirs)), step.line
 
 
 OTHERS = {"standalone", "webserver", "scheduler", "initdb"}  # They serve.
