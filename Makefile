@@ -10,7 +10,7 @@ help:
 	@echo "make run      the API with an embedded Postgres on http://127.0.0.1:8080 (ARGS='--port 8081' for options)"
 	@echo "make test     linters, type checks and all tests"
 	@echo "make test-clients  Airflow 1.10.15's command line and other people's clients, installed into .airflow-cache"
-	@echo "make test-airflow  beside real Airflows, which it installs into .airflow-cache: about 6 minutes"
+	@echo "make test-airflow  beside real Airflows, which it installs into .airflow-cache: about 7 minutes"
 	@echo "make lint     linters and type checks alone"
 	@echo "make unit     the tests alone; ARGS='tests/unit -k name' chooses"
 	@echo "make test-faults  break Postgres, network and processes below a running service (part of make test)"
