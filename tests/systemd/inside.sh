@@ -32,7 +32,7 @@ say "Postgres, tables, a user, start"
 bin=$(ls -d /usr/lib/postgresql/*/bin | tail -1)
 install -d -o postgres /tmp/pg
 install -d -o postgres -m 2775 /run/postgresql
-(cd /tmp && setpriv --reuid postgres --regid postgres --clear-groups "$bin/initdb" -D /tmp/pg -A peer >/dev/null)
+(cd /tmp && setpriv --reuid postgres --regid postgres --clear-groups "$bin/initdb" -D /tmp/pg --auth-local=peer --auth-host=trust >/dev/null)
 pg() { systemd-run --quiet --unit=testpg --property=User=postgres --property=KillMode=mixed "$bin/postgres" -D /tmp/pg -k /run/postgresql; }
 sql() { (cd /tmp && setpriv --reuid postgres --regid postgres --clear-groups psql -qAt -h /run/postgresql "$@"); }
 pg
@@ -44,6 +44,17 @@ echo a-good-password | windsock-admin create_user -u ann -e ann@example.org || f
 [ "$(ask -o /dev/null -w '%{http_code}' "$api/test")" = 200 ] || fail "no answer"
 [ "$(curl -s -o /dev/null -w '%{http_code}' "$api/test")" = 401 ] || fail "open to all"
 ask -X POST -d '{"name": "cars", "slots": 3, "description": ""}' "$api/pools" | grep -q cars || fail "no pool"
+
+say "the scheduler's unit stays up in its sandbox"
+cp /etc/windsock/credentials/dsn dsn
+echo 'postgresql://windsock@127.0.0.1/windsock' > /etc/windsock/credentials/dsn
+systemctl start windsock-scheduler.service || fail scheduler
+sleep 4
+systemctl is-active --quiet windsock-scheduler.service || fail "the scheduler ended"
+[ "$(systemctl show --property NRestarts --value windsock-scheduler.service)" = 0 ] || fail "the scheduler restarts"
+systemctl stop windsock-scheduler.service
+[ "$(systemctl show --property Result --value windsock-scheduler.service)" = success ] || fail "the scheduler's end"
+cp dsn /etc/windsock/credentials/dsn
 
 say "killed: the parent, a hung parent (watchdog), a worker"
 old=$(pid); kill -9 "$old"; soon other_pid "$old"
