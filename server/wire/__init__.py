@@ -14,13 +14,8 @@ from server.wire.answers import (
     PAUSED,
     created_message,
     encode,
-    graph_url,
-    iso,
-    latest_item,
-    pool_item,
     render_strings,
     render_ti,
-    run_item,
     trigger_answer,
 )
 from server.wire.bodies import (
@@ -56,9 +51,6 @@ __all__ = [
     "check_id",
     "created_message",
     "encode",
-    "graph_url",
-    "iso",
-    "latest_item",
     "load_conf",
     "page_links",
     "parse_dag_patch",
@@ -73,9 +65,7 @@ __all__ = [
     "parse_trigger",
     "parse_try_number",
     "pickle_conf",
-    "pool_item",
     "render_strings",
     "render_ti",
-    "run_item",
     "trigger_answer",
 ]

@@ -11,12 +11,7 @@ from server.wire import (
     Trigger,
     created_message,
     encode,
-    graph_url,
-    iso,
-    latest_item,
-    pool_item,
     render_ti,
-    run_item,
     trigger_answer,
 )
 
@@ -46,52 +41,6 @@ def test_trigger_message_of_a_left_out_date() -> None:
     assert "<DagRun d @ 2020-02-01 00:00:00+00:00: r1, externally triggered: True>" in answer
     assert re.search(r"Created <DagRun (\S+) @ (.+?): (.+), externally triggered: True>", answer)
     assert created_message("d", "x", "r") == "Created <DagRun d @ x: r, externally triggered: True>"
-
-
-@pytest.mark.parametrize(
-    ("generation", "date", "rbac", "prefix", "expected"),
-    [
-        (
-            1,
-            DATE,
-            False,
-            "",
-            "/admin/airflow/graph?dag_id=d&execution_date=2020-02-01+00%3A00%3A00%2B00%3A00",
-        ),
-        (
-            1,
-            DATE,
-            True,
-            "/my/root",
-            "/my/root/graph?dag_id=d&execution_date=2020-02-01+00%3A00%3A00%2B00%3A00",
-        ),
-        (2, PRECISE, False, "", "/dags/d/graph?execution_date=2024-02-03+02:05:06.123456%2B00:00"),
-        (3, None, False, "http://h", "http://h/dags/d/runs/a%20b%2Fc"),
-    ],
-)
-def test_graph_url(generation: int, date: datetime | None, rbac: bool, prefix: str, expected: str) -> None:  # noqa: FBT001 - a parameter of the table
-    """Each Airflow's own path to a run."""
-    assert graph_url(generation, "d", "a b/c", date, rbac=rbac, prefix=prefix) == expected
-
-
-def test_items_of_lists() -> None:
-    """A missing start_date is an empty string, a missing state null, and in Airflow 3 a date may be missing."""
-    row = {"dag_id": "d", "execution_date": None, "id": 5, "run_id": "r", "start_date": None, "state": None}
-    assert run_item(row, "/u") == {**row, "dag_run_url": "/u", "start_date": ""}
-    dated = {**row, "execution_date": DATE, "start_date": PRECISE}
-    assert latest_item(dated, "/u") == {
-        "dag_id": "d",
-        "dag_run_url": "/u",
-        "execution_date": "2020-02-01T00:00:00+00:00",
-        "start_date": "2024-02-03T02:05:06.123456+00:00",
-    }
-    assert iso(None) is None
-    assert pool_item({"id": 1, "pool": "p", "slots": 2, "description": None, "include_deferred": False}) == {
-        "description": None,
-        "id": 1,
-        "pool": "p",
-        "slots": 2,
-    }
 
 
 def test_a_task_instance_is_all_strings() -> None:
