@@ -3,6 +3,9 @@
 # `make run ARGS='--port 8081'`
 ARGS ?=
 
+# The packages come first: some of what goes into .venv is compiled with their headers.
+development = scripts/apt-packages.sh && scripts/venv.sh standalone,kerberos,test
+
 .DEFAULT_GOAL := help
 .PHONY: help run test test-faults test-airflow test-clients lint format unit bench clean
 
@@ -25,40 +28,36 @@ run:
 test: lint unit
 
 lint:
-	@scripts/venv.sh standalone,kerberos,test
+	@$(development)
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
 unit:
-	@scripts/apt-packages.sh
-	@scripts/venv.sh standalone,kerberos,test
+	@$(development)
 	.venv/bin/pytest $(ARGS)
 
 # WINDSOCK_AIRFLOWS='2.7.3 3.0.6' chooses; tests/airflow/real.py lists the releases.
 test-airflow:
-	@scripts/apt-packages.sh
-	@scripts/venv.sh standalone,kerberos,test
+	@$(development)
 	.venv/bin/pytest -m airflow $(ARGS) tests/airflow
 
 # Other people's clients, installed once into .airflow-cache.
 test-clients:
-	@scripts/apt-packages.sh
-	@scripts/venv.sh standalone,kerberos,test
+	@$(development)
 	.venv/bin/pytest -m clients $(ARGS) tests/clients
 
 test-faults:
-	@scripts/apt-packages.sh
-	@scripts/venv.sh standalone,kerberos,test
+	@$(development)
 	.venv/bin/pytest tests/faults -n 2 $(ARGS)
 
 format:
-	@scripts/venv.sh standalone,kerberos,test
+	@$(development)
 	.venv/bin/ruff check --fix-only .
 	.venv/bin/ruff format .
 
 bench:
-	@scripts/venv.sh standalone,kerberos,test
+	@$(development)
 	.venv/bin/python -m bench $(if $(QUICK),--quick) $(ARGS)
 
 clean:
@@ -68,5 +67,5 @@ clean:
 # As root: boots a private systemd and installs, restarts and removes the service in it.
 .PHONY: test-systemd
 test-systemd:
-	@scripts/venv.sh standalone,kerberos,test
+	@$(development)
 	tests/systemd/run.sh
