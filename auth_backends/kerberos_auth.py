@@ -1,8 +1,8 @@
 """Kerberos through SPNEGO: Airflow's `airflow.api.auth.backend.kerberos_auth`.
 
-The system's GSSAPI reads the tokens: what a browser, curl or requests-kerberos sends in SPNEGO, and bare Kerberos.
-Only the key of `airflow/HOST` in the configured keytab takes them; the keytab is read anew for each, so a replaced one
-counts at once.
+pyspnego reads what a browser, curl or requests-kerberos sends in SPNEGO, and bare Kerberos; the system's GSSAPI judges
+the Kerberos in it. Only the key of `airflow/HOST` in the configured keytab takes tokens; the keytab is read anew for
+each, so a replaced one counts at once.
 """
 
 import base64
@@ -11,7 +11,7 @@ import logging
 import os
 import re
 import socket
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiohttp import web
 
@@ -19,11 +19,11 @@ from server.auth import Identity
 from server.auth.executor import Executor
 from server.config import Config
 from server.errors import Forbidden, StartupError, Unauthorized, Unavailable
-from server.kerberos import SERVICE, import_gssapi, reason
+from server.kerberos import SERVICE, import_spnego, reason
 from server.resources import CONFIG
 
 if TYPE_CHECKING:
-    import gssapi
+    import spnego
 
     from server.client.auth import ClientAuth
 
@@ -32,6 +32,13 @@ logger = logging.getLogger(__name__)
 _CHALLENGE = {"WWW-Authenticate": "Negotiate"}
 # A realm follows the last @ that no backslash makes part of a name.
 _PRINCIPAL = re.compile(r"(?P<name>(?:[^@\\]|\\.)+)@(?P<realm>[^@]+)")
+
+# How a first token begins: Kerberos by its own number or Microsoft's, or SPNEGO and the fields of a NegTokenInit.
+_LENGTH = rb"(?:[\x00-\x7f]|\x81.|\x82..|\x83...)"
+_KERBEROS = rb"\x06\x09\x2a\x86\x48[\x82\x86]\xf7\x12\x01\x02\x02"
+_SPNEGO = rb"\x06\x06\x2b\x06\x01\x05\x05\x02\xa0%b\x30%b" % (_LENGTH, _LENGTH)
+_FIRST_TOKEN = re.compile(rb"\x60%b(?:%b|(?P<fields>%b))" % (_LENGTH, _KERBEROS, _SPNEGO), re.DOTALL)
+_MECHANISMS, _LONGEST_LIST = 0xA0, 127
 
 
 class _Accepted(NamedTuple):
@@ -49,20 +56,20 @@ class Kerberos:
 
     def __init__(self, config: Config) -> None:
         """Check that the keytab has the service; raises StartupError, which says what is missing."""
-        self._gssapi = import_gssapi()
+        self._spnego = import_spnego()
         self._keytab = _readable(config)
         self._host = config.kerberos_hostname or socket.getfqdn()
         self._strip = frozenset(config.kerberos_strip_realms)
         self._admitted = frozenset(config.kerberos_realms) | self._strip
         self._executor = Executor("kerberos", config.hash_threads, config.hash_queue_limit)
-        try:
-            self._credentials()
-        except self._gssapi.exceptions.GSSError as error:
+        # As Airflow does: pyspnego has no other way to name an acceptor's keytab.
+        os.environ["KRB5_KTNAME"] = f"FILE:{self._keytab}"
+        if unusable := self._unusable():
             raise StartupError(
                 f"kerberos_auth: the keytab {self._keytab} has no key of {SERVICE}/{self._host} that can be used"
-                f" ({reason(error)}); `klist -k {self._keytab}` lists what it has, [windsock] kerberos_hostname"
+                f" ({unusable}); `klist -k {self._keytab}` lists what it has, [windsock] kerberos_hostname"
                 " sets the host"
-            ) from error
+            )
 
     async def accept(self, token: bytes) -> Identity:
         """Answer whose token it is; raises Forbidden, or Unavailable when the queue is full or the keytab is gone."""
@@ -81,33 +88,34 @@ class Kerberos:
         """End the threads."""
         self._executor.close()
 
-    def _credentials(self) -> "gssapi.Credentials":
-        # A name, so that no other key of the keytab takes a token.
-        name = self._gssapi.Name(f"{SERVICE}@{self._host}", self._gssapi.NameType.hostbased_service)
-        store = {"keytab": f"FILE:{self._keytab}"}
-        credentials: gssapi.Credentials = self._gssapi.Credentials(name=name, usage="accept", store=store)
-        return credentials
+    def _context(self, protocol: str) -> "spnego.ContextProxy":
+        # A name, so that no other key of the keytab takes a token: host and service alone do not limit it.
+        name = self._spnego.CredentialCache(f"{SERVICE}@{self._host}")
+        context: spnego.ContextProxy = self._spnego.server(self._host, SERVICE, protocol=protocol, credentials=name)
+        return context
+
+    def _unusable(self) -> str | None:
+        """Return why the keytab has no key for the service, or None: it has."""
+        try:
+            self._context("kerberos")
+        except (self._spnego.exceptions.SpnegoError, ImportError) as error:
+            return reason(error)
+        return None
 
     def _step(self, token: bytes) -> _Accepted:
-        errors = self._gssapi.exceptions
         try:
-            credentials = self._credentials()
-        except errors.GSSError as error:
-            logger.exception("the Kerberos keytab cannot be used", extra={"keytab": str(self._keytab)})
-            raise Unavailable("The server's Kerberos keytab cannot be used at the moment") from error
-        try:
-            context = self._gssapi.SecurityContext(creds=credentials, usage="accept")
-            answer = context.step(token)
-            if not context.complete:
-                raise _Refused("the token is not Kerberos, or needs a further round")
-            # A C string's end has been seen in names.
-            principal, service = (str(name).rstrip("\0") for name in (context.initiator_name, context.target_name))
-        except errors.GSSError as error:
-            raise _Refused(reason(error)) from error
-        except (AttributeError, TypeError, ValueError, RuntimeError) as error:
-            # Bindings have answered odd tokens with these: no token that cannot be read lets anybody in.
-            raise _Refused(type(error).__name__) from error
-        return _Accepted(principal, service, answer)
+            _check(token)
+            return _accepted(self._context("negotiate"), token)
+        except Exception as error:
+            # Odd tokens have been answered with many kinds of errors: none of them lets anybody in.
+            raise self._refusal(error) from error
+
+    def _refusal(self, error: Exception) -> Exception:
+        if unusable := self._unusable():
+            logger.error("the Kerberos keytab cannot be used", extra={"keytab": self._keytab, "reason": unusable})
+            return Unavailable("The server's Kerberos keytab cannot be used at the moment")
+        known = isinstance(error, (_Refused, self._spnego.exceptions.SpnegoError))
+        return _Refused(reason(error) if known else type(error).__name__)
 
     def _user(self, accepted: _Accepted) -> str:
         client, service = _PRINCIPAL.fullmatch(accepted.principal), _PRINCIPAL.fullmatch(accepted.service)
@@ -119,6 +127,43 @@ class Kerberos:
         if realm not in (self._admitted or {service["realm"]}):
             raise _Refused(f"the realm {realm} is not admitted")
         return client["name"] if realm in self._strip else accepted.principal
+
+
+def _check(token: bytes) -> None:
+    """Raise _Refused for what is no first token, or would take long to read.
+
+    pyspnego reads in Python, and long lists and numbers in quadratic time: a header of 64 KB could cost a second.
+    """
+    begin = _FIRST_TOKEN.match(token)
+    if begin is None:
+        raise _Refused("the token is neither SPNEGO nor Kerberos")
+    tag, end = 0, begin.end() if begin["fields"] else len(token)
+    while end < len(token):
+        last, tag, size, start = tag, token[end], token[end + 1], end + 2
+        if size & 0x80:
+            start += size & 0x7F
+            size = int.from_bytes(token[end + 2 : start])
+        if tag <= last or (tag == _MECHANISMS and size > _LONGEST_LIST):
+            raise _Refused("the token is not well-formed, or has too many mechanisms")
+        end = start + size
+
+
+def _accepted(context: "spnego.ContextProxy", token: bytes) -> _Accepted:
+    try:
+        answer = context.step(token)
+    except AttributeError as error:
+        # gssapi keeps an error to itself that has a token for the client (a replay, a wrong clock); pyspnego stumbles.
+        raise _Refused(reason(_below(context)._last_err)) from error  # noqa: SLF001 - where gssapi's docs say it is
+    if not context.complete or context.negotiated_protocol != "kerberos":
+        raise _Refused("the token is not Kerberos, or needs a further round")
+    # A C string's end has been seen in names.
+    principal, service = (str(name).rstrip("\0") for name in (context.client_principal, _below(context).target_name))
+    return _Accepted(principal, service, answer)
+
+
+def _below(context: Any) -> Any:  # noqa: ANN401 - a gssapi.SecurityContext
+    """Return GSSAPI's own context: pyspnego tells neither which service a ticket was for nor why it was refused."""
+    return context._context._context  # noqa: SLF001 - there is no other way
 
 
 KERBEROS = web.AppKey("KERBEROS", Kerberos)

@@ -3,14 +3,17 @@
 import asyncio
 import base64
 import importlib
+import logging
 import shutil
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import gssapi
 import pytest
+import spnego
 
 from auth_backends import kerberos_auth
 from auth_backends.conformance import API, ask
@@ -100,6 +103,72 @@ async def test_tokens(url: str, mech: str) -> None:
     assert (await ask(url, negotiate(token(mech=mech) + bytes(100)))).status in {200, 403}
 
 
+async def test_pyspnego(url: str) -> None:
+    """Its client in both of its ways: the server's answer completes what it began."""
+    for protocol in ("negotiate", "kerberos"):
+        client = spnego.client(hostname="localhost", service="airflow", protocol=protocol)
+        reply = await ask(url, negotiate(client.step() or b""))
+        assert reply.status == 200
+        client.step(base64.b64decode(reply.headers["WWW-Authenticate"].partition(" ")[2]))
+        assert (client.complete, client.negotiated_protocol) == (True, "kerberos")
+
+
+def der(tag: int, content: bytes) -> bytes:
+    """Return an element of DER."""
+    size = len(content)
+    return bytes([tag]) + (bytes([size]) if size < 128 else b"\x83" + size.to_bytes(3)) + content
+
+
+KERBEROS, SPNEGO = bytes.fromhex("06092a864886f712010202"), bytes.fromhex("06062b0601050502")
+NTLM = bytes.fromhex("060a2b06010401823702020a")
+HELLO = b"NTLMSSP\0\1\0\0\0\x97\x82\x08\xe2" + bytes(16)
+MECHANISMS, HUGE = der(0xA0, der(0x30, KERBEROS)), der(0x06, b"\x2b" + b"\x81" * 47000 + b"\1")
+
+
+def init(*fields: bytes) -> bytes:
+    """Return SPNEGO's first token."""
+    return der(0x60, SPNEGO + der(0xA0, der(0x30, b"".join(fields))))
+
+
+ODD = {
+    "ntlm": HELLO,
+    "ntlm-in-spnego": init(der(0xA0, der(0x30, NTLM)), der(0xA2, der(0x04, HELLO))),
+    "ntlm-as-kerberos": init(MECHANISMS, der(0xA2, der(0x04, HELLO))),
+    "the-client-says-complete": der(0xA1, der(0x30, der(0xA0, der(0x0A, b"\0")) + der(0xA1, KERBEROS))),
+    "no-ticket": init(MECHANISMS),
+    "long-number": init(der(0xA0, der(0x30, HUGE))),
+    "long-number-behind": init(MECHANISMS, der(0xA1, b""), der(0xA0, der(0x30, HUGE))),
+    "long-number-outside": der(0x60, HUGE),
+    "many-mechanisms": init(der(0xA0, der(0x30, KERBEROS * 4000))),
+    "nested": der(0x60, SPNEGO + der(0x60, SPNEGO + der(0x60, SPNEGO))),
+    "cut": init(MECHANISMS)[:-5],
+    "long-ticket": init(MECHANISMS, der(0xA2, der(0x04, bytes(40000)))),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_odd_tokens_are_refused(realm: Realm, odd: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a token says of itself; and none keeps the one thread busy that all tickets go through."""
+    (tmp_path / "ntlm").write_text("DOMAIN:alice:secret\n")
+    monkeypatch.setenv("NTLM_USER_FILE", str(tmp_path / "ntlm"))
+    options = {"kerberos_keytab": str(realm.keytab), "kerberos_hostname": "localhost"}
+    kerberos = kerberos_auth.Kerberos(config_for("postgresql://localhost/none", **options))
+    start = time.process_time()
+    with pytest.raises(kerberos_auth._Refused):
+        kerberos._step(ODD[odd])
+    assert time.process_time() - start < 0.1
+
+
+async def test_why_a_token_was_refused_is_logged(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """In GSSAPI's words, and without the token."""
+    caplog.set_level(logging.DEBUG)
+    sent = negotiate(token())
+    assert [(await ask(url, sent)).status for _ in range(2)] == [200, 403]
+    told = "".join(repr(vars(record)) for record in caplog.records)
+    assert "Request is a replay" in told
+    assert sent["Authorization"].split()[1][:40] not in told
+
+
 async def test_large_headers_pass(url: str) -> None:
     """A ticket of 16 KB is read, and judged: it is not the header's size that refuses it."""
     padding = {"X-Padding": "x" * 16384}
@@ -146,10 +215,11 @@ async def test_what_is_missing_stops_the_start(
         with pytest.raises(StartupError, match=reason):
             async with server(**options):
                 pass
-    monkeypatch.setitem(sys.modules, "gssapi", None)
-    with pytest.raises(StartupError, match="needs the Python package gssapi"):
-        async with server():
-            pass
+    for needed in ("spnego", "krb5", "gssapi"):
+        monkeypatch.setitem(sys.modules, needed, None)
+        with pytest.raises(StartupError, match=f"needs the Python package {needed}"):
+            async with server():
+                pass
 
 
 async def test_our_own_client(url: str, database: str) -> None:
