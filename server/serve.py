@@ -8,7 +8,7 @@ import signal
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -22,6 +22,9 @@ from server.errors import StartupError
 from server.resources import TRAFFIC, Traffic
 
 logger = logging.getLogger(__name__)
+
+Watcher = Callable[[], Coroutine[Any, Any, None]]
+"""Something that runs for ever."""
 
 _BACKLOG = 4096
 # Objects that 256 requests under way make together stay below this by far.
@@ -182,6 +185,33 @@ async def stop_signal() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     await stop.wait()
+
+
+async def until_stopped(work: Coroutine[Any, Any, None], words: str) -> None:
+    """Run `work`; at the first signal log `words` and cancel it. It ends in its own time; further signals are idle."""
+    working, stopped = asyncio.create_task(work), asyncio.create_task(stop_signal())
+    await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if not working.done():
+        logger.info(words)
+        working.cancel()
+    await asyncio.wait({working})
+    if not working.cancelled():
+        working.result()
+
+
+async def first_to_end(*watchers: Watcher) -> None:
+    """Run them side by side for ever; what one of them raises ends the others."""
+    tasks = [asyncio.create_task(watcher()) for watcher in watchers]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    finally:
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    for error in results:
+        if isinstance(error, Exception):
+            raise error
 
 
 def run(main: Any) -> None:  # noqa: ANN401 - a coroutine of any kind

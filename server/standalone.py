@@ -4,15 +4,14 @@ It never touches an Airflow: its database is its own whatever `airflow.cfg` name
 and of a file that names a database it reads `[windsock]` alone.
 """
 
-import asyncio
 import dataclasses
 import shlex
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from socket import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import click
@@ -26,14 +25,12 @@ from server.metadata import statements
 from server.metadata.database import open_pool
 from server.metadata.schema import initdb
 from server.scheduler.beside import keep_scheduler
-from server.serve import listen, run, serving, stop_signal
+from server.serve import Watcher, first_to_end, listen, run, serving, until_stopped
 
 if TYPE_CHECKING:
     import asyncpg
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
-
-Watcher = Callable[[], Coroutine[Any, Any, None]]
 
 _SQL = statements.load("standalone.sql", package="server")
 _CURL = 'curl -X POST {url} -H \'Content-Type: application/json\' -d \'{{"conf":"{{\\"key\\":\\"value\\"}}"}}\''
@@ -48,7 +45,7 @@ def run_standalone(*, host: str | None, port: int | None, data_dir: Path | None,
     check_exposure(config)
     # The port comes first: whoever starts a second one hears of it before that one gets to the first one's Postgres.
     with _listening(config) as sock, exclusive(config.data_dir) if not config.dsn else nullcontext():
-        run(_until_stopped(_standalone(config, sock)))
+        run(until_stopped(_standalone(config, sock), "stopping"))
 
 
 def read_config(*, host: str | None, port: int | None, data_dir: Path | None, dags_folder: Path | None) -> Config:
@@ -74,19 +71,6 @@ def _listening(config: Config) -> Iterator[socket]:
         yield sock
 
 
-async def _until_stopped(work: Coroutine[Any, Any, None]) -> None:
-    """Run `work` and cancel it at the first signal; it ends in its own time, and further signals change nothing."""
-    working, stopped = asyncio.create_task(work), asyncio.create_task(stop_signal())
-    await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    if not working.done():
-        _log.info("stopping")
-        working.cancel()
-    await asyncio.wait({working})
-    if not working.cancelled():
-        working.result()
-
-
 async def _standalone(config: Config, sock: socket) -> None:
     async with _database(config) as (dsn, watchers):
         await _serve_dags(dataclasses.replace(config, dsn=dsn), sock, watchers)
@@ -99,7 +83,7 @@ async def _serve_dags(config: Config, sock: socket, watchers: list[Watcher]) -> 
         await loader.load_once()
         async with serving(config, sock) as url:
             _greet(url, await pool.fetchval(_SQL["first_dag"]), config)
-            await _first_to_end(*watchers, loader.watch, partial(keep_scheduler, config))
+            await first_to_end(*watchers, loader.watch, partial(keep_scheduler, config))
 
 
 @asynccontextmanager
@@ -120,20 +104,6 @@ async def _database(config: Config) -> AsyncIterator[tuple[Dsn, list[Watcher]]]:
 async def _pool(config: Config) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]:
     async with await open_pool(dataclasses.replace(config, pool_min_size=0, pool_max_size=1)) as pool:
         yield pool
-
-
-async def _first_to_end(*watchers: Watcher) -> None:
-    """Run them side by side for ever; what one of them raises ends the others."""
-    tasks = [asyncio.create_task(watcher()) for watcher in watchers]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-    finally:
-        for task in tasks:
-            task.cancel()
-        results = await asyncio.gather(*tasks, return_exceptions=True)
-    for error in results:
-        if isinstance(error, Exception):
-            raise error
 
 
 def _greet(url: str, dag_id: str | None, config: Config) -> None:

@@ -48,7 +48,7 @@ def webserver(workers: int | None) -> None:
 
 @click.command()
 def scheduler() -> None:
-    """Run what is triggered in a standalone database."""
+    """Load the DAG files and run what is triggered in a standalone database."""
     with one_line_errors():
         from server.config import load_config  # noqa: PLC0415 - see above
         from server.scheduler.service import run_scheduler  # noqa: PLC0415 - see above

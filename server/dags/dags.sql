@@ -4,6 +4,10 @@
 -- Two loaders on one database take turns, file by file.
 SELECT pg_advisory_xact_lock($1);
 
+-- name: take_turn
+-- Who has it loads the files; the connection holds it until it ends.
+SELECT pg_try_advisory_lock($1);
+
 -- name: known_files
 -- The YAML files that the database knows: those with active DAGs, and those with an import error.
 SELECT fileloc, array_agg(dag_id) FILTER (WHERE dag_id IS NOT NULL) AS dag_ids

@@ -5,10 +5,12 @@ import ctypes
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 
 import structlog
 
 from server.config import Config
+from server.dags.turns import keep_loading
 from server.errors import StartupError, Unavailable
 from server.logs import setup_logs
 from server.metadata import statements
@@ -17,7 +19,7 @@ from server.metadata.schema import check_schema
 from server.scheduler.scheduler import Scheduler
 from server.scheduler.signs import LOST, Signs
 from server.scheduler.store import Store
-from server.serve import run, stop_signal
+from server.serve import Watcher, first_to_end, run, until_stopped
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -26,8 +28,9 @@ _SET_DEATH_SIGNAL = 1
 
 
 def run_scheduler(config: Config, *, with_parent: bool = False) -> None:
-    """Run what is triggered, until SIGTERM or SIGINT; `with_parent`: or until the process that started this one ends.
+    """Load the DAG files and run what is triggered, until SIGTERM or SIGINT.
 
+    `with_parent`: the process that started this one loads the files, and this one ends with it.
     Raises StartupError, SchemaError for an Airflow's database.
     """
     setup_logs(config.log_level, config.log_format)
@@ -36,7 +39,10 @@ def run_scheduler(config: Config, *, with_parent: bool = False) -> None:
     else:
         for warning in config.warnings:
             _log.warning(warning)
-    run(_until_stopped(config))
+    work: list[Watcher] = [partial(schedule, config)]
+    if not with_parent:
+        work.append(partial(keep_loading, config))
+    run(until_stopped(first_to_end(*work), "stopping: ending the tasks under way"))
 
 
 def load_statements() -> dict[str, str]:
@@ -82,15 +88,3 @@ async def _schedule(config: Config, database: Database) -> None:
         with suppress(Unavailable):
             await database.fetch("end_job", job_id, "success")
         _log.info("the scheduler has stopped", job_id=job_id)
-
-
-async def _until_stopped(config: Config) -> None:
-    working, stopped = asyncio.create_task(schedule(config)), asyncio.create_task(stop_signal())
-    await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    if not working.done():
-        _log.info("stopping: ending the tasks under way")
-        working.cancel()
-    await asyncio.wait({working})
-    if not working.cancelled():
-        working.result()

@@ -8,7 +8,8 @@ import pytest
 from server.config import Config
 from server.embedded import find_binaries
 from server.errors import StartupError
-from server.standalone import _first_to_end, read_config
+from server.serve import first_to_end
+from server.standalone import read_config
 
 
 def read(**options: object) -> Config:
@@ -101,7 +102,7 @@ async def test_what_one_watcher_raises_ends_the_others() -> None:
         raise StartupError("no more")
 
     with pytest.raises(StartupError, match="no more"):
-        await _first_to_end(forever, fail)
+        await first_to_end(forever, fail)
     assert ended.is_set()
 
 

@@ -1,0 +1,74 @@
+"""Loads the DAG files in one process at a time, however many schedulers share the database."""
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+import asyncpg
+import structlog
+
+from server.config import Config
+from server.dags.loader import DagLoader
+from server.metadata import statements
+from server.metadata.database import open_pool
+from server.metadata.schema import SchemaError
+from server.serve import first_to_end
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+_SQL = statements.load("dags.sql", package="server.dags")
+# The advisory lock of the one who loads; the scheduler's own have the numbers before it.
+_LOADER_LOCK = 0x77690004
+_POLL = 1.0
+_CONNECT_TIMEOUT = 5.0
+_AFTER_ERROR = 5.0
+_TROUBLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+
+async def keep_loading(config: Config) -> None:
+    """Load the folder's files and watch them whenever no other process does, until cancelled.
+
+    Two that did so with folders that differ would undo each other's work for ever.
+    """
+    while True:
+        try:
+            async with _turn(config) as lost:
+                await _load_until(lost, config)
+        except (SchemaError, *_TROUBLE) as error:
+            _log.warning("DAG files are not watched for the moment", error=str(error) or type(error).__name__)
+            await asyncio.sleep(_AFTER_ERROR)
+
+
+@asynccontextmanager
+async def _turn(config: Config) -> AsyncIterator[asyncio.Event]:
+    """Wait until nobody else loads; yields what is set when the connection, and with it the lock, is lost."""
+    connection = await asyncpg.connect(**config.dsn.connect_arguments(), timeout=_CONNECT_TIMEOUT)
+    try:
+        lost = asyncio.Event()
+        connection.add_termination_listener(lambda _connection: lost.set())
+        while not await _take(connection):  # noqa: ASYNC110 - another process lets go of it
+            await asyncio.sleep(_POLL)
+        yield lost
+    finally:
+        connection.terminate()
+
+
+async def _take(connection: asyncpg.Connection) -> bool:
+    return bool(await connection.fetchval(_SQL["take_turn"], _LOADER_LOCK, timeout=_CONNECT_TIMEOUT))
+
+
+async def _load_until(lost: asyncio.Event, config: Config) -> None:
+    _log.info("this process loads the DAG files", folder=str(config.dags_folder))
+    pool = await open_pool(dataclasses.replace(config, pool_min_size=0, pool_max_size=1))
+    try:
+        loader = DagLoader(pool, config.dags_folder, paused_at_creation=config.dags_are_paused_at_creation)
+        await first_to_end(loader.watch, partial(_fail_when, lost))
+    finally:
+        pool.terminate()
+
+
+async def _fail_when(lost: asyncio.Event) -> None:
+    await lost.wait()
+    raise ConnectionError("the connection to the database is lost")
