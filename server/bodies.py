@@ -18,6 +18,9 @@ async def read_body(request: web.Request) -> bytes:
     if (request.content_length or 0) > config.max_body_size:
         raise too_large
     try:
+        if request.content.is_eof():
+            # Small bodies are there with their headers: nothing to wait for.
+            return await request.read()
         async with asyncio.timeout(config.body_timeout):
             return await request.read()
     except TimeoutError as error:

@@ -94,6 +94,34 @@ class Batcher(Generic[Key, Result]):
         self._start()
 
 
+class Shared(Generic[Key, Result]):
+    """Those who want the same read while it is being made share the next one, which starts after all of them asked."""
+
+    def __init__(self, read: Callable[[Key], Coroutine[None, None, Result]]) -> None:
+        """Make each `read(key)` once at a time; other keys do not wait for it."""
+        self._read = read
+        self._current: dict[Key, asyncio.Task[Result]] = {}
+        self._next: dict[Key, asyncio.Task[Result]] = {}
+
+    async def __call__(self, key: Key) -> Result:
+        """Answer `read(key)`; raises what it raises, to all who share it."""
+        task = self._next.get(key)
+        if task is None:
+            task = asyncio.get_running_loop().create_task(self._take_turn(key, self._current.get(key)))
+            self._next[key] = task
+        # One caller that goes away must not end the read for the others.
+        return await asyncio.shield(task)
+
+    async def _take_turn(self, key: Key, before: "asyncio.Task[Result] | None") -> Result:
+        if before is not None:
+            await asyncio.wait([before])
+        self._current[key] = self._next.pop(key)
+        try:
+            return await self._read(key)
+        finally:
+            del self._current[key]
+
+
 def batch_figures() -> dict[str, tuple[int, int, int]]:
     """Answer for each kind of this process: statements so far, requests in them, requests that wait."""
     figures: dict[str, tuple[int, int, int]] = {}

@@ -8,7 +8,7 @@ import asyncpg
 
 from server.errors import BadRequest, Conflict, NotFound
 from server.metadata import new_runs
-from server.metadata.batch import Batcher
+from server.metadata.batch import Batcher, Shared
 from server.metadata.dags import Dag, Dags, unknown_dag
 from server.metadata.database import Database
 from server.metadata.new_runs import NewRun
@@ -36,8 +36,9 @@ class RunFilter:
 
     @property
     def conditions(self) -> tuple[object, ...]:
-        """The arguments of the statements' WHERE clause."""
-        return self.states, self.run_id, self.execution_date_gte, self.execution_date_lte
+        """The arguments of the statements' WHERE clause, which can be a key."""
+        states = None if self.states is None else tuple(self.states)
+        return states, self.run_id, self.execution_date_gte, self.execution_date_lte
 
 
 class DagRuns:
@@ -52,7 +53,8 @@ class DagRuns:
         self._insert: Batcher[Row, asyncpg.Record | None] = settings.batcher(self._insert_many)
         self._collision: Batcher[NewRun, asyncpg.Record] = settings.batcher(self._find_collisions)
         self._find: Batcher[tuple[str, datetime], asyncpg.Record] = settings.batcher(self._find_many)
-        self._latest: Batcher[None, bytes] = settings.batcher(self._read_latest)
+        self._first_page: Shared[Row, list[asyncpg.Record]] = Shared(self._read_first_page)
+        self._latest: Batcher[None, bytes] = settings.shared(self._read_latest)
 
     async def trigger(self, run: NewRun) -> str | None:
         """Make the run and those of its sub-DAGs, durably; answers why it will not start for now, if so.
@@ -94,7 +96,7 @@ class DagRuns:
         arguments = (dag_id, url, *selection.conditions)
         # One row more than a page tells whether there is more: short lists, nearly all, are one statement.
         first = min(selection.limit or _STREAM_PAGE + 1, _STREAM_PAGE + 1)
-        rows = await self._database.fetch(name, *arguments, first, selection.offset)
+        rows = await self._first_page((name, *arguments, first, selection.offset))
         if not rows:
             await self.require_dag(dag_id)
         if len(rows) <= _STREAM_PAGE:
@@ -155,6 +157,10 @@ class DagRuns:
 
     async def _find_many(self, keys: Sequence[tuple[str, datetime]]) -> Sequence[asyncpg.Record]:
         return await self._database.fetch("find_runs", *zip(*keys, strict=True))
+
+    async def _read_first_page(self, key: Row) -> list[asyncpg.Record]:
+        name, *arguments = key
+        return await self._database.fetch(str(name), *arguments)
 
     async def _read_latest(self, requests: Sequence[None]) -> Sequence[bytes]:
         text: str = await self._database.fetchval("latest_runs", self._settings.graph_url)

@@ -30,7 +30,7 @@ class Pools:
         self.name_limit = settings.pool_name_limit
         self._database = database
         self._find: Batcher[str, asyncpg.Record] = settings.batcher(self._find_many)
-        self._list: Batcher[None, bytes] = settings.batcher(self._read_all)
+        self._list: Batcher[None, bytes] = settings.shared(self._read_all)
 
     async def get(self, name: str) -> Pool:
         """Return the pool of that name; raises NotFound."""

@@ -34,3 +34,7 @@ class Settings:
     def batcher(self, run: "Run[Key, Result]") -> Batcher[Key, Result]:
         """Make a batcher with the configured limits."""
         return Batcher(run, size=self.batch_size, in_flight=self.batch_in_flight, queue_limit=self.batch_queue_limit)
+
+    def shared(self, run: "Run[Key, Result]") -> Batcher[Key, Result]:
+        """Make a batcher of reads that are costly and often the same: one at a time, for as many as wait."""
+        return Batcher(run, size=self.batch_queue_limit, in_flight=1, queue_limit=self.batch_queue_limit)
