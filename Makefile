@@ -7,7 +7,7 @@ ARGS ?=
 development = scripts/apt-packages.sh && scripts/venv.sh standalone,kerberos,test
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-faults test-airflow test-clients lint format unit bench clean
+.PHONY: help run test test-faults test-airflow test-clients lint format unit bench bench-auth clean
 
 help:
 	@echo "make run      the API with an embedded Postgres on http://127.0.0.1:8080 (ARGS='--port 8081' for options)"
@@ -19,6 +19,7 @@ help:
 	@echo "make test-faults  break Postgres, network and processes below a running service (part of make test)"
 	@echo "make format   put the code into its form"
 	@echo "make bench    Windsock beside its peers; QUICK=1 for a few minutes, ARGS='--only trigger' chooses"
+	@echo "make bench-auth  what authentication costs, and whether its timing tells who is a user: 5 minutes"
 	@echo "make clean    remove .venv and caches; the database in .windsock stays"
 
 run:
@@ -59,6 +60,10 @@ format:
 bench:
 	@$(development)
 	.venv/bin/python -m bench $(if $(QUICK),--quick) $(ARGS)
+
+bench-auth:
+	@$(development)
+	.venv/bin/python -m bench.authentication $(ARGS)
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -47,7 +47,9 @@ class Running:
     pid: int
 
 
-def _windsock(workers: int) -> Command:
+def windsock(workers: int, **options: str) -> Command:
+    """`options` are of the section `[windsock]`."""
+
     def command(port: int, dsn: str) -> tuple[list[str], dict[str, str]]:
         environment = {
             "AIRFLOW_HOME": str(cache.CACHE / "windsock"),
@@ -57,6 +59,7 @@ def _windsock(workers: int) -> Command:
             "AIRFLOW__WINDSOCK__WORKERS": str(workers),
             "AIRFLOW__WINDSOCK__ACCESS_LOG": "False",
             "AIRFLOW__WINDSOCK__AUTH_BACKEND": "default",
+            **{f"AIRFLOW__WINDSOCK__{name.upper()}": value for name, value in options.items()},
         }
         return [str(Path(sys.executable).with_name("windsock")), "webserver"], environment
 
@@ -120,8 +123,8 @@ def _airflow(port: int, dsn: str) -> tuple[list[str], dict[str, str]]:
 def available() -> Sequence[Side]:
     """Every side that is installed; says which are not."""
     sides = [
-        Side("windsock", "Windsock", _windsock(1)),
-        Side("windsock2", "Windsock, 2 processes", _windsock(2)),
+        Side("windsock", "Windsock", windsock(1)),
+        Side("windsock2", "Windsock, 2 processes", windsock(2)),
         Side("aiohttp", "bare aiohttp", _aiohttp, frozenset({"test"})),
     ]
     optional = [

@@ -1,4 +1,7 @@
-"""The client's side of Kerberos: a ticket from the user's cache, and the server's proof of itself."""
+"""The client's side of Kerberos: a ticket from the user's cache, and the server's proof of itself.
+
+Straight through GSSAPI, whose SPNEGO offers Kerberos alone here; pyspnego's falls back to NTLM without a ticket.
+"""
 
 import base64
 import binascii

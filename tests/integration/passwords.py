@@ -10,6 +10,11 @@ PASSWORD = "secret"
 CHEAP = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
 
 
+def other_hash(text: str = "other") -> str:
+    """Return a cheap hash of another password."""
+    return bcrypt.hashpw(text.encode(), bcrypt.gensalt(4)).decode()
+
+
 async def execute(dsn: str, statement: str, *arguments: object) -> list[asyncpg.Record]:
     """Run one statement on the test's database."""
     connection = await asyncpg.connect(dsn)

@@ -7,7 +7,6 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import bcrypt
 import pytest
 
 from auth_backends import password_auth
@@ -15,16 +14,12 @@ from auth_backends.conformance import API, ask
 from server.auth import hashes
 from server.auth.sessions import COOKIE, SECURE_COOKIE
 from server.errors import StartupError
-from tests.integration.passwords import CHEAP, add_user, basic, execute
+from tests.integration.passwords import CHEAP, add_user, basic, execute, other_hash
 from tests.live import live_server
 
 Serve = Callable[..., Awaitable[str]]
 SESSION = ("POST", f"{API}/session")
 KEY, OTHER_KEY = "k" * 32, "o" * 32
-
-
-def other_hash(text: str = "other") -> str:
-    return bcrypt.hashpw(text.encode(), bcrypt.gensalt(4)).decode()
 
 
 @pytest.fixture

@@ -4,12 +4,15 @@ import asyncio
 import os
 from pathlib import Path
 
-from bench import bars, cache, data, report, works
+import pytest
+
+from bench import authentication, bars, cache, data, report, works
 from bench.load import Load
 from bench.rounds import measure
 from bench.sides import Running, available
 from bench.works import Cell
 from server.embedded import EmbeddedPostgres, find_binaries
+from tests.integration.passwords import add_user, other_hash
 from tests.live import live_server
 
 TINY = data.DataSet("bench_tiny", 3, 300)
@@ -59,3 +62,16 @@ async def test_a_tiny_bench_measures_without_failures(postgres: EmbeddedPostgres
         assert samples[0]["rps"] > 1
     tables = report.tables(report.summary({"bench_tiny": results}, None, quick=True))
     assert "| task instance, 4 |" in tables
+
+
+async def test_authentication_is_measured(database: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """All ways to authenticate are answered well, guesses are not, and every bar is said to be met or not."""
+    await add_user(database, "bench", other_hash("a good password"))
+    options = {"auth_backend": "password_auth", "throttle_failures": "0"}
+    async with live_server(database) as default, live_server(database, **options) as password:
+        await asyncio.to_thread(authentication.throughput, default, password, 1, 1)
+        await asyncio.to_thread(authentication.timing, password, 2)
+    told = capsys.readouterr().out
+    assert told.count("requests/s") == 4
+    assert " 0 requests/s" not in told
+    assert told.count(": met") + told.count(": MISSED") == 4
