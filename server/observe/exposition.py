@@ -83,6 +83,7 @@ def _service(figures: Snapshot, service: Service) -> Iterator[Metric]:
     yield _counters("windsock_reloads", "Reloads of the configuration", "outcome", service.reloads)
     yield CounterMetricFamily("windsock_cpu_seconds", "CPU time of the serving processes", figures.cpu_seconds)
     yield _gauge("windsock_resident_memory_bytes", "Memory of the serving processes", figures.resident_bytes)
+    yield _gauge("windsock_tasks", "Tasks of the serving processes' event loops", figures.tasks)
     yield _gauge("windsock_start_time_seconds", "When the service started", service.started)
     build = GaugeMetricFamily("windsock_build_info", "Always 1", labels=("version", "python"))
     build.add_metric((__version__, platform.python_version()), 1)

@@ -1,5 +1,6 @@
 """The figures of one process at one moment, as processes send them to each other, and their sum."""
 
+import asyncio
 import os
 import resource
 from collections.abc import Iterable
@@ -30,6 +31,7 @@ class Snapshot(msgspec.Struct):
 
     `requests` maps route, method and status to the buckets of the latency and, last, its sum in seconds.
     `batches` maps a kind of batch to its number and to that of the requests in them, `waiting` to those that wait.
+    `tasks` are those of the event loop.
     """
 
     requests: list[tuple[str, str, int, list[float]]] = []
@@ -41,6 +43,7 @@ class Snapshot(msgspec.Struct):
     waiting: dict[str, int] = {}
     pool: Pool = msgspec.field(default_factory=Pool)
     resident_bytes: int = 0
+    tasks: int = 0
 
     def counters_only(self) -> "Snapshot":
         """What remains of a process that has ended: gauges are about the living."""
@@ -61,6 +64,7 @@ def take(app: web.Application) -> Snapshot:
         waiting={kind: waiting for kind, (_, _, waiting) in figures.items()},
         pool=Pool(*app[METADATA].pool_figures()),
         resident_bytes=int(os.pread(_STATM, 200, 0).split()[1]) * _PAGE,
+        tasks=len(asyncio.all_tasks()),
     )
 
 
@@ -83,6 +87,7 @@ def total(snapshots: Iterable[Snapshot]) -> Snapshot:
         result.pool.idle += one.pool.idle
         result.pool.limit += one.pool.limit
         result.resident_bytes += one.resident_bytes
+        result.tasks += one.tasks
     result.requests = [(*key, row) for key, row in requests.items()]
     return result
 

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,15 @@ def free_port() -> int:
         sock.bind(("127.0.0.1", 0))
         port: int = sock.getsockname()[1]
         return port
+
+
+def activated(fd: int) -> dict[str, Any]:
+    """Arguments of a `Service` that is passed a listening socket, as systemd does it."""
+    code = (
+        "import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ['LISTEN_PID'] = str(os.getpid());"
+        "os.execv(sys.argv[2], sys.argv[2:])"
+    )
+    return {"wrapper": [sys.executable, "-c", code, str(fd)], "fds": [fd], "env": {"LISTEN_FDS": "1"}}
 
 
 class Service:

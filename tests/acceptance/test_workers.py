@@ -6,7 +6,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ import pytest
 
 from server.processes.supervisor import RESTART_NEEDED
 from tests.acceptance.process import is_running, wait_until
-from tests.acceptance.service import Service
+from tests.acceptance.service import Service, activated
 
 
 @pytest.fixture
@@ -116,13 +115,9 @@ def test_systemd(database: str, tmp_path: Path) -> None:
         notices.bind(address)
         notices.settimeout(30)
         port = given.getsockname()[1]
-        exec_with_socket = (
-            "import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ['LISTEN_PID'] = str(os.getpid());"
-            "os.execv(sys.argv[2], sys.argv[2:])"
-        )
-        env = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "400000", "LISTEN_FDS": "1"}
-        wrapper = [sys.executable, "-c", exec_with_socket, str(given.fileno())]
-        with Service(database, tmp_path, wrapper=wrapper, fds=[given.fileno()], env=env, port=port) as service:
+        systemd = activated(given.fileno())
+        systemd["env"] |= {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "400000"}
+        with Service(database, tmp_path, port=port, **systemd) as service:
             assert service.status("/api/experimental/test") == 200
             service.process.send_signal(signal.SIGHUP)
             heard = ""

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from server.embedded import EmbeddedPostgres
 from server.privileges import other_user
 from tests.acceptance.service import Service
 from tests.faults.conftest import OPTIONS, SETTINGS, Victim
+from tests.faults.parts import Network, signal_all
 
 Fault = Callable[[], Awaitable[None]]
 
@@ -29,22 +29,13 @@ async def flooded(victim: Victim, fault: Fault, before: float = 0.7, after: floa
     return await flood
 
 
-def signal_all(victim: Victim, number: int) -> None:
-    """Signal the postmaster and its children."""
-    pid = victim.postgres.pid
-    assert pid is not None
-    children = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=True).stdout.split()
-    for each in (pid, *map(int, children)):
-        os.kill(each, number)
-
-
 async def test_killed(victim: Victim) -> None:
     """SIGKILL of the postmaster: 503 with Retry-After until it is back; committed triggers are all there."""
 
     async def kill() -> None:
         process = victim.postgres._process
         assert process is not None
-        signal_all(victim, signal.SIGKILL)
+        signal_all(victim.postgres, signal.SIGKILL)
         await process.wait()
         await asyncio.sleep(0.3)
         assert (await victim.get())[0] == 503
@@ -78,13 +69,13 @@ async def test_frozen(victim: Victim) -> None:
     """SIGSTOP: callers get 503 when their time is over, and `/test`, which needs no database, its answer at once."""
 
     async def freeze() -> None:
-        signal_all(victim, signal.SIGSTOP)
+        signal_all(victim.postgres, signal.SIGSTOP)
         try:
             assert (await victim.get("/test", timeout=5))[0] == 200
             await asyncio.sleep(4)
             assert (await victim.get(timeout=15))[0] == 503
         finally:
-            signal_all(victim, signal.SIGCONT)
+            signal_all(victim.postgres, signal.SIGCONT)
 
     assert set(await flooded(victim, freeze)) == {200, 503}
     await victim.recovers()
@@ -147,40 +138,6 @@ async def test_backends_ended_in_the_middle_of_batches(victim: Victim) -> None:
     seen = await flooded(victim, terminate)
     assert set(seen) == {200, 503}
     await victim.recovers()
-
-
-class Network:
-    """Between service and Postgres: slow, or cut."""
-
-    def __init__(self, target: str) -> None:
-        self.target = target
-        self.delay = 0.0
-        self.cut = False
-        self._writers: set[asyncio.StreamWriter] = set()
-
-    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Join a client with Postgres."""
-        if self.cut:
-            writer.close()
-            return
-        upstream, up = await asyncio.open_unix_connection(self.target)
-        self._writers |= {writer, up}
-        await asyncio.gather(self._pump(reader, up), self._pump(upstream, writer))
-
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while data := await reader.read(65536):
-                await asyncio.sleep(self.delay)
-                writer.write(data)
-                await writer.drain()
-        except ConnectionError:
-            pass
-        writer.close()
-
-    def break_all(self) -> None:
-        """Cut what is under way."""
-        for writer in self._writers:
-            writer.transport.abort()
 
 
 @asynccontextmanager
@@ -258,7 +215,7 @@ async def test_failover(victim: Victim, tmp_path: Path) -> None:
             both = Victim(service, standby)
 
             async def fail_over() -> None:
-                signal_all(victim, signal.SIGKILL)
+                signal_all(victim.postgres, signal.SIGKILL)
                 await asyncio.sleep(0.5)
                 conn = await asyncpg.connect(standby.dsn)
                 assert await conn.fetchval("SELECT pg_promote()")
