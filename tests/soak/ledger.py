@@ -26,7 +26,7 @@ class Trouble:
 
 @dataclass(frozen=True)
 class Window:
-    """From the start of a fault to the moment at which all was well again; `seen` is what callers may see in it."""
+    """From the start of a fault to the last thing that failed of it; `seen` is what callers may see in it."""
 
     fault: str
     began: float

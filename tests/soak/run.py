@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.soak.faults import FAULTS, Ends, Fault
 from tests.soak.figures import Held, Rest, all_held, grown, rest, unquiet
-from tests.soak.ground import Ground, ground
+from tests.soak.ground import WORKERS, Ground, ground
 from tests.soak.ledger import Ledger, Window
 from tests.soak.load import Caller, load
 
@@ -99,20 +99,27 @@ class Soak:
         print(f"{began - self._began:6.0f} s  {fault.name}: {took}", flush=True)
 
     async def _recovered(self, cured: float) -> float:
-        """Trigger until it works many times in a row, each time on a connection of its own; when it first did."""
-        worked, since = 0, cured
+        """Wait until all is well; the moment of the last failed answer, or at which the last worker was back."""
+        worked = 0
         while worked < _IN_A_ROW:
+            # Each on a connection of its own: no worker is left out for long.
             caller = Caller(self._ground.port, self.outcome.ledger, self._random)
-            status = await caller.trigger("probe")
+            worked = worked + 1 if await caller.trigger("probe") == 200 else 0
             await caller.close()
-            worked = worked + 1 if status == 200 else 0
-            if status != 200:
-                since = time.monotonic()
-            if since - cured > RECOVERY:
+            await asyncio.sleep(_PROBE_PAUSE)
+            if time.monotonic() - cured > RECOVERY:
                 self.outcome.ledger.problem(f"it does not recover within {RECOVERY:.0f} s")
                 break
+        ready = cured
+        while not await asyncio.to_thread(self._complete) and time.monotonic() - cured < RECOVERY:
+            ready = time.monotonic()
             await asyncio.sleep(_PROBE_PAUSE)
-        return since
+        return max([ready, *(each.ended for each in self.outcome.ledger.troubles)])
+
+    def _complete(self) -> bool:
+        """Whether all workers are there and ready."""
+        service = self._ground.service
+        return service.admin("/ready")[0] == 200 and service.metrics()["windsock_workers"] == WORKERS
 
     async def _look(self) -> None:
         self.outcome.rests.append(await rest(self._ground))
