@@ -39,6 +39,10 @@ KINDS = {
 }
 
 
+def _credentials(user: str, password: str) -> dict[str, str]:
+    return {"Authorization": aiohttp.encode_basic_auth(user, password)}
+
+
 class Caller:
     """Sends one request after another, of kinds chosen at random."""
 
@@ -46,8 +50,9 @@ class Caller:
         self._port = port
         self._ledger = ledger
         self._random = rng
-        auth = aiohttp.BasicAuth(USER, PASSWORD)
-        self._session = aiohttp.ClientSession(auth=auth, timeout=aiohttp.ClientTimeout(BOUND))
+        self._session = aiohttp.ClientSession(
+            headers=_credentials(USER, PASSWORD), timeout=aiohttp.ClientTimeout(BOUND)
+        )
         # Wrong passwords slow down their address; that of the others is another one.
         self._stranger = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(local_addr=("127.0.0.2", 0)), timeout=aiohttp.ClientTimeout(BOUND)
@@ -150,9 +155,9 @@ class Caller:
 
     async def _wrong_password(self) -> None:
         user = self._random.choice([USER, *(f"guest{number}" for number in range(9))])
-        auth = aiohttp.BasicAuth(user, "wrong")
+        headers = _credentials(user, "wrong")
         session, expected = self._stranger, frozenset({403, 429})
-        await self._call("wrong_password", "GET", "/latest_runs", expected, session=session, auth=auth)
+        await self._call("wrong_password", "GET", "/latest_runs", expected, session=session, headers=headers)
 
     async def _vanish(self) -> None:
         number = next(_numbers)
@@ -160,7 +165,8 @@ class Caller:
         self._ledger.sent.add(run_id)
         body = json.dumps({"run_id": run_id, "execution_date": date}).encode()
         head = f"POST /api/experimental/dags/{DAGS[0]}/dag_runs HTTP/1.1\r\nHost: localhost\r\n"
-        head += f"Authorization: {aiohttp.BasicAuth(USER, PASSWORD).encode()}\r\nContent-Length: {len(body)}\r\n\r\n"
+        head += "".join(f"{name}: {value}\r\n" for name, value in _credentials(USER, PASSWORD).items())
+        head += f"Content-Length: {len(body)}\r\n\r\n"
         _, writer = await asyncio.open_connection("127.0.0.1", self._port)
         writer.write(head.encode() + body[: self._random.choice([None, 5])])
         await asyncio.sleep(self._random.choice([0, 0.002, 0.05]))

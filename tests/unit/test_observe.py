@@ -24,6 +24,7 @@ def sample() -> Snapshot:
         batches={"Dags.find_many": [1, 3]},
         waiting={"Dags.find_many": 4},
         in_flight=5,
+        tasks=6,
         pool=Pool(3, 1, 10),
     )
 
@@ -60,7 +61,7 @@ def test_figures_add_up() -> None:
     one, other = sample(), sample()
     both = snapshot.total([one, other])
     assert both.requests[0][3] == [2.0] * (len(BOUNDS) + 1) + [5.0]
-    assert (both.in_flight, both.pool, both.waiting) == (10, Pool(6, 2, 20), {"Dags.find_many": 8})
+    assert (both.in_flight, both.tasks, both.pool, both.waiting) == (10, 12, Pool(6, 2, 20), {"Dags.find_many": 8})
     assert both.batches == {"Dags.find_many": [2, 6]}
     assert one == sample()
 
@@ -69,7 +70,7 @@ def test_the_dead_have_no_gauges() -> None:
     """Of a process that ended its counters remain, its open connections do not."""
     left = sample().counters_only()
     assert left.requests == sample().requests
-    assert (left.in_flight, left.pool, left.waiting) == (0, Pool(), {})
+    assert (left.in_flight, left.tasks, left.pool, left.waiting) == (0, 0, Pool(), {})
 
 
 def test_histogram_is_cumulative() -> None:
