@@ -6,7 +6,7 @@ SELECT xmin::text AS version, data::text AS data, data_compressed FROM serialize
 -- name: find_dags
 -- What is known of each DAG; `version` changes whenever its serialized row (that of the root DAG) is written anew.
 SELECT d.dag_id IS NOT NULL AS known, d.is_paused, d.root_dag_id, s.version, true AS any_serialized
-FROM unnest($1::text[]) WITH ORDINALITY AS requested (dag_id, n)
+FROM unnest((SELECT $1::text[])) WITH ORDINALITY AS requested (dag_id, n)
 LEFT JOIN LATERAL (
     SELECT dag.dag_id, dag.is_paused, coalesce(nullif(dag.root_dag_id, ''), dag.dag_id) AS root_dag_id
     FROM dag WHERE dag.dag_id = requested.dag_id
@@ -21,8 +21,9 @@ ORDER BY requested.n
 -- against (`fresh`). A row that is known and fresh but has no id collided with an existing run.
 -- dag_hash stays NULL: that, without task instances, makes the scheduler create them.
 WITH requested AS (
-    SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::bytea[], $5::text[], $6::text[], $7::text[],
-        $8::timestamptz[], $9::timestamptz[])
+    SELECT * FROM unnest((SELECT $1::text[]), (SELECT $2::text[]), (SELECT $3::timestamptz[]), (SELECT $4::bytea[]),
+        (SELECT $5::text[]), (SELECT $6::text[]), (SELECT $7::text[]), (SELECT $8::timestamptz[]),
+        (SELECT $9::timestamptz[]))
         WITH ORDINALITY AS r (dag_id, run_id, execution_date, conf, root_dag_id, version, run_type,
             data_interval_start, data_interval_end, n)
 ), checked AS (
@@ -87,7 +88,8 @@ SELECT true AS known, fresh, is_paused, is_active, (SELECT min(id) FROM created)
 -- name: find_collisions
 -- The runs that a new run would collide with: by run_id, and by execution_date.
 SELECT by_run_id.run_id IS NOT NULL AS run_id_taken, by_date.run_id AS run_at_date
-FROM unnest($1::text[], $2::text[], $3::timestamptz[]) WITH ORDINALITY AS requested (dag_id, run_id, execution_date, n)
+FROM unnest((SELECT $1::text[]), (SELECT $2::text[]), (SELECT $3::timestamptz[]))
+    WITH ORDINALITY AS requested (dag_id, run_id, execution_date, n)
 LEFT JOIN LATERAL (
     SELECT run_id FROM dag_run WHERE dag_id = requested.dag_id AND run_id = requested.run_id
 ) AS by_run_id ON true
@@ -156,7 +158,7 @@ WHERE dag_id = $1
 -- name: find_runs
 -- Each run's state, found by DAG and execution_date, with what the answer must know of the DAG.
 SELECT d.dag_id IS NOT NULL AS known, s.present AS serialized, r.id, r.state
-FROM unnest($1::text[], $2::timestamptz[]) WITH ORDINALITY AS requested (dag_id, execution_date, n)
+FROM unnest((SELECT $1::text[]), (SELECT $2::timestamptz[])) WITH ORDINALITY AS requested (dag_id, execution_date, n)
 LEFT JOIN LATERAL (
     SELECT dag.dag_id, coalesce(nullif(dag.root_dag_id, ''), dag.dag_id) AS root_dag_id
     FROM dag WHERE dag.dag_id = requested.dag_id

@@ -19,7 +19,7 @@ SELECT d.dag_id IS NOT NULL AS known, d.root_dag_id, s.version, true AS any_seri
     NULL::integer AS job_id,  -- unless task_instance.job_id
     ti.pool_slots, ti.priority_weight, ti.queue, ti.queued_dttm, ti.start_date, ti.state, ti.unixname,
     ti.map_index, ti.try_number, coalesce(mapped.instances, 0) AS mapped_instances
-FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::integer[])
+FROM unnest((SELECT $1::text[]), (SELECT $2::timestamptz[]), (SELECT $3::text[]), (SELECT $4::integer[]))
     WITH ORDINALITY AS requested (dag_id, execution_date, task_id, map_index, n)
 LEFT JOIN LATERAL (
     SELECT dag.dag_id,

@@ -57,3 +57,13 @@ async def add_dag(dsn: str, release: str, *, compressed: bool = False) -> None:
             await conn.execute("UPDATE serialized_dag SET data = $1, data_compressed = $2", *data)
     finally:
         await conn.close()
+
+
+async def add_runs(dsn: str) -> None:
+    """Add 5,000 runs of the DAG `d`, each with an instance of its task, and let the planner know of them."""
+    conn = await asyncpg.connect(dsn)
+    try:
+        columns = {row[0] for row in await conn.fetch(statements.load("common.sql")["columns"])}
+        await conn.execute(statements.fit((FOLDER.parent / "seed" / "runs.sql").read_text("utf-8"), columns))
+    finally:
+        await conn.close()
