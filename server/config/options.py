@@ -235,6 +235,10 @@ class Config:
         values.pattern, "^[A-Za-z0-9_.~:+-]+$", "scheduler.allowed_run_id_pattern",
         "What run ids Airflow 2.x and 3.x allow, as a regular expression; their scheduler ends over any other.",
     )
+    create_cron_data_intervals: bool = option(
+        values.boolean, "True", "scheduler.create_cron_data_intervals",
+        "Whether runs of an Airflow 2.x's presets (`@daily`) span an interval; all else is in its database.",
+    )
     pgbouncer: bool = option(
         values.boolean, "False", "windsock.pgbouncer",
         "Whether the database is reached through PgBouncer in transaction mode: neither prepared statements nor"

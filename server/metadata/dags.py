@@ -59,6 +59,7 @@ class Dags:
     def __init__(self, database: Database, settings: Settings) -> None:
         """Read DAGs of `database`."""
         self._database = database
+        self._cron_intervals = settings.cron_intervals
         self._cache: dict[str, Dag] = {}
         self._find: Batcher[str, asyncpg.Record] = settings.batcher(self._find_many)
         self._delete_statements = [
@@ -91,7 +92,8 @@ class Dags:
         row = await self._database.fetchrow("serialized_dag", root_dag_id)
         if row is None:
             raise NotFound(f"Dag id {dag_id} not found")
-        for member in serialized.parse(root_dag_id, row["data"], row["data_compressed"]):
+        stored = row["data"], row["data_compressed"]
+        for member in serialized.parse(root_dag_id, *stored, cron_intervals=self._cron_intervals):
             self._cache[member.dag_id] = Dag(member.dag_id, root_dag_id, row["version"], member)
         dag = self._cache.get(dag_id)
         if dag is None or dag.version != row["version"]:

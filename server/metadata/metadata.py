@@ -97,6 +97,7 @@ async def _describe(pool: "asyncpg.Pool[asyncpg.Record]", config: "Config") -> t
         graph_url=_graph_url(config, generation),
         pool_name_limit=50 if generation == 1 else 256,
         run_id_pattern=config.allowed_run_id_pattern,
+        cron_intervals=config.create_cron_data_intervals,
         batch_size=config.batch_size,
         batch_in_flight=config.batch_in_flight,
         batch_queue_limit=config.batch_queue_limit,

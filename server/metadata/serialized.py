@@ -148,11 +148,12 @@ class Task:
 
 @dataclass(frozen=True)
 class SerializedDag:
-    """A DAG as `serialized_dag` holds it."""
+    """A DAG as `serialized_dag` holds it; `cron_intervals` is what `timetables.read` must know besides."""
 
     dag_id: str
     data: Mapping[str, Any]
     task_defaults: Mapping[str, Any] = field(default_factory=dict)
+    cron_intervals: bool = True
     tasks: dict[str, Task] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -170,7 +171,7 @@ class SerializedDag:
     @cached_property
     def interval(self) -> timetables.Timetable:
         """The data interval of a run that is triggered at a moment (Airflow 2 and 3)."""
-        return timetables.read(self.data)
+        return timetables.read(self.data, cron_intervals=self.cron_intervals)
 
     @cached_property
     def params(self) -> tuple[params.Param, ...]:
@@ -194,7 +195,7 @@ class SerializedDag:
         for task in self.tasks.values():
             nested = task.fields.get("subdag")
             if isinstance(nested, dict):
-                yield from SerializedDag(nested["_dag_id"], nested).walk()
+                yield from SerializedDag(nested["_dag_id"], nested, cron_intervals=self.cron_intervals).walk()
 
     @cached_property
     def downstream(self) -> dict[str, list[str]]:
@@ -223,7 +224,9 @@ class SerializedDag:
         return seen
 
 
-def parse(dag_id: str, data: str | bytes | None, compressed: bytes | None = None) -> list[SerializedDag]:
+def parse(
+    dag_id: str, data: str | bytes | None, compressed: bytes | None = None, *, cron_intervals: bool = True
+) -> list[SerializedDag]:
     """Read a row of `serialized_dag`: the DAG first, then its sub-DAGs; nothing where the row holds no DAG.
 
     `data` is the JSON text; with `[core] compress_serialized_dags` (2.x) it is NULL and `compressed` holds zlib.
@@ -232,4 +235,4 @@ def parse(dag_id: str, data: str | bytes | None, compressed: bytes | None = None
     if not isinstance(document, dict) or not isinstance(document.get("dag"), dict):
         return []
     defaults = document.get("client_defaults", {}).get("tasks", {})
-    return list(SerializedDag(dag_id, document["dag"], defaults).walk())
+    return list(SerializedDag(dag_id, document["dag"], defaults, cron_intervals).walk())

@@ -20,6 +20,7 @@ class Settings:
     graph_url: str
     pool_name_limit: int
     run_id_pattern: re.Pattern[str]
+    cron_intervals: bool
     batch_size: int
     batch_in_flight: int
     batch_queue_limit: int

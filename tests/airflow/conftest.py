@@ -1,9 +1,11 @@
 """Windsock beside real Airflows: each release has a database, a scheduler and a server for the length of its tests."""
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,9 +15,14 @@ import asyncpg
 import pytest
 
 from server.embedded import EmbeddedPostgres
-from tests.airflow.real import RELEASES, RealAirflow, find_python, install
+from tests.airflow.real import RELEASES, RealAirflow, find_python, install, until
 from tests.live import live_server
 
+_XCOM = {
+    1: "SELECT convert_from(value, 'UTF8') FROM xcom WHERE dag_id = $1 AND execution_date = $2::timestamptz",
+    2: "SELECT convert_from(value, 'UTF8')::json #>> '{}' FROM xcom WHERE dag_id = $1 AND run_id = $2",
+    3: "SELECT value #>> '{}' FROM xcom WHERE dag_id = $1 AND run_id = $2",
+}
 CHOSEN = os.environ.get("WINDSOCK_AIRFLOWS", "1.10.15 2.11.2 3.3.2").split()
 
 
@@ -57,8 +64,27 @@ class Beside:
         state: str = answer["state"]
         return state
 
+    async def finished(self, dag_id: str, date: str, state: str = "success") -> None:
+        """Wait until a run has ended in this state; in another is a failure at once."""
 
-@pytest.fixture(scope="module", params=CHOSEN)
+        async def is_finished() -> bool:
+            found = await self.state(dag_id, date)
+            assert found == state or found not in {"success", "failed"}, found
+            return found == state
+
+        await until(is_finished, f"{dag_id} at {date} is {state}", 120, self.airflow)
+
+    async def echoed(self, dag_id: str, made: dict[str, Any]) -> Any:  # noqa: ANN401 - any JSON
+        """The conf that the task `echo` saw of a run."""
+        if self.generation == 1:
+            text = await self.database.fetchval(_XCOM[1], dag_id, datetime.fromisoformat(made["execution_date"]))
+            text = json.loads(text)
+        else:
+            text = await self.database.fetchval(_XCOM[self.generation], dag_id, made["run_id"])
+        return json.loads(text)["conf"]
+
+
+@pytest.fixture(scope="session", params=CHOSEN)
 def real_airflow(
     request: pytest.FixtureRequest, postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RealAirflow]:

@@ -36,10 +36,15 @@ class Release(NamedTuple):
 _OLD = ("SQLAlchemy<1.4", "setuptools<66")
 RELEASES = {
     "1.10.15": Release("1.10.15", ("3.8", "3.7"), "2021-03-20", _OLD),
+    "2.7.0": Release("2.7.0", ("3.11",), "2023-09-01"),
     "2.7.3": Release("2.7.3", ("3.11",), "2023-11-30"),
+    "2.8.4": Release("2.8.4", ("3.11",), "2024-04-05"),
     "2.9.3": Release("2.9.3", ("3.11",), "2024-07-30"),
+    "2.10.5": Release("2.10.5", ("3.11",), "2025-03-01"),
     "2.11.2": Release("2.11.2", ("3.11",), "2026-05-01"),
+    "3.0.0": Release("3.0.0", ("3.11",), "2025-05-05", ("asyncpg",)),
     "3.0.6": Release("3.0.6", ("3.11",), "2025-10-01", ("asyncpg",)),
+    "3.1.0": Release("3.1.0", ("3.11",), "2025-10-10", ("asyncpg",)),
     "3.1.8": Release("3.1.8", ("3.11",), "2026-05-01", ("asyncpg",)),
     "3.2.0": Release("3.2.0", ("3.11",), "2026-11-30", ("asyncpg",)),
     "3.3.2": Release("3.3.2", ("3.11",), "2026-11-30", ("asyncpg",)),
@@ -92,10 +97,11 @@ def _run(
     return done.stdout
 
 
-# Every serialized DAG has its row of `dag`, the other way round too, and none was added for two seconds.
+# Every file's DAGs are there, at least so many; each serialized DAG has its row of `dag`, the other way round too, and
+# none was added for two seconds.
 _PARSED = """
 SELECT EXISTS (SELECT FROM job WHERE job_type = 'SchedulerJob' AND state = 'running')
-    AND (SELECT count(*) >= 9 AND max(last_updated) < now() - interval '2 s' FROM serialized_dag WHERE dag_id ~ '^ws_')
+    AND (SELECT count(*) >= $1 AND max(last_updated) < now() - interval '2 s' FROM serialized_dag WHERE dag_id ~ '^ws_')
     AND (SELECT count(*) FROM dag WHERE dag_id ~ '^ws_' AND dag_id !~ '[.]')
         = (SELECT count(DISTINCT dag_id) FROM serialized_dag WHERE dag_id ~ '^ws_')
 """
@@ -113,7 +119,7 @@ class RealAirflow:
         self._bin = CACHE / f"airflow-{release.version}" / "bin"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         url = dsn.removeprefix("postgresql://")
-        self._env = {
+        self.env = {
             "PATH": f"{self._bin}:/usr/local/bin:/usr/bin:/bin",
             "HOME": str(home),
             "LANG": "C.UTF-8",
@@ -152,18 +158,24 @@ class RealAirflow:
             "SCHEDULER__ENABLE_HEALTH_CHECK": "False",
         }
 
+    @property
+    def python(self) -> str:
+        """Its interpreter."""
+        return str(self._bin / "python")
+
     def migrate(self) -> None:
         """Make the tables."""
         self.run("airflow", *(["initdb"] if self.generation == 1 else ["db", "migrate"]))
 
     def run(self, program: str, *arguments: str) -> str:
         """Run a program of its environment to its end; what it printed."""
-        return _run([str(self._bin / program), *arguments], self._env, 300)
+        return _run([str(self._bin / program), *arguments], self.env, 300)
 
-    def ask(self, question: str, argument: object) -> Any:  # noqa: ANN401 - whatever JSON holds
-        """Call a function of in_airflow.py in this Airflow's environment."""
-        program = [str(self._bin / "python"), str(HERE / "in_airflow.py"), question]
-        return json.loads(_run(program, self._env, 300, json.dumps(argument)).splitlines()[-1])
+    def ask(self, question: str, argument: object, **settings: str) -> Any:  # noqa: ANN401 - whatever JSON holds
+        """Call a function of in_airflow.py in this Airflow's environment, with some settings otherwise."""
+        program = [self.python, str(HERE / "in_airflow.py"), question]
+        env = {**self.env, **{f"AIRFLOW__{name}": value for name, value in settings.items()}}
+        return json.loads(_run(program, env, 300, json.dumps(argument)).splitlines()[-1])
 
     def start(self) -> None:
         """Start the scheduler; for 3.x also what parses DAG files and what tasks report to."""
@@ -171,14 +183,15 @@ class RealAirflow:
         for part in parts:
             with (self.home / f"{part}.log").open("ab") as log:
                 self._processes[part] = subprocess.Popen(
-                    [str(self._bin / "airflow"), part], env=self._env, stdout=log, stderr=log, start_new_session=True
+                    [str(self._bin / "airflow"), part], env=self.env, stdout=log, stderr=log, start_new_session=True
                 )
 
     async def until_parsed(self) -> None:
         """Wait until the scheduler lives and every DAG of ours is in the database."""
         conn = await asyncpg.connect(self.dsn)
         try:
-            await until(lambda: conn.fetchval(_PARSED), "DAGs are parsed", 120, self)
+            least = 10 if self.generation == 1 else 130
+            await until(lambda: conn.fetchval(_PARSED, least), "DAGs are parsed", 120, self)
         finally:
             await conn.close()
 

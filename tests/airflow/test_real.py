@@ -1,7 +1,7 @@
 """What Windsock triggers is run by the Airflow beside it. `make test-airflow` runs this, `make test` does not."""
 
 import asyncio
-import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
@@ -11,14 +11,10 @@ import pytest
 
 from tests.airflow.conftest import Beside
 from tests.airflow.real import until
+from tests.live import live_server
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(400)]
 
-_XCOM = {
-    1: "SELECT convert_from(value, 'UTF8') FROM xcom WHERE dag_id = $1 AND execution_date = $2::timestamptz",
-    2: "SELECT convert_from(value, 'UTF8')::json #>> '{}' FROM xcom WHERE dag_id = $1 AND run_id = $2",
-    3: "SELECT value #>> '{}' FROM xcom WHERE dag_id = $1 AND run_id = $2",
-}
 _DELETED = """
 SELECT DISTINCT table_name::text FROM information_schema.columns
 WHERE table_schema = 'public' AND column_name = 'dag_id' AND table_name <> 'log'
@@ -31,24 +27,6 @@ MOMENTS = (
     "2024-10-27T00:30:00+00:00", "2024-10-27T01:00:00+00:00", "2024-10-27T01:30:00+00:00",
     "2024-04-06T15:10:00+00:00", "2024-10-05T15:45:00+00:00", "2024-02-29T23:59:59.999999+00:00",
 )  # fmt: skip
-
-
-async def _finished(beside: Beside, dag_id: str, date: str, state: str = "success") -> None:
-    async def is_finished() -> bool:
-        found = await beside.state(dag_id, date)
-        assert found == state or found not in {"success", "failed"}, found
-        return found == state
-
-    await until(is_finished, f"{dag_id} at {date} is {state}", 120, beside.airflow)
-
-
-async def _echoed(beside: Beside, dag_id: str, made: dict[str, Any]) -> Any:  # noqa: ANN401 - any JSON
-    if beside.generation == 1:
-        text = await beside.database.fetchval(_XCOM[1], dag_id, datetime.fromisoformat(made["execution_date"]))
-        text = json.loads(text)
-    else:
-        text = await beside.database.fetchval(_XCOM[beside.generation], dag_id, made["run_id"])
-    return json.loads(text)["conf"]
 
 
 async def test_a_triggered_run_succeeds_and_sees_its_conf(beside: Beside) -> None:
@@ -65,8 +43,8 @@ async def test_a_triggered_run_succeeds_and_sees_its_conf(beside: Beside) -> Non
     date = made["execution_date"]
     task = f"/dags/ws_echo/dag_runs/{quote(date)}/tasks/echo"
     assert (await beside.call("GET", task))[0] == 200
-    await _finished(beside, "ws_echo", date)
-    assert await _echoed(beside, "ws_echo", made) == conf
+    await beside.finished("ws_echo", date)
+    assert await beside.echoed("ws_echo", made) == conf
     status, instance = await beside.call("GET", task)
     assert (status, instance["state"], instance["operator"]) == (200, "success", "PythonOperator")
     _, runs = await beside.call("GET", "/dags/ws_echo/dag_runs?run_id=" + quote(run_id, safe=""))
@@ -80,8 +58,8 @@ async def test_a_triggered_run_succeeds_and_sees_its_conf(beside: Beside) -> Non
 async def test_a_run_without_conf_succeeds(beside: Beside) -> None:
     """No conf is what each Airflow writes for none: NULL in 1.10, an empty dict later."""
     made = await beside.trigger("ws_echo", execution_date="2024-02-03T04:05:06+05:30")
-    await _finished(beside, "ws_echo", "2024-02-02T22:35:06Z")
-    assert await _echoed(beside, "ws_echo", made) in (None, {})
+    await beside.finished("ws_echo", "2024-02-02T22:35:06Z")
+    assert await beside.echoed("ws_echo", made) in (None, {})
 
 
 async def test_a_paused_dag_waits_until_windsock_unpauses_it(beside: Beside) -> None:
@@ -93,8 +71,8 @@ async def test_a_paused_dag_waits_until_windsock_unpauses_it(beside: Beside) -> 
     assert await beside.state("ws_paused", made["execution_date"]) in {"queued", "running"}
     assert not await beside.database.fetchval("SELECT count(state) FROM task_instance WHERE dag_id = 'ws_paused'")
     assert (await beside.call("GET", "/dags/ws_paused/paused/false"))[0] == 200
-    await _finished(beside, "ws_paused", made["execution_date"])
-    assert await _echoed(beside, "ws_paused", made) == {"a": 1}
+    await beside.finished("ws_paused", made["execution_date"])
+    assert await beside.echoed("ws_paused", made) == {"a": 1}
 
 
 async def test_a_task_runs_in_a_pool_that_windsock_made(beside: Beside) -> None:
@@ -106,7 +84,7 @@ async def test_a_task_runs_in_a_pool_that_windsock_made(beside: Beside) -> None:
     assert await beside.state("ws_pool", made["execution_date"]) in {"queued", "running"}
     status, changed = await beside.call("POST", "/pools", {**pool, "slots": 2})
     assert (status, changed["slots"]) == (200, 2)
-    await _finished(beside, "ws_pool", made["execution_date"])
+    await beside.finished("ws_pool", made["execution_date"])
     assert (await beside.call("DELETE", "/pools/ws_pool"))[0] == 200
 
 
@@ -129,7 +107,7 @@ async def test_a_future_run_waits_for_its_date(beside: Beside) -> None:
     await asyncio.sleep(4)
     assert await beside.state("ws_echo", made["execution_date"]) in {"queued", "running"}
     if beside.generation > 1:
-        await _finished(beside, "ws_echo", made["execution_date"])
+        await beside.finished("ws_echo", made["execution_date"])
 
 
 async def test_a_mapped_task_has_a_state_for_all_and_for_each(beside: Beside) -> None:
@@ -137,7 +115,7 @@ async def test_a_mapped_task_has_a_state_for_all_and_for_each(beside: Beside) ->
     if beside.generation == 1:
         return
     made = await beside.trigger("ws_mapped")
-    await _finished(beside, "ws_mapped", made["execution_date"], "failed")
+    await beside.finished("ws_mapped", made["execution_date"], "failed")
     path = f"/dags/ws_mapped/dag_runs/{quote(made['execution_date'])}/tasks/mapped"
     answers = [await beside.call("GET", path + query) for query in ("", *(f"?map_index={i}" for i in range(3)))]
     assert [(status, answer["state"], answer["map_index"]) for status, answer in answers] == [
@@ -151,8 +129,8 @@ async def test_sub_dags_run_with_the_conf(beside: Beside) -> None:
     if beside.generation == 3:
         return
     made = await beside.trigger("ws_parent", conf={"inner": 1})
-    await _finished(beside, "ws_parent.inner", made["execution_date"])
-    assert await _echoed(beside, "ws_parent.inner", made) == {"inner": 1}
+    await beside.finished("ws_parent.inner", made["execution_date"])
+    assert await beside.echoed("ws_parent.inner", made) == {"inner": 1}
 
 
 async def test_params_are_checked(beside: Beside) -> None:
@@ -169,7 +147,7 @@ async def test_params_are_checked(beside: Beside) -> None:
             "POST", "/dags/ws_params/dag_runs", {"conf": conf, "run_id": f"r{len(conf)}"}
         )
         assert (status, answer["error"].partition(": ")[0]) == (400, f"Invalid input for param {name}")
-    await _finished(beside, "ws_params", good["execution_date"])
+    await beside.finished("ws_params", good["execution_date"])
 
 
 async def test_data_intervals_are_those_of_airflow(beside: Beside) -> None:
@@ -177,18 +155,50 @@ async def test_data_intervals_are_those_of_airflow(beside: Beside) -> None:
     if beside.generation == 1:
         return
     found = await beside.database.fetch("SELECT dag_id FROM dag WHERE dag_id LIKE 'ws\\_times\\_%\\_ours' ORDER BY 1")
-    pairs = [(row[0], row[0].removesuffix("ours") + "theirs") for row in found]
+    dag_ids = [row[0] for row in found]
     if beside.airflow.release.version.startswith("2.7"):
         # It counts these otherwise on days when the clocks change; docs/beside-your-airflow.md says so.
-        pairs = [(ours, theirs) for ours, theirs in pairs if "six_hours" not in ours]
-    assert len(pairs) >= 55
+        dag_ids = [dag_id for dag_id in dag_ids if "six_hours" not in dag_id]
+    assert len(dag_ids) >= 65
     moments = MOMENTS if beside.airflow.release.version in {"2.11.2", "3.3.2"} else MOMENTS[:9]
-    requests = [(ours, theirs, f"at_{moment}", moment) for (ours, theirs), moment in product(pairs, moments)]
+    requests = list(product(dag_ids, moments))
     await asyncio.gather(
-        *(beside.trigger(ours, run_id=run_id, execution_date=date) for ours, _, run_id, date in requests)
+        *(beside.trigger(dag_id, run_id=f"at_{date}", execution_date=date) for dag_id, date in requests)
     )
-    theirs = [[dag_id, run_id, date] for _, dag_id, run_id, date in requests]
+    theirs = [[_twin(dag_id), f"at_{date}", date] for dag_id, date in requests]
     await asyncio.to_thread(beside.airflow.ask, "trigger", theirs)
+    await _check_twins(beside, len(requests))
+
+
+async def test_presets_without_data_intervals(beside: Beside) -> None:
+    """With [scheduler] create_cron_data_intervals = False a preset of 2.9 and later means moments, as in 3.x anyway."""
+    if beside.generation == 1 or (
+        beside.airflow.release.version < "2.9" and "2.10" not in beside.airflow.release.version
+    ):
+        return
+    options = {"create_cron_data_intervals": "False"}
+    dag_ids = [f"ws_times_{zone}_{preset}_ours" for zone in ("utc", "berlin") for preset in ("daily", "weekly", "cron")]
+    requests = list(product(dag_ids, ("2023-03-26T12:00:00+00:00", "2023-03-27T00:00:00+00:00")))
+    before = await beside.database.fetchval(_TIMED)
+    async with live_server(beside.airflow.dsn, **options) as url:
+        other = replace(beside, url=url)
+        for dag_id, date in requests:
+            await other.trigger(dag_id, run_id=f"moment_{date}", execution_date=date)
+    theirs = [[_twin(dag_id), f"moment_{date}", date] for dag_id, date in requests]
+    setting = {"SCHEDULER__CREATE_CRON_DATA_INTERVALS": "False"}
+    await asyncio.to_thread(beside.airflow.ask, "trigger", theirs, **setting)
+    await _check_twins(beside, len(requests) + before // 2)
+
+
+_TIMED = "SELECT count(*) FROM dag_run WHERE dag_id LIKE 'ws\\_times\\_%' AND run_id ~ '^(at|moment)_'"
+
+
+def _twin(dag_id: str) -> str:
+    return dag_id.removesuffix("ours") + "theirs"
+
+
+async def _check_twins(beside: Beside, pairs: int) -> None:
+    """Every run of ours and its twin of theirs have the same interval and type; there are so many pairs."""
     different = await beside.database.fetch(f"""
         SELECT a.dag_id, a.{beside.date}::text, a.data_interval_start::text || ' ' || a.data_interval_end AS ours,
             b.data_interval_start::text || ' ' || b.data_interval_end AS theirs
@@ -198,71 +208,7 @@ async def test_data_intervals_are_those_of_airflow(beside: Beside) -> None:
             AND (a.data_interval_start, a.data_interval_end, a.run_type)
                 IS DISTINCT FROM (b.data_interval_start, b.data_interval_end, b.run_type)""")
     assert not different, "\n".join(str(tuple(row)) for row in different)
-    compared = await beside.database.fetchval("SELECT count(*) FROM dag_run WHERE dag_id LIKE 'ws\\_times\\_%'")
-    assert compared == 2 * len(requests)
-
-
-CONFS: tuple[object, ...] = (
-    None, {}, {"a": 1}, "{}", '{"a": "text"}', {"__type": "datetime", "__var": "x"}, {"__class": "a.b.C"},
-    {"x": [[[[[[]]]]]]}, {"": ""}, {"é": "\u2028\u200b\U0001f600"}, {"i": 2**62, "n": -(2**62), "f": 1e308, "z": -0.0},
-    {"s": "x" * 100_000}, {"k" * 1000: None}, {str(n): n for n in range(1000)}, {"{{ 1/0 }}": "{{ dag_run.x.y }}"},
-    {"quote": "'\"\\$$;--"}, {"huge": 10**300}, {"tiny": 1e-320}, {"t": True, "f": False},
-    "[]", "1", [1], 1, "text", True,
-)  # fmt: skip
-RUN_IDS = (
-    None, "plain", "scheduled__2024-01-01T00:00:00+00:00", "backfill__x", "backfill_x", "dataset_triggered__x",
-    "asset_triggered__x", "asset_materialization__x", "operator_triggered__x", "manual__", "a b", "a/b/../c", "%2F%00",
-    "é\u2028", "\U0001f600", "'; DROP TABLE dag_run; --", "line\nbreak", "\t", "x" * 250, "x" * 251, "{{ 1 }}", "..",
-)  # fmt: skip
-DATES = (
-    None, "2024-02-29", "2024-12-31T23:59:59.999999", "2024-06-01T00:00:00+14:00", "2024-06-02T00:00:00-12:00",
-    "1900-01-01", "0001-01-01T00:00:00", "9999-12-31T23:59:59+00:00", "2500-01-01", "2024-03-31T02:30:00",
-)  # fmt: skip
-
-
-async def test_no_conf_run_id_or_date_harms_the_scheduler(beside: Beside) -> None:
-    """Assorted triggers: the scheduler lives on, and no run of them is a success without its task."""
-    count = 30 if beside.generation == 1 else 200
-    statuses: list[int] = []
-    start = datetime(2024, 1, 2, tzinfo=UTC)
-    for n in range(count):
-        dag_id = "ws_fuzz" if beside.generation == 1 or n % 4 else "ws_times_new_york_six_hours_ours"
-        body = {
-            "conf": CONFS[n % len(CONFS)],
-            "run_id": RUN_IDS[n % len(RUN_IDS)],
-            "execution_date": DATES[n % len(DATES)],
-        }
-        if n >= len(CONFS):
-            body["execution_date"] = body["execution_date"] if n % 7 == 0 else (start + timedelta(hours=n)).isoformat()
-            body["run_id"] = f"{body['run_id'] or ''}{n}"[-250:] if n % 5 else f"{body['run_id'] or ''}"[:240] + f"{n}"
-        status, _ = await beside.call("POST", f"/dags/{dag_id}/dag_runs", body)
-        statuses.append(status)
-    assert set(statuses) <= {200, 400}
-    assert statuses.count(200) > count / 3
-    waiting = f"""
-        SELECT count(*) FROM dag_run WHERE dag_id = 'ws_fuzz' AND state IN ('queued', 'running')
-            AND {beside.date} <= now() AND {"run_id !~ '^backfill.'" if beside.generation == 1 else "true"}"""
-
-    async def is_done() -> bool:
-        return not await beside.database.fetchval(waiting)
-
-    await until(is_done, "all runs end", 200, beside.airflow)
-    # Before the tasks' start_date Airflow 1.10 itself takes a trigger and runs nothing, which is in the contract.
-    link = "execution_date" if beside.generation == 1 else "run_id"
-    empty = await beside.database.fetch(f"""
-        SELECT dag_id, run_id, state FROM dag_run WHERE dag_id = 'ws_fuzz' AND state IN ('success', 'failed')
-            AND {beside.date} >= '2024-01-01+00'
-            AND NOT EXISTS (SELECT FROM task_instance AS ti WHERE ti.dag_id = dag_run.dag_id
-                AND ti.{link} = dag_run.{link} AND ti.state = 'success')""")
-    assert not empty
-    before = await beside.database.fetchval("SELECT max(latest_heartbeat) FROM job WHERE job_type = 'SchedulerJob'")
-
-    async def beats() -> bool:
-        query = "SELECT max(latest_heartbeat) > $1 FROM job WHERE job_type = 'SchedulerJob'"
-        return bool(await beside.database.fetchval(query, before))
-
-    await until(beats, "a heartbeat", 60, beside.airflow)
-    beside.airflow.check_alive()
+    assert await beside.database.fetchval(_TIMED) == 2 * pairs
 
 
 async def test_a_dag_whose_task_runs_is_not_deleted(beside: Beside) -> None:
@@ -280,7 +226,7 @@ async def test_a_dag_whose_task_runs_is_not_deleted(beside: Beside) -> None:
     assert status == 409
     assert "running" in answer["error"]
     beside.airflow.go.touch()
-    await _finished(beside, "ws_wait", made["execution_date"])
+    await beside.finished("ws_wait", made["execution_date"])
 
 
 async def test_deleting_removes_what_airflow_removes(beside: Beside) -> None:
@@ -288,7 +234,7 @@ async def test_deleting_removes_what_airflow_removes(beside: Beside) -> None:
     twins = ("ws_delete_ours", "ws_delete_theirs")
     made = [await beside.trigger(twin, conf={"a": 1}) for twin in twins]
     for twin, run in zip(twins, made, strict=True):
-        await _finished(beside, twin, run["execution_date"])
+        await beside.finished(twin, run["execution_date"])
     # Nobody brings them back meanwhile.
     await asyncio.to_thread(beside.airflow.stop)
     before = [await _rows(beside, twin) for twin in twins]

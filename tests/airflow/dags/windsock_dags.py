@@ -3,10 +3,9 @@
 import json
 import os
 import time
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import airflow
-import pendulum
 
 GENERATION = int(airflow.__version__.split(".")[0])
 
@@ -61,7 +60,11 @@ echo_task(make("ws_paused"))
 echo_task(make("ws_one", max_active_runs=1))
 echo_task(make("ws_pool"), pool="ws_pool")
 EmptyOperator(task_id="nothing", dag=make("ws_fuzz", max_active_runs=100))
-EmptyOperator(task_id="nothing", dag=make("ws_fuzz_daily", "@daily", start=datetime(2100, 1, 1)))
+echo_task(make("ws_fuzz_echo", max_active_runs=100), retries=0)
+if GENERATION > 1:
+    # Any date, or nearly any, is after their start.
+    EmptyOperator(task_id="nothing", dag=make("ws_fuzz_free", start=None, max_active_runs=100))
+    EmptyOperator(task_id="nothing", dag=make("ws_fuzz_daily", "@daily", start=datetime(100, 1, 1), max_active_runs=100))
 PythonOperator(task_id="wait", python_callable=wait, dag=make("ws_wait"))
 for twin in ("ws_delete_ours", "ws_delete_theirs"):
     dag = make(twin, tags=["one", "two"])
@@ -80,15 +83,8 @@ if GENERATION < 3:
 if GENERATION > 1:
     if GENERATION == 2:
         from airflow.models.param import Param
-        from airflow.timetables.trigger import CronTriggerTimetable
     else:
         from airflow.sdk import Param
-
-        try:
-            from airflow.sdk import CronTriggerTimetable
-        except ImportError:
-            from airflow.timetables.trigger import CronTriggerTimetable
-    from dateutil.relativedelta import relativedelta
 
     EmptyOperator(
         task_id="nothing",
@@ -111,44 +107,3 @@ if GENERATION > 1:
     PythonOperator.partial(task_id="mapped", python_callable=fail_one, retries=0, dag=make("ws_mapped")).expand(
         op_args=[[1], [2], [3]]
     )
-
-    SCHEDULES = {
-        "none": None,
-        "once": "@once",
-        "daily": "@daily",
-        "hourly": "@hourly",
-        "weekly": "@weekly",
-        "yearly": "@yearly",
-        "cron": "0 3 * * *",
-        "nth": "30 2 * * MON#1",
-        "either": "0 6 13 * FRI",
-        "six_hours": "0 */6 * * *",
-        "half_hours": "*/30 * * * *",
-        "last": "0 0 L * *",
-        "delta": timedelta(hours=5, minutes=30),
-        "months": relativedelta(months=1),
-        "trigger": CronTriggerTimetable("0 3 * * *", timezone="UTC", interval=timedelta(hours=2)),
-    }
-    if GENERATION == 3:
-        try:
-            from airflow.sdk import CronDataIntervalTimetable, DeltaDataIntervalTimetable
-        except ImportError:
-            from airflow.timetables.interval import CronDataIntervalTimetable, DeltaDataIntervalTimetable
-
-        CRONS = {"interval_cron": "0 3 * * *", "interval_either": "0 6 13 * FRI", "interval_half": "*/30 * * * *"}
-        SCHEDULES.update((name, CronDataIntervalTimetable(cron, timezone="UTC")) for name, cron in CRONS.items())
-        SCHEDULES["interval_delta"] = DeltaDataIntervalTimetable(timedelta(days=1))
-        SCHEDULES["interval_months"] = DeltaDataIntervalTimetable(relativedelta(months=1))
-    ZONES = {"utc": "UTC", "berlin": "Europe/Berlin", "new_york": "America/New_York", "lord_howe": "Australia/Lord_Howe"}
-    for zone, place in ZONES.items():
-        for name, schedule in SCHEDULES.items():
-            if GENERATION == 3 and name in CRONS:
-                schedule = CronDataIntervalTimetable(CRONS[name], timezone=place)
-            for twin in ("ours", "theirs"):
-                dag = make(
-                    "ws_times_%s_%s_%s" % (zone, name, twin),
-                    schedule,
-                    start=pendulum.datetime(2020, 1, 1, tz=place),
-                    is_paused_upon_creation=True,
-                )
-                EmptyOperator(task_id="nothing", dag=dag)
