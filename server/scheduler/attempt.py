@@ -9,24 +9,26 @@ from typing import Any
 
 from server.dags.operators import BASH, HTTP, OPERATORS, PYTHON, OperatorType
 from server.scheduler.bash import run_bash
-from server.scheduler.context import Try, template_context
+from server.scheduler.context import Try
 from server.scheduler.errors import TaskFailed, TaskSkipped
 from server.scheduler.http import run_http
 from server.scheduler.logs import NoLogError, log_folder, open_log
 from server.scheduler.python import run_python
+from server.scheduler.renderer import Renderer
 from server.scheduler.running import Running
 from server.scheduler.states import State, after_failure
 from server.scheduler.store import Ended
-from server.scheduler.templates import mentions, render_fields
+from server.scheduler.templates import mentions
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where tasks run: the folders, and how long an ended task may take to leave, in seconds."""
+    """Where tasks run: the folders, how long an ended task may take to leave, in seconds, and who renders."""
 
     log_folder: Path
     dags_folder: Path
     patience: float
+    renderer: Renderer
 
 
 XComValues = dict[str, Any]
@@ -58,7 +60,7 @@ async def run_try(attempt: Try, place: Place, began: Callable[[int], None]) -> E
     try:
         folder = log_folder(place.log_folder, *_log_key(attempt))
         with open_log(folder, attempt.try_number) as log:
-            running = Running(attempt, log, began, place.dags_folder, place.patience)
+            running = Running(attempt, log, began, place.dags_folder, place.patience, place.renderer)
             return await _run_logged(running)
     except (OSError, NoLogError) as error:
         raise TaskFailed(f"the log cannot be written: {error}") from error
@@ -107,8 +109,7 @@ async def _run_operator(running: Running) -> XComValues:
     if run is None:
         raise TaskFailed(_unsupported(operator), final=True)
     fields = {name: attempt.node.task.get(name) for name in attempt.node.task.fields if not name.startswith("_")}
-    fileloc = str(attempt.graph.dag.data.get("fileloc") or "")
-    return await run(running, render_fields(fields, operator.template_fields, template_context(attempt), fileloc))
+    return await run(running, await running.renderer.render(attempt, fields, operator.template_fields))
 
 
 def _unsupported(operator: OperatorType) -> str:

@@ -8,6 +8,7 @@ import time
 from asyncio.subprocess import DEVNULL, STDOUT, Process
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 # In the environment of every process of a task, and of its children: whose they are.
@@ -30,17 +31,25 @@ async def spawn(
     stdout and stderr both go to the file descriptor `output`. Raises OSError, ValueError.
     """
     return await asyncio.create_subprocess_exec(
-        *_PREFIX, *arguments, stdin=stdin, stdout=output, stderr=STDOUT, env=env, cwd=cwd, start_new_session=True
+        *death_with_parent(),
+        *arguments,
+        stdin=stdin,
+        stdout=output,
+        stderr=STDOUT,
+        env=env,
+        cwd=cwd,
+        start_new_session=True,
     )
 
 
-def _prefix() -> Sequence[str]:
-    """A process that outlived its scheduler could do its work again in the next try, side by side with it."""
+@cache
+def death_with_parent() -> Sequence[str]:
+    """What a command begins with that is to be killed when the scheduler is; nothing where there is no setpriv.
+
+    A task that outlived its scheduler could do its work again in the next try, side by side with it.
+    """
     setpriv = shutil.which("setpriv")
     return (setpriv, "--pdeathsig=KILL", "--") if setpriv else ()
-
-
-_PREFIX = _prefix()
 
 
 async def end_group(process: Process, patience: float) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from server.scheduler import python_task
-from server.scheduler.context import environment, plain_values
+from server.scheduler.context import environment, facts
 from server.scheduler.errors import TaskFailed, TaskSkipped
 from server.scheduler.running import Running
 
@@ -53,20 +53,14 @@ def _read(result_file: Path, status: int) -> dict[str, Any]:
 
 def _request(running: Running, fields: dict[str, Any]) -> dict[str, Any]:
     attempt = running.attempt
-    return {
+    known = facts(attempt)
+    return known | {
         "file": fields.get("python_callable_file"),
         "name": fields.get("python_callable_name") or fields.get("python_callable"),
-        "path": [str(running.dags_folder), str(Path(str(attempt.graph.dag.data.get("fileloc") or "")).parent)],
+        "path": [str(running.dags_folder), str(Path(str(known["dag"]["fileloc"] or "")).parent)],
         "args": fields.get("op_args") or [],
         "kwargs": fields.get("op_kwargs") or {},
         "templates_dict": fields.get("templates_dict"),
         "show_return_value": fields.get("show_return_value_in_logs", True),
         "push": bool(attempt.node.task.get("do_xcom_push")),
-        "values": plain_values(attempt),
-        "conf": attempt.conf,
-        "dag_id": attempt.key.dag_id,
-        "task_id": attempt.key.task_id,
-        "execution_date": attempt.key.execution_date.isoformat(),
-        "try_number": attempt.try_number,
-        "xcoms": [[task_id, key, value] for (task_id, key), value in attempt.xcoms.items()],
     }

@@ -61,10 +61,10 @@ class _TaskInstance(SimpleNamespace):
 
 def _context(request: dict[str, Any]) -> dict[str, Any]:
     date = datetime.fromisoformat(request["execution_date"])
-    shared = {"dag_id": request["dag_id"], "execution_date": date, "run_id": request["values"]["run_id"]}
+    shared = {"dag_id": request["dag"]["dag_id"], "execution_date": date, "run_id": request["values"]["run_id"]}
     dag_run = SimpleNamespace(conf=request["conf"], **shared)
     ti = _TaskInstance(
-        task_id=request["task_id"],
+        task_id=request["task"]["task_id"],
         try_number=request["try_number"],
         dag_run=dag_run,
         xcoms={(task_id, key): value for task_id, key, value in request["xcoms"]},
@@ -72,7 +72,7 @@ def _context(request: dict[str, Any]) -> dict[str, Any]:
         **shared,
     )
     names = {"dag_run": dag_run, "ti": ti, "task_instance": ti, "execution_date": date, "logical_date": date}
-    parts = {"dag": SimpleNamespace(dag_id=ti.dag_id), "task": SimpleNamespace(task_id=ti.task_id)}
+    parts = {"dag": SimpleNamespace(**request["dag"]), "task": SimpleNamespace(**request["task"])}
     return {**request["values"], **names, **parts, "templates_dict": request["templates_dict"]}
 
 

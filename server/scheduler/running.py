@@ -9,6 +9,7 @@ from server.scheduler.context import Try
 from server.scheduler.errors import TaskFailed
 from server.scheduler.logs import TaskLog
 from server.scheduler.processes import clear_group, end_group, spawn
+from server.scheduler.renderer import Renderer
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Running:
     dags_folder: Path
     patience: float
     """Seconds between SIGTERM and SIGKILL."""
+    renderer: Renderer
 
     async def run(
         self, arguments: Sequence[str], *, env: Mapping[str, str], cwd: str | Path, stdin: int = DEVNULL

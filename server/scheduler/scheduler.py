@@ -19,6 +19,7 @@ from server.scheduler.attempt import Place
 from server.scheduler.claim import Claimer
 from server.scheduler.examine import Examiner
 from server.scheduler.graphs import Graphs
+from server.scheduler.renderer import Renderer
 from server.scheduler.store import Store
 from server.scheduler.tries import Tries
 from server.scheduler.zombies import Undertaker
@@ -48,7 +49,8 @@ class Scheduler:
         graphs = Graphs(dict(database.statements))
         self._examiner = Examiner(self._store, graphs, config.max_active_runs_per_dag)
         self._claimer = Claimer(self._store, graphs, job_id, config.parallelism, config.dag_concurrency)
-        place = Place(config.base_log_folder, config.dags_folder, config.killed_task_cleanup_time)
+        self._renderer = Renderer()
+        place = Place(config.base_log_folder, config.dags_folder, config.killed_task_cleanup_time, self._renderer)
         self._tries = Tries(database, graphs, place, self.wake)
         threshold = config.scheduler_zombie_task_threshold
         self._undertaker = Undertaker(self._store, job_id, threshold, config.base_log_folder)
@@ -82,6 +84,8 @@ class Scheduler:
     async def run(self) -> None:
         """Work until cancelled; then end the tasks and write how they ended."""
         try:
+            with suppress(OSError):
+                await self._renderer.warm_up()
             while True:
                 try:
                     await self.round()
@@ -92,6 +96,7 @@ class Scheduler:
                 await self._sleep()
         finally:
             await self._tries.end_all()
+            await self._renderer.close()
             with suppress(*_TROUBLE):
                 await self._report()
 

@@ -1,9 +1,8 @@
 """Renders what Airflow renders, in Jinja's sandbox: never what the caller of the API sent, only what it is put into."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -18,6 +17,7 @@ _ERRORS = (
     ArithmeticError,
     AttributeError,
     LookupError,
+    MemoryError,
     OSError,
     RuntimeError,
     TypeError,
@@ -37,22 +37,28 @@ def _environment(folder: str) -> SandboxedEnvironment:
     return env
 
 
-def render_fields(
-    fields: Mapping[str, Any], templated: tuple[str, ...], context: Mapping[str, Any], fileloc: str
-) -> dict[str, Any]:
-    """Render the templated ones of a task's fields. Raises TaskFailed, which names the field.
+def templates_of(fields: Mapping[str, Any], templated: Iterable[str]) -> dict[str, Any]:
+    """Those of the templated fields that are more than plain text."""
+    return {name: fields[name] for name in templated if name in fields and _is_template(name, fields[name])}
 
-    A command that ends in .sh or .bash is the name of a template beside the DAG file, as in Airflow.
+
+def _is_template(name: str, value: Any) -> bool:  # noqa: ANN401 - any YAML value
+    return mentions(value, "{") or (isinstance(value, str) and value.endswith(_FILES.get(name, ())))
+
+
+def render_fields(fields: Mapping[str, Any], names: Mapping[str, Any], folder: str) -> dict[str, Any]:
+    """Render fields of a task. Raises TaskFailed, which names the field.
+
+    A command that ends in .sh or .bash is the name of a template in the DAG file's folder, as in Airflow.
     """
-    env = _environment(str(Path(fileloc).parent))
-    rendered = dict(fields)
-    for name in templated:
-        if name in fields:
-            try:
-                rendered[name] = _render(env, fields[name], context, _FILES.get(name, ()))
-            except _ERRORS as error:
-                message = f"the template in `{name}` cannot be rendered: {type(error).__name__}: {error}"
-                raise TaskFailed(message) from error
+    env = _environment(folder)
+    rendered = {}
+    for field, value in fields.items():
+        try:
+            rendered[field] = _render(env, value, names, _FILES.get(field, ()))
+        except _ERRORS as error:
+            message = f"the template in `{field}` cannot be rendered: {type(error).__name__}: {error}"
+            raise TaskFailed(message) from error
     return rendered
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from server.scheduler.agenda import Agenda
-from server.scheduler.context import pull
 from server.scheduler.errors import TaskFailed
 from server.scheduler.http import _connection, _url
 from server.scheduler.logs import NoLogError, find_log, log_folder, open_log
 from server.scheduler.macros import MACROS
+from server.scheduler.names import pull
 from server.scheduler.processes import clear_group, kill_marked, spawn
-from server.scheduler.templates import mentions, render_fields
+from server.scheduler.templates import mentions, render_fields, templates_of
 
 DATE = datetime(2024, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))
 
@@ -81,9 +81,11 @@ def test_a_run_that_rests() -> None:
 def test_templates(tmp_path: Path) -> None:
     """Only templated fields are rendered, as deep as they go; a file's name stands for its text."""
     (tmp_path / "run.sh").write_text("echo {{ x }}\n")
-    fields = {"env": {"A": "{{ x }}", "B": ["{{ x + 1 }}", 5]}, "other": "{{ x }}", "bash_command": "run.sh"}
-    rendered = render_fields(fields, ("env", "bash_command", "absent"), {"x": 1}, str(tmp_path / "d.yaml"))
-    assert rendered == {"env": {"A": "1", "B": ["2", 5]}, "other": "{{ x }}", "bash_command": "echo 1\n"}
+    templates = {"env": {"A": "{{ x }}", "B": ["{{ x + 1 }}", 5]}, "bash_command": "run.sh"}
+    fields = {**templates, "other": "{{ x }}", "plain": "text.sh"}
+    assert templates_of(fields, ("env", "bash_command", "plain", "absent")) == templates
+    rendered = render_fields(templates, {"x": 1}, str(tmp_path))
+    assert rendered == {"env": {"A": "1", "B": ["2", 5]}, "bash_command": "echo 1\n"}
 
 
 @pytest.mark.parametrize(
@@ -93,7 +95,7 @@ def test_templates(tmp_path: Path) -> None:
 def test_templates_that_fail(tmp_path: Path, text: str) -> None:
     """Whatever a template does wrong, or should not do, fails its task and names the field."""
     with pytest.raises(TaskFailed, match="the template in `f`"):
-        render_fields({"f": text}, ("f",), {"x": 1}, str(tmp_path / "d.yaml"))
+        render_fields({"f": text}, {"x": 1}, str(tmp_path))
 
 
 def test_a_template_file_is_beside_the_dag(tmp_path: Path) -> None:
@@ -101,7 +103,7 @@ def test_a_template_file_is_beside_the_dag(tmp_path: Path) -> None:
     (tmp_path / "x.sh").touch()
     (tmp_path / "in").mkdir()
     with pytest.raises(TaskFailed):
-        render_fields({"bash_command": "../x.sh"}, ("bash_command",), {}, str(tmp_path / "in" / "d.yaml"))
+        render_fields({"bash_command": "../x.sh"}, {}, str(tmp_path / "in"))
 
 
 def test_pulling() -> None:
