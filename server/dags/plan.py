@@ -15,7 +15,7 @@ from server.dags.document import DagFileError, Document, Problem
 from server.dags.operators import OperatorType, PythonArguments, find_operator
 from server.dags.section import Section, merge, without_nulls
 from server.dags.tasklist import tasks_by_id
-from server.dags.times import parse_schedule, zone
+from server.dags.times import is_no_schedule, parse_schedule, zone
 
 
 def plan_dags(document: Document, fileloc: str) -> list[spec.DagPlan]:
@@ -53,7 +53,7 @@ def _plan_dag(dag_id: str, dag: Section, folder: Path) -> spec.DagPlan:
         dag.fail("dag_id", f"`dag_id` says {options.dag_id!r}, the key is another")
     key = "schedule" if "schedule" in dag.data else "schedule_interval"
     schedule = dag.attempt(key, parse_schedule, dag.data.get(key))
-    if dag.data.get(key) not in spec.NO_SCHEDULE:
+    if not is_no_schedule(dag.data.get(key)):
         notes.append("its schedule is not run: Windsock runs what is triggered")
     return spec.DagPlan(
         dag_id=dag_id,

@@ -107,7 +107,6 @@ class DagPlan(Struct, kw_only=True):
 DATES = ("start_date", "end_date")
 DURATIONS = ("retry_delay", "max_retry_delay", "execution_timeout", "sla", "dagrun_timeout")
 TASK_OPTIONS = frozenset(TaskOptions.__struct_fields__)
-NO_SCHEDULE = (None, "None")
 
 # dag-factory's older spellings, and what Airflow 2 calls otherwise.
 RENAMED_OPTIONS = {f"{name}_{unit}": name for name in DURATIONS for unit in ("sec", "secs")} | {

@@ -100,6 +100,11 @@ def plain(value: object) -> object:
     return value.isoformat() if isinstance(value, date) else value
 
 
+def is_no_schedule(value: object) -> bool:
+    """Whether a file says that there is none: null, or the word as dag-factory takes it."""
+    return str(value).strip().lower() == "none"
+
+
 def parse_schedule(value: object) -> str | timedelta | None:
     """A cron expression or preset, an interval, or None: no schedule, or one that Airflow 1.10 lacks.
 
@@ -112,7 +117,7 @@ def parse_schedule(value: object) -> str | timedelta | None:
     if isinstance(value, Mapping) and value.get(_TYPE) == "datetime.timedelta":
         return timedelta(seconds=parse_duration(value))
     if isinstance(value, str):
-        return None if value == "None" else value
+        return None if is_no_schedule(value) else value
     if value is None or isinstance(value, list | Mapping):
         return None
     message = f"{value!r} is not a schedule; write a cron expression in quotes, or null"

@@ -8,6 +8,8 @@ from server.scheduler.context import environment
 from server.scheduler.errors import TaskFailed, TaskSkipped
 from server.scheduler.running import Running
 
+# What Airflow 2 takes for a skip unless the task says otherwise.
+_SKIP = 99
 _NUL = "a NUL character cannot be part of a command or of its environment"
 
 
@@ -37,5 +39,5 @@ def _environment(running: Running, fields: dict[str, Any]) -> dict[str, str]:
 
 
 def _skips(fields: dict[str, Any]) -> list[int]:
-    value = fields.get("skip_on_exit_code", fields.get("skip_exit_code"))
-    return value if isinstance(value, list) else [] if value is None else [value]
+    value: int | list[int] = fields.get("skip_on_exit_code", fields.get("skip_exit_code", _SKIP))
+    return value if isinstance(value, list) else [value]

@@ -130,5 +130,6 @@ def _run_state(graph: Graph, states: Mapping[str, TaskState]) -> State | None:
 
 
 def _time_out(instances: Mapping[str, Instance]) -> Decision:
-    unfinished = (task_id for task_id, instance in instances.items() if instance.state not in FINISHED)
+    # What was not scheduled yet stays as it is, as in Airflow.
+    unfinished = (task_id for task_id, instance in instances.items() if instance.state not in {None, *FINISHED})
     return Decision(moves=dict.fromkeys(unfinished, State.SKIPPED), run_state=State.FAILED)

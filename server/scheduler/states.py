@@ -27,13 +27,13 @@ TRANSITIONS: Final[dict[TaskState, dict[State, str]]] = {
     None: {
         _S.SCHEDULED: "its trigger rule holds",
         _S.SUCCESS: "the same, and it does nothing (DummyOperator)",
-        _S.SKIPPED: "its trigger rule cannot hold any more, or the run took too long (dagrun_timeout)",
+        _S.SKIPPED: "its trigger rule cannot hold any more",
         _S.UPSTREAM_FAILED: "its trigger rule cannot hold any more, for a task above it failed",
         _S.REMOVED: "its DAG has no such task any more",
     },
     _S.SCHEDULED: {
         _S.QUEUED: "a scheduler claims it: there is room in its pool and below every limit",
-        _S.SKIPPED: "dagrun_timeout",
+        _S.SKIPPED: "the run took too long (dagrun_timeout)",
         _S.REMOVED: "as above",
     },
     _S.QUEUED: {

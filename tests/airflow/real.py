@@ -71,16 +71,33 @@ def install(release: Release, python: Path) -> Path:
     folder = CACHE / f"airflow-{release.version}"
     stamp = folder / "windsock-installed"
     if not stamp.exists():
-        uv = CACHE / "uv" / "bin" / "uv"
-        if not uv.exists():
-            _run([sys.executable, "-m", "venv", str(CACHE / "uv")])
-            _run([str(CACHE / "uv" / "bin" / "python"), "-m", "pip", "install", "--quiet", "uv"])
-        _run([str(uv), "venv", "--quiet", "--clear", "--python", str(python), str(folder)])
+        uv = _uv()
+        _run([uv, "venv", "--quiet", "--clear", "--python", str(python), str(folder)])
         packages = [f"apache-airflow=={release.version}", "psycopg2-binary", *release.extra]
         target = ["--python", str(folder / "bin" / "python"), "--exclude-newer", release.before]
-        _run([str(uv), "pip", "install", "--quiet", *target, *packages])
+        _run([uv, "pip", "install", "--quiet", *target, *packages])
         stamp.touch()
     return folder / "bin"
+
+
+def install_beside(release: Release, package: str) -> Path:
+    """Install a package, not what it needs, into a folder for the PYTHONPATH of an installed release."""
+    folder = CACHE / package.replace("==", "-")
+    stamp = folder / "windsock-installed"
+    if not stamp.exists():
+        python = CACHE / f"airflow-{release.version}" / "bin" / "python"
+        target = ["--python", str(python), "--target", str(folder), "--no-deps"]
+        _run([_uv(), "pip", "install", "--quiet", *target, package])
+        stamp.touch()
+    return folder
+
+
+def _uv() -> str:
+    uv = CACHE / "uv" / "bin" / "uv"
+    if not uv.exists():
+        _run([sys.executable, "-m", "venv", str(CACHE / "uv")])
+        _run([str(CACHE / "uv" / "bin" / "python"), "-m", "pip", "install", "--quiet", "uv"])
+    return str(uv)
 
 
 def _free_port() -> int:
@@ -110,7 +127,8 @@ SELECT EXISTS (SELECT FROM job WHERE job_type = 'SchedulerJob' AND state = 'runn
 class RealAirflow:
     """One Airflow with its own database; SQLAlchemy understands the DSN that asyncpg does."""
 
-    def __init__(self, release: Release, home: Path, dsn: str) -> None:
+    def __init__(self, release: Release, home: Path, dsn: str, dags_folder: Path = HERE / "dags", **env: str) -> None:
+        """`env`: more of its environment."""
         self.release = release
         self.generation = release.generation
         self.dsn = dsn
@@ -126,6 +144,8 @@ class RealAirflow:
             "AIRFLOW_HOME": str(home),
             "WINDSOCK_TEST_GO": str(self.go),
             **{f"AIRFLOW__{name}": value for name, value in self._settings(url).items()},
+            "AIRFLOW__CORE__DAGS_FOLDER": str(dags_folder),
+            **env,
         }
 
     def _settings(self, url: str) -> dict[str, str]:
@@ -135,7 +155,6 @@ class RealAirflow:
             "CORE__SQL_ALCHEMY_CONN": connection,
             "DATABASE__SQL_ALCHEMY_CONN": connection,
             "DATABASE__SQL_ALCHEMY_CONN_ASYNC": f"postgresql+asyncpg://{url}",
-            "CORE__DAGS_FOLDER": str(HERE / "dags"),
             "CORE__LOAD_EXAMPLES": "False",
             "CORE__EXECUTOR": "LocalExecutor",
             "CORE__PARALLELISM": "6",

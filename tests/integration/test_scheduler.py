@@ -44,7 +44,9 @@ async def test_failures_skips_and_tries(b: Bench) -> None:
     """How commands end is how tasks end, with as many tries as there are."""
     tasks = {
         "fails": bash("exit 3"),
-        "skips": bash("exit 99", skip_on_exit_code=99),
+        "skips": bash("exit 99"),
+        "skips_too": bash("exit 7", skip_on_exit_code=[7, 8]),
+        "skips_never": bash("exit 99", skip_on_exit_code=[]),
         "second": bash('[ "{{ ti.try_number }}" = 2 ]', retries=1),
         "never": bash("false", retries=2),
         "killed": bash("kill -9 $$"),
@@ -59,7 +61,7 @@ async def test_failures_skips_and_tries(b: Bench) -> None:
     await b.trigger("d")
     async with b.scheduler():
         await b.until_done()
-    expected = {**dict.fromkeys(tasks, "failed"), **dict.fromkeys(("skips", "below"), "skipped")}
+    expected = {**dict.fromkeys(tasks, "failed"), **dict.fromkeys(("skips", "skips_too", "below"), "skipped")}
     assert await b.states("d") == {**expected, **dict.fromkeys(("second", "caught"), "success")}
     tries = "SELECT try_number FROM task_instance WHERE task_id = $1"
     assert await b.pool.fetchval(tries, "never") == 3
@@ -169,7 +171,7 @@ async def test_a_run_that_takes_too_long(b: Bench) -> None:
     await b.trigger("d")
     async with b.scheduler():
         await b.until_done()
-        assert await b.states("d") == {"a": "skipped", "b": "skipped"}
+        assert await b.states("d") == {"a": "skipped", "b": None}
         assert await b.run_state("d") == "failed"
         pid = await b.pool.fetchval("SELECT pid FROM task_instance WHERE task_id = 'a'")
         await _gone(b, "a", pid)
