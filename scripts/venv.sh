@@ -1,9 +1,11 @@
 #!/bin/sh
-# scripts/venv.sh EXTRAS: make .venv and install this checkout with these extras; does nothing where that is done.
+# scripts/venv.sh EXTRAS [FOLDER]: make .venv, or that folder, and install this checkout with these extras; does nothing
+# where that is done.
 set -eu
 cd "$(dirname "$0")/.."
 extras=$1
-stamp=.venv/installed-$extras
+venv=${2:-.venv}
+stamp=$venv/installed-$extras
 # What an installation depends on. The place too: a virtual environment that was copied or moved runs the old code.
 want=$(pwd; cat setup.py server/__init__.py scripts/venv.sh)
 
@@ -22,15 +24,15 @@ find_python() {
     exit 1
 }
 
-if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ] && .venv/bin/python -c '' 2>/dev/null; then
+if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ] && "$venv"/bin/python -c '' 2>/dev/null; then
     exit 0
 fi
-if [ "$(cat .venv/place 2>/dev/null)" != "$(pwd)" ] || ! .venv/bin/python -c 'import pip' 2>/dev/null; then
+if [ "$(cat "$venv"/place 2>/dev/null)" != "$(pwd)" ] || ! "$venv"/bin/python -c 'import pip' 2>/dev/null; then
     python=$(find_python)
-    echo "Making a virtual environment in .venv with $("$python" --version) ..."
-    "$python" -m venv --clear .venv
-    pwd > .venv/place
+    echo "Making a virtual environment in $venv with $("$python" --version) ..."
+    "$python" -m venv --clear "$venv"
+    pwd > "$venv"/place
 fi
-echo "Installing Windsock [$extras] into .venv (once; downloads what is missing) ..."
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[$extras]"
+echo "Installing Windsock [$extras] into $venv (once; downloads what is missing) ..."
+"$venv"/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[$extras]"
 printf '%s\n' "$want" > "$stamp"

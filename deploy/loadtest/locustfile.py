@@ -1,0 +1,154 @@
+"""Callers as they are met in the wild: `make loadtest`, or `locust -f deploy/loadtest/locustfile.py --headless ...`.
+
+WINDSOCK_USERNAME and WINDSOCK_PASSWORD are sent where they are set; `--dag` names what is triggered.
+"""
+
+import os
+import sys
+import time
+import uuid
+from argparse import ArgumentParser
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from locust import HttpUser, between, constant, events, task
+from locust.clients import ResponseContextManager
+from locust.env import Environment
+
+# locust loads this file by its path.
+sys.path.insert(0, str(Path(__file__).parent))
+
+import verdict
+
+API = "/api/experimental"
+FINISHED = frozenset({"success", "failed"})
+POLLS = 5
+BURST = 10
+
+
+class Caller(HttpUser):
+    """What all have in common."""
+
+    abstract = True
+
+    @property
+    def dag(self) -> str:
+        """The DAG to trigger."""
+        return str(self.environment.parsed_options.dag)
+
+    @property
+    def credentials(self) -> tuple[str, str] | None:
+        """The right ones, if the service asks for any."""
+        user = os.environ.get("WINDSOCK_USERNAME")
+        return (user, os.environ.get("WINDSOCK_PASSWORD", "")) if user else None
+
+    def call(self, name: str, method: str, path: str, *expected: int, **options: Any) -> ResponseContextManager:  # noqa: ANN401 - what requests takes
+        """Send a request, which fails unless its status is an expected one."""
+        options = {"auth": self.credentials, "timeout": 30, **options}
+        answer: ResponseContextManager
+        with self.client.request(method, API + path, name=name, catch_response=True, **options) as answer:
+            if answer.status_code in expected:
+                answer.success()
+            else:
+                answer.failure(f"{answer.status_code}: {(answer.text or '')[:200]}")
+        return answer
+
+    def trigger(self, name: str, body: dict[str, Any], *expected: int) -> ResponseContextManager:
+        """Trigger a run."""
+        return self.call(name, "POST", f"/dags/{self.dag}/dag_runs", *(expected or (200,)), json=body)
+
+
+def _run() -> dict[str, Any]:
+    """What identifies a new run; several callers may start in one microsecond, and only one could have it."""
+    date = datetime.now(UTC).replace(microsecond=uuid.uuid4().int % 1_000_000)
+    return {"run_id": f"loadtest__{uuid.uuid4()}", "execution_date": date.isoformat()}
+
+
+class Poller(Caller):
+    """A script that triggers a run and waits for its end."""
+
+    weight = 4
+    wait_time = between(1, 3)
+
+    @task
+    def trigger_and_poll(self) -> None:
+        """Trigger, then ask for the state until it is a final one, or patience ends."""
+        run = _run()
+        if not self.trigger("poller: trigger", {**run, "conf": {"from": "loadtest"}}).ok:
+            return
+        for _ in range(POLLS):
+            time.sleep(0.5)
+            path = f"/dags/{self.dag}/dag_runs/{run['execution_date']}"
+            answer = self.call("poller: state", "GET", path.replace("+", "%2B"), 200)
+            if not answer.ok or answer.json()["state"] in FINISHED:
+                return
+
+
+class Dashboard(Caller):
+    """A wall of screens."""
+
+    weight = 3
+    wait_time = constant(1)
+
+    @task
+    def refresh(self) -> None:
+        """Ask for what is shown."""
+        self.call("dashboard: latest_runs", "GET", "/latest_runs", 200)
+        self.call("dashboard: runs", "GET", f"/dags/{self.dag}/dag_runs?limit=20&order_by=-execution_date", 200)
+        self.call("dashboard: pools", "GET", "/pools", 200)
+
+
+class Farm(Caller):
+    """A CI farm: bursts of triggers, some of them sent twice because somebody retries."""
+
+    weight = 2
+    wait_time = between(3, 6)
+
+    @task
+    def burst(self) -> None:
+        """Trigger many runs in a row; each third one again, which must be told that it exists."""
+        for number in range(BURST):
+            run = _run()
+            answer = self.trigger("farm: trigger", run)
+            if number % 3 == 0 and answer.ok:
+                self.trigger("farm: duplicate", run, 400)
+
+
+class Passwords(Caller):
+    """Wrong passwords beside good ones."""
+
+    weight = 1
+    wait_time = between(1, 2)
+
+    @task
+    def wrong_beside_right(self) -> None:
+        """Be refused or told to wait, while another user is served."""
+        if self.credentials is None:
+            return
+        guess = (f"loadtest-guest-{uuid.uuid4().int % 20}", "wrong")
+        self.call("passwords: wrong", "GET", "/latest_runs", 403, 429, auth=guess)
+        self.call("passwords: right", "GET", "/test", 200)
+
+
+@events.init_command_line_parser.add_listener
+def _options(parser: ArgumentParser) -> None:
+    parser.add_argument("--dag", default="loadtest", help="the DAG to trigger")
+    parser.add_argument("--max-failures", type=float, default=0.001, help="the part of the requests that may fail")
+    parser.add_argument("--factor", type=float, default=1.0, help="multiplies the limits of the 95th percentiles")
+    parser.add_argument("--report", default="", help="where the text of the report goes")
+
+
+@events.quitting.add_listener
+def _judge(environment: Environment, **_: object) -> None:
+    options = environment.parsed_options
+    rows = [
+        verdict.Row(entry.name, entry.num_requests, entry.num_failures, entry.get_response_time_percentile(0.95) or 0.0)
+        for entry in environment.stats.entries.values()
+    ]
+    errors = [f"{error.occurrences} x {error.name}: {error.error}" for error in environment.stats.errors.values()]
+    text, passed = verdict.judge(rows, errors, options.max_failures, options.factor)
+    if options.report:
+        Path(options.report).write_text(text, "utf-8")
+    print(text)
+    environment.process_exit_code = 0 if passed else 1
