@@ -108,3 +108,62 @@ class TestBearer(BackendConformance):
 
     def wrong(self) -> Sequence[Mapping[str, str]]:
         return [{"Authorization": "Bearer guessed"}]
+
+
+STRANGER = """
+import logging
+from aiohttp import web
+from server.auth import Identity
+from server.errors import Forbidden, Unauthorized
+
+async def authenticate(request):
+    sent = request.headers.get("Authorization", "")
+    if not sent:
+        {nothing}
+    if sent == "Bearer of-alice":
+        return Identity("alice")
+    {wrong}
+"""
+ASKS = 'raise Unauthorized("who?", {"WWW-Authenticate": "Bearer"})'
+REFUSES = 'raise Forbidden("no")'
+SUITE = """
+from auth_backends.conformance import BackendConformance
+
+class Stranger(BackendConformance):
+    def right(self):
+        return {"Authorization": "Bearer of-alice"}
+
+    def wrong(self):
+        return [{"Authorization": "Bearer guessed"}]
+"""
+# How each stranger treats no and wrong credentials, and the tests that have to fail for it.
+STRANGERS: Mapping[str, tuple[str, str, set[str]]] = {
+    "good": (ASKS, REFUSES, set()),
+    "open": ("return Identity(None)", REFUSES, {"no_credentials", "everything_is_denied_by_default"}),
+    "mute": ('raise Unauthorized("who?")', REFUSES, {"no_credentials"}),
+    "gullible": (
+        ASKS,
+        'return Identity("nobody")',
+        {"wrong_credentials_are_refused", "malformed_credentials_let_nobody_in"},
+    ),
+    "careless": (ASKS, "raise KeyError(sent)", {"wrong_credentials_are_refused", "no_secret_is_told"}),
+    "echoing": (ASKS, 'raise Forbidden(f"no {sent}")', {"no_secret_is_told"}),
+    "noting": (ASKS, f'logging.getLogger("stranger").debug(sent); {REFUSES}', {"no_secret_is_told"}),
+}
+
+
+def test_the_suite_finds_what_is_wrong(pytester: pytest.Pytester) -> None:
+    """A backend that lets in whom it should not, tells what it should not or answers otherwise does not pass."""
+    suite = SUITE
+    for name, (nothing, wrong, _) in STRANGERS.items():
+        source = STRANGER.replace("{nothing}", nothing).replace("{wrong}", wrong)
+        pytester.makepyfile(**{f"{name}_auth": source})
+        suite += f'\nclass Test{name.title()}(Stranger):\n    backend = "{name}_auth"\n'
+    pytester.makepyfile(suite)
+    pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function")
+    report = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-q", "-rf")
+    lines = [line for line in report.outlines if line.startswith("FAILED")]
+    for name, (_, _, failed) in STRANGERS.items():
+        named = {line.partition("::test_")[2].split()[0] for line in lines if f"::Test{name.title()}::" in line}
+        assert named >= failed, name
+        assert bool(named) == bool(failed), (name, named)
