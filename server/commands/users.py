@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from server.commands.base import Failure
+from server.commands.output import output_option, show
 from server.commands.service import one_line_errors
 
 if TYPE_CHECKING:
@@ -69,14 +70,12 @@ def delete_user(username: str) -> None:
 
 
 @click.command("list_users")
-def list_users() -> None:
+@output_option
+def list_users(output: str) -> None:
     """List the users who may authenticate with a password."""
-    rows = [("id", "username", "email", "superuser")]
     users = _with_users(lambda users: users.all())
-    rows += [(str(user.id), user.username, user.email or "", str(user.superuser)) for user in users]
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    columns = ("id", "username", "email", "superuser")
+    show([{name: getattr(user, name) for name in columns} for user in users], columns, output)
 
 
 def _with_users(work: Callable[["Users"], Awaitable[Result]]) -> Result:

@@ -3,8 +3,10 @@
 import asyncio
 import hashlib
 import logging
+import subprocess
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -172,6 +174,19 @@ async def test_the_cookie(start: Serve) -> None:
     for cookie, extra, expected in ((plain, {}, 200), (secure, tls, 200), (plain, tls, 401), (secure, {}, 401)):
         headers = {"Cookie": cookie.partition(";")[0], **extra}
         assert await status(paths[0], headers, "GET", paths[2]) == expected
+
+
+async def test_the_cookie_of_a_server_that_speaks_tls(start: Serve, tmp_path: Path) -> None:
+    """It is secure without any proxy that says so."""
+    cert, key = str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")
+    made = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=x", "-keyout", key, "-out", cert)
+    await asyncio.to_thread(subprocess.run, made, check=True, capture_output=True)
+    url = (await start(ssl_cert=cert, ssl_key=key)).replace("http://", "https://")
+    curl = ("curl", "-sik", "-u", "alice:secret", "-X", "POST", f"{url}{API}/session")
+    answer = (await asyncio.to_thread(subprocess.run, curl, check=True, capture_output=True, text=True)).stdout
+    cookie = next(line for line in answer.splitlines() if line.startswith("Set-Cookie: "))
+    assert cookie.startswith(f"Set-Cookie: {SECURE_COOKIE}=")
+    assert {"HttpOnly", "SameSite=Strict", "Path=/", "Secure"} <= set(cookie.split("; "))
 
 
 async def test_keys_lifetime_and_backend_of_sessions(start: Serve) -> None:

@@ -1,6 +1,7 @@
 """`windsock create_user` and its kin, as they are typed."""
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -42,10 +43,40 @@ async def test_a_user_comes_and_goes(database: str) -> None:
     assert hashes.method(await stored(database, "alice")) == "$2b$12"
     status, out, _ = await windsock(database, "list_users")
     assert (status, "alice@example.com" in out, "$2b$" in out) == (0, True, False)
+    status, out, _ = await windsock(database, "list_users", "-o", "json")
+    assert [(user["username"], user["email"]) for user in json.loads(out)] == [("alice", "alice@example.com")]
     status, out, _ = await windsock(database, "change_password", "--username", "alice", "--use_random_password")
     assert hashes.verify(out.split()[-1], await stored(database, "alice"))
     assert (await windsock(database, "delete_user", "-u", "alice"))[0] == 0
     assert await execute(database, "SELECT FROM users") == []
+
+
+async def test_a_terminal_is_asked_twice_and_shows_nothing(database: str) -> None:
+    """The prompt is on the terminal; what is typed is not."""
+    ours, terminal = os.openpty()
+    env = {**os.environ, "AIRFLOW__CORE__SQL_ALCHEMY_CONN": database}
+    command = (WINDSOCK, "create_user", "-u", "alice")
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True, env=env
+    )
+    os.close(terminal)
+    shown = ""
+    for prompt in ("Password: ", "Repeat the password: "):
+        while not shown.endswith(prompt):
+            shown += (await asyncio.to_thread(os.read, ours, 1000)).decode()
+        os.write(ours, b"typed secret\n")
+    shown += (await asyncio.to_thread(os.read, ours, 1000)).decode()
+    assert await process.wait() == 0
+    os.close(ours)
+    assert "typed secret" not in shown
+    assert hashes.verify("typed secret", await stored(database, "alice"))
+
+
+async def test_names_do_not_steer_a_terminal(database: str) -> None:
+    """Whatever is in the table, the list shows it escaped."""
+    await execute(database, "INSERT INTO users (username, password) VALUES ($1, 'x')", "eve\x1b[2J")
+    _, out, _ = await windsock(database, "list_users")
+    assert ("eve" in out, "\x1b" in out) == (True, False)
 
 
 async def test_what_will_not_do(database: str) -> None:

@@ -41,3 +41,24 @@ def test_keys_rotate() -> None:
     assert Fernet(new).decrypt(RotatingFernet([new, old]).encrypt(b"y")) == b"y"
     with pytest.raises(InvalidToken):
         RotatingFernet([new, strange]).decrypt(token)
+
+
+@pytest.mark.parametrize(
+    ("options", "warned"),
+    [
+        ({"workers": "2", "secret_key": ""}, True),
+        ({"workers": "2", "secret_key": "temporary_key"}, True),
+        ({"workers": "1", "secret_key": ""}, False),
+        ({"workers": "2"}, False),
+    ],
+)
+async def test_a_missing_key_is_made_up(
+    options: dict[str, str], *, warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No two processes make up the same; where there are several, a warning says what that means."""
+    response = web.Response()
+    await sessions("one", **options).begin(make_mocked_request("POST", "/"), response, "alice")
+    assert ("makes one up" in caplog.text) == warned
+    request = make_mocked_request("GET", "/", {"Cookie": f"{COOKIE}={response.cookies[COOKIE].value}"})
+    known = await sessions("one", **options).identify(request)
+    assert (known is not None) == ("secret_key" not in options)
