@@ -105,7 +105,7 @@ class Config:
         remark=values.other_backends,
     )
     kerberos_keytab: Path | None = option(
-        lambda text: values.path(text) if text else None, "", "kerberos.keytab",
+        values.keytab, "", "kerberos.keytab",
         "The keytab of the service, for `kerberos_auth`.",
     )
     kerberos_hostname: str = option(

@@ -148,6 +148,11 @@ def path(text: str) -> Path:
     return found
 
 
+def keytab(text: str) -> Path | None:
+    """Read the path of a keytab; what an Airflow's file says before anybody sets it counts as unset."""
+    return None if text in {"", "airflow.keytab"} else path(text)
+
+
 def host(text: str) -> str:
     """Read an address or host name to listen on; brackets around an IPv6 address are dropped."""
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text

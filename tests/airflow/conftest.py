@@ -118,6 +118,15 @@ async def beside(real_airflow: RealAirflow) -> AsyncIterator[Beside]:
         await database.close()
 
 
+@pytest.fixture
+async def role(postgres: EmbeddedPostgres) -> str:
+    """Make a role without any privilege."""
+    conn = await asyncpg.connect(postgres.dsn)
+    await conn.execute("DROP ROLE IF EXISTS ws_least; CREATE ROLE ws_least LOGIN")
+    await conn.close()
+    return "ws_least"
+
+
 async def _create_database(dsn: str, name: str) -> None:
     conn = await asyncpg.connect(dsn)
     try:

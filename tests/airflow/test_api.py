@@ -6,7 +6,6 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
@@ -14,10 +13,10 @@ import asyncpg
 import pytest
 
 from server.embedded import EmbeddedPostgres
-from tests.airflow.schemas import RELEASES, add_dag, generation_of, make_schema
+from tests.airflow.schemas import RELEASES, generation_of
+from tests.airflow.serving import Api, prepare
 from tests.live import live_server
 
-GRANTS = Path(__file__).parents[2] / "deploy" / "grants.sql"
 DATE = "2024-02-03T04:05:06+00:00"
 RUN_URLS = {
     1: "/admin/airflow/graph?dag_id=d&execution_date=2024-02-03+04%3A05%3A06%2B00%3A00",
@@ -26,47 +25,11 @@ RUN_URLS = {
 }
 
 
-class Api:
-    """Calls one server."""
-
-    def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
-        self.url = url
-        self._session = session
-
-    async def call(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
-        """Status and JSON."""
-        async with self._session.request(method, f"{self.url}/api/experimental{path}", json=body) as answer:
-            return answer.status, await answer.json(content_type=None)
-
-    async def trigger(self, **body: object) -> tuple[int, Any]:
-        """Trigger the DAG `d`."""
-        return await self.call("POST", "/dags/d/dag_runs", body)
-
-
-@pytest.fixture
-async def role(postgres: EmbeddedPostgres) -> str:
-    """Make a role without any privilege."""
-    conn = await asyncpg.connect(postgres.dsn)
-    await conn.execute("DROP ROLE IF EXISTS ws_least; CREATE ROLE ws_least LOGIN")
-    await conn.close()
-    return "ws_least"
-
-
-async def _prepare(dsn: str, release: str, role: str, *, compressed: bool = False) -> str:
-    """Make a database of that release, with the DAG and the grants; the role's DSN."""
-    await make_schema(dsn, release)
-    await add_dag(dsn, release, compressed=compressed)
-    conn = await asyncpg.connect(dsn)
-    await conn.execute(f"SET windsock.role = '{role}'; {GRANTS.read_text('utf-8')}")
-    await conn.close()
-    return dsn.replace("//windsock@", f"//{role}@")
-
-
 @pytest.mark.parametrize("release", RELEASES)
 async def test_every_endpoint_with_exactly_those_privileges(empty_database: str, release: str, role: str) -> None:
     """Trigger, lists, states, pause, pools, source, health and delete, as the contract has them."""
     generation = generation_of(release)
-    dsn = await _prepare(empty_database, release, role)
+    dsn = await prepare(empty_database, release, role)
     async with live_server(dsn) as url, aiohttp.ClientSession() as session:
         api = Api(url, session)
         await _check_runs(api, generation)
@@ -123,7 +86,7 @@ async def _check_tasks(api: Api, generation: int) -> None:
 @pytest.mark.parametrize("release", ["2.10.5", "3.3.2"])
 async def test_compressed_dags_are_read(empty_database: str, release: str, role: str) -> None:
     """With [core] compress_serialized_dags the JSON is in the other column."""
-    dsn = await _prepare(empty_database, release, role, compressed=True)
+    dsn = await prepare(empty_database, release, role, compressed=True)
     async with live_server(dsn) as url, aiohttp.ClientSession() as session:
         assert (await Api(url, session).call("GET", "/dags/d/tasks/t"))[0] == 200
 
@@ -131,7 +94,7 @@ async def test_compressed_dags_are_read(empty_database: str, release: str, role:
 @pytest.mark.parametrize("release", ["2.10.5", "3.3.2"])
 async def test_a_running_task_forbids_deleting(empty_database: str, release: str, role: str) -> None:
     """409 names the task, and nothing is gone."""
-    dsn = await _prepare(empty_database, release, role)
+    dsn = await prepare(empty_database, release, role)
     async with live_server(dsn) as url, aiohttp.ClientSession() as session:
         api = Api(url, session)
         await api.trigger(run_id="r1", execution_date=DATE)
@@ -153,7 +116,7 @@ async def test_a_running_task_forbids_deleting(empty_database: str, release: str
 
 async def test_a_run_without_a_date_is_found_by_its_id(empty_database: str, role: str) -> None:
     """In 3.x: `execution_date` null, last in lists, and in latest_runs where the DAG has no other."""
-    dsn = await _prepare(empty_database, "3.3.2", role)
+    dsn = await prepare(empty_database, "3.3.2", role)
     conn = await asyncpg.connect(empty_database)
     await conn.execute(
         "INSERT INTO dag_run (dag_id, run_id, run_type, run_after, state)"
@@ -177,7 +140,7 @@ async def test_a_run_without_a_date_is_found_by_its_id(empty_database: str, role
 
 async def test_a_dag_without_a_serialized_row_is_not_triggered(empty_database: str, role: str) -> None:
     """In 2.x and 3.x the scheduler would call such a run a success without a task."""
-    dsn = await _prepare(empty_database, "2.10.5", role)
+    dsn = await prepare(empty_database, "2.10.5", role)
     conn = await asyncpg.connect(empty_database)
     await conn.execute("DELETE FROM serialized_dag")
     await conn.close()
@@ -188,7 +151,7 @@ async def test_a_dag_without_a_serialized_row_is_not_triggered(empty_database: s
 @pytest.mark.parametrize("release", ["2.7.3", "3.3.2"])
 async def test_a_run_of_an_inactive_dag_comes_with_a_warning(empty_database: str, release: str, role: str) -> None:
     """Airflow keeps it queued until it finds the DAG's file again."""
-    dsn = await _prepare(empty_database, release, role)
+    dsn = await prepare(empty_database, release, role)
     conn = await asyncpg.connect(empty_database)
     await conn.execute(f"UPDATE dag SET {'is_active = false' if generation_of(release) == 2 else 'is_stale = true'}")
     await conn.close()
@@ -197,15 +160,19 @@ async def test_a_run_of_an_inactive_dag_comes_with_a_warning(empty_database: str
         assert (status, answer["warning"].partition(":")[0]) == (200, "The DAG is not active")
 
 
-async def test_absolute_urls_begin_with_the_base_url(empty_database: str, role: str) -> None:
-    """`[windsock] absolute_urls` puts `base_url` before the path."""
-    dsn = await _prepare(empty_database, "2.10.5", role)
-    options = {"absolute_urls": "True", "base_url": "https://airflow.example/x"}
-    async with live_server(dsn, **options) as url, aiohttp.ClientSession() as session:
-        api = Api(url, session)
-        await api.trigger(run_id="r1", execution_date=DATE)
-        _, runs = await api.call("GET", "/dags/d/dag_runs")
-        assert runs[0]["dag_run_url"] == "https://airflow.example/x" + RUN_URLS[2]
+@pytest.mark.parametrize("release", ["1.10.15", "2.10.5", "3.3.2"])
+async def test_absolute_urls_begin_with_the_base_url(empty_database: str, release: str, role: str) -> None:
+    """`[windsock] absolute_urls` puts `base_url` before the path; without it the path of `base_url` stays."""
+    dsn = await prepare(empty_database, release, role)
+    base = {"base_url": "https://airflow.example/x"}
+    path = "/x" + RUN_URLS[generation_of(release)]
+    for options, expected in ((base, path), ({"absolute_urls": "True", **base}, "https://airflow.example" + path)):
+        async with live_server(dsn, **options) as url, aiohttp.ClientSession() as session:
+            api = Api(url, session)
+            await api.trigger(run_id="r1", execution_date=DATE)
+            _, runs = await api.call("GET", "/dags/d/dag_runs")
+            _, latest = await api.call("GET", "/latest_runs")
+            assert [runs[0]["dag_run_url"], latest["items"][0]["dag_run_url"]] == [expected] * 2
 
 
 @pytest.fixture
@@ -240,9 +207,12 @@ def pgbouncer(postgres: EmbeddedPostgres, tmp_path: Path) -> Iterator[Path]:
         process.wait()
 
 
-async def test_through_pgbouncer_in_transaction_mode(empty_database: str, role: str, pgbouncer: Path) -> None:
+@pytest.mark.parametrize("release", ["1.10.15", "2.10.5", "3.3.2"])
+async def test_through_pgbouncer_in_transaction_mode(
+    empty_database: str, release: str, role: str, pgbouncer: Path
+) -> None:
     """With [windsock] pgbouncer many callers at a time get their own answers over two server connections."""
-    await _prepare(empty_database, "2.10.5", role)
+    await prepare(empty_database, release, role)
     name = urlsplit(empty_database).path
     dsn = f"postgresql://{role}@{name}?host={pgbouncer}&port=6432"
     async with live_server(dsn, pgbouncer="True") as url, aiohttp.ClientSession() as session:
@@ -255,4 +225,4 @@ async def test_through_pgbouncer_in_transaction_mode(empty_database: str, role: 
         assert [answer["run_id"] for _, answer in answers[:60]] == [f"r{n}" for n in range(60)]
         _, runs = await api.call("GET", "/dags/d/dag_runs")
         assert len(runs) == 60
-        assert (await api.call("DELETE", "/dags/d"))[1]["count"] == 64
+        assert (await api.call("DELETE", "/dags/d"))[1]["count"] == (69 if generation_of(release) == 3 else 64)

@@ -294,6 +294,7 @@ class TestValues:
             ("WINDSOCK__LOG_FORMAT", "JSON", "json"),
             ("LOGGING__LOGGING_LEVEL", "debug", "DEBUG"),
             ("KERBEROS__KEYTAB", "/etc/x.keytab", Path("/etc/x.keytab")),
+            ("KERBEROS__KEYTAB", "airflow.keytab", None),
         ],
     )
     def test_taken(self, name: str, text: str, value: object) -> None:

@@ -1,0 +1,38 @@
+"""What tests without an Airflow need to serve a database that one of its releases made."""
+
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import asyncpg
+
+from tests.airflow.schemas import add_dag, make_schema
+
+GRANTS = Path(__file__).parents[2] / "deploy" / "grants.sql"
+
+
+class Api:
+    """Calls one server."""
+
+    def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
+        self.url = url
+        self._session = session
+
+    async def call(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        """Status and JSON."""
+        async with self._session.request(method, f"{self.url}/api/experimental{path}", json=body) as answer:
+            return answer.status, await answer.json(content_type=None)
+
+    async def trigger(self, **body: object) -> tuple[int, Any]:
+        """Trigger the DAG `d`."""
+        return await self.call("POST", "/dags/d/dag_runs", body)
+
+
+async def prepare(dsn: str, release: str, role: str, *, compressed: bool = False) -> str:
+    """Make a database of that release, with the DAG and the grants; the role's DSN."""
+    await make_schema(dsn, release)
+    await add_dag(dsn, release, compressed=compressed)
+    conn = await asyncpg.connect(dsn)
+    await conn.execute(f"SET windsock.role = '{role}'; {GRANTS.read_text('utf-8')}")
+    await conn.close()
+    return dsn.replace("//windsock@", f"//{role}@")
