@@ -7,7 +7,7 @@ ARGS ?=
 development = scripts/apt-packages.sh && scripts/venv.sh standalone,kerberos,test
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-faults test-airflow test-clients soak loadtest lint format unit bench bench-auth clean
+.PHONY: help run test test-faults test-airflow test-clients soak loadtest lint format unit bench bench-auth bench-scheduler clean
 
 help:
 	@echo "make run      the API with an embedded Postgres on http://127.0.0.1:8080 (ARGS='--port 8081' for options)"
@@ -22,6 +22,7 @@ help:
 	@echo "make format   put the code into its form"
 	@echo "make bench    Windsock beside its peers; QUICK=1 for a few minutes, ARGS='--only trigger' chooses"
 	@echo "make bench-auth  what authentication costs, and whether its timing tells who is a user: 5 minutes"
+	@echo "make bench-scheduler  the scheduler beside that of an Airflow 2.11.2: about ten minutes"
 	@echo "make clean    remove .venv and caches; the database in .windsock stays"
 
 run:
@@ -76,6 +77,10 @@ bench:
 bench-auth:
 	@$(development)
 	.venv/bin/python -m bench.authentication $(ARGS)
+
+bench-scheduler:
+	@$(development)
+	.venv/bin/python -m bench.scheduler $(ARGS)
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

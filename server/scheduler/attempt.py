@@ -118,7 +118,7 @@ def _unsupported(operator: OperatorType) -> str:
 
 def ended(attempt: Try, state: State, values: XComValues | None = None) -> Ended:
     """Say how a try ended; what it leaves for others is kept unless the task has do_xcom_push off."""
-    if not attempt.node.task.get("do_xcom_push"):
+    if not attempt.node.pushes:
         values = {key: value for key, value in (values or {}).items() if key != "return_value"}
     xcoms = {key: json.dumps(value).encode() for key, value in (values or {}).items()}
     return Ended(attempt.key, attempt.try_number, state, xcoms)

@@ -44,9 +44,11 @@ def plain_values(attempt: Try) -> dict[str, Any]:
     """What can be said in JSON, for templates and for Python tasks alike."""
     date = attempt.key.execution_date.astimezone(UTC)
     ts = date.isoformat()
+    ds, nodash = f"{date:%Y-%m-%d}", f"{date:%Y%m%d}"
     return {
-        "ds": f"{date:%Y-%m-%d}",
-        "ds_nodash": f"{date:%Y%m%d}",
+        # The run before and the next one are those of a schedule, which a triggered run has none of: its own date.
+        **dict.fromkeys(("ds", "prev_ds", "next_ds"), ds),
+        **dict.fromkeys(("ds_nodash", "prev_ds_nodash", "next_ds_nodash"), nodash),
         "ts": ts,
         "ts_nodash": f"{date:%Y%m%dT%H%M%S}",
         "ts_nodash_with_tz": f"{date:%Y%m%dT%H%M%S}+0000",

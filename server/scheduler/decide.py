@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from server.scheduler.graph import Graph, Node
 from server.scheduler.retries import retry_delay
@@ -110,7 +110,7 @@ def _retry_at(node: Node, run: Run, instance: Instance, now: datetime) -> dateti
         instance.try_number,
         exponential=node.retry_exponential_backoff,
         longest=node.max_retry_delay,
-        seed=f"{node.task.dag.dag_id}#{node.task_id}#{run.execution_date.isoformat()}",
+        seed=f"{node.task.dag.dag_id}#{node.task_id}#{run.execution_date.astimezone(UTC)}",
     )
     return (instance.end_date or now) + delay
 

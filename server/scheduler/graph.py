@@ -37,6 +37,8 @@ class Node:
     queue: str
     priority_weight: int
     task_concurrency: int | None
+    pushes: bool
+    """Whether its result is kept for other tasks."""
 
     def belongs_to(self, execution_date: datetime) -> bool:
         """Whether a run of this date has the task: not before its start_date nor after its end_date."""
@@ -81,6 +83,8 @@ def _node(task: Task, above: list[str], below: list[str]) -> Node:
         queue=str(task.get("queue")),
         priority_weight=max(-_INT32, min(weight, _INT32)),
         task_concurrency=task.get("task_concurrency"),
+        # Before 1.10 had do_xcom_push, Bash and HTTP operators had an option of their own.
+        pushes=bool(task.get("do_xcom_push")) and task.get("xcom_push") is not False,
     )
 
 

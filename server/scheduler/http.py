@@ -1,6 +1,8 @@
 """SimpleHttpOperator: a request, made by the scheduler's own process, which costs no process for waiting."""
 
+import json
 import os
+import ssl
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -9,6 +11,7 @@ import aiohttp
 from server.scheduler.errors import TaskFailed
 from server.scheduler.running import Running
 
+_ERRORS = 400
 _LARGEST = 2**20
 _TIMEOUT = 60.0
 
@@ -20,7 +23,7 @@ async def run_http(running: Running, fields: dict[str, Any]) -> str:
     method = str(fields.get("method", "POST")).upper()
     options = fields.get("extra_options") or {}
     data = fields.get("data")
-    arguments: dict[str, Any] = {"params" if method in {"GET", "HEAD"} else "data": _text(data) or None}
+    arguments: dict[str, Any] = {"params" if method in {"GET", "HEAD"} else "data": _form(data) or None}
     running.log.say(f"{method} {url}")
     timeout = aiohttp.ClientTimeout(total=float(options.get("timeout") or _TIMEOUT))
     try:
@@ -31,41 +34,76 @@ async def run_http(running: Running, fields: dict[str, Any]) -> str:
                 url,
                 headers={**headers, **(fields.get("headers") or {})},
                 allow_redirects=bool(options.get("allow_redirects", True)),
-                ssl=bool(options.get("verify", True)),
+                ssl=_tls(options.get("verify", True)),
                 **arguments,
             ) as response,
         ):
-            body = await response.content.read(_LARGEST)
-            text = body.decode(response.get_encoding(), errors="replace")
+            text = await _read(response)
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
         raise TaskFailed(f"the request failed: {type(error).__name__}: {error}") from error
     running.log.say(f"answered {response.status} {response.reason}")
-    if fields.get("log_response") or response.status >= 400:  # noqa: PLR2004 - HTTP's errors begin there
+    failed = response.status >= _ERRORS and options.get("check_response", True)
+    if fields.get("log_response") or failed:
         running.log.say(text)
-    if response.status >= 400:  # noqa: PLR2004 - likewise
+    if failed:
         raise TaskFailed(f"the server answered {response.status} {response.reason}")
     return text
+
+
+async def _read(response: aiohttp.ClientResponse) -> str:
+    body = bytearray()
+    async for part in response.content.iter_any():
+        body += part
+        if len(body) > _LARGEST:
+            raise TaskFailed(f"the answer is over {_LARGEST} bytes")
+    try:
+        return body.decode(response.charset or "utf-8", errors="replace")
+    except LookupError:
+        return body.decode("utf-8", errors="replace")
+
+
+def _tls(verify: bool | str) -> bool | ssl.SSLContext:  # noqa: FBT001 - as requests has it
+    """Make what aiohttp wants of `verify`: yes, no, or a file of certificates to trust."""
+    return ssl.create_default_context(cafile=verify) if isinstance(verify, str) else bool(verify)
 
 
 def _connection(conn_id: str) -> tuple[str, dict[str, str]]:
     """The server and the headers of a connection as Airflow has it in the environment.
 
-    It is a URL, such as AIRFLOW_CONN_HTTP_DEFAULT=https://user:password@host/?X-Header=value.
+    It is a URL, such as AIRFLOW_CONN_HTTP_DEFAULT=https://user:password@host/?X-Header=value, or JSON.
     """
-    uri = os.environ.get(f"AIRFLOW_CONN_{conn_id.upper()}")
-    if not uri:
-        return "", {}
-    parts = urlsplit(uri)
-    scheme = parts.path.strip("/") if parts.path.strip("/") in {"http", "https"} else parts.scheme
-    host = unquote(parts.hostname or "")
+    text = os.environ.get(f"AIRFLOW_CONN_{conn_id.upper()}", "")
+    if not text.startswith("{"):
+        return _server(_parts_of_url(text)) if text else ("", {})
+    try:
+        return _server(json.loads(text))
+    except (TypeError, ValueError, AttributeError) as error:
+        raise TaskFailed(f"AIRFLOW_CONN_{conn_id.upper()} in the environment is no connection") from error
+
+
+def _parts_of_url(url: str) -> dict[str, Any]:
+    parts = urlsplit(url)
+    path = parts.path.strip("/")
+    return {
+        "schema": path if path in {"http", "https"} else parts.scheme,
+        "host": unquote(parts.hostname or ""),
+        "port": parts.port,
+        "login": unquote(parts.username or ""),
+        "password": unquote(parts.password or ""),
+        "extra": dict(parse_qsl(parts.query)),
+    }
+
+
+def _server(given: dict[str, Any]) -> tuple[str, dict[str, str]]:
+    host, extra = given.get("host") or "", given.get("extra") or {}
     if "://" not in host:
+        scheme = given.get("schema")
         host = f"{scheme if scheme in {'http', 'https'} else 'http'}://{host}"
-    if parts.port:
-        host = f"{host}:{parts.port}"
-    headers = dict(parse_qsl(parts.query))
-    if parts.username:
-        user, password = unquote(parts.username), unquote(parts.password or "")
-        headers["Authorization"] = aiohttp.encode_basic_auth(user, password, "utf-8")
+    if given.get("port"):
+        host = f"{host}:{given['port']}"
+    headers = {name: str(value) for name, value in (json.loads(extra) if isinstance(extra, str) else extra).items()}
+    if login := given.get("login"):
+        headers["Authorization"] = aiohttp.encode_basic_auth(login, given.get("password") or "", "utf-8")
     return host, headers
 
 
@@ -80,7 +118,9 @@ def _url(base: str, endpoint: str) -> str:
     return f"{base.rstrip('/')}/{endpoint.lstrip('/')}"
 
 
-def _text(data: Any) -> Any:  # noqa: ANN401 - any YAML value
+def _form(data: Any) -> Any:  # noqa: ANN401 - any YAML value
+    """Text as it is; of a mapping its pairs, one for each item of a list."""
     if isinstance(data, dict):
-        return {key: value if isinstance(value, str) else str(value) for key, value in data.items()}
+        pairs = ((key, value if isinstance(value, list) else [value]) for key, value in data.items())
+        return [(key, str(item)) for key, items in pairs for item in items]
     return data if data is None or isinstance(data, str) else str(data)

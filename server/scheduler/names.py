@@ -9,6 +9,12 @@ import pendulum
 
 from server.scheduler.macros import MACROS
 
+# In a run that was triggered all of them are the run's own, in Airflow too.
+_DATES = (
+    "execution_date", "logical_date", "data_interval_start", "data_interval_end", "prev_execution_date",
+    "next_execution_date",
+)  # fmt: skip
+
 
 class Moment(pendulum.DateTime):
     """A date whose `str()` is ISO 8601 with a T, as templates of Airflow show it."""
@@ -73,6 +79,6 @@ def template_names(facts: Mapping[str, Any]) -> dict[str, Any]:
         _xcoms={(task_id, key): value for task_id, key, value in facts["xcoms"]},
         **shared,
     )
-    dates = dict.fromkeys(("execution_date", "logical_date", "data_interval_start", "data_interval_end"), date)
+    dates = dict.fromkeys(_DATES, date)
     names = {"dag": SimpleNamespace(**facts["dag"]), "task": task, "dag_run": dag_run, "ti": ti, "task_instance": ti}
     return {**facts["values"], **dates, **names, "macros": MACROS}

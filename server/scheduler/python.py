@@ -62,5 +62,5 @@ def _request(running: Running, fields: dict[str, Any]) -> dict[str, Any]:
         "kwargs": fields.get("op_kwargs") or {},
         "templates_dict": fields.get("templates_dict"),
         "show_return_value": fields.get("show_return_value_in_logs", True),
-        "push": bool(attempt.node.task.get("do_xcom_push")),
+        "push": attempt.node.pushes,
     }

@@ -61,7 +61,6 @@ TRANSITIONS: Final[dict[TaskState, dict[State, str]]] = {
 
 FINISHED: Final = frozenset(state for state, onward in TRANSITIONS.items() if state and not onward)
 FAILURES: Final = frozenset({State.FAILED, State.UPSTREAM_FAILED})
-HOLDING_SLOTS: Final = frozenset({State.QUEUED, State.RUNNING})
 
 
 def after_failure(try_number: int, max_tries: int) -> State:

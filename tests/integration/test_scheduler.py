@@ -1,6 +1,7 @@
 """The scheduler on a real database, with real processes."""
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -9,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientSession, web
+from aiohttp.test_utils import TestServer
 from yarl import URL
 
 from tests.scheduling import START, Bench, bash, bench, empty
@@ -256,12 +258,25 @@ async def test_requests(b: Bench, serve: Callable[..., Awaitable[str]]) -> None:
         "bad": {**common, "endpoint": f"{url}/api/experimental/nope"},
         "closed": {**common, "endpoint": "http://127.0.0.1:1/"},
         "nowhere": {**common, "endpoint": "path"},
+        "tolerant": {
+            **common,
+            "endpoint": f"{url}/api/experimental/nope",
+            "extra_options": {"check_response": False},
+            "xcom_push": False,
+        },
     }
     await b.load({"d": {"tasks": tasks}})
     date = await b.trigger("d")
     async with b.scheduler():
         await b.until_done()
-    assert await b.states("d") == {"good": "success", "bad": "failed", "closed": "failed", "nowhere": "failed"}
+    assert await b.states("d") == {
+        "good": "success",
+        "bad": "failed",
+        "closed": "failed",
+        "nowhere": "failed",
+        "tolerant": "success",
+    }
+    assert await b.pool.fetchval("SELECT count(*) FROM xcom WHERE task_id = 'tolerant'") == 0
     assert "answered 404" in b.log("d", "bad")
     logs = f"{url}/api/experimental/dags/d/dag_runs/{date:%Y-%m-%dT%H:%M:%SZ}/tasks"
     async with ClientSession() as session:
@@ -270,6 +285,41 @@ async def test_requests(b: Bench, serve: Callable[..., Awaitable[str]]) -> None:
         for path in ("good/logs?try_number=2", "none/logs", "..%2F..%2Fgood/logs"):
             async with session.get(URL(f"{logs}/{path}", encoded=True)) as answer:
                 assert answer.status == 404
+
+
+async def test_what_a_server_sees_and_says(b: Bench) -> None:
+    """Forms, queries and bodies as requests sends them; an answer in pieces that names no encoding is whole."""
+    seen: list[tuple[str, str, str, str]] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        seen.append((request.method, request.query_string, await request.text(), request.headers.get("X-K", "")))
+        response = web.StreamResponse(headers={"Content-Type": "text/plain"})
+        await response.prepare(request)
+        for n in range(int(request.match_info["pieces"])):
+            await response.write(f"{n} grüße\n".encode() * 1000)
+            await asyncio.sleep(0.01)
+        return response
+
+    app = web.Application()
+    app.router.add_route("*", "/{pieces}", answer)
+    common = {"operator": "airflow.providers.http.operators.http.HttpOperator"}
+    async with TestServer(app) as server:
+        tasks = {
+            "form": {**common, "endpoint": str(server.make_url("/2")), "data": {"a": ["{{ 1 + 1 }}", 3]}},
+            "query": {**common, "endpoint": str(server.make_url("/1")), "data": {"a": 1}, "method": "GET"},
+            "body": {**common, "endpoint": str(server.make_url("/1")), "data": '{"a": 1}', "headers": {"X-K": "v"}},
+            "huge": {**common, "endpoint": str(server.make_url("/200")), "method": "PUT"},
+        }
+        await b.load({"d": {"tasks": tasks}})
+        await b.trigger("d")
+        async with b.scheduler():
+            await b.until_done()
+    assert await b.states("d") == {"form": "success", "query": "success", "body": "success", "huge": "failed"}
+    assert sorted(seen) == [
+        ("GET", "a=1", "", ""), ("POST", "", "a=2&a=3", ""), ("POST", "", '{"a": 1}', "v"), ("PUT", "", "", ""),
+    ]  # fmt: skip
+    value = await b.pool.fetchval("SELECT value FROM xcom WHERE task_id = 'form'")
+    assert json.loads(value) == "0 grüße\n" * 1000 + "1 grüße\n" * 1000
 
 
 async def test_what_does_not_fit_stops_nobody(b: Bench) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from server.scheduler.agenda import Agenda
 from server.scheduler.errors import TaskFailed
-from server.scheduler.http import _connection, _url
+from server.scheduler.http import _connection, _form, _url
 from server.scheduler.logs import NoLogError, find_log, log_folder, open_log
 from server.scheduler.macros import MACROS
 from server.scheduler.names import pull
@@ -133,6 +133,8 @@ def test_macros() -> None:
         ("http://host", "http://host"),
         ("https://u:p%40w@host:8443/", "https://host:8443"),
         ("http://host:81/https", "https://host:81"),
+        ('{"conn_type": "http", "host": "host", "schema": "https", "port": 8443}', "https://host:8443"),
+        ('{"host": "http://host", "login": "u", "password": "p@w"}', "http://host"),
         ("", ""),
     ],
 )
@@ -142,6 +144,27 @@ def test_connections(monkeypatch: pytest.MonkeyPatch, uri: str, base: str) -> No
     found, headers = _connection("my_api")
     assert found == base
     assert headers == ({"Authorization": "Basic dTpwQHc="} if "@" in uri else {})
+
+
+def test_a_connection_has_headers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In its query, or its extra; what is no connection is not guessed at."""
+    for text in (
+        "http://host/?X-A=1",
+        '{"host": "host", "extra": {"X-A": 1}}',
+        '{"host": "host", "extra": "{\\"X-A\\": 1}"}',
+    ):
+        monkeypatch.setenv("AIRFLOW_CONN_C", text)
+        assert _connection("c") == ("http://host", {"X-A": "1"})
+    for text in ("{", '{"extra": [1]}', '{"host": 1}'):
+        monkeypatch.setenv("AIRFLOW_CONN_C", text)
+        with pytest.raises(TaskFailed, match="no connection"):
+            _connection("c")
+
+
+def test_forms() -> None:
+    """A list has a pair for each of its items, as requests does it."""
+    assert _form({"a": [1, 2], "b": "x"}) == [("a", "1"), ("a", "2"), ("b", "x")]
+    assert _form('{"a": 1}') == '{"a": 1}'
 
 
 def test_endpoints() -> None:

@@ -97,6 +97,16 @@ def test_exponential_backoff(tries: int) -> None:
     assert base <= delay.total_seconds() <= min(2 * base, 3600)
 
 
+def test_exponential_backoff_is_airflows() -> None:
+    """To the second what Airflow 1.10.15 computes for a task that failed in its first, second and third try."""
+    seed = "d#t#2024-01-01 00:00:00+00:00"
+    delays = [
+        retry_delay(timedelta(minutes=5), tries, exponential=True, longest=None, seed=seed).total_seconds()
+        for tries in (1, 2, 3)
+    ]
+    assert delays == [517, 918, 1941]
+
+
 def test_no_delay_stays_none() -> None:
     """A delay of 0 may be doubled as often as one likes."""
     assert retry_delay(timedelta(0), 3, exponential=True, longest=None, seed="a") < timedelta(seconds=1)
