@@ -62,7 +62,11 @@ class _Protocol(RequestHandler):
             response = error_answer("The request is not well-formed HTTP", status)
             response.force_close()
             return response
-        logger.error("unexpected error", exc_info=exc)
+        if isinstance(exc, ConnectionError):
+            # The client left in the middle of its request: nothing of ours is wrong.
+            logger.debug("the client has gone away")
+        else:
+            logger.error("unexpected error", exc_info=exc)
         del request, message
         response = error_answer("Internal server error", status)
         response.force_close()
