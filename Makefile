@@ -19,6 +19,7 @@ help:
 	@echo "make test-faults  break Postgres, network and processes below a running service (part of make test)"
 	@echo "make soak     an hour of mixed load with a fault a minute; ARGS='--minutes 10' for less"
 	@echo "make loadtest  callers as locust plays them, and whether limits are kept; ARGS='--host http://... --users 100'"
+	@echo "make test-systemd  as root: install, restart, upgrade and remove the service in a private systemd, about 5 minutes"
 	@echo "make format   put the code into its form"
 	@echo "make bench    Windsock beside its peers; QUICK=1 for a few minutes, ARGS='--only trigger' chooses"
 	@echo "make bench-auth  what authentication costs, and whether its timing tells who is a user: 5 minutes"
@@ -90,4 +91,4 @@ clean:
 .PHONY: test-systemd
 test-systemd:
 	@$(development)
-	tests/systemd/run.sh
+	.venv/bin/pytest -m systemd -n 0 -v $(ARGS) tests/systemd

@@ -1,19 +1,21 @@
 #!/bin/sh
 # Install or upgrade Windsock on Debian 12, Ubuntu 24.04 or newer. Safe to repeat.
 #
-#   deploy/install.sh [--wheel FILE] [--wheelhouse FOLDER] [--python PROGRAM]
+#   deploy/install.sh [--kerberos] [--wheel FILE] [--wheelhouse FOLDER] [--python PROGRAM]
 #
 # Without --wheel it installs the checkout that it is part of. Packages come from the index that pip is set up for, or
 # from --wheelhouse alone. A new release lies beside the old one; running services go over to it when they restart.
+# --kerberos adds what kerberos_auth needs; what was installed with it stays so.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-wheel='' wheelhouse='' python=''
+wheel='' wheelhouse='' python='' extras=''
 while [ $# -gt 0 ]; do
     case $1 in
+        --kerberos) extras='[kerberos]'; shift ;;
         --wheel) wheel=$2; shift 2 ;;
         --wheelhouse) wheelhouse=$2; shift 2 ;;
         --python) python=$2; shift 2 ;;
-        *) sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+        *) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac
 done
 die() { echo "install.sh: $*" >&2; exit 1; }
@@ -40,13 +42,17 @@ release=$(mktemp -d "/opt/windsock/releases/$(date -u +%Y%m%d-%H%M%S)-XXXX")
 trap 'rm -rf "$release"' EXIT
 chmod 755 "$release"
 "$python" -m venv "$release"
+if [ -x /opt/windsock/current/bin/python ] && /opt/windsock/current/bin/python -c 'import gssapi' 2>/dev/null; then
+    extras='[kerberos]'
+fi
 set -- --quiet --disable-pip-version-check --no-input
 [ -z "$wheelhouse" ] || set -- "$@" --no-index --find-links "$wheelhouse"
-"$release/bin/python" -m pip install "$@" "${wheel:-$here/..}"
+"$release/bin/python" -m pip install "$@" "${wheel:-$(dirname "$here")}$extras"
 "$release/bin/windsock" --version
 trap - EXIT
 # rename(2) is atomic: a service that starts meanwhile finds the one or the other.
-ln -s "$release" /opt/windsock/next
+before=$(readlink /opt/windsock/current || true)
+ln -sfn "$release" /opt/windsock/next
 mv -T /opt/windsock/next /opt/windsock/current
 
 # What the operator changed stays.
@@ -59,12 +65,19 @@ if [ ! -e /etc/windsock/credentials/dsn ]; then
     # By the local socket, as the role that has the service's own name.
     (umask 077; echo 'postgresql:///windsock?host=/run/postgresql&user=windsock' > /etc/windsock/credentials/dsn)
 fi
+if [ ! -e /etc/windsock/credentials/tasks_dsn ]; then
+    # The scheduler is another user, so that tasks cannot read the other credentials.
+    (umask 077; sed 's/&user=windsock$/&-tasks/' /etc/windsock/credentials/dsn > /etc/windsock/credentials/tasks_dsn)
+fi
 install -m 644 "$here"/systemd/* /usr/local/lib/systemd/system/
 install -m 755 "$here/windsock-admin" /usr/local/sbin/windsock-admin
 [ ! -e "$here/../docs/deployment.md" ] || install -m 644 "$here"/../docs/*.md /usr/local/share/doc/windsock/
 systemctl daemon-reload
 
-# The running release and the one before it are kept; `current` can be pointed back.
-ls -1d /opt/windsock/releases/* | sort -r | tail -n +3 | while read -r old; do rm -rf "$old"; done
+# The new release and the one before it are kept, so that `current` can be pointed back, and what still runs.
+running=$(cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' ' ')
+for old in /opt/windsock/releases/*; do
+    case "$release $before $running" in *"$old"*) ;; *) rm -rf "$old" ;; esac
+done
 echo "Installed in $release. Settings: /etc/windsock/airflow.cfg and /etc/windsock/credentials."
 echo "Start: systemctl enable --now windsock.socket windsock.service; after an upgrade: systemctl restart windsock.service"

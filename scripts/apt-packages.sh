@@ -4,6 +4,8 @@ set -eu
 list=$(dirname "$0")/apt-packages.txt
 
 missing=
+# Names without blanks:
+# shellcheck disable=SC2013
 for package in $(grep -v '^#' "$list"); do
     status=$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null || true)
     [ "$status" = installed ] || missing="$missing $package"
@@ -31,5 +33,6 @@ if [ ! -e "$policy" ]; then
 fi
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -q
-# shellcheck disable=SC2086 - a list of words
+# A list of words:
+# shellcheck disable=SC2086
 apt-get install -y -q --no-install-recommends $missing

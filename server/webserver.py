@@ -5,6 +5,7 @@ import logging
 import secrets
 import socket
 from collections.abc import Callable
+from functools import partial
 
 from server.admin import admin_listener
 from server.config import Config, check_exposure
@@ -18,12 +19,13 @@ logger = logging.getLogger(__name__)
 
 def run_webserver(read: Callable[[], Config]) -> None:
     """Serve what `read` says until SIGTERM or SIGINT, and read it again at SIGHUP; raises StartupError."""
+    passed = systemd.passed_socket()
+    if passed:
+        read = partial(_read_beside, passed, read)
     config = read()
     setup_logs(config.log_level, config.log_format)
     for warning in config.warnings:
         logger.warning(warning)
-    passed = systemd.passed_socket()
-    config = _with_address_of(passed, config) if passed else config
     check_exposure(config)
     key = secrets.token_hex(32)
     if config.secret_key is None and config.workers > 1:
@@ -43,9 +45,13 @@ def _shared_key(config: Config, key: str) -> Config:
     return config if config.secret_key else dataclasses.replace(config, secret_key=key)
 
 
-def _with_address_of(sock: socket.socket, config: Config) -> Config:
+def _read_beside(sock: socket.socket, read: Callable[[], Config]) -> Config:
     """Take the address that systemd chose; one that is not of the network counts as this machine's own."""
-    if sock.family == socket.AF_UNIX:
-        return dataclasses.replace(config, host="127.0.0.1", port=0)
-    host, port = sock.getsockname()[:2]
-    return dataclasses.replace(config, host=host, port=port)
+    config = read()
+    host, port = ("127.0.0.1", 0) if sock.family == socket.AF_UNIX else sock.getsockname()[:2]
+    warnings = [
+        f"{config.sources[name]} does not count: the socket unit has the address, {host}:{port}"
+        for name, value in (("host", host), ("port", port))
+        if name in config.sources and getattr(config, name) != value
+    ]
+    return dataclasses.replace(config, host=host, port=port, warnings=(*config.warnings, *warnings))

@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import signal
+import subprocess
 import time
 from asyncio.subprocess import DEVNULL, STDOUT, Process
 from collections.abc import Mapping, Sequence
@@ -49,7 +50,12 @@ def death_with_parent() -> Sequence[str]:
     A task that outlived its scheduler could do its work again in the next try, side by side with it.
     """
     setpriv = shutil.which("setpriv")
-    return (setpriv, "--pdeathsig=KILL", "--") if setpriv else ()
+    if not setpriv:
+        return ()
+    prefix = (setpriv, "--pdeathsig=KILL", "--")
+    # A sandbox may forbid what it does.
+    works = subprocess.run([*prefix, setpriv, "--version"], capture_output=True, check=False).returncode == 0  # noqa: S603
+    return prefix if works else ()
 
 
 async def end_group(process: Process, patience: float) -> None:

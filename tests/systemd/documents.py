@@ -1,0 +1,34 @@
+"""What `docs/deployment.md` says to type: its blocks of `sh`, by the headings that they are below."""
+
+import re
+import time
+
+from tests.systemd.machine import ROOT, Machine
+
+_BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_HEADING = re.compile(r"^## (.*)$", re.MULTILINE)
+_PASSWORD = re.compile(r"^Password: (\S+)$", re.MULTILINE)
+# Somebody who types takes longer.
+_PAUSE = 4.0
+
+
+def sections() -> dict[str, list[str]]:
+    """The blocks of each section that has some."""
+    _, *rest = _HEADING.split((ROOT / "docs" / "deployment.md").read_text("utf-8"))
+    found = {name: _BLOCK.findall(text) for name, text in zip(rest[::2], rest[1::2], strict=True)}
+    return {name: blocks for name, blocks in found.items() if blocks}
+
+
+def follow(machine: Machine, section: str) -> str:
+    """Type the blocks of a section one after the other; all that was printed.
+
+    Where curl would ask for the password of the user that was created, it is told.
+    """
+    printed = ""
+    for block in sections()[section]:
+        typed = block.replace("curl -u ann ", f"curl -u ann:{machine.password} ")
+        printed += machine.run(typed, timeout=300)
+        if found := _PASSWORD.search(printed):
+            machine.password = found[1]
+        time.sleep(_PAUSE)
+    return printed

@@ -1,0 +1,123 @@
+import base64
+import re
+
+import pytest
+
+from tests.systemd.documents import follow
+from tests.systemd.machine import Machine
+
+pytestmark = [pytest.mark.systemd, pytest.mark.timeout(600)]
+
+API = "/api/experimental"
+CFG = "/etc/windsock/airflow.cfg"
+
+
+def other_pid(service: Machine, old: int) -> None:
+    """Wait until another parent serves, through the socket that was open all the time."""
+    service.until(f"pid=$(systemctl show -P MainPID windsock.service); [ $pid != 0 ] && [ $pid != {old} ]")
+    assert service.ask(f"{API}/test")[0] == 200
+
+
+def test_a_killed_parent(service: Machine) -> None:
+    """Systemd starts the service again."""
+    old = service.pid()
+    service.run(f"kill -9 {old}")
+    other_pid(service, old)
+
+
+def test_a_hung_parent(service: Machine) -> None:
+    """The watchdog ends a service whose loop does not turn."""
+    service.run("""
+        mkdir -p /run/systemd/system/windsock.service.d
+        printf '[Service]\\nWatchdogSec=2\\n' > /run/systemd/system/windsock.service.d/quick.conf
+        systemctl daemon-reload && systemctl restart windsock.service
+    """)
+    old = service.pid()
+    service.run(f"kill -STOP {old}")
+    other_pid(service, old)
+    service.run("rm -r /run/systemd/system/windsock.service.d && systemctl daemon-reload && systemctl restart windsock")
+
+
+def test_a_hung_worker(service: Machine) -> None:
+    """The parent kills a worker whose loop does not turn, and the service stays."""
+    old, victim = service.pid(), service.workers()[0]
+    service.run(f"kill -STOP {victim}")
+    service.until(f"! kill -0 {victim}", timeout=90)
+    service.until(f"[ $(pgrep -c -P {old}) = 2 ]")
+    assert service.pid() == old
+
+
+def test_a_lost_database(service: Machine) -> None:
+    """It restarts nothing and is found again."""
+    old, unit = service.pid(), "postgresql@*-main"
+    service.run(f"systemctl kill --signal=KILL '{unit}' && sleep 3")
+    assert service.ask(f"{API}/pools")[0] == 503
+    assert service.pid() == old
+    service.run(f"systemctl reset-failed '{unit}'; systemctl restart postgresql")
+    service.until(f"curl -sf -u ann:{service.password} http://127.0.0.1:8080{API}/pools")
+    assert service.pid() == old
+
+
+def reload_with(service: Machine, change: str) -> str:
+    """Reload with a file that this `sed` command changed; what the journal says of it."""
+    service.run("journalctl --quiet --rotate --vacuum-time=1s; sleep 1")
+    service.run(f"cp {CFG} /tmp/good.cfg; sed -i '{change}' {CFG}; systemctl reload windsock; sleep 4")
+    assert service.ask(f"{API}/test")[0] == 200
+    said = service.says("journalctl --no-pager -o cat -u windsock.service")
+    service.run(f"cp /tmp/good.cfg {CFG}; systemctl reload windsock; sleep 4")
+    return said
+
+
+def test_reload(service: Machine) -> None:
+    """New options count; a bad file keeps the old ones; what a reload cannot change is named."""
+    old = service.pid()
+    assert "reload refused" in reload_with(service, "s/^workers = 2/workers = many/")
+    assert '"reloaded"' in reload_with(service, "s/^workers = 2/workers = 3/")
+    assert "a change of admin_port needs a restart" in reload_with(service, "s/^admin_port = .*/admin_port = 9788/")
+    said = reload_with(service, "s/^workers = 2/port = 8099\\n&/")
+    assert "port does not count: the socket unit has the address, 127.0.0.1:8080" in said
+    assert service.pid() == old
+
+
+def test_restarts_under_load(service: Machine) -> None:
+    """Restarts, a reload and an installation: no request fails, and every answered trigger is there."""
+    service.run("systemctl stop windsock-scheduler")
+    basic = base64.b64encode(f"ann:{service.password}".encode()).decode()
+    wrk = f"wrk -t1 -c8 -d25s --timeout 30s -H 'Authorization: Basic {basic}'"
+    url = "http://127.0.0.1:8080"
+    triggers = service.start(f"{wrk} -s /srv/trigger.lua {url}{API}/dags/hello/dag_runs")
+    reads = service.start(f"{wrk} {url}{API}/latest_runs")
+    service.run("sleep 1; systemctl restart windsock; sleep 2; systemctl restart windsock; sleep 1")
+    service.run("systemctl reload windsock; sleep 3; deploy/install.sh; systemctl restart windsock")
+    output = [process.communicate(timeout=120)[0] for process in (triggers, reads)]
+    for text in output:
+        assert "requests in" in text
+        assert not re.search("Socket errors|Non-2xx", text), text
+    answered = int(re.findall(r"^answered (\d+)$", output[0], re.MULTILINE)[0])
+    count = "SELECT count(*) FROM dag_run WHERE run_id LIKE 'load-%'"
+    rows = int(service.run(f'runuser -u windsock -- psql -qAt -c "{count}" windsock'))
+    # What was sent last may have been committed without being answered: one for each connection.
+    assert 0 < answered <= rows <= answered + 8
+    service.run("runuser -u windsock -- psql -c \"DELETE FROM dag_run WHERE run_id LIKE 'load-%'\" windsock")
+    service.run("systemctl start windsock-scheduler")
+
+
+def version(service: Machine) -> str:
+    """What the running service says that it is."""
+    found = re.search('windsock_build_info{.*version="(.*?)"', service.ask("http://127.0.0.1:9787/metrics")[1])
+    assert found
+    return found[1]
+
+
+def test_upgrade_and_back(service: Machine) -> None:
+    """A newer checkout counts from the restart on, and the release before can be gone back to."""
+    old = version(service)
+    service.run(f"sed -i 's/{old}/{old}.post1/' server/__init__.py")
+    first = service.says("readlink /opt/windsock/current")
+    follow_upgrade = follow(service, "Upgrade")
+    assert f"{old}.post1" in follow_upgrade
+    # The last commands of the section go back.
+    assert service.says("readlink /opt/windsock/current") == first
+    assert version(service) == old
+    service.run(f"sed -i 's/{old}.post1/{old}/' server/__init__.py")
+    service.until("systemctl is-active windsock-scheduler")

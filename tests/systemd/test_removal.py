@@ -1,0 +1,19 @@
+import pytest
+
+from tests.systemd.documents import follow
+from tests.systemd.machine import Machine
+
+pytestmark = [pytest.mark.systemd, pytest.mark.timeout(600)]
+
+
+def test_removal(service: Machine) -> None:
+    """What the operator made stays, unless `--purge` takes it; the database always stays."""
+    follow(service, "Removal")
+    assert service.says("ls -d /opt/windsock /usr/local/sbin/windsock-admin 2>/dev/null") == ""
+    assert "No files found" in service.says("systemctl cat windsock.service 2>&1")
+    assert service.says("ls /etc/windsock/credentials").split() == ["dsn", "keytab", "secret_key", "tasks_dsn"]
+    assert service.says("pgrep -u windsock,windsock-tasks") == ""
+    service.run("deploy/uninstall.sh --purge")
+    assert service.says("ls -d /etc/windsock /var/l*/windsock* 2>/dev/null") == ""
+    assert service.says("getent passwd windsock windsock-tasks") == ""
+    assert service.says("runuser -u postgres -- psql -qAt -c 'SELECT count(*) > 0 FROM dag_run' windsock") == "t"
