@@ -42,6 +42,7 @@ def _be_like_a_new_server(machine: Machine) -> None:
         version=$(ls /usr/lib/postgresql | tail -n 1)
         rm -rf /etc/postgresql /var/lib/postgresql /var/lib/prometheus/metrics2
         install -d -o postgres -g postgres /var/lib/postgresql /etc/postgresql
+        install -d -o prometheus -g prometheus /var/lib/prometheus /var/lib/prometheus/metrics2
         pg_createcluster "$version" main
         systemctl daemon-reload
         systemctl start postgresql
