@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -91,17 +91,20 @@ class Victim:
 
 
 @asynccontextmanager
-async def a_victim(folder: Path) -> AsyncIterator[Victim]:
+async def a_victim(
+    folder: Path, *, settings: Mapping[str, str] | None = None, env: Mapping[str, str] | None = None
+) -> AsyncIterator[Victim]:
+    """Start both; `settings` are more of Postgres', `env` is the service's."""
     data_dir = folder / "pg"
-    data_dir.mkdir()
-    server = EmbeddedPostgres(data_dir, settings=SETTINGS)
+    data_dir.mkdir(exist_ok=True)
+    server = EmbeddedPostgres(data_dir, settings={**SETTINGS, **(settings or {})})
     await server.start()
     try:
         await initdb(Dsn.parse(server.dsn))
         conn = await asyncpg.connect(server.dsn)
         await conn.execute(DAG)
         await conn.close()
-        with Service(server.dsn, folder, workers="2", **OPTIONS) as service:
+        with Service(server.dsn, folder, workers="2", env=env, **OPTIONS) as service:
             yield Victim(service, server)
     finally:
         await server.stop()
