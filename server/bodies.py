@@ -14,20 +14,29 @@ async def read_body(request: web.Request) -> bytes:
     encoding = request.headers.get("Content-Encoding", "identity")
     if encoding.lower() != "identity":
         raise UnsupportedMediaType("The request body must be plain JSON, without Content-Encoding")
-    too_large = PayloadTooLarge(f"The request body must be at most {config.max_body_size} bytes long")
     if (request.content_length or 0) > config.max_body_size:
-        raise too_large
+        raise _too_large(config.max_body_size)
     try:
-        if request.content.is_eof():
-            # Small bodies are there with their headers: nothing to wait for.
-            return await request.read()
-        async with asyncio.timeout(config.body_timeout):
-            return await request.read()
-    except TimeoutError as error:
-        raise RequestTimeout(
-            f"The request body did not arrive within {config.body_timeout:g} seconds", {"Connection": "close"}
-        ) from error
+        # A small body is there with its headers: nothing to wait for.
+        arrived = request.content.is_eof()
+        body = request.content.read_nowait() if arrived else await _read(request, config.body_timeout)
     except web.HTTPRequestEntityTooLarge as error:
-        raise too_large from error
+        raise _too_large(config.max_body_size) from error
     except web.RequestPayloadError as error:
         raise BadRequest("The request body is not well-formed HTTP", {"Connection": "close"}) from error
+    if len(body) > config.max_body_size:
+        raise _too_large(config.max_body_size)
+    return body
+
+
+async def _read(request: web.Request, seconds: float) -> bytes:
+    try:
+        async with asyncio.timeout(seconds):
+            return await request.read()
+    except TimeoutError as error:
+        message = f"The request body did not arrive within {seconds:g} seconds"
+        raise RequestTimeout(message, {"Connection": "close"}) from error
+
+
+def _too_large(limit: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"The request body must be at most {limit} bytes long")
