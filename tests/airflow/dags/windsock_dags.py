@@ -23,6 +23,8 @@ else:
     from airflow.operators.python_operator import PythonOperator
 
 START = datetime(2024, 1, 1)
+# Before 2.8 every task has a start_date.
+UNDATED = datetime(1, 1, 2) if airflow.__version__.startswith("2.7.") else None
 
 
 def make(dag_id, schedule=None, start=START, **options):
@@ -63,7 +65,7 @@ EmptyOperator(task_id="nothing", dag=make("ws_fuzz", max_active_runs=100))
 echo_task(make("ws_fuzz_echo", max_active_runs=100), retries=0)
 if GENERATION > 1:
     # Any date, or nearly any, is after their start.
-    EmptyOperator(task_id="nothing", dag=make("ws_fuzz_free", start=None, max_active_runs=100))
+    EmptyOperator(task_id="nothing", dag=make("ws_fuzz_free", start=UNDATED, max_active_runs=100))
     EmptyOperator(task_id="nothing", dag=make("ws_fuzz_daily", "@daily", start=datetime(100, 1, 1), max_active_runs=100))
 PythonOperator(task_id="wait", python_callable=wait, dag=make("ws_wait"))
 for twin in ("ws_delete_ours", "ws_delete_theirs"):
