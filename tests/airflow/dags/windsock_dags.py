@@ -24,7 +24,7 @@ else:
 
 START = datetime(2024, 1, 1)
 # Before 2.8 every task has a start_date.
-UNDATED = datetime(1, 1, 2) if airflow.__version__.startswith("2.7.") else None
+UNDATED = datetime(100, 1, 1) if airflow.__version__.startswith("2.7.") else None
 
 
 def make(dag_id, schedule=None, start=START, **options):
