@@ -20,7 +20,7 @@ from tests.acceptance.process import WINDSOCK, wait_until
 
 
 def environment(dsn: str, **options: str) -> dict[str, str]:
-    named = {f"AIRFLOW__WINDSOCK__{name.upper()}": value for name, value in options.items()}
+    named = {f"AIRFLOW__WINDSOCK__{name.upper()}": value for name, value in {"port": "0", **options}.items()}
     return {**os.environ, "AIRFLOW__CORE__SQL_ALCHEMY_CONN": dsn, **named}
 
 
