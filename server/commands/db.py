@@ -18,7 +18,8 @@ def db() -> None:
 def clean(before: datetime, dry_run: bool) -> None:  # noqa: FBT001 - click's way
     """Delete finished runs and log rows that are older.
 
-    Runs go with their task instances; those that are queued or running stay. Refuses an Airflow's database.
+    Runs go with their task instances and the logs of these; those that are queued or running stay. Refuses an
+    Airflow's database.
     """
     with one_line_errors():
         import asyncio  # noqa: PLC0415 - see server.commands.service
@@ -26,7 +27,8 @@ def clean(before: datetime, dry_run: bool) -> None:  # noqa: FBT001 - click's wa
         from server.config import load_config  # noqa: PLC0415 - likewise
         from server.metadata.clean import clean as run_clean  # noqa: PLC0415 - likewise
 
-        work = run_clean(load_config().dsn, before.replace(tzinfo=UTC), dry_run=dry_run)
+        config = load_config()
+        work = run_clean(config.dsn, before.replace(tzinfo=UTC), config.base_log_folder, dry_run=dry_run)
         counts = asyncio.run(work)
         click.echo(
             ("would delete " if dry_run else "deleted ") + ", ".join(f"{n} {kind}" for kind, n in counts.items())

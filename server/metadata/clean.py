@@ -1,35 +1,61 @@
 """Retention: what a standalone database may forget."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 
 import asyncpg
 
 from server.config import Dsn
 from server.metadata import statements
 from server.metadata.schema import check_schema
+from server.scheduler.logs import remove_logs
 
 _SQL = statements.load("clean.sql")
 _KINDS = ("runs", "log", "job")
 _PORTION = 1000
 
 
-async def clean(dsn: Dsn, before: datetime, *, dry_run: bool = False, portion: int = _PORTION) -> Mapping[str, int]:
+async def clean(
+    dsn: Dsn, before: datetime, logs: Path, *, dry_run: bool = False, portion: int = _PORTION
+) -> Mapping[str, int]:
     """Delete what ended before that time, `portion` rows a transaction; how many rows of each kind.
 
-    With `dry_run` it counts alone. Raises SchemaError for a database that is not a standalone one.
+    The logs of the runs' tasks below `logs` go with the runs. With `dry_run` it counts alone. Raises SchemaError for
+    a database that is not a standalone one, OSError for a log that cannot be removed, whose run then stays.
     """
     conn = await asyncpg.connect(**dsn.connect_arguments())
     try:
         await check_schema(conn)
         if dry_run:
             return {kind: await conn.fetchval(_SQL[f"count_{kind}"], before) for kind in _KINDS}
-        return {kind: await _portions(conn, _SQL[f"clean_{kind}"], before, portion) for kind in _KINDS}
+        return {
+            "runs": await _clean_runs(conn, before, portion, logs),
+            "log": await _clean_rows(conn, _SQL["clean_log"], before, portion),
+            "job": await _clean_rows(conn, _SQL["clean_job"], before, portion),
+        }
     finally:
         await conn.close()
 
 
-async def _portions(conn: asyncpg.Connection, statement: str, before: datetime, portion: int) -> int:
+async def _clean_runs(conn: asyncpg.Connection, before: datetime, portion: int, logs: Path) -> int:
+    total = 0
+    while count := await _clean_portion(conn, before, portion, logs):
+        total += count
+    return total
+
+
+async def _clean_portion(conn: asyncpg.Connection, before: datetime, portion: int, logs: Path) -> int:
+    # The logs go before the commit: a run that is interrupted between the two is found again.
+    async with conn.transaction():
+        gone = await conn.fetch(_SQL["clean_runs"], before, portion)
+        for dag_id, execution_date in gone:
+            await asyncio.to_thread(remove_logs, logs, dag_id, execution_date)
+    return len(gone)
+
+
+async def _clean_rows(conn: asyncpg.Connection, statement: str, before: datetime, portion: int) -> int:
     total = 0
     while count := await conn.fetchval(statement, before, portion):
         total += count

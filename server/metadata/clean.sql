@@ -32,7 +32,7 @@ WITH gone AS (
 ), misses AS (
     DELETE FROM sla_miss t USING gone g WHERE (t.dag_id, t.execution_date) = (g.dag_id, g.execution_date)
 )
-SELECT count(*) FROM gone;
+SELECT dag_id, execution_date FROM gone;
 
 -- name: clean_log
 WITH gone AS (

@@ -2,8 +2,9 @@
 
 import asyncio
 import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
@@ -28,6 +29,14 @@ def log_folder(base: Path, dag_id: str, task_id: str, execution_date: datetime) 
             message = f"{part!r} cannot be the name of a folder"
             raise NoLogError(message)
     return base / dag_id / task_id / execution_date.astimezone(UTC).isoformat()
+
+
+def remove_logs(base: Path, dag_id: str, execution_date: datetime) -> None:
+    """Remove the logs of all tasks of a run, if it has any. Raises OSError."""
+    with suppress(NoLogError):
+        folder = log_folder(base, dag_id, "any", execution_date)
+        for each in folder.parent.parent.glob(f"*/{folder.name}"):
+            shutil.rmtree(each)
 
 
 def tries(folder: Path) -> list[int]:

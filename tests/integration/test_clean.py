@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -10,6 +11,7 @@ from server.config import Dsn
 from server.metadata import schema
 from server.metadata.clean import clean
 from server.metadata.schema import SchemaError
+from server.scheduler.logs import log_folder, open_log
 
 BEFORE = datetime(2026, 1, 1, tzinfo=UTC)
 RUNS = """
@@ -26,34 +28,53 @@ INSERT INTO log (dttm, event) SELECT execution_date, 'api' FROM dag_run;
 OLD, NEW = datetime(2025, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
 
 
-async def test_clean_deletes_what_is_over_and_old(database: str) -> None:
-    """Runs that ended before go with all that is theirs, in portions; unfinished and newer ones stay."""
+async def test_clean_deletes_what_is_over_and_old(database: str, tmp_path: Path) -> None:
+    """Runs that ended before go with all that is theirs, logs too, in portions; unfinished and newer ones stay."""
     conn = await asyncpg.connect(database)
     dates = [OLD.replace(day=day) for day in range(1, 6)] + [NEW]
     await conn.execute(RUNS, ["success", "failed", "success", "running", "queued", "success"], dates)
     await conn.execute(BELONGING)
+    folders = [log_folder(tmp_path, "d", "t", date) for date in dates]
+    for folder in folders:
+        with open_log(folder, 1) as log:
+            log.say("done")
     dsn = Dsn.parse(database)
-    assert await clean(dsn, BEFORE, dry_run=True) == {"runs": 3, "log": 5, "job": 0}
+    assert await clean(dsn, BEFORE, tmp_path, dry_run=True) == {"runs": 3, "log": 5, "job": 0}
     assert await conn.fetchval("SELECT count(*) FROM dag_run") == 6
-    assert await clean(dsn, BEFORE, portion=2) == {"runs": 3, "log": 5, "job": 0}
+    assert all(folder.exists() for folder in folders)
+    assert await clean(dsn, BEFORE, tmp_path, portion=2) == {"runs": 3, "log": 5, "job": 0}
     for table in ("dag_run", "task_instance", "xcom"):
         rows = await conn.fetch(f"SELECT execution_date FROM {table} ORDER BY 1")
         assert [row[0] for row in rows] == [dates[3], dates[4], NEW], table
-    assert await clean(dsn, BEFORE) == {"runs": 0, "log": 0, "job": 0}
+    assert [folder.exists() for folder in folders] == [False, False, False, True, True, True]
+    assert await clean(dsn, BEFORE, tmp_path) == {"runs": 0, "log": 0, "job": 0}
     await conn.close()
 
 
-async def test_clean_leaves_an_airflow_alone(database: str, empty_database: str) -> None:
+async def test_a_log_that_cannot_be_removed_keeps_its_run(database: str, tmp_path: Path) -> None:
+    """Nothing is half done: the error names the file, the run is there for the next try."""
+    conn = await asyncpg.connect(database)
+    await conn.execute(RUNS, ["success"], [OLD])
+    folder = log_folder(tmp_path, "d", "t", OLD)
+    folder.parent.mkdir(parents=True)
+    folder.write_text("no folder")
+    with pytest.raises(NotADirectoryError):
+        await clean(Dsn.parse(database), BEFORE, tmp_path)
+    assert await conn.fetchval("SELECT count(*) FROM dag_run") == 1
+    await conn.close()
+
+
+async def test_clean_leaves_an_airflow_alone(database: str, empty_database: str, tmp_path: Path) -> None:
     """The database of an Airflow, and one without a schema, are refused before anything is touched."""
     conn = await asyncpg.connect(database)
     await conn.execute(RUNS, ["success"], [OLD])
     await conn.execute("CREATE TABLE alembic_version (version_num varchar(32))")
     with pytest.raises(SchemaError, match="Airflow"):
-        await clean(Dsn.parse(database), BEFORE)
+        await clean(Dsn.parse(database), BEFORE, tmp_path)
     assert await conn.fetchval("SELECT count(*) FROM dag_run") == 1
     await conn.close()
     with pytest.raises(SchemaError, match="initdb"):
-        await clean(Dsn.parse(empty_database), BEFORE)
+        await clean(Dsn.parse(empty_database), BEFORE, tmp_path)
 
 
 async def test_initdb_upgrades_every_older_database(empty_database: str) -> None:

@@ -121,3 +121,12 @@ def test_upgrade_and_back(service: Machine) -> None:
     assert version(service) == old
     service.run(f"sed -i 's/{old}.post1/{old}/' server/__init__.py")
     service.until("systemctl is-active windsock-scheduler")
+
+
+def test_retention(service: Machine) -> None:
+    """The operator's command takes away the logs too, which are the tasks' user's."""
+    service.until(
+        "find /var/log/windsock-tasks -name 1.log | grep -q . && ! windsock-admin list_dag_runs hello | grep -q running"
+    )
+    assert re.match(r"deleted [1-9]\d* runs", service.run("windsock-admin db clean --before 2100-01-01"))
+    assert service.says("find /var/log/windsock-tasks -name '*.log'") == ""
