@@ -31,5 +31,11 @@ def growth(load: Load, target: Running, *, early: int, late: int) -> dict[str, f
 
 
 def _resident(pid: int) -> float:
+    """Megabytes of the process that serves: Windsock's first one watches over its workers and stays small."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
+    return max(_megabytes(each) for each in (str(pid), *children))
+
+
+def _megabytes(pid: str) -> float:
     status = Path(f"/proc/{pid}/status").read_text("ascii")
     return int(status.partition("VmRSS:")[2].split()[0]) / 1024

@@ -2,11 +2,14 @@
 
 import asyncio
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from bench import authentication, bars, cache, data, report, works
+from bench import authentication, bars, cache, data, memory, report, works
 from bench.load import Load
 from bench.rounds import measure
 from bench.sides import Running, available
@@ -40,6 +43,17 @@ def test_ratios_are_medians_of_rounds() -> None:
     assert bars.ratio(bar, {(bar.cell, "windsock"): ours}) is None
     assert bar.holds(5)
     assert not bar.holds(4.9)
+
+
+def test_memory_is_that_of_the_process_that_serves() -> None:
+    """A small process above the big one does not hide how it grows."""
+    big = "import time; kept = bytearray(b'x' * 2**27); print(flush=True); time.sleep(60)"
+    small = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {big!r}])"
+    with subprocess.Popen([sys.executable, "-c", small], stdout=subprocess.PIPE, process_group=0) as process:
+        assert process.stdout
+        process.stdout.readline()
+        assert memory._resident(process.pid) > 128
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 async def test_a_tiny_bench_measures_without_failures(postgres: EmbeddedPostgres) -> None:
