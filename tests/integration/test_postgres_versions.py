@@ -43,7 +43,7 @@ async def test_other_postgres(binaries: Path, tmp_path: Path) -> None:
             reads = ("dags/d/dag_runs", "dags/d/dag_runs/2025-01-01T00:00:00", "latest_runs", "pools", "dags")
             assert [await status("GET", path) for path in reads] == [200] * len(reads)
             assert await status("POST", "pools", {"name": "p", "slots": 3, "description": ""}) == 200
-        assert (await clean(dsn, NEW))["runs"] == 0
+        assert (await clean(dsn, NEW, tmp_path / "logs"))["runs"] == 0
     finally:
         await server.stop()
 
