@@ -77,6 +77,8 @@ def _setup_logging(number: int, shared: list[Processor], ends: list[Processor]) 
     root = logging.getLogger()
     root.handlers = [*(other for other in root.handlers if not isinstance(other, _Handler)), handler]
     root.setLevel(number)
+    # Its pool warns of a lost database with a traceback each time; `server.metadata.database` says it in a line.
+    logging.getLogger("asyncpg").setLevel(max(number, logging.ERROR))
 
 
 def _console(*, colors: bool) -> list[Processor]:

@@ -74,7 +74,10 @@ class Victim:
         return await asyncio.to_thread(self.service.request, f"/api/experimental{path}", None, None, timeout)
 
     async def recovers(self) -> None:
-        """Wait until triggers work again, and check that nothing answered was lost, nor anything done twice."""
+        """Wait until triggers work again, and check that nothing answered was lost, nor anything done twice.
+
+        Nor has anything come as a surprise: a log of a fault has no traceback.
+        """
         async with asyncio.timeout(30), aiohttp.ClientSession() as session:
             number = 0
             while await self.trigger(session, f"after-{number}-{len(self.answered)}") != 200:
@@ -86,6 +89,7 @@ class Victim:
         assert self.answered <= set(stored)
         assert len(stored) == len(set(stored))
         assert self.service.process.poll() is None
+        assert "Traceback" not in self.service.log
         # The database may be reached through this very loop.
         assert (await asyncio.to_thread(self.service.admin, "/ready"))[0] == 200
 
