@@ -1,8 +1,11 @@
 """The admin listener: `/live`, `/ready` and `/metrics`, on an address of its own, for operators alone."""
 
+import asyncio
+import functools
+import typing
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Protocol
+from typing import Any
 
 from aiohttp import web
 
@@ -11,9 +14,10 @@ from server.config import Config
 from server.errors import StartupError
 from server.observe.exposition import CONTENT_TYPE, Service, render
 from server.observe.snapshot import Snapshot
+from server.protocol import Protocol
 
 
-class Observed(Protocol):
+class Observed(typing.Protocol):
     """What can be asked about."""
 
     async def figures(self) -> tuple[Snapshot, Service]:
@@ -29,19 +33,27 @@ async def admin_listener(config: Config, observed: Observed) -> AsyncIterator[No
     if not config.admin_port:
         yield
         return
-    runner = web.AppRunner(create_admin(observed), access_log=None, keepalive_timeout=75, shutdown_timeout=1)
+    runner = web.AppRunner(create_admin(observed), access_log=None, shutdown_timeout=1)
     await runner.setup()
     try:
-        try:
-            await web.TCPSite(runner, config.admin_host, config.admin_port).start()
-        except OSError as error:
-            raise StartupError(
-                f"cannot listen on {config.admin_host}:{config.admin_port}: {error.strerror};"
-                " choose another [windsock] admin_port"
-            ) from error
-        yield
+        async with await _listen(config, runner):
+            yield
     finally:
         await runner.cleanup()
+
+
+async def _listen(config: Config, runner: web.AppRunner) -> asyncio.Server:
+    loop = asyncio.get_running_loop()
+    assert runner.server is not None  # noqa: S101 - `setup` made it
+    options: dict[str, Any] = {"access_log": None, "keepalive_timeout": 75}
+    factory = functools.partial(Protocol, runner.server, loop=loop, **options)
+    try:
+        return await loop.create_server(factory, config.admin_host, config.admin_port)
+    except OSError as error:
+        raise StartupError(
+            f"cannot listen on {config.admin_host}:{config.admin_port}: {error.strerror};"
+            " choose another [windsock] admin_port"
+        ) from error
 
 
 def create_admin(observed: Observed) -> web.Application:

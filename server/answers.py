@@ -10,6 +10,11 @@ from server.wire import encode
 
 # Without a version: it tells an attacker more than a caller.
 SERVER = "windsock"
+_REASONS = {
+    404: "Not found: there is no such endpoint",
+    405: "Method not allowed here; the Allow header lists those that are",
+    417: "Expect may be 100-continue and nothing else",
+}
 _HEADERS = CIMultiDict({"Content-Type": "application/json", "Server": SERVER})
 
 
@@ -29,6 +34,12 @@ def json_answer(value: object, status: int = 200, headers: Mapping[str, str] | N
 def error_answer(message: str, status: int, headers: Mapping[str, str] | None = None, **more: str) -> web.Response:
     """Answer with `{"error": message}`."""
     return json_answer({"error": message, **more}, status, headers)
+
+
+def http_error(error: web.HTTPException) -> web.Response:
+    """Answer what aiohttp itself raises, as JSON and without what it echoes."""
+    kept = {name: value for name, value in error.headers.items() if name in {"Allow", "Location"}}
+    return error_answer(_REASONS.get(error.status, error.reason), error.status, kept)
 
 
 def text_answer(text: str) -> web.Response:

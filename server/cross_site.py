@@ -32,9 +32,17 @@ def refuse_other_sites(request: web.Request, origins: Collection[str] = ()) -> N
     if origin is not None and origin in origins:
         return
     if (site is not None and site not in _OWN_SITE) or (
-        origin is not None and urlsplit(origin).netloc.lower() != request.app[PROXIES].host(request)
+        origin is not None and _netloc(origin) != request.app[PROXIES].host(request)
     ):
         raise Forbidden("Requests from other web sites' pages may not change anything here")
+
+
+def _netloc(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        # Nothing that a browser would send.
+        return None
 
 
 def refuse_other_hosts(request: web.Request, own_host: str) -> None:

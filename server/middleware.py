@@ -10,7 +10,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from server.answers import error_answer
+from server.answers import error_answer, http_error
 from server.config import Config
 from server.errors import WindsockError
 from server.observe.counters import COUNTERS, NO_ROUTE
@@ -21,10 +21,6 @@ REQUEST_ID = web.RequestKey("REQUEST_ID", str)
 logger = logging.getLogger(__name__)
 access_log = structlog.get_logger("server.access")
 
-_REASONS = {
-    404: "Not found: there is no such endpoint",
-    405: "Method not allowed here; the Allow header lists those that are",
-}
 _MAX_REQUEST_ID = 128
 _OUR_FAULT = 500
 
@@ -69,8 +65,7 @@ async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     except WindsockError as error:
         return error_answer(error.message, error.status, error.headers)
     except web.HTTPException as error:
-        kept = {name: value for name, value in error.headers.items() if name in {"Allow", "Location"}}
-        return error_answer(_REASONS.get(error.status, error.reason), error.status, kept)
+        return http_error(error)
     except ConnectionError:
         # The caller has gone away; aiohttp closes the connection.
         raise

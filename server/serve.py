@@ -13,12 +13,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from aiohttp import web
-from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
-from server.answers import error_answer
 from server.app import create_app
 from server.config import Config
 from server.errors import StartupError
+from server.protocol import Protocol
 from server.resources import TRAFFIC, Traffic
 
 logger = logging.getLogger(__name__)
@@ -40,44 +39,8 @@ _GRACE = 0.2
 _POLL = 0.01
 
 
-class _Protocol(RequestHandler):
-    """Answers what is not even HTTP in JSON too, without echoing it."""
-
-    def data_received(self, data: bytes) -> None:
-        """Fail the body that is being read when what follows of it is malformed: aiohttp would wait for its end."""
-        super().data_received(data)
-        request = self._current_request
-        if request is None or not self._messages or not isinstance(self._messages[-1][0], _ErrInfo):
-            return
-        if not request.content.is_eof():
-            request.content.set_exception(web.RequestPayloadError("malformed"))
-            self._lingering_time = 0
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """Answer a request that aiohttp could not parse (400), or that failed outside of every middleware."""
-        if status < 500:  # noqa: PLR2004 - the client's fault
-            response = error_answer("The request is not well-formed HTTP", status)
-            response.force_close()
-            return response
-        if isinstance(exc, ConnectionError):
-            # The client left in the middle of its request: nothing of ours is wrong.
-            logger.debug("the client has gone away")
-        else:
-            logger.error("unexpected error", exc_info=exc)
-        del request, message
-        response = error_answer("Internal server error", status)
-        response.force_close()
-        return response
-
-
 class _Site(web.BaseSite):
-    """A listening socket whose connections are `_Protocol`s."""
+    """A listening socket whose connections are `Protocol`s."""
 
     def __init__(
         self, runner: web.AppRunner, sock: socket.socket, options: dict[str, Any], tls: ssl.SSLContext | None
@@ -97,7 +60,7 @@ class _Site(web.BaseSite):
         loop = asyncio.get_running_loop()
         server = self._runner.server
         assert server is not None  # noqa: S101 - `setup` made it
-        factory = functools.partial(_Protocol, server, loop=loop, **self._options)
+        factory = functools.partial(Protocol, server, loop=loop, **self._options)
         self._server = await loop.create_server(factory, sock=self._sock, backlog=_BACKLOG, ssl=self._ssl_context)
 
 

@@ -43,6 +43,8 @@ def run_standalone(*, host: str | None, port: int | None, data_dir: Path | None,
     for warning in config.warnings:
         _log.warning(warning)
     check_exposure(config)
+    if config.admin_port or config.workers > 1:
+        _log.warning("[windsock] admin_port and workers count for windsock webserver alone")
     # The port comes first: whoever starts a second one hears of it before that one gets to the first one's Postgres.
     with _listening(config) as sock, exclusive(config.data_dir) if not config.dsn else nullcontext():
         run(until_stopped(_standalone(config, sock), "stopping"))
@@ -94,6 +96,7 @@ async def _database(config: Config) -> AsyncIterator[tuple[Dsn, list[Watcher]]]:
         return
     postgres = EmbeddedPostgres(config.data_dir)
     await postgres.start()
+    _log.info("Postgres is ready: other commands take this as sql_alchemy_conn", dsn=postgres.dsn)
     try:
         yield Dsn.parse(postgres.dsn), [postgres.keep_running]
     finally:

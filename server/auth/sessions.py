@@ -103,7 +103,11 @@ class Sessions:
         return self._secure if self._proxies.secure(request) else self._plain
 
     async def _open(self, request: web.Request, key: tuple[bool, bytes]) -> _Opened | None:
-        session = await self._storage(request).load_session(request)
+        storage = self._storage(request)
+        if not request.cookies.get(storage.cookie_name, "").isascii():
+            # None that this server made, and aiohttp-session stumbles over it.
+            return None
+        session = await storage.load_session(request)
         user, stamp = session.get("user"), session.get("stamp")
         if session.new or session.get("backend") != self._backend or not isinstance(user, str):
             return None

@@ -111,6 +111,8 @@ def _netrc(env: Mapping[str, str], host: str) -> tuple[str, str] | None:
     except NetrcParseError as error:
         # Never its own message: it may quote the line.
         raise ConfigError(f"{path}, line {error.lineno}: this netrc file has a mistake") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: this netrc file is not UTF-8") from None
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     return (found[0] or "", found[2] or "") if found and found[0] else None

@@ -43,6 +43,8 @@ def create_user(username: str, email: str | None, role: str | None, password: st
         )
     if not username or ":" in username or "\0" in username or len(username) > _LONGEST:
         raise Failure(f"A user name has 1 to {_LONGEST} characters and no colon")
+    if any(not text.isprintable() or len(text) > most for text, most in ((username, _LONGEST), (email or "", 500))):
+        raise Failure("A user name and an e-mail address (at most 500 characters) have printable characters alone")
     chosen, hashed = _choose(password, made_up=bool(others["use_random_password"]))
     _with_users(lambda users: users.create(username, email, hashed))
     click.echo(f"User {username} created")
@@ -107,11 +109,18 @@ def _choose(given: str | None, *, made_up: bool) -> tuple[str, str]:
     elif sys.stdin.isatty():
         password = click.prompt("Password", hide_input=True, confirmation_prompt="Repeat the password", err=True)
     else:
-        password = sys.stdin.readline().rstrip("\r\n")
+        password = _read_stdin()
     try:
         return password, hashes.make(password)
     except ValueError as error:
         raise Failure(str(error)) from error
+
+
+def _read_stdin() -> str:
+    try:
+        return sys.stdin.readline().rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise Failure(f"The password on stdin is not {sys.stdin.encoding}") from None
 
 
 def _tell(password: str, *, made_up: bool) -> None:

@@ -186,7 +186,7 @@ class Config:
     )
     admin_port: int = option(
         values.whole(0, 65535), "0", "windsock.admin_port",
-        "Its port, for `/live`, `/ready` and `/metrics`; 0 is none (see operations.md).",
+        "Its port, for `/live`, `/ready` and `/metrics`; 0 is none (`windsock webserver`; see operations.md).",
     )
     ssl_cert: Path | None = option(
         lambda text: values.path(text) if text else None, "", "windsock.ssl_cert",
@@ -217,7 +217,8 @@ class Config:
         "How long requests may take to finish after SIGTERM.",
     )
     workers: int = option(
-        values.whole(1, 256), "1", "windsock.workers", "The number of server processes.",
+        values.whole(1, 256), "1", "windsock.workers",
+        "The number of server processes (`windsock webserver`).",
     )
     pool_min_size: int = option(
         values.whole(0, 1000), "1", "windsock.pool_min_size",

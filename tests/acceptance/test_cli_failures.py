@@ -125,6 +125,9 @@ async def test_configuration_mistakes(tmp_path: Path) -> None:
     broken.write_text("machine x login y geheim")
     done = await windsock("pool", **over_http("http://127.0.0.1:9", NETRC=str(broken)))
     assert (done.code, str(broken) in done.err, "geheim" in done.err) == (1, True, False)
+    broken.write_bytes(b"machine 127.0.0.1 login \xff password geheim")
+    done = await windsock("pool", **over_http("http://127.0.0.1:9", NETRC=str(broken)))
+    assert (done.code, "not UTF-8" in done.err, "Traceback" in done.err) == (1, True, False)
 
 
 @pytest.mark.parametrize("run_id", ["again", None])

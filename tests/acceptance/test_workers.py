@@ -50,6 +50,25 @@ def test_live_ready_and_nothing_else(service: Service) -> None:
     assert service.status("/api/experimental/metrics") == 404
 
 
+def test_the_admin_listener_tells_and_logs_nothing_of_odd_requests(service: Service) -> None:
+    """JSON without versions and echo, as on the API's own port."""
+    heads = (
+        b"GET /live HTTP/1.1\r\nAuthorization hush",
+        b"GET /hush HTTP/1.1\r\nHost: a",
+        b"POST /live HTTP/1.1\r\nHost: a",
+    )
+    for head, status in zip(heads, (b"400", b"404", b"405"), strict=True):
+        with socket.create_connection(("127.0.0.1", service.admin_port)) as sock:
+            sock.sendall(head + b"\r\nConnection: close\r\n\r\n")
+            answer = sock.makefile("rb").read()
+        assert answer.split(b" ")[1] == status
+        assert b"Server: windsock\r\n" in answer
+        assert b'{"error":' in answer
+        assert b"hush" not in answer
+        assert (b"Allow: " in answer) == (status == b"405")
+    assert "hush" not in service.log
+
+
 def test_reload_changes_what_it_can(service: Service) -> None:
     """SIGHUP reads the file again, without dropping a connection; a bad file keeps the old one and says so."""
     service.configure(auth_backend="deny_all")

@@ -85,6 +85,8 @@ async def test_what_will_not_do(database: str) -> None:
     for arguments, reason in (
         (("create_user", "-u", "taken", "-p", "secret"), "exists already"),
         (("create_user", "-u", "a:b", "-p", "secret"), "no colon"),
+        (("create_user", "-u", "a\x1b", "-p", "secret"), "printable"),
+        (("create_user", "-u", "eve", "-e", "e" * 501, "-p", "secret"), "at most 500"),
         (("create_user", "-u", "eve", "-r", "Viewer", "-p", "secret"), "no roles"),
         (("create_user", "-u", "eve", "-p", "x" * 73), "72 bytes"),
         (("create_user", "-u", "eve"), "must not be empty"),

@@ -67,6 +67,27 @@ async def test_every_error_is_json(
 
 
 @pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        (b"Expect: hush", b"417"),
+        (b"Origin: http://[hush", b"403"),
+        (b"Cookie: windsock_session=\xff\xfehush", b"400"),
+        (b"Host: [hush", b"403"),
+    ],
+)
+async def test_odd_headers_are_answered_in_json_without_echo(serve: Serve, headers: bytes, status: bytes) -> None:
+    """Whatever a header says, it is no surprise, and the server tells no version."""
+    request = b"POST /api/experimental/pools HTTP/1.1\r\n%b\r\nConnection: close\r\nContent-Length: 2\r\n\r\n[]"
+    host = b"" if headers.startswith(b"Host") else b"Host: localhost\r\n"
+    answer = await raw(await serve(), request % (host + headers))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.split(b" ")[1] == status, answer
+    assert b"Server: windsock\r\n" in head + b"\r\n"
+    assert set(json.loads(body)) == {"error"}
+    assert b"hush" not in answer
+
+
+@pytest.mark.parametrize(
     "request_line",
     [b"get /api/experimental/test HTTP/1.1", b"GET /api/experimental/test HTTP/9", b"\x16\x03\x01\x02\x00"],
 )
