@@ -16,4 +16,4 @@ def test_removal(service: Machine) -> None:
     service.run("deploy/uninstall.sh --purge")
     assert service.says("ls -d /etc/windsock /var/l*/windsock* 2>/dev/null") == ""
     assert service.says("getent passwd windsock windsock-tasks") == ""
-    assert service.says("runuser -u postgres -- psql -qAt -c 'SELECT count(*) > 0 FROM dag_run' windsock") == "t"
+    assert service.says("runuser -u postgres -- psql -qAt -c 'SELECT count(*) > 0 FROM dag' windsock") == "t"
