@@ -37,9 +37,10 @@ class Child:
         ours, theirs = socket.socketpair()
         numbers = sock.fileno(), theirs.fileno()
         with theirs:
+            # A terminal's Ctrl-C is for the supervisor, which then ends its workers.
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-P", "-m", "server.processes.worker", *map(str, numbers),
-                stdin=asyncio.subprocess.DEVNULL, pass_fds=numbers,
+                stdin=asyncio.subprocess.DEVNULL, pass_fds=numbers, start_new_session=True,
             )  # fmt: skip
         reader, writer = await asyncio.open_connection(sock=ours, limit=LIMIT)
         writer.write(base64.b64encode(pickle.dumps(config)) + b"\n")

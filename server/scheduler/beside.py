@@ -28,7 +28,10 @@ async def keep_scheduler(config: Config) -> None:
         with tempfile.TemporaryFile() as stdin:
             pickle.dump(config, stdin)
             stdin.seek(0)
-            process = await asyncio.create_subprocess_exec(sys.executable, "-m", __spec__.name, stdin=stdin)
+            # A terminal's Ctrl-C is for this process, which then ends that one.
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", __spec__.name, stdin=stdin, start_new_session=True
+            )
         try:
             status = await process.wait()
         finally:

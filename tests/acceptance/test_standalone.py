@@ -1,6 +1,7 @@
 import os
 import signal
 import subprocess
+import time
 import urllib.error
 from pathlib import Path
 
@@ -55,6 +56,15 @@ def test_ctrl_c_does_not_reach_postgres(tmp_path: Path) -> None:
     """A terminal sends it to a group of processes; the server's requests are finished before Postgres is stopped."""
     with Standalone(tmp_path / "data") as windsock:
         assert os.getpgid(windsock.postmaster) != os.getpgid(windsock.process.pid)
+
+
+def test_ctrl_c_while_the_scheduler_starts_is_quiet(tmp_path: Path) -> None:
+    """A terminal sends it to a group of processes, among them one that has not come to deal with it yet."""
+    with Standalone(tmp_path / "data") as windsock:
+        time.sleep(0.1)
+        os.killpg(windsock.process.pid, signal.SIGINT)
+        assert windsock.wait() == 0
+        assert "Traceback" not in windsock.text
 
 
 def test_ctrl_c_during_the_start_stops_everything(tmp_path: Path) -> None:
