@@ -2,10 +2,9 @@
 
 import asyncio
 import functools
-import typing
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 
@@ -14,10 +13,10 @@ from server.config import Config
 from server.errors import StartupError
 from server.observe.exposition import CONTENT_TYPE, Service, render
 from server.observe.snapshot import Snapshot
-from server.protocol import Protocol
+from server.protocol import HttpProtocol
 
 
-class Observed(typing.Protocol):
+class Observed(Protocol):
     """What can be asked about."""
 
     async def figures(self) -> tuple[Snapshot, Service]:
@@ -46,7 +45,7 @@ async def _listen(config: Config, runner: web.AppRunner) -> asyncio.Server:
     loop = asyncio.get_running_loop()
     assert runner.server is not None  # noqa: S101 - `setup` made it
     options: dict[str, Any] = {"access_log": None, "keepalive_timeout": 75}
-    factory = functools.partial(Protocol, runner.server, loop=loop, **options)
+    factory = functools.partial(HttpProtocol, runner.server, loop=loop, **options)
     try:
         return await loop.create_server(factory, config.admin_host, config.admin_port)
     except OSError as error:

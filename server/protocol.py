@@ -12,7 +12,7 @@ from server.answers import error_answer, http_error
 logger = logging.getLogger(__name__)
 
 
-class Protocol(RequestHandler):
+class HttpProtocol(RequestHandler):
     """Answers what is not even HTTP in JSON too, without echoing it."""
 
     def data_received(self, data: bytes) -> None:

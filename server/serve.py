@@ -17,7 +17,7 @@ from aiohttp import web
 from server.app import create_app
 from server.config import Config
 from server.errors import StartupError
-from server.protocol import Protocol
+from server.protocol import HttpProtocol
 from server.resources import TRAFFIC, Traffic
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ _POLL = 0.01
 
 
 class _Site(web.BaseSite):
-    """A listening socket whose connections are `Protocol`s."""
+    """A listening socket whose connections are `HttpProtocol`s."""
 
     def __init__(
         self, runner: web.AppRunner, sock: socket.socket, options: dict[str, Any], tls: ssl.SSLContext | None
@@ -60,7 +60,7 @@ class _Site(web.BaseSite):
         loop = asyncio.get_running_loop()
         server = self._runner.server
         assert server is not None  # noqa: S101 - `setup` made it
-        factory = functools.partial(Protocol, server, loop=loop, **self._options)
+        factory = functools.partial(HttpProtocol, server, loop=loop, **self._options)
         self._server = await loop.create_server(factory, sock=self._sock, backlog=_BACKLOG, ssl=self._ssl_context)
 
 
@@ -112,13 +112,13 @@ async def serving_app(app: web.Application, config: Config, sock: socket.socket)
     try:
         tls = tls_context(config)
         await runner.setup()
-        sites = [_Site(runner, sock.dup(), options, tls) for _ in range(_ACCEPTORS)]
+        handles = (sock, *(sock.dup() for _ in range(_ACCEPTORS - 1)))
+        sites = [_Site(runner, handle, options, tls) for handle in handles]
         for site in sites:
             await site.start()
         try:
             yield sites[0].name + config.base_path
         finally:
-            sock.close()
             for site in sites:
                 await site.stop()
             await _finish(app[TRAFFIC], config.shutdown_timeout)

@@ -20,6 +20,7 @@ Result = TypeVar("Result")
 
 _ROLE = "Admin"
 _LONGEST = 250
+_LONGEST_EMAIL = 500
 _username = click.option("-u", "--username", required=True, help="The user's name.")
 _password = click.option(
     "-p", "--password", help="The password; other users of the machine may see it here. Without it: prompt or stdin."
@@ -41,10 +42,12 @@ def create_user(username: str, email: str | None, role: str | None, password: st
         raise Failure(
             f"There are no roles: every user may do everything. Leave --role out, or say {_ROLE}, to create one"
         )
-    if not username or ":" in username or "\0" in username or len(username) > _LONGEST:
+    if not username or ":" in username or len(username) > _LONGEST:
         raise Failure(f"A user name has 1 to {_LONGEST} characters and no colon")
-    if any(not text.isprintable() or len(text) > most for text, most in ((username, _LONGEST), (email or "", 500))):
-        raise Failure("A user name and an e-mail address (at most 500 characters) have printable characters alone")
+    if not f"{username}{email or ''}".isprintable() or len(email or "") > _LONGEST_EMAIL:
+        raise Failure(
+            f"A user name and an e-mail address (at most {_LONGEST_EMAIL} characters) have printable characters alone"
+        )
     chosen, hashed = _choose(password, made_up=bool(others["use_random_password"]))
     _with_users(lambda users: users.create(username, email, hashed))
     click.echo(f"User {username} created")

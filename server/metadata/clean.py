@@ -1,8 +1,9 @@
 """Retention: what a standalone database may forget."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -31,32 +32,25 @@ async def clean(
         if dry_run:
             return {kind: await conn.fetchval(_SQL[f"count_{kind}"], before) for kind in _KINDS}
         return {
-            "runs": await _clean_runs(conn, before, portion, logs),
-            "log": await _clean_rows(conn, _SQL["clean_log"], before, portion),
-            "job": await _clean_rows(conn, _SQL["clean_job"], before, portion),
+            "runs": await _in_portions(partial(_clean_runs, conn, before, portion, logs)),
+            "log": await _in_portions(partial(conn.fetchval, _SQL["clean_log"], before, portion)),
+            "job": await _in_portions(partial(conn.fetchval, _SQL["clean_job"], before, portion)),
         }
     finally:
         await conn.close()
 
 
 async def _clean_runs(conn: asyncpg.Connection, before: datetime, portion: int, logs: Path) -> int:
-    total = 0
-    while count := await _clean_portion(conn, before, portion, logs):
-        total += count
-    return total
-
-
-async def _clean_portion(conn: asyncpg.Connection, before: datetime, portion: int, logs: Path) -> int:
     # The logs go before the commit: a run that is interrupted between the two is found again.
     async with conn.transaction():
-        gone = await conn.fetch(_SQL["clean_runs"], before, portion)
-        for dag_id, execution_date in gone:
-            await asyncio.to_thread(remove_logs, logs, dag_id, execution_date)
-    return len(gone)
+        runs = await conn.fetch(_SQL["clean_runs"], before, portion)
+        await asyncio.to_thread(remove_logs, logs, [(dag_id, date) for dag_id, date in runs])
+    return len(runs)
 
 
-async def _clean_rows(conn: asyncpg.Connection, statement: str, before: datetime, portion: int) -> int:
+async def _in_portions(clean_portion: Callable[[], Awaitable[int]]) -> int:
+    """Delete until nothing is left to delete; how much it was."""
     total = 0
-    while count := await conn.fetchval(statement, before, portion):
+    while count := await clean_portion():
         total += count
     return total

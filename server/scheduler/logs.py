@@ -3,7 +3,7 @@
 import asyncio
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from io import FileIO
@@ -31,12 +31,13 @@ def log_folder(base: Path, dag_id: str, task_id: str, execution_date: datetime) 
     return base / dag_id / task_id / execution_date.astimezone(UTC).isoformat()
 
 
-def remove_logs(base: Path, dag_id: str, execution_date: datetime) -> None:
-    """Remove the logs of all tasks of a run, if it has any. Raises OSError."""
-    with suppress(NoLogError):
-        folder = log_folder(base, dag_id, "any", execution_date)
-        for each in folder.parent.parent.glob(f"*/{folder.name}"):
-            shutil.rmtree(each)
+def remove_logs(base: Path, runs: Iterable[tuple[str, datetime]]) -> None:
+    """Remove the logs of all tasks of these runs (dag_id, execution_date), where they have any. Raises OSError."""
+    for dag_id, execution_date in runs:
+        with suppress(NoLogError):
+            folder = log_folder(base, dag_id, "any", execution_date)
+            for each in folder.parent.parent.glob(f"*/{folder.name}"):
+                shutil.rmtree(each)
 
 
 def tries(folder: Path) -> list[int]:

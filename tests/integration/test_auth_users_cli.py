@@ -99,6 +99,16 @@ async def test_what_will_not_do(database: str) -> None:
     assert len(await execute(database, "SELECT FROM users")) == 1
 
 
+async def test_a_password_that_is_no_text(database: str) -> None:
+    """What cannot be decoded is one line too."""
+    environment = {**os.environ, "AIRFLOW__CORE__SQL_ALCHEMY_CONN": database, "PYTHONIOENCODING": "utf-8:strict"}
+    command = [WINDSOCK, "create_user", "-u", "eve"]
+    done = await asyncio.to_thread(
+        subprocess.run, command, input=b"\xff\xfe\n", capture_output=True, env=environment, check=False
+    )
+    assert (done.returncode, done.stderr) == (1, b"Error: The password on stdin is not utf-8\n")
+
+
 async def test_users_of_newer_airflows_are_their_business(database: str) -> None:
     """The command says which of Airflow's own to use."""
     await execute(database, "DROP TABLE users")
