@@ -121,4 +121,4 @@ def ended(attempt: Try, state: State, values: XComValues | None = None) -> Ended
     if not attempt.node.pushes:
         values = {key: value for key, value in (values or {}).items() if key != "return_value"}
     xcoms = {key: json.dumps(value).encode() for key, value in (values or {}).items()}
-    return Ended(attempt.key, attempt.try_number, state, xcoms)
+    return Ended(attempt.run, attempt.key, attempt.try_number, state, xcoms)

@@ -59,12 +59,14 @@ def death_with_parent() -> Sequence[str]:
 
 
 async def end_group(process: Process, patience: float) -> None:
-    """End a task and all its children: SIGTERM, and SIGKILL after `patience` seconds."""
+    """End a task and all its children: SIGTERM, and SIGKILL after `patience` seconds, or when this is cancelled."""
     signal_group(process.pid, signal.SIGTERM)
-    with suppress(TimeoutError):
-        async with asyncio.timeout(patience):
-            await process.wait()
-    signal_group(process.pid, signal.SIGKILL)
+    try:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await process.wait()
+    finally:
+        signal_group(process.pid, signal.SIGKILL)
     await process.wait()
     await clear_group(process.pid)
 

@@ -138,16 +138,16 @@ class Scheduler:
 
     async def _report(self) -> None:
         """Write how tries ended, and the ids of processes that began."""
-        ended = list(self._tries.unreported.values())
+        ended = dict(self._tries.unreported)
         if ended:
-            await self._store.end_tries(self._job_id, ended)
-            for one in ended:
-                self._tries.forget((one.key, one.try_number))
-                self._agenda.add([self._tries.runs.pop(one.key)])
+            await self._store.end_tries(self._job_id, list(ended.values()))
+            for identity in ended:
+                self._tries.forget(identity)
+                self._agenda.add([identity.run])
             self._claim_due = True
         if self._tries.pids:
             pids = list(self._tries.pids.items())
-            columns = zip(*((*key, number, pid) for (key, number), pid in pids), strict=True)
+            columns = zip(*((*key, number, pid) for (_, key, number), pid in pids), strict=True)
             await self._database.fetch("note_pids", self._job_id, *columns)
             for identity, _ in pids:
                 self._tries.pids.pop(identity, None)

@@ -199,13 +199,17 @@ WHERE ti.dag_id = new.dag_id AND ti.execution_date = new.execution_date AND ti.t
 SELECT dag_id FROM dag WHERE dag_id = ANY ($1::text[]) ORDER BY dag_id FOR KEY SHARE
 
 -- name: finish
--- How tries ended. Only tries that are still this scheduler's own; `place` says which those were.
+-- How tries ended. Only tries that are still this scheduler's own, of the run that they began in; `place` says which
+-- those were.
 UPDATE task_instance AS ti
 SET state = new.state, end_date = now(), duration = extract(epoch FROM now() - ti.start_date)
-FROM unnest($2::text[], $3::timestamptz[], $4::text[], $5::int[], $6::text[]) WITH ORDINALITY
-    AS new (dag_id, execution_date, task_id, try_number, state, place)
+FROM unnest($2::text[], $3::timestamptz[], $4::text[], $5::int[], $6::text[], $7::int[])
+    WITH ORDINALITY AS new (dag_id, execution_date, task_id, try_number, state, run, place)
 WHERE ti.dag_id = new.dag_id AND ti.execution_date = new.execution_date AND ti.task_id = new.task_id
     AND ti.state = 'running' AND ti.job_id IS NOT DISTINCT FROM $1 AND ti.try_number = new.try_number
+    AND new.run IS NOT DISTINCT FROM (
+        SELECT r.id FROM dag_run AS r WHERE r.dag_id = ti.dag_id AND r.execution_date = ti.execution_date
+    )
 RETURNING new.place - 1 AS place
 
 -- name: put_task_fails

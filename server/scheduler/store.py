@@ -37,6 +37,7 @@ class Move(NamedTuple):
 class Ended(NamedTuple):
     """How a try ended, and what it leaves to others: JSON by key."""
 
+    run: int | None
     key: Key
     try_number: int
     state: State
@@ -109,7 +110,7 @@ class Store:
         for ended in tries:
             check_transition(State.RUNNING, ended.state)
         await conn.fetch(self._sql["lock_dags"], sorted({ended.key.dag_id for ended in tries}))
-        columns = _columns(((*ended.key, ended.try_number, ended.state) for ended in tries), 5)
+        columns = _columns(((*ended.key, ended.try_number, ended.state, ended.run) for ended in tries), 6)
         rows = await conn.fetch(self._sql["finish"], job_id, *columns)
         own = [tries[row["place"]] for row in rows]
         failed = [ended.key for ended in own if ended.state in {State.FAILED, State.UP_FOR_RETRY}]

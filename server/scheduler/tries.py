@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 import structlog
@@ -18,9 +18,15 @@ from server.scheduler.store import Ended, Key
 from server.wire.pickles import UnsafePickleError, load_conf
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
-
-TryId = tuple[Key, int]
 _PATIENCE_WITH_DATABASE = 0.5
+
+
+class TryId(NamedTuple):
+    """Which try, of which run: a DAG that is deleted and triggered again may have the same task at the same date."""
+
+    run: int
+    key: Key
+    number: int
 
 
 class Tries:
@@ -32,22 +38,20 @@ class Tries:
         self._place = place
         self._wake = wake
         self._running: dict[TryId, asyncio.Task[Ended]] = {}
+        self._ending: set[TryId] = set()
         self.unreported: dict[TryId, Ended] = {}
-        self.runs: dict[Key, int] = {}
         self.pids: dict[TryId, int] = {}
 
     def begin(self, rows: Iterable[asyncpg.Record]) -> None:
         """Begin every try of these rows of `running` that is neither under way nor waiting to be reported."""
         for row in rows:
-            key = Key(row["dag_id"], row["execution_date"], row["task_id"])
-            identity = (key, row["try_number"])
+            identity = run, key, number = _id_of_row(row)
             if identity in self._running or identity in self.unreported:
                 continue
-            self.runs[key] = row["run"]
             attempt = self._attempt(key, row)
             if attempt is None:
-                state = after_failure(row["try_number"], row["max_tries"])
-                self.unreported[identity] = Ended(key, row["try_number"], state, {})
+                state = after_failure(number, row["max_tries"])
+                self.unreported[identity] = Ended(run, key, number, state, {})
                 _log.error("a task failed: its DAG has no such task any more", dag_id=key.dag_id, task_id=key.task_id)
                 self._wake()
                 continue
@@ -57,13 +61,12 @@ class Tries:
 
     def keep_only(self, rows: Iterable[asyncpg.Record], known: Iterable[TryId]) -> None:
         """End those of the `known` tries that are not this scheduler's any more: their rows were changed or deleted."""
-        own = {(Key(row["dag_id"], row["execution_date"], row["task_id"]), row["try_number"]) for row in rows}
+        own = {_id_of_row(row) for row in rows}
         for identity in known:
-            if identity not in own and identity in self._running:
-                _log.warning(
-                    "ending a task that was changed from outside", dag_id=identity[0][0], task_id=identity[0][2]
-                )
-                self._running[identity].cancel()
+            if identity not in own and identity in self._running and identity not in self._ending:
+                key = identity.key
+                _log.warning("ending a task that was changed from outside", dag_id=key.dag_id, task_id=key.task_id)
+                self._end(identity)
 
     @property
     def under_way(self) -> list[TryId]:
@@ -78,11 +81,16 @@ class Tries:
     async def end_all(self) -> None:
         """End whatever runs. It counts as failed: what it has done so far is not undone."""
         tasks = list(self._running.values())
-        for task in tasks:
-            task.cancel()
+        for identity in self._running.keys() - self._ending:
+            self._end(identity)
         await asyncio.gather(*tasks, return_exceptions=True)
         # The callbacks of the tasks run after this.
         await asyncio.sleep(0)
+
+    def _end(self, identity: TryId) -> None:
+        # Once for each try: a second cancel would cut short the time that it has to leave.
+        self._ending.add(identity)
+        self._running[identity].cancel()
 
     def _attempt(self, key: Key, row: asyncpg.Record) -> Try | None:
         graph = self._graphs.recent(key.dag_id)
@@ -108,7 +116,7 @@ class Tries:
         return await run_try(attempt, self._place, partial(self._began, attempt))
 
     def _began(self, attempt: Try, pid: int) -> None:
-        self.pids[attempt.key, attempt.try_number] = pid
+        self.pids[_id_of(attempt)] = pid
         self._wake()
 
     async def _xcoms(self, key: Key) -> dict[tuple[str, str], Any]:
@@ -119,8 +127,9 @@ class Tries:
                 await asyncio.sleep(_PATIENCE_WITH_DATABASE)
 
     def _done(self, attempt: Try, task: asyncio.Task[Ended]) -> None:
-        identity = (attempt.key, attempt.try_number)
+        identity = _id_of(attempt)
         del self._running[identity]
+        self._ending.discard(identity)
         if task.cancelled():
             self.unreported[identity] = ended(attempt, after_failure(attempt.try_number, attempt.max_tries))
         elif (error := task.exception()) is not None:
@@ -130,6 +139,14 @@ class Tries:
         else:
             self.unreported[identity] = task.result()
         self._wake()
+
+
+def _id_of_row(row: asyncpg.Record) -> TryId:
+    return TryId(row["run"], Key(row["dag_id"], row["execution_date"], row["task_id"]), row["try_number"])
+
+
+def _id_of(attempt: Try) -> TryId:
+    return TryId(attempt.run, attempt.key, attempt.try_number)
 
 
 def _conf(data: bytes | None) -> Any:  # noqa: ANN401 - any plain value

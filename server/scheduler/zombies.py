@@ -59,7 +59,7 @@ class Undertaker:
                 moves.append(Move(key, State.QUEUED, State.SCHEDULED))
                 continue
             state = after_failure(row["try_number"] or 1, row["max_tries"] or 0)
-            lost.append(Ended(key, row["try_number"], state, {}))
+            lost.append(Ended(row["run"], key, row["try_number"], state, {}))
             self._note(key, row["try_number"])
             _log.warning("a task was lost with its scheduler", dag_id=key.dag_id, task_id=key.task_id, now=str(state))
         await self._store.move(conn, moves)

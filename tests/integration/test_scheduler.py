@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -197,10 +198,7 @@ async def test_what_is_deleted_while_it_runs(b: Bench) -> None:
         await b.until(RUNNING, "a")
         pid = await b.pool.fetchval("SELECT pid FROM task_instance WHERE task_id = 'a'")
         await b.pool.execute("DELETE FROM slot_pool WHERE pool = 'p'")
-        async with b.pool.acquire() as connection, connection.transaction():
-            await connection.execute("SELECT FROM dag WHERE dag_id = 'd' FOR UPDATE")
-            for table in ("task_instance", "dag_run", "serialized_dag", "dag"):
-                await connection.execute(f"DELETE FROM {table} WHERE dag_id = 'd'")
+        await _delete(b, "d")
         await _gone(b, "a", pid)
         await b.until("SELECT EXISTS (SELECT FROM task_instance WHERE task_id = 'two' AND state = 'scheduled')")
         await asyncio.sleep(0.6)
@@ -209,6 +207,77 @@ async def test_what_is_deleted_while_it_runs(b: Bench) -> None:
         await b.until_done()
     assert await b.states("d") == {}
     assert await b.run_state("e") == "success"
+
+
+def _stubborn(name: object, **options: object) -> dict[str, object]:
+    return bash(f"trap '' TERM; while :; do sleep 0.01; done # {name}", **options)
+
+
+def _runs(name: object) -> bool:
+    return subprocess.run(["pgrep", "-f", f"done # {name}"], capture_output=True, check=False).returncode == 0
+
+
+async def _delete(b: Bench, dag_id: str) -> None:
+    async with b.pool.acquire() as connection, connection.transaction():
+        await connection.execute("SELECT FROM dag WHERE dag_id = $1 FOR UPDATE", dag_id)
+        for table in ("task_instance", "dag_run", "serialized_dag", "dag"):
+            await connection.execute(f"DELETE FROM {table} WHERE dag_id = $1", dag_id)
+
+
+async def test_what_does_not_listen_to_sigterm_is_killed(database: str, tmp_path: Path) -> None:
+    """When its time is over, however often the scheduler looks at it meanwhile; not before."""
+    async with bench(database, tmp_path, killed_task_cleanup_time="2") as b:
+        slow, deleted = f"slow of {tmp_path}", f"deleted of {tmp_path}"
+        await b.load(
+            {"d": {"tasks": {"a": _stubborn(deleted)}}, "e": {"tasks": {"b": _stubborn(slow, execution_timeout=1)}}}
+        )
+        await b.trigger("d")
+        await b.trigger("e")
+        async with b.scheduler():
+            await b.until(RUNNING, "a")
+            await b.until(RUNNING, "b")
+            await _delete(b, "d")
+            # Three heartbeats.
+            await asyncio.sleep(1.5)
+            assert _runs(deleted)
+            assert _runs(slow)
+            async with asyncio.timeout(5):
+                while _runs(deleted):
+                    await asyncio.sleep(0.05)
+            await b.until_done(5)
+            assert not _runs(slow)
+        assert await b.states("e") == {"b": "failed"}
+
+
+async def test_a_scheduler_that_stops_kills_what_it_is_ending(database: str, tmp_path: Path) -> None:
+    """A task that does not listen to SIGTERM does not outlive the scheduler."""
+    async with bench(database, tmp_path, killed_task_cleanup_time="2") as b:
+        await b.load({"d": {"tasks": {"a": _stubborn(tmp_path)}}})
+        await b.trigger("d")
+        async with b.scheduler():
+            await b.until(RUNNING, "a")
+            await _delete(b, "d")
+            await asyncio.sleep(1)
+            assert _runs(tmp_path)
+        assert not _runs(tmp_path)
+
+
+async def test_a_dag_that_is_deleted_and_triggered_again(database: str, tmp_path: Path) -> None:
+    """The run of the same date has a try of its own, and what the other run's try comes to says nothing of it."""
+    async with bench(database, tmp_path) as b:
+        dags = {"d": {"tasks": {"a": bash("sleep {{ dag_run.conf.seconds }}; exit {{ dag_run.conf.status }}")}}}
+        for first in (77, 0.3):
+            await b.load(dags)
+            await b.trigger("d", conf={"seconds": first, "status": 1})
+            async with b.scheduler():
+                await b.until(RUNNING, "a")
+                await _delete(b, "d")
+                await b.load(dags)
+                await b.trigger("d", conf={"seconds": 1, "status": 0})
+                await b.until_done()
+            assert await b.states("d") == {"a": "success"}
+            await _delete(b, "d")
+            await b.pool.execute("DELETE FROM witness")
 
 
 async def test_a_scheduler_that_stops_ends_its_tasks(b: Bench) -> None:
