@@ -32,6 +32,7 @@ _LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, a
 TASK = """
 exec 9>>"$FOLDER/$NAME.lock"
 flock -n 9 || echo "$NAME" >> "$FOLDER/doubled"
+{before}
 sleep {pause}
 exit {status}
 """
@@ -47,9 +48,9 @@ class Outcome:
     problems: list[str] = field(default_factory=list)
 
 
-def _task(pause: float, *above: str, status: str = "0", **options: object) -> dict[str, object]:
+def _task(pause: float, *above: str, before: str = "", status: str = "0", **options: object) -> dict[str, object]:
     env = {"NAME": "{{ task_instance_key_str }}", "FOLDER": "$FOLDER", "PATH": os.environ["PATH"]}
-    command = TASK.format(pause=pause, status=status)
+    command = TASK.format(before=before, pause=pause, status=status)
     return bash(command, *above, env=env, **{"retries": 1000, "retry_delay": 0, "pool": "narrow", **options})
 
 
@@ -60,7 +61,9 @@ def _dags(folder: Path) -> dict[str, dict[str, object]]:
         "flaky": _task(0.05, "start", status="$(( {{ ti.try_number }} % 3 == 0 ? 0 : 1 ))"),
         "fails": _task(0.05, "start", status="1", retries=0),
         "caught": _task(0.05, "fails", trigger_rule="one_failed"),
-        "end": _task(0.02, "work0", "work1", "work2", "work3", "flaky", "caught"),
+        "stubborn": _task(60, "start", before="trap '' TERM", execution_timeout=0.2, retries=0),
+        "caught_too": _task(0.05, "stubborn", trigger_rule="one_failed"),
+        "end": _task(0.02, "work0", "work1", "work2", "work3", "flaky", "caught", "caught_too"),
     }
     for task in tasks.values():
         if "env" in task:
@@ -115,6 +118,7 @@ class Storm:
             "dags_folder": str(self.bench.dags_folder),
             "scheduler_heartbeat_sec": "0.5",
             "scheduler_zombie_task_threshold": "1.5",
+            "killed_task_cleanup_time": "1.5",
             "log_level": "WARNING",
         }
         return {f"AIRFLOW__WINDSOCK__{name.upper()}": value for name, value in options.items()}
@@ -188,16 +192,29 @@ class Storm:
             " GROUP BY task_id, state"
         )
         out.problems += [f"a task is left: {tuple(row)}" for row in wrong]
+        out.problems += [
+            f"a process is left: {pid}" for pid in _processes(b"WINDSOCK_TRY=storm/", str(self.folder).encode())
+        ]
         doubled = self.folder / "doubled"
         if doubled.exists():
             out.problems += [f"two tries at once: {line}" for line in doubled.read_text().splitlines()]
 
 
 def _is_task(pid: int) -> bool:
+    return b"WINDSOCK_TRY=" in _environment(pid)
+
+
+def _processes(*words: bytes) -> list[int]:
+    """Those whose environment has all these words."""
+    pids = [int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit()]
+    return [pid for pid in pids if all(word in _environment(pid) for word in words)]
+
+
+def _environment(pid: int) -> bytes:
     try:
-        return b"WINDSOCK_TRY=" in Path(f"/proc/{pid}/environ").read_bytes()
+        return Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
-        return False
+        return b""
 
 
 async def storm(folder: Path, seconds: float, seed: int) -> Outcome:

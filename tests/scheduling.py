@@ -145,7 +145,7 @@ class Bench:
 async def bench(dsn: str, folder: Path, **options: object) -> AsyncIterator[Bench]:
     """Set up a bench with its witness."""
     made = Bench(dsn, folder, **options)
-    async with asyncpg.create_pool(dsn, min_size=1, max_size=4) as pool:
+    async with asyncpg.create_pool(dsn, min_size=0, max_size=4) as pool:
         await pool.execute(WITNESS)
         made.pool = pool
         yield made
