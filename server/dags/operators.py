@@ -23,6 +23,13 @@ class BashArguments(Struct, forbid_unknown_fields=True, kw_only=True):
     skip_on_exit_code: int | list[int] | None = None
     xcom_push: bool | None = None
 
+    def __post_init__(self) -> None:
+        try:
+            b"x".decode(self.output_encoding, "replace")
+        except LookupError as error:
+            message = f"`output_encoding`: {error}"
+            raise ValueError(message) from None
+
 
 class PythonArguments(Struct, forbid_unknown_fields=True, kw_only=True):
     """What PythonOperator takes: a dotted path, or a file and the name of a function in it."""

@@ -18,7 +18,7 @@ from server.scheduler.renderer import Renderer
 from server.scheduler.running import Running
 from server.scheduler.states import State, after_failure
 from server.scheduler.store import Ended
-from server.scheduler.templates import mentions
+from server.scheduler.templates import may_pull, templates_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Place:
     renderer: Renderer
 
 
-XComValues = dict[str, Any]
+XComValues = Mapping[str, Any]
 
 
 async def _bash(running: Running, fields: dict[str, Any]) -> XComValues:
@@ -52,7 +52,8 @@ _SUPPORTED = ", ".join(sorted({operator.name for operator in OPERATORS.values() 
 
 def wants_xcoms(attempt: Try) -> bool:
     """Whether the try may read what other tasks left, so that it must be there when it begins."""
-    return attempt.node.operator is PYTHON or mentions(dict(attempt.node.task.fields), "xcom_pull")
+    operator = attempt.node.operator
+    return operator is PYTHON or may_pull(templates_of(attempt.node.task.fields, operator.template_fields))
 
 
 async def run_try(attempt: Try, place: Place, began: Callable[[int], None]) -> Ended:
@@ -77,11 +78,11 @@ async def _run_logged(running: Running) -> Ended:
         values = await _with_timeout(running)
     except TaskSkipped as skip:
         log.say(f"Skipped: {skip}")
-        return ended(attempt, State.SKIPPED)
+        return ended(attempt, State.SKIPPED, skip.xcoms)
     except TaskFailed as failure:
         state = State.FAILED if failure.final else after_failure(attempt.try_number, attempt.max_tries)
         log.say(f"Failed: {failure}{'; it will be tried again' if state is State.UP_FOR_RETRY else ''}")
-        return ended(attempt, state)
+        return ended(attempt, state, failure.xcoms)
     except asyncio.CancelledError:
         log.say("Ended from outside: its scheduler stops, or its state was changed")
         raise

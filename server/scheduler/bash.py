@@ -28,7 +28,7 @@ async def run_bash(running: Running, fields: dict[str, Any]) -> str:
         raise TaskSkipped(f"the command skipped it with exit status {status}")
     if status != 0:
         raise TaskFailed(f"the command ended with exit status {status}" if status > 0 else f"signal {-status} ended it")
-    return running.log.last_line(fields.get("output_encoding", "utf-8"))
+    return running.log.last_line(fields.get("output_encoding", "utf-8")) if running.attempt.node.pushes else ""
 
 
 def _environment(running: Running, fields: dict[str, Any]) -> dict[str, str]:

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from server.errors import NotFound
+from server.scheduler.errors import TaskFailed
 
 if TYPE_CHECKING:
     from server.metadata.metadata import Metadata
 
-_TAIL = 65536
+_LONGEST_LINE = 2**20
 
 
 class NoLogError(Exception):
@@ -96,12 +97,21 @@ class TaskLog:
         self._output = os.fstat(self.file.fileno()).st_size
 
     def last_line(self, encoding: str) -> str:
-        """The last line of the task's output so far."""
+        """The last line of the task's output so far, as Airflow takes it: blank where it is blank.
+
+        Raises TaskFailed where it is too long to be kept.
+        """
         size = os.fstat(self.file.fileno()).st_size
-        start = max(self._output, size - _TAIL)
+        # With the newlines on both sides of it.
+        start = max(self._output, size - _LONGEST_LINE - 2)
         data = os.pread(self.file.fileno(), size - start, start)
-        lines = data.decode(encoding, errors="replace").rstrip().splitlines()
-        return lines[-1] if lines else ""
+        line = data.removesuffix(b"\n").rpartition(b"\n")[2]
+        if len(line) > _LONGEST_LINE:
+            raise TaskFailed(
+                f"its last line is over {_LONGEST_LINE} bytes, too long to be kept for other tasks:"
+                " write another one, or say do_xcom_push: false"
+            )
+        return line.decode(encoding, errors="backslashreplace").rstrip()
 
 
 @contextmanager

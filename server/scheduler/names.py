@@ -1,23 +1,31 @@
-"""Airflow's names for what a template may say: `ds`, `dag_run`, `ti.xcom_pull`, `macros`, ..."""
+"""Airflow's names for what templates and Python functions may use: `ds`, `dag_run`, `ti.xcom_pull`, `macros`, ...
 
+The process of a Python task loads this file by itself, so it imports nothing of Windsock.
+"""
+
+import json
+import random
+import time
+import uuid
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pendulum
-
-from server.scheduler.macros import MACROS
+from dateutil.parser import parse
+from dateutil.relativedelta import relativedelta
 
 # In a run that was triggered all of them are the run's own, in Airflow too.
 _DATES = (
     "execution_date", "logical_date", "data_interval_start", "data_interval_end", "prev_execution_date",
     "next_execution_date",
 )  # fmt: skip
+_LONGEST_KEY = 512
 
 
 class Moment(pendulum.DateTime):
-    """A date whose `str()` is ISO 8601 with a T, as templates of Airflow show it."""
+    """A date whose `str()` is ISO 8601 with a T, as Airflow shows it."""
 
     def __str__(self) -> str:
         """Show 2020-01-01T00:00:00+00:00."""
@@ -25,7 +33,7 @@ class Moment(pendulum.DateTime):
 
 
 def moment(text: str) -> Moment:
-    """Make a date for templates."""
+    """Make a date of ISO 8601."""
     utc = datetime.fromisoformat(text).astimezone(UTC)
     return Moment(utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, utc.microsecond, tzinfo=pendulum.UTC)
 
@@ -41,7 +49,7 @@ def pull(xcoms: Mapping[tuple[str, str], Any], task_ids: str | Sequence[str] | N
 
 
 class _TaskInstance(SimpleNamespace):
-    """`ti` in templates."""
+    """`ti`."""
 
     def xcom_pull(
         self,
@@ -56,9 +64,20 @@ class _TaskInstance(SimpleNamespace):
             raise ValueError(message)
         return pull(self._xcoms, task_ids, key)
 
+    def xcom_push(self, key: str, value: Any) -> None:  # noqa: ANN401 - any JSON value
+        """Leave a value for other tasks, as a function may and a template may not."""
+        if self._pushed is None:
+            message = "a template can leave nothing for other tasks"
+            raise TypeError(message)
+        json.dumps(value)
+        if not isinstance(key, str) or not key or len(key) > _LONGEST_KEY or not key.isprintable():
+            message = f"a key is printable text of at most {_LONGEST_KEY} characters: {key!r:.100}"
+            raise ValueError(message)
+        self._pushed[key] = value
 
-def template_names(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything that a template may use, from what `context.facts` says of its try."""
+
+def names_of(facts: Mapping[str, Any], pushed: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Everything that may be used, from what `context.facts` says of a try; what it pushes goes into `pushed`."""
     date = moment(facts["execution_date"])
     shared = {"dag_id": facts["dag"]["dag_id"], "execution_date": date, "run_id": facts["values"]["run_id"]}
     dag_run = SimpleNamespace(
@@ -77,8 +96,41 @@ def template_names(facts: Mapping[str, Any]) -> dict[str, Any]:
         task=task,
         dag_run=dag_run,
         _xcoms={(task_id, key): value for task_id, key, value in facts["xcoms"]},
+        _pushed=pushed,
         **shared,
     )
     dates = dict.fromkeys(_DATES, date)
     names = {"dag": SimpleNamespace(**facts["dag"]), "task": task, "dag_run": dag_run, "ti": ti, "task_instance": ti}
     return {**facts["values"], **dates, **names, "macros": MACROS}
+
+
+def ds_add(ds: str, days: int) -> str:
+    """Add days to a date such as 2020-01-31."""
+    return (datetime.fromisoformat(ds) + timedelta(days=days)).strftime("%Y-%m-%d")
+
+
+def ds_format(ds: str, input_format: str, output_format: str) -> str:
+    """Write a date of one format in another."""
+    return datetime.strptime(ds, input_format).strftime(output_format)  # noqa: DTZ007 - a date has no zone
+
+
+def datetime_diff_for_humans(dt: datetime, since: datetime | None = None) -> str:
+    """Say how far a date is from another one, or from now: "2 days ago"."""
+    return pendulum.instance(dt).diff_for_humans(pendulum.instance(since) if since else None)
+
+
+# The common ones of Airflow. Functions, never modules: a module leads a template to all others.
+MACROS = SimpleNamespace(
+    datetime=datetime,
+    timedelta=timedelta,
+    datetime_diff_for_humans=datetime_diff_for_humans,
+    dateutil=SimpleNamespace(
+        parser=SimpleNamespace(parse=parse), relativedelta=SimpleNamespace(relativedelta=relativedelta)
+    ),
+    ds_add=ds_add,
+    ds_format=ds_format,
+    random=random.random,
+    json=SimpleNamespace(dumps=json.dumps, loads=json.loads),
+    time=SimpleNamespace(time=time.time, strftime=time.strftime),
+    uuid=SimpleNamespace(uuid1=uuid.uuid1, uuid4=uuid.uuid4),
+)

@@ -31,13 +31,13 @@ async def run_python(running: Running, fields: dict[str, Any]) -> dict[str, Any]
             command = [sys.executable, "-P", python_task.__file__]
             status = await running.run(command, env=env, cwd=folder, stdin=stdin.fileno())
         result = _read(result_file, status)
+    xcoms: dict[str, Any] = result["xcoms"]
     match result["outcome"]:
         case "success":
-            xcoms: dict[str, Any] = result["xcoms"]
             return xcoms
         case "skipped":
-            raise TaskSkipped(result["message"])
-    raise TaskFailed(result["message"], final=result["outcome"] == "failed_for_good")
+            raise TaskSkipped(result["message"], xcoms)
+    raise TaskFailed(result["message"], xcoms, final=result["outcome"] == "failed_for_good")
 
 
 def _read(result_file: Path, status: int) -> dict[str, Any]:

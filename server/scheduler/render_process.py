@@ -11,8 +11,8 @@ import sys
 from typing import Any
 
 from server.scheduler.errors import TaskFailed
-from server.scheduler.names import template_names
-from server.scheduler.templates import render_fields
+from server.scheduler.names import names_of
+from server.scheduler.templates import Templates, render_fields
 
 SIZE = struct.Struct("!I")
 LARGEST = 2**22
@@ -27,9 +27,9 @@ def answer(request: bytes) -> bytes:
     return _encode(_render(templates, facts, folder))
 
 
-def _render(templates: dict[str, Any], facts: dict[str, Any], folder: str) -> dict[str, Any]:
+def _render(templates: Templates, facts: dict[str, Any], folder: str) -> dict[str, Any]:
     try:
-        rendered = render_fields(templates, template_names(facts), folder)
+        rendered = render_fields(templates, names_of(facts), folder)
     except TaskFailed as failure:
         return {"error": str(failure)[:_LONGEST_REASON]}
     return {"rendered": rendered}

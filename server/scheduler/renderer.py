@@ -45,7 +45,7 @@ class Renderer:
     async def render(self, attempt: Try, fields: Mapping[str, Any], templated: Iterable[str]) -> dict[str, Any]:
         """The fields of a try with the templated ones rendered. Raises TaskFailed, which says why not."""
         templates = templates_of(fields, templated)
-        if not templates:
+        if not templates.fields:
             return dict(fields)
         known = facts(attempt)
         folder = str(Path(str(known["dag"]["fileloc"] or "")).parent)

@@ -1,16 +1,16 @@
 """Renders what Airflow renders, in Jinja's sandbox: never what the caller of the API sent, only what it is put into."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import jinja2
 from jinja2.sandbox import SandboxedEnvironment
 
 from server.scheduler.errors import TaskFailed
 
-_FILES = {"bash_command": (".sh", ".bash")}
+_COMMAND_FILES = (".sh", ".bash")
 # What an expression of a template may raise: jinja's own errors, and those of Python's operators and functions.
 _ERRORS = (
     jinja2.TemplateError,
@@ -37,25 +37,46 @@ def _environment(folder: str) -> SandboxedEnvironment:
     return env
 
 
-def templates_of(fields: Mapping[str, Any], templated: Iterable[str]) -> dict[str, Any]:
-    """Those of the templated fields that are more than plain text."""
-    return {name: fields[name] for name in templated if name in fields and _is_template(name, fields[name])}
+class Templates(NamedTuple):
+    """The fields of a task that are to be rendered; texts in them that end so are names of files with the template."""
+
+    fields: Mapping[str, Any]
+    files: Mapping[str, tuple[str, ...]]
 
 
-def _is_template(name: str, value: Any) -> bool:  # noqa: ANN401 - any YAML value
-    return mentions(value, "{") or (isinstance(value, str) and value.endswith(_FILES.get(name, ())))
+def templates_of(fields: Mapping[str, Any], templated: Iterable[str]) -> Templates:
+    """Those of the templated fields that are more than plain text.
 
-
-def render_fields(fields: Mapping[str, Any], names: Mapping[str, Any], folder: str) -> dict[str, Any]:
-    """Render fields of a task. Raises TaskFailed, which names the field.
-
-    A command that ends in .sh or .bash is the name of a template in the DAG file's folder, as in Airflow.
+    A `bash_command` that ends in .sh or .bash is a file's name, as in Airflow, and whatever ends in one of the
+    `templates_exts` of a PythonOperator.
     """
+    given = {name: fields[name] for name in templated if name in fields}
+    files = {
+        name: _COMMAND_FILES if name == "bash_command" else tuple(fields.get("templates_exts") or ()) for name in given
+    }
+    more = {name: value for name, value in given.items() if mentions(value, "{") or _names_file(value, files[name])}
+    return Templates(more, files)
+
+
+def may_pull(templates: Templates) -> bool:
+    """Whether they can ask for what other tasks left: in their own words, or in those of a file."""
+    return any(
+        mentions(value, "xcom_pull") or mentions(value, "{%") or _names_file(value, templates.files[name])
+        for name, value in templates.fields.items()
+    )
+
+
+def _names_file(value: Any, files: tuple[str, ...]) -> bool:  # noqa: ANN401 - any YAML value
+    return _any_text(value, lambda text: text.endswith(files))
+
+
+def render_fields(templates: Templates, names: Mapping[str, Any], folder: str) -> dict[str, Any]:
+    """Render fields of a task; files are those of the folder. Raises TaskFailed, which names the field."""
     env = _environment(folder)
     rendered = {}
-    for field, value in fields.items():
+    for field, value in templates.fields.items():
         try:
-            rendered[field] = _render(env, value, names, _FILES.get(field, ()))
+            rendered[field] = _render(env, value, names, templates.files[field])
         except _ERRORS as error:
             message = f"the template in `{field}` cannot be rendered: {type(error).__name__}: {error}"
             raise TaskFailed(message) from error
@@ -65,7 +86,7 @@ def render_fields(fields: Mapping[str, Any], names: Mapping[str, Any], folder: s
 def _render(env: SandboxedEnvironment, value: Any, context: Mapping[str, Any], files: tuple[str, ...]) -> Any:  # noqa: ANN401 - any YAML value
     match value:
         case str():
-            named = bool(files) and value.endswith(files)
+            named = value.endswith(files)
             template = env.get_template(os.path.normpath(value)) if named else env.from_string(value)
             return template.render(context)
         case list():
@@ -77,11 +98,15 @@ def _render(env: SandboxedEnvironment, value: Any, context: Mapping[str, Any], f
 
 def mentions(value: Any, word: str) -> bool:  # noqa: ANN401 - any YAML value
     """Whether a text anywhere in the value has this word."""
+    return _any_text(value, lambda text: word in text)
+
+
+def _any_text(value: Any, holds: Callable[[str], bool]) -> bool:  # noqa: ANN401 - any YAML value
     match value:
         case str():
-            return word in value
+            return holds(value)
         case list():
-            return any(mentions(item, word) for item in value)
+            return any(_any_text(item, holds) for item in value)
         case dict():
-            return any(mentions(item, word) for item in value.values())
+            return any(_any_text(item, holds) for item in value.values())
     return False

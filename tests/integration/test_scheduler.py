@@ -108,6 +108,78 @@ def odd(): return object()
     assert "ValueError: broken" in b.log("d", "fail")
 
 
+async def test_what_a_python_task_knows(b: Bench) -> None:
+    """All that templates know: dates that can reckon, the run, macros; what it says by `logging` is in its log."""
+    code = """
+import logging
+def know(execution_date, next_execution_date, prev_ds, dag_run, ti, task, macros, templates_dict, params=0, **context):
+    logging.getLogger("airflow.task").info("one %s", 1)
+    logging.debug("not this")
+    return [
+        str(execution_date), str(next_execution_date.subtract(days=1)), prev_ds, dag_run.external_trigger,
+        dag_run.run_id, dag_run.start_date > execution_date, ti.max_tries, ti.task.task_id, task.dag_id,
+        macros.ds_add(context["ds"], 1), templates_dict["k"], params["p"], ti.xcom_pull(task_ids="a"),
+        ti.xcom_pull("a", key="k", include_prior_dates=False),
+    ]
+def leave(ti): ti.xcom_push("k", ["left"]); return "value"
+def plain(*ti, **named): return [len(ti), named["ds"]]
+def bare(): import sys; return sorted({"pendulum", "server"} & sys.modules.keys())
+"""
+    (b.dags_folder / "code.py").write_text(code)
+    common = {"operator": "airflow.operators.python.PythonOperator", "python_callable_file": "code.py"}
+    tasks: dict[str, Any] = {name: {**common, "python_callable_name": name} for name in ("plain", "bare", "know")}
+    tasks["a"] = {**common, "python_callable_name": "leave"}
+    tasks["know"] |= {"templates_dict": {"k": "{{ run_id }}"}, "params": {"p": 5}, "dependencies": ["a"]}
+    await b.load({"d": {"tasks": tasks}})
+    await b.trigger("d")
+    async with b.scheduler():
+        await b.until_done()
+    assert await b.states("d") == dict.fromkeys(tasks, "success"), b.log("d", "know")
+    values = await b.pool.fetch("SELECT task_id, value FROM xcom WHERE key = 'return_value'")
+    results = {row["task_id"]: json.loads(row["value"]) for row in values}
+    assert results["know"] == [
+        "2024-01-01T00:00:00+00:00", "2023-12-31T00:00:00+00:00", "2024-01-01", True, "run_0", True, 0, "know", "d",
+        "2024-01-02", "run_0", 5, "value", ["left"],
+    ]  # fmt: skip
+    assert results["plain"] == [0, "2024-01-01"]
+    assert results["bare"] == []
+    log = b.log("d", "know")
+    assert " {code.py:4} INFO - one 1\n" in log
+    assert "not this" not in log
+
+
+async def test_what_is_left_by_a_task_that_does_not_succeed(b: Bench) -> None:
+    """What it pushed before it failed or skipped itself is there for others; the next try begins without it."""
+    code = """
+class AirflowSkipException(Exception): ...
+def push(ti, error):
+    ti.xcom_push("k" if ti.try_number == 1 else "l", ti.try_number)
+    raise {"skip": AirflowSkipException, "fail": ValueError}[error]()
+"""
+    (b.dags_folder / "code.py").write_text(code)
+    common = {"operator": "airflow.operators.python.PythonOperator", "python_callable_file": "code.py"}
+    push: dict[str, Any] = {**common, "python_callable_name": "push"}
+    pull = "echo {{ ti.xcom_pull(['fails', 'skips'], key='k') }} {{ ti.xcom_pull('again', key='l') }}"
+    (b.dags_folder / "pull.sh").write_text(pull)
+    (b.dags_folder / "included.txt").write_text(pull)
+    rules = {"trigger_rule": "all_done"}
+    tasks = {
+        "fails": {**push, "op_kwargs": {"error": "fail"}},
+        "skips": {**push, "op_kwargs": {"error": "skip"}},
+        "again": {**push, "op_kwargs": {"error": "fail"}, "retries": 1},
+        "pulls": bash("pull.sh", "fails", "skips", "again", **rules),
+        "includes": bash("{% include 'included.txt' %}", "fails", "skips", "again", **rules),
+    }
+    await b.load({"d": {"tasks": tasks}})
+    await b.trigger("d")
+    async with b.scheduler():
+        await b.until_done()
+    rows = await b.pool.fetch("SELECT task_id, key, value FROM xcom WHERE key <> 'return_value' ORDER BY task_id, key")
+    assert [tuple(row) for row in rows] == [("again", "l", b"2"), ("fails", "k", b"1"), ("skips", "k", b"1")]
+    for task_id in ("pulls", "includes"):
+        assert "\n[1, 1] 2\n" in b.log("d", task_id)
+
+
 async def test_the_limits_hold(b: Bench) -> None:
     """Of pools, DAGs and tasks, with two schedulers that race; higher priorities go first."""
     await b.pool.execute("INSERT INTO slot_pool (pool, slots) VALUES ('two', 2), ('one', 1)")

@@ -10,10 +10,9 @@ from server.scheduler.agenda import Agenda
 from server.scheduler.errors import TaskFailed
 from server.scheduler.http import _connection, _form, _url
 from server.scheduler.logs import NoLogError, find_log, log_folder, open_log
-from server.scheduler.macros import MACROS
-from server.scheduler.names import pull
+from server.scheduler.names import MACROS, pull
 from server.scheduler.processes import clear_group, kill_marked, spawn
-from server.scheduler.templates import mentions, render_fields, templates_of
+from server.scheduler.templates import may_pull, mentions, render_fields, templates_of
 
 DATE = datetime(2024, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))
 
@@ -42,7 +41,13 @@ def test_no_id_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
         log_folder(tmp_path, "d", name, DATE)
 
 
-@pytest.mark.parametrize(("output", "line"), [(b"", ""), (b"a\nb\n", "b"), (b"a\n\n \n", "a"), (b"\xff", "\ufffd")])
+@pytest.mark.parametrize(
+    ("output", "line"),
+    [
+        (b"", ""), (b"a\nb\n", "b"), (b"a\n \n", ""), (b"\xff", "\\xff"), (b"a\x0bb\xe2\x80\xa8c \n", "a\x0bb\u2028c"),
+        (b"x" * 2**20 + b"\n", "x" * 2**20), (b"-" * 2**21 + b"\n" + b"x" * 100_000, "x" * 100_000),
+    ],
+)  # fmt: skip
 def test_the_last_line(tmp_path: Path, output: bytes, line: str) -> None:
     """It is the task's own, never the scheduler's."""
     with open_log(tmp_path, 1) as log:
@@ -50,6 +55,15 @@ def test_the_last_line(tmp_path: Path, output: bytes, line: str) -> None:
         log.mark()
         log.file.write(output)
         assert log.last_line("utf-8") == line
+
+
+def test_a_last_line_that_is_too_long(tmp_path: Path) -> None:
+    """It is not cut in silence."""
+    with open_log(tmp_path, 1) as log:
+        log.mark()
+        log.file.write(b"x" * (2**20 + 2))
+        with pytest.raises(TaskFailed, match="over 1048576 bytes"):
+            log.last_line("utf-8")
 
 
 def test_the_agenda_keeps_order_and_time() -> None:
@@ -83,8 +97,9 @@ def test_templates(tmp_path: Path) -> None:
     (tmp_path / "run.sh").write_text("echo {{ x }}\n")
     templates = {"env": {"A": "{{ x }}", "B": ["{{ x + 1 }}", 5]}, "bash_command": "run.sh"}
     fields = {**templates, "other": "{{ x }}", "plain": "text.sh"}
-    assert templates_of(fields, ("env", "bash_command", "plain", "absent")) == templates
-    rendered = render_fields(templates, {"x": 1}, str(tmp_path))
+    found = templates_of(fields, ("env", "bash_command", "plain", "absent"))
+    assert found.fields == templates
+    rendered = render_fields(found, {"x": 1}, str(tmp_path))
     assert rendered == {"env": {"A": "1", "B": ["2", 5]}, "bash_command": "echo 1\n"}
 
 
@@ -95,7 +110,7 @@ def test_templates(tmp_path: Path) -> None:
 def test_templates_that_fail(tmp_path: Path, text: str) -> None:
     """Whatever a template does wrong, or should not do, fails its task and names the field."""
     with pytest.raises(TaskFailed, match="the template in `f`"):
-        render_fields({"f": text}, {"x": 1}, str(tmp_path))
+        render_fields(templates_of({"f": text}, ("f",)), {"x": 1}, str(tmp_path))
 
 
 def test_a_template_file_is_beside_the_dag(tmp_path: Path) -> None:
@@ -103,7 +118,31 @@ def test_a_template_file_is_beside_the_dag(tmp_path: Path) -> None:
     (tmp_path / "x.sh").touch()
     (tmp_path / "in").mkdir()
     with pytest.raises(TaskFailed):
-        render_fields({"bash_command": "../x.sh"}, {}, str(tmp_path / "in"))
+        render_fields(templates_of({"bash_command": "../x.sh"}, ("bash_command",)), {}, str(tmp_path / "in"))
+
+
+def test_template_files_of_a_function(tmp_path: Path) -> None:
+    """Whatever ends in one of its `templates_exts`, however deep."""
+    (tmp_path / "q.sql").write_text("select {{ x }}")
+    fields = {"templates_exts": [".sql"], "op_kwargs": {"a": ["q.sql", "q.txt"]}, "templates_dict": {"b": "q.sql"}}
+    found = templates_of(fields, ("op_args", "op_kwargs", "templates_dict"))
+    rendered = render_fields(found, {"x": 1}, str(tmp_path))
+    assert rendered == {"op_kwargs": {"a": ["select 1", "q.txt"]}, "templates_dict": {"b": "select 1"}}
+
+
+@pytest.mark.parametrize(
+    ("command", "may"),
+    [
+        ("echo {{ ds }}", False),
+        ("{{ ti.xcom_pull('a') }}", True),
+        ("{% include 'x' %}", True),
+        ("x.sh", True),
+        ("x", False),
+    ],
+)
+def test_what_may_pull(command: str, may: bool) -> None:  # noqa: FBT001 - of a table
+    """Whatever asks for it in its own words, or in those of a file that is read later."""
+    assert may_pull(templates_of({"bash_command": command}, ("bash_command",))) == may
 
 
 def test_pulling() -> None:
@@ -125,6 +164,9 @@ def test_macros() -> None:
     """Dates as texts."""
     assert MACROS.ds_add("2024-02-28", 2) == "2024-03-01"
     assert MACROS.ds_format("2024-02-28", "%Y-%m-%d", "%d.%m.%y") == "28.02.24"
+    assert MACROS.datetime_diff_for_humans(DATE, DATE + timedelta(days=3)) == "3 days before"
+    month = MACROS.dateutil.relativedelta.relativedelta(months=1)
+    assert MACROS.dateutil.parser.parse("2024-01-31") + month == datetime(2024, 2, 29)  # noqa: DTZ001
 
 
 @pytest.mark.parametrize(
