@@ -3,11 +3,18 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 Answer = dict[str, Any]
 
 _BAD_REQUEST, _NOT_FOUND = 400, 404
+
+
+class TaskLog(NamedTuple):
+    """What a task wrote in one of its tries."""
+
+    try_number: int
+    text: str
 
 
 class ClientError(Exception):
@@ -113,7 +120,7 @@ class Client(ABC):
         """Return the task instance's columns, each as text."""
 
     @abstractmethod
-    def get_task_log(self, dag_id: str, execution_date: str, task_id: str, try_number: int | None = None) -> str:
+    def get_task_log(self, dag_id: str, execution_date: str, task_id: str, try_number: int | None = None) -> TaskLog:
         """Return what a task wrote, by default in its last try; only of tasks that Windsock itself runs."""
 
     @abstractmethod

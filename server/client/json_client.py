@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from server.client.auth import Basic, ClientAuth, find_auth
-from server.client.interface import Answer, ApiError, Client, Unreachable, runs_query, trigger_fields, unknown_dag
+from server.client.interface import (
+    Answer,
+    ApiError,
+    Client,
+    TaskLog,
+    Unreachable,
+    runs_query,
+    trigger_fields,
+    unknown_dag,
+)
 from server.client.transport import Reply, Transport
 from server.config.values import ConfigError
 
@@ -138,7 +147,7 @@ class JsonClient(Client):
 
     def get_code(self, dag_id: str) -> str:
         """See `Client.get_code`."""
-        return self._text(f"dags/{_quote(dag_id, 'dag_id')}/code")
+        return self._text(f"dags/{_quote(dag_id, 'dag_id')}/code").body.decode(errors="replace")
 
     def get_tasks(self, dag_id: str) -> list[Answer]:
         """See `Client.get_tasks`."""
@@ -153,11 +162,16 @@ class JsonClient(Client):
         run = f"dags/{_quote(dag_id, 'dag_id')}/dag_runs/{_quote(execution_date, 'execution_date')}"
         return self._object(self._get(f"{run}/tasks/{_quote(task_id, 'task_id')}"))
 
-    def get_task_log(self, dag_id: str, execution_date: str, task_id: str, try_number: int | None = None) -> str:
+    def get_task_log(self, dag_id: str, execution_date: str, task_id: str, try_number: int | None = None) -> TaskLog:
         """See `Client.get_task_log`."""
         run = f"dags/{_quote(dag_id, 'dag_id')}/dag_runs/{_quote(execution_date, 'execution_date')}"
         query = "" if try_number is None else f"?try_number={try_number}"
-        return self._text(f"{run}/tasks/{_quote(task_id, 'task_id')}/logs{query}")
+        reply = self._text(f"{run}/tasks/{_quote(task_id, 'task_id')}/logs{query}")
+        try:
+            number = int(reply.headers["X-Try-Number"])
+        except (TypeError, ValueError) as error:
+            raise self._no_api(reply) from error
+        return TaskLog(number, reply.body.decode(errors="replace"))
 
     def get_pools(self) -> list[Answer]:
         """See `Client.get_pools`."""
@@ -180,11 +194,11 @@ class JsonClient(Client):
         target = f"{path}?{urlencode(query, errors='surrogateescape')}" if query else path
         return self._read(self._send("GET", target, safe=True))
 
-    def _text(self, path: str) -> str:
+    def _text(self, path: str) -> Reply:
         reply = self._send("GET", path, safe=True)
         if reply.status != _OK:
             raise self._failure(reply)
-        return reply.body.decode(errors="replace")
+        return reply
 
     def _send(self, method: str, path: str, body: Mapping[str, object] | None = None, *, safe: bool = False) -> Reply:
         content = None if body is None else json.dumps(body).encode()

@@ -9,18 +9,26 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TypeVar
 
 import asyncpg
 
 from server import wire
-from server.client.interface import Answer, ApiError, Client, Unreachable, runs_query, trigger_fields, unknown_dag
+from server.client.interface import (
+    Answer,
+    ApiError,
+    Client,
+    TaskLog,
+    Unreachable,
+    runs_query,
+    trigger_fields,
+    unknown_dag,
+)
 from server.config import Config, ConfigError
 from server.errors import StartupError, Unavailable, WindsockError
 from server.metadata.dag_runs import NewRun, RunFilter
 from server.metadata.metadata import Metadata, open_metadata
-from server.scheduler.logs import local_log
+from server.scheduler.logs import LogFile, local_log
 from server.wire.dates import timezone_of
 
 T = TypeVar("T")
@@ -189,15 +197,16 @@ class LocalClient(Client):
 
         return dict(self._call(task_instance))
 
-    def get_task_log(self, dag_id: str, execution_date: str, task_id: str, try_number: int | None = None) -> str:
+    def get_task_log(self, dag_id: str, execution_date: str, task_id: str, try_number: int | None = None) -> TaskLog:
         """See `Client.get_task_log`; the log is read on this machine."""
 
-        async def task_log(metadata: Metadata) -> Path:
+        async def task_log(metadata: Metadata) -> LogFile:
             date = wire.parse_execution_date(execution_date, self._zone)
             ids = wire.check_id(dag_id, "dag_id"), date, wire.check_id(task_id, "task_id")
             return await local_log(metadata, self._config.base_log_folder, *ids, try_number)
 
-        return self._call(task_log).read_text("utf-8", errors="replace")
+        log = self._call(task_log)
+        return TaskLog(log.try_number, log.path.read_text("utf-8", errors="replace"))
 
     def get_pools(self) -> list[Answer]:
         """See `Client.get_pools`."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _NOT_FOUND = 404
 _INTERVAL = 0.5
+_UNDER_WAY = frozenset({"queued", "running"})
 _DONE = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 
 
@@ -41,26 +42,34 @@ def task_log(
             for text in _follow(client, dag_id, execution_date, task_id, try_number):
                 click.echo(text, nl=False)
         else:
-            click.echo(client.get_task_log(dag_id, execution_date, task_id, try_number), nl=False)
+            click.echo(client.get_task_log(dag_id, execution_date, task_id, try_number).text, nl=False)
 
 
-def _follow(client: "Client", dag_id: str, date: str, task_id: str, try_number: int | None) -> Iterator[str]:
-    """Yield the log so far, then what is added, and the logs of further tries, until the task is done."""
+def _follow(client: "Client", dag_id: str, date: str, task_id: str, only: int | None) -> Iterator[str]:
+    """Yield the log so far, then what is added, and the logs of further tries unless it is to be one `only`."""
     from server.client import ApiError  # noqa: PLC0415 - likewise
 
-    shown = ""
+    number, shown = only, ""
     while True:
         # The state comes first: what a task wrote before it was done is then in the text.
-        done = client.get_task_instance(dag_id, date, task_id)["state"] in _DONE
+        done = _is_done(client, dag_id, date, task_id)
         try:
-            text = client.get_task_log(dag_id, date, task_id, try_number)
+            last = client.get_task_log(dag_id, date, task_id, only)
         except ApiError as error:
             if done or error.status != _NOT_FOUND:
                 raise
-            text = shown
-        # A log that does not go on as it began is that of the next try.
-        yield text.removeprefix(shown)
+        else:
+            for ended in range(number or last.try_number, last.try_number):
+                yield client.get_task_log(dag_id, date, task_id, ended).text.removeprefix(shown)
+                shown = ""
+            yield last.text.removeprefix(shown)
+            number, shown = last
         if done:
             return
-        shown = text
         time.sleep(_INTERVAL)
+
+
+def _is_done(client: "Client", dag_id: str, date: str, task_id: str) -> bool:
+    """Whether no more will come of a task: a run that has ended begins none."""
+    state = client.get_task_instance(dag_id, date, task_id)["state"]
+    return state in _DONE or (state not in _UNDER_WAY and client.get_dag_run_state(dag_id, date) in _DONE)

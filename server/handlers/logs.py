@@ -15,11 +15,12 @@ async def task_log(request: web.Request) -> web.StreamResponse:
     task_id = wire.check_id(request.match_info["task_id"], "task_id")
     try_number = wire.parse_try_number(request.query.items())
     base = request.app[CONFIG].base_log_folder
-    path = await local_log(request.app[METADATA], base, dag_id, date, task_id, try_number)
+    log = await local_log(request.app[METADATA], base, dag_id, date, task_id, try_number)
     headers = {
         "Content-Type": "text/plain; charset=utf-8",
         "X-Content-Type-Options": "nosniff",
+        "X-Try-Number": str(log.try_number),
         "Server": SERVER,
         **request.get(ANSWER_HEADERS, {}),
     }
-    return web.FileResponse(path, headers=headers)
+    return web.FileResponse(log.path, headers=headers)

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from server.errors import NotFound
 from server.scheduler.errors import TaskFailed
@@ -51,7 +51,14 @@ def tries(folder: Path) -> list[int]:
     return sorted(int(stem) for stem in stems if stem.isascii() and stem.isdecimal())
 
 
-def find_log(folder: Path, try_number: int | None = None) -> Path:
+class LogFile(NamedTuple):
+    """The log of a try."""
+
+    try_number: int
+    path: Path
+
+
+def find_log(folder: Path, try_number: int | None = None) -> LogFile:
     """The log of a try, by default the last one. Raises NoLogError."""
     known = tries(folder)
     wanted = try_number if try_number is not None else max(known, default=None)
@@ -59,12 +66,12 @@ def find_log(folder: Path, try_number: int | None = None) -> Path:
         which = "of any try" if try_number is None else f"of try {try_number}"
         message = f"there is no log {which} on this machine"
         raise NoLogError(message)
-    return folder / f"{wanted}.log"
+    return LogFile(wanted, folder / f"{wanted}.log")
 
 
 async def local_log(
     metadata: "Metadata", base: Path, dag_id: str, execution_date: datetime, task_id: str, try_number: int | None
-) -> Path:
+) -> LogFile:
     """The log of a task instance that Windsock ran on this machine; raises NotFound."""
     await metadata.task_instances.get(dag_id, execution_date, task_id)
     if not metadata.standalone:

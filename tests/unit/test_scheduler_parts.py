@@ -25,8 +25,8 @@ def test_logs_lie_where_airflow_has_them(tmp_path: Path) -> None:
         with open_log(folder, number) as log:
             log.say("hello")
     (folder / "x.log").touch()
-    assert find_log(folder).name == "10.log"
-    assert find_log(folder, 2).name == "2.log"
+    assert find_log(folder) == (10, folder / "10.log")
+    assert find_log(folder, 2) == (2, folder / "2.log")
     for missing in (3, 0, -1):
         with pytest.raises(NoLogError):
             find_log(folder, missing)
