@@ -96,11 +96,23 @@ async def _database(config: Config) -> AsyncIterator[tuple[Dsn, list[Watcher]]]:
         return
     postgres = EmbeddedPostgres(config.data_dir)
     await postgres.start()
-    _log.info("Postgres is ready: other commands take this as sql_alchemy_conn", dsn=postgres.dsn)
+    _log.info(
+        "Postgres is ready: other commands find it with AIRFLOW_CONFIG", AIRFLOW_CONFIG=_tell(config, postgres.dsn)
+    )
     try:
         yield Dsn.parse(postgres.dsn), [postgres.keep_running]
     finally:
         await postgres.stop()
+
+
+def _tell(config: Config, dsn: str) -> str:
+    """Write the file that tells other commands where the database and the logs are; its path."""
+    path = config.data_dir / "commands.cfg"
+    found = {"sql_alchemy_conn": dsn, "base_log_folder": config.base_log_folder, "dags_folder": config.dags_folder}
+    # A percent sign is written twice, as in every airflow.cfg.
+    lines = [f"{key} = {str(value).replace('%', '%%')}\n" for key, value in found.items()]
+    path.write_text(f"# Written by `windsock standalone` at each start.\n[core]\n{''.join(lines)}", encoding="utf-8")
+    return str(path)
 
 
 @asynccontextmanager

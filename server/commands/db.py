@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import click
 
+from server.commands.base import say
 from server.commands.service import initdb, one_line_errors
 
 
@@ -28,6 +29,8 @@ def clean(before: datetime, dry_run: bool) -> None:  # noqa: FBT001 - click's wa
         from server.metadata.clean import clean as run_clean  # noqa: PLC0415 - likewise
 
         config = load_config()
+        if not config.base_log_folder.is_dir():
+            say(f"Warning: there is no base_log_folder {config.base_log_folder}: logs of tasks elsewhere stay")
         work = run_clean(config.dsn, before.replace(tzinfo=UTC), config.base_log_folder, dry_run=dry_run)
         counts = asyncio.run(work)
         click.echo(

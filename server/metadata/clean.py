@@ -21,18 +21,20 @@ _PORTION = 1000
 async def clean(
     dsn: Dsn, before: datetime, logs: Path, *, dry_run: bool = False, portion: int = _PORTION
 ) -> Mapping[str, int]:
-    """Delete what ended before that time, `portion` rows a transaction; how many rows of each kind.
+    """Delete what ended before that time, `portion` rows a transaction; how many of each kind.
 
-    The logs of the runs' tasks below `logs` go with the runs. With `dry_run` it counts alone. Raises SchemaError for
-    a database that is not a standalone one, OSError for a log that cannot be removed, whose run then stays.
+    The logs of the runs' tasks below `logs` go with the runs. With `dry_run` it counts rows alone. Raises SchemaError
+    for a database that is not a standalone one, OSError for a log that cannot be removed, whose run then stays.
     """
     conn = await asyncpg.connect(**dsn.connect_arguments())
     try:
         await check_schema(conn)
         if dry_run:
             return {kind: await conn.fetchval(_SQL[f"count_{kind}"], before) for kind in _KINDS}
+        runs, task_logs = await _clean_runs(conn, before, portion, logs)
         return {
-            "runs": await _in_portions(partial(_clean_runs, conn, before, portion, logs)),
+            "runs": runs,
+            "task logs": task_logs,
             "log": await _in_portions(partial(conn.fetchval, _SQL["clean_log"], before, portion)),
             "job": await _in_portions(partial(conn.fetchval, _SQL["clean_job"], before, portion)),
         }
@@ -40,12 +42,17 @@ async def clean(
         await conn.close()
 
 
-async def _clean_runs(conn: asyncpg.Connection, before: datetime, portion: int, logs: Path) -> int:
-    # The logs go before the commit: a run that is interrupted between the two is found again.
-    async with conn.transaction():
-        runs = await conn.fetch(_SQL["clean_runs"], before, portion)
-        await asyncio.to_thread(remove_logs, logs, [(dag_id, date) for dag_id, date in runs])
-    return len(runs)
+async def _clean_runs(conn: asyncpg.Connection, before: datetime, portion: int, logs: Path) -> tuple[int, int]:
+    """Delete runs and then the logs of their tasks' instances; how many of each."""
+    runs = task_logs = 0
+    while True:
+        # The logs go before the commit: a run that is interrupted between the two is found again.
+        async with conn.transaction():
+            gone = await conn.fetch(_SQL["clean_runs"], before, portion)
+            task_logs += await asyncio.to_thread(remove_logs, logs, [(dag_id, date) for dag_id, date in gone])
+        if not gone:
+            return runs, task_logs
+        runs += len(gone)
 
 
 async def _in_portions(clean_portion: Callable[[], Awaitable[int]]) -> int:

@@ -32,13 +32,21 @@ def log_folder(base: Path, dag_id: str, task_id: str, execution_date: datetime) 
     return base / dag_id / task_id / execution_date.astimezone(UTC).isoformat()
 
 
-def remove_logs(base: Path, runs: Iterable[tuple[str, datetime]]) -> None:
-    """Remove the logs of all tasks of these runs (dag_id, execution_date), where they have any. Raises OSError."""
+def remove_logs(base: Path, runs: Iterable[tuple[str, datetime]]) -> int:
+    """Remove the logs of all tasks of these runs (dag_id, execution_date); how many tasks had some. Raises OSError."""
+    removed = 0
     for dag_id, execution_date in runs:
         with suppress(NoLogError):
             folder = log_folder(base, dag_id, "any", execution_date)
             for each in folder.parent.parent.glob(f"*/{folder.name}"):
-                shutil.rmtree(each)
+                try:
+                    shutil.rmtree(each)
+                except OSError as error:
+                    # It names the file without its folder.
+                    error.filename = str(each)
+                    raise
+                removed += 1
+    return removed
 
 
 def tries(folder: Path) -> list[int]:

@@ -2,10 +2,11 @@
 
 import os
 import signal
+import subprocess
 import urllib.request
 from pathlib import Path
 
-from tests.acceptance.process import Standalone, wait_until
+from tests.acceptance.process import WINDSOCK, Standalone, wait_until
 
 RUNS = "dags/example_bash_operator/dag_runs"
 
@@ -21,6 +22,23 @@ def scheduler_of(windsock: Standalone) -> int | None:
         if parent == windsock.process.pid and b"server.scheduler.beside" in command:
             return int(entry.name)
     return None
+
+
+def test_other_commands_find_database_and_logs(tmp_path: Path) -> None:
+    """With the file that it writes, wherever they are started; a percent sign in a folder's name is only that."""
+    data_dir = tmp_path / "my%20data"
+    with Standalone(data_dir) as windsock:
+        date = windsock.paste()["execution_date"]
+        wait_until(lambda: windsock.get(f"{RUNS}/{date}")["state"] == "success")
+
+        def command(*arguments: str) -> str:
+            env = {**os.environ, "AIRFLOW_CONFIG": str(data_dir / "commands.cfg")}
+            return subprocess.run([WINDSOCK, *arguments], capture_output=True, text=True, check=True, env=env).stdout
+
+        assert "example_bash_operator" in command("list_dags")
+        assert '\nconf is {"key": "value"}\n' in command("task_log", "example_bash_operator", "echo_conf", date)
+        assert command("db", "clean", "--before", "2100-01-01").startswith("deleted 1 runs, 2 task logs, ")
+        assert not list((data_dir / "logs").glob("*/*/*"))
 
 
 def test_what_is_triggered_runs(tmp_path: Path) -> None:

@@ -42,12 +42,12 @@ async def test_clean_deletes_what_is_over_and_old(database: str, tmp_path: Path)
     assert await clean(dsn, BEFORE, tmp_path, dry_run=True) == {"runs": 3, "log": 5, "job": 0}
     assert await conn.fetchval("SELECT count(*) FROM dag_run") == 6
     assert all(folder.exists() for folder in folders)
-    assert await clean(dsn, BEFORE, tmp_path, portion=2) == {"runs": 3, "log": 5, "job": 0}
+    assert await clean(dsn, BEFORE, tmp_path, portion=2) == {"runs": 3, "task logs": 3, "log": 5, "job": 0}
     for table in ("dag_run", "task_instance", "xcom"):
         rows = await conn.fetch(f"SELECT execution_date FROM {table} ORDER BY 1")
         assert [row[0] for row in rows] == [dates[3], dates[4], NEW], table
     assert [folder.exists() for folder in folders] == [False, False, False, True, True, True]
-    assert await clean(dsn, BEFORE, tmp_path) == {"runs": 0, "log": 0, "job": 0}
+    assert await clean(dsn, BEFORE, tmp_path) == {"runs": 0, "task logs": 0, "log": 0, "job": 0}
     await conn.close()
 
 
@@ -58,7 +58,7 @@ async def test_a_log_that_cannot_be_removed_keeps_its_run(database: str, tmp_pat
     folder = log_folder(tmp_path, "d", "t", OLD)
     folder.parent.mkdir(parents=True)
     folder.write_text("no folder")
-    with pytest.raises(NotADirectoryError):
+    with pytest.raises(NotADirectoryError, match=str(folder)):
         await clean(Dsn.parse(database), BEFORE, tmp_path)
     assert await conn.fetchval("SELECT count(*) FROM dag_run") == 1
     await conn.close()
