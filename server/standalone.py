@@ -96,17 +96,16 @@ async def _database(config: Config) -> AsyncIterator[tuple[Dsn, list[Watcher]]]:
         return
     postgres = EmbeddedPostgres(config.data_dir)
     await postgres.start()
-    _log.info(
-        "Postgres is ready: other commands find it with AIRFLOW_CONFIG", AIRFLOW_CONFIG=_tell(config, postgres.dsn)
-    )
     try:
+        path = _write_commands_file(config, postgres.dsn)
+        _log.info("Postgres is ready: other commands find it with AIRFLOW_CONFIG", AIRFLOW_CONFIG=path)
         yield Dsn.parse(postgres.dsn), [postgres.keep_running]
     finally:
         await postgres.stop()
 
 
-def _tell(config: Config, dsn: str) -> str:
-    """Write the file that tells other commands where the database and the logs are; its path."""
+def _write_commands_file(config: Config, dsn: str) -> str:
+    """Write the airflow.cfg with which other commands find database, logs and DAGs; returns its path."""
     path = config.data_dir / "commands.cfg"
     found = {"sql_alchemy_conn": dsn, "base_log_folder": config.base_log_folder, "dags_folder": config.dags_folder}
     # A percent sign is written twice, as in every airflow.cfg.
