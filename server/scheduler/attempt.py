@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,13 +59,13 @@ def wants_xcoms(attempt: Try) -> bool:
 
 async def run_try(attempt: Try, place: Place, began: Callable[[int], None]) -> Ended:
     """Run the try and say how it ended. Cancelling it ends the task's processes; it is then lost to its scheduler."""
-    try:
-        folder = log_folder(place.log_folder, *_log_key(attempt))
-        with open_log(folder, attempt.try_number) as log:
-            running = Running(attempt, log, began, place.dags_folder, place.patience, place.renderer)
-            return await _run_logged(running)
-    except (OSError, NoLogError) as error:
-        raise TaskFailed(f"the log cannot be written: {error}") from error
+    with ExitStack() as stack:
+        try:
+            folder = log_folder(place.log_folder, *_log_key(attempt))
+            log = stack.enter_context(open_log(folder, attempt.try_number))
+        except (OSError, NoLogError) as error:
+            raise TaskFailed(f"the log cannot be written: {error}") from error
+        return await _run_logged(Running(attempt, log, began, place.dags_folder, place.patience, place.renderer))
 
 
 def _log_key(attempt: Try) -> tuple[str, str, Any]:
@@ -75,14 +76,14 @@ async def _run_logged(running: Running) -> Ended:
     attempt, log = running.attempt, running.log
     log.say(f"Try {attempt.try_number} of {attempt.max_tries + 1} of {attempt.key.task_id} in {attempt.run_id}")
     try:
-        values = await _with_timeout(running)
+        values = await _run_operator(running)
     except TaskSkipped as skip:
         log.say(f"Skipped: {skip}")
         return ended(attempt, State.SKIPPED, skip.xcoms)
     except TaskFailed as failure:
-        state = State.FAILED if failure.final else after_failure(attempt.try_number, attempt.max_tries)
-        log.say(f"Failed: {failure}{'; it will be tried again' if state is State.UP_FOR_RETRY else ''}")
-        return ended(attempt, state, failure.xcoms)
+        return _failed(running, failure)
+    except OSError as error:
+        return _failed(running, TaskFailed(f"the machine could not do it: {error}"))
     except asyncio.CancelledError:
         log.say("Ended from outside: its scheduler stops, or its state was changed")
         raise
@@ -90,17 +91,11 @@ async def _run_logged(running: Running) -> Ended:
     return ended(attempt, State.SUCCESS, values)
 
 
-async def _with_timeout(running: Running) -> XComValues:
-    node = running.attempt.node
-    timeout = node.task.get("execution_timeout")
-    deadline = asyncio.timeout(timeout.total_seconds() if timeout else None)
-    try:
-        async with deadline:
-            return await _run_operator(running)
-    except TimeoutError:
-        if not deadline.expired():
-            raise
-        raise TaskFailed(f"it took longer than its execution_timeout of {timeout}") from None
+def _failed(running: Running, failure: TaskFailed) -> Ended:
+    attempt = running.attempt
+    state = State.FAILED if failure.final else after_failure(attempt.try_number, attempt.max_tries)
+    running.log.say(f"Failed: {failure}{'; it will be tried again' if state is State.UP_FOR_RETRY else ''}")
+    return ended(attempt, state, failure.xcoms)
 
 
 async def _run_operator(running: Running) -> XComValues:
@@ -110,7 +105,17 @@ async def _run_operator(running: Running) -> XComValues:
     if run is None:
         raise TaskFailed(_unsupported(operator), final=True)
     fields = {name: attempt.node.task.get(name) for name in attempt.node.task.fields if not name.startswith("_")}
-    return await run(running, await running.renderer.render(attempt, fields, operator.template_fields))
+    # Its templates do not count for its execution_timeout, as in Airflow.
+    rendered = await running.renderer.render(attempt, fields, operator.template_fields)
+    timeout = attempt.node.task.get("execution_timeout")
+    deadline = asyncio.timeout(timeout.total_seconds() if timeout else None)
+    try:
+        async with deadline:
+            return await run(running, rendered)
+    except TimeoutError:
+        if not deadline.expired():
+            raise
+        raise TaskFailed(f"it took longer than its execution_timeout of {timeout}") from None
 
 
 def _unsupported(operator: OperatorType) -> str:

@@ -25,7 +25,7 @@ async def run_http(running: Running, fields: dict[str, Any]) -> str:
     data = fields.get("data")
     arguments: dict[str, Any] = {"params" if method in {"GET", "HEAD"} else "data": _form(data) or None}
     running.log.say(f"{method} {url}")
-    timeout = aiohttp.ClientTimeout(total=float(options.get("timeout") or _TIMEOUT))
+    timeout = _timeout(options.get("timeout"))
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
@@ -48,6 +48,17 @@ async def run_http(running: Running, fields: dict[str, Any]) -> str:
     if failed:
         raise TaskFailed(f"the server answered {response.status} {response.reason}")
     return text
+
+
+def _timeout(given: Any) -> aiohttp.ClientTimeout:  # noqa: ANN401 - any YAML value
+    """As requests has it: seconds for the connection and for each wait, or a pair of them; by default for the whole."""
+    if given is None:
+        return aiohttp.ClientTimeout(total=_TIMEOUT)
+    try:
+        connect, read = map(float, given if isinstance(given, list) else (given, given))
+        return aiohttp.ClientTimeout(sock_connect=connect, sock_read=read)
+    except (TypeError, ValueError):
+        raise TaskFailed(f"`timeout` in `extra_options` is seconds, or a pair of them: {given!r}") from None
 
 
 async def _read(response: aiohttp.ClientResponse) -> str:
@@ -73,10 +84,10 @@ def _connection(conn_id: str) -> tuple[str, dict[str, str]]:
     It is a URL, such as AIRFLOW_CONN_HTTP_DEFAULT=https://user:password@host/?X-Header=value, or JSON.
     """
     text = os.environ.get(f"AIRFLOW_CONN_{conn_id.upper()}", "")
-    if not text.startswith("{"):
-        return _server(_parts_of_url(text)) if text else ("", {})
+    if not text:
+        return "", {}
     try:
-        return _server(json.loads(text))
+        return _server(json.loads(text) if text.startswith("{") else _parts_of_url(text))
     except (TypeError, ValueError, AttributeError) as error:
         raise TaskFailed(f"AIRFLOW_CONN_{conn_id.upper()} in the environment is no connection") from error
 

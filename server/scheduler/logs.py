@@ -92,35 +92,34 @@ async def local_log(
 
 
 class TaskLog:
-    """An open log. The task writes to `file` itself; what the scheduler has to say stands in lines of its own."""
+    """An open log: a task's output, and lines of the scheduler's. A disk that is full stops neither."""
 
     def __init__(self, file: FileIO) -> None:
-        self.file = file
-        self._output = 0
+        self._file = file
+        self._line = self._unended = b""
 
     def say(self, text: str) -> None:
-        """Write a line of the scheduler's; a disk that is full stops no task."""
+        """Write a line of the scheduler's."""
         stamp = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
         line = "\n".join(f"[{stamp} UTC] {part}" for part in text.splitlines() or [""])
-        try:
-            os.write(self.file.fileno(), f"{line}\n".encode(errors="replace"))
-        except OSError:
-            return
+        self._write(f"{line}\n".encode(errors="replace"))
 
-    def mark(self) -> None:
-        """Remember that the task's own output begins here."""
-        self._output = os.fstat(self.file.fileno()).st_size
+    def add(self, output: bytes) -> None:
+        """Write what comes of the task's own output."""
+        self._write(output)
+        ended, newline, rest = output.rpartition(b"\n")
+        if newline:
+            self._line = (self._unended + ended).rpartition(b"\n")[2]
+            self._unended = rest
+        elif len(self._unended) <= _LONGEST_LINE:
+            self._unended += rest
 
     def last_line(self, encoding: str) -> str:
         """The last line of the task's output so far, as Airflow takes it: blank where it is blank.
 
         Raises TaskFailed where it is too long to be kept.
         """
-        size = os.fstat(self.file.fileno()).st_size
-        # With the newlines on both sides of it.
-        start = max(self._output, size - _LONGEST_LINE - 2)
-        data = os.pread(self.file.fileno(), size - start, start)
-        line = data.removesuffix(b"\n").rpartition(b"\n")[2]
+        line = self._unended or self._line
         if len(line) > _LONGEST_LINE:
             raise TaskFailed(
                 f"its last line is over {_LONGEST_LINE} bytes, too long to be kept for other tasks:"
@@ -128,10 +127,14 @@ class TaskLog:
             )
         return line.decode(encoding, errors="backslashreplace").rstrip()
 
+    def _write(self, data: bytes) -> None:
+        with suppress(OSError):
+            os.write(self._file.fileno(), data)
+
 
 @contextmanager
 def open_log(folder: Path, try_number: int) -> Iterator[TaskLog]:
     """Open the log of a try, to add to it. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{try_number}.log").open("ab+", buffering=0) as file:
+    with (folder / f"{try_number}.log").open("ab", buffering=0) as file:
         yield TaskLog(file)

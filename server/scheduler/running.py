@@ -8,6 +8,7 @@ from pathlib import Path
 from server.scheduler.context import Try
 from server.scheduler.errors import TaskFailed
 from server.scheduler.logs import TaskLog
+from server.scheduler.output import Output
 from server.scheduler.processes import clear_group, end_group, spawn
 from server.scheduler.renderer import Renderer
 
@@ -31,20 +32,25 @@ class Running:
 
         Whoever cancels this ends the whole process group. Raises TaskFailed where it cannot be started.
         """
-        self.log.mark()
-        try:
-            process = await spawn(arguments, output=self.log.file.fileno(), env=env, cwd=cwd, stdin=stdin)
-        except (OSError, ValueError) as error:
-            raise TaskFailed(f"the process cannot be started: {error}") from error
-        self.began(process.pid)
-        return await self._wait(process)
+        with Output(self.log) as output:
+            try:
+                process = await spawn(arguments, output=output.writing, env=env, cwd=cwd, stdin=stdin)
+            except (OSError, ValueError) as error:
+                raise TaskFailed(f"the process cannot be started: {error}") from error
+            finally:
+                output.hand_over()
+            self.began(process.pid)
+            return await self._wait(process, output)
 
-    async def _wait(self, process: Process) -> int:
+    async def _wait(self, process: Process, output: Output) -> int:
         try:
             status = await process.wait()
-            if status != 0:
-                await clear_group(process.pid)
+            if status == 0:
+                # As in Airflow: what it has left in the background belongs to it as long as it may write.
+                await output.ended.wait()
             return status
         finally:
             if process.returncode is None:
                 await end_group(process, self.patience)
+            elif process.returncode != 0 or not output.ended.is_set():
+                await clear_group(process.pid)

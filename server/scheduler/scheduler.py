@@ -4,6 +4,7 @@ The database is the truth and this process only its hand: whatever is interrupte
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -55,6 +56,8 @@ class Scheduler:
         threshold = config.scheduler_zombie_task_threshold
         self._undertaker = Undertaker(self._store, job_id, threshold, config.base_log_folder)
         self._agenda = Agenda()
+        # Since when the database answers: a scheduler that it did not answer either looks as dead as a dead one.
+        self._answered_since = time.monotonic()
         self._awake = asyncio.Event()
         self._sweep_due = True
         self._claim_due = True
@@ -91,6 +94,7 @@ class Scheduler:
                     await self.round()
                 except _TROUBLE as error:
                     _log.warning("the scheduler waits for the database", reason=str(error) or type(error).__name__)
+                    self._answered_since = math.inf
                     self.look_everywhere()
                     await asyncio.sleep(_AFTER_ERROR)
                 await self._sleep()
@@ -129,11 +133,14 @@ class Scheduler:
         """Say that this scheduler lives, end what is not its own any more, look for the dead, look at everything."""
         self._next_beat = time.monotonic() + self._config.scheduler_heartbeat_sec
         await self._database.fetch("heartbeat", self._job_id)
+        now = time.monotonic()
+        self._answered_since = min(self._answered_since, now)
         known = self._tries.under_way
         rows = await self._database.fetch("running", self._job_id)
         self._tries.keep_only(rows, known)
         self._tries.begin(rows)
-        self._agenda.add(await self._undertaker.bury())
+        if now - self._answered_since >= self._config.scheduler_zombie_task_threshold:
+            self._agenda.add(await self._undertaker.bury())
         self._sweep_due = self._claim_due = True
 
     async def _report(self) -> None:

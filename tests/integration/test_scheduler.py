@@ -76,6 +76,35 @@ async def test_failures_skips_and_tries(b: Bench) -> None:
         assert said in b.log("d", task_id), task_id
 
 
+async def test_output(b: Bench) -> None:
+    """All of it is in the log: of a task that opens /dev/stderr by its name, of what it leaves in the background."""
+    code = """
+def write():
+    print("printed")
+    open("/dev/stdout", "w").write("opened")
+"""
+    (b.dags_folder / "code.py").write_text(code)
+    operator = "airflow.operators.python.PythonOperator"
+    tasks = {
+        "device": bash("echo first; echo warning > /dev/stderr; echo tee | tee /dev/stderr | wc -c; echo last"),
+        "python": {"operator": operator, "python_callable_file": "code.py", "python_callable_name": "write"},
+        "background": bash("(sleep 0.5; echo late) & echo early"),
+        "endless": bash("(sleep 77; echo late) & echo early", execution_timeout=1),
+        "daemon": bash("setsid sleep 77 >/dev/null 2>&1 & echo early"),
+        "escaped": bash("setsid bash -c 'while sleep 0.1; do echo more; done' & echo early; exit 1"),
+    }
+    await b.load({"d": {"tasks": tasks}})
+    await b.trigger("d")
+    async with b.scheduler():
+        await b.until_done(30)
+    assert await b.states("d") == {**dict.fromkeys(tasks, "success"), "endless": "failed", "escaped": "failed"}
+    assert "\nfirst\nwarning\ntee\n4\nlast\n" in b.log("d", "device")
+    assert "\nprinted\nopened" in b.log("d", "python")
+    values = dict(map(tuple, await b.pool.fetch("SELECT task_id, value FROM xcom")))
+    assert values == {"device": b'"last"', "background": b'"late"', "daemon": b'"early"'}
+    subprocess.run(["pkill", "-f", "^sleep 77$"], check=False)
+
+
 async def test_python_tasks(b: Bench) -> None:
     """A function of a file beside the DAG: arguments, context, what it returns, pushes and raises."""
     code = """

@@ -8,7 +8,7 @@ import pytest
 
 from server.scheduler.agenda import Agenda
 from server.scheduler.errors import TaskFailed
-from server.scheduler.http import _connection, _form, _url
+from server.scheduler.http import _connection, _form, _timeout, _url
 from server.scheduler.logs import NoLogError, find_log, log_folder, open_log
 from server.scheduler.names import MACROS, pull
 from server.scheduler.processes import clear_group, kill_marked, spawn
@@ -41,27 +41,30 @@ def test_no_id_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
         log_folder(tmp_path, "d", name, DATE)
 
 
+@pytest.mark.parametrize("size", [2**16, 3])
 @pytest.mark.parametrize(
     ("output", "line"),
     [
         (b"", ""), (b"a\nb\n", "b"), (b"a\n \n", ""), (b"\xff", "\\xff"), (b"a\x0bb\xe2\x80\xa8c \n", "a\x0bb\u2028c"),
-        (b"x" * 2**20 + b"\n", "x" * 2**20), (b"-" * 2**21 + b"\n" + b"x" * 100_000, "x" * 100_000),
+        (b"x" * 70_000 + b"\n", "x" * 70_000), (b"-" * 2**18 + b"\n" + b"x" * 100_000, "x" * 100_000),
     ],
 )  # fmt: skip
-def test_the_last_line(tmp_path: Path, output: bytes, line: str) -> None:
+def test_the_last_line(tmp_path: Path, output: bytes, line: str, size: int) -> None:
     """It is the task's own, never the scheduler's."""
     with open_log(tmp_path, 1) as log:
         log.say("before")
-        log.mark()
-        log.file.write(output)
+        for start in range(0, len(output), size):
+            log.add(output[start : start + size])
+        log.say("after")
         assert log.last_line("utf-8") == line
+    assert output in (tmp_path / "1.log").read_bytes()
 
 
 def test_a_last_line_that_is_too_long(tmp_path: Path) -> None:
     """It is not cut in silence."""
     with open_log(tmp_path, 1) as log:
-        log.mark()
-        log.file.write(b"x" * (2**20 + 2))
+        for _ in range(17):
+            log.add(b"x" * 2**16)
         with pytest.raises(TaskFailed, match="over 1048576 bytes"):
             log.last_line("utf-8")
 
@@ -197,10 +200,19 @@ def test_a_connection_has_headers(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         monkeypatch.setenv("AIRFLOW_CONN_C", text)
         assert _connection("c") == ("http://host", {"X-A": "1"})
-    for text in ("{", '{"extra": [1]}', '{"host": 1}'):
+    for text in ("{", '{"extra": [1]}', '{"host": 1}', "http://host:port/"):
         monkeypatch.setenv("AIRFLOW_CONN_C", text)
         with pytest.raises(TaskFailed, match="no connection"):
             _connection("c")
+
+
+def test_timeouts() -> None:
+    """Seconds or a pair of them, as in requests; anything else is told."""
+    assert (_timeout([3, 5]).sock_connect, _timeout([3, 5]).sock_read, _timeout(2).sock_read) == (3, 5, 2)
+    assert _timeout(None).total == 60
+    for odd in ("soon", [1], {"a": 1}):
+        with pytest.raises(TaskFailed, match="`timeout` in `extra_options`"):
+            _timeout(odd)
 
 
 def test_forms() -> None:
