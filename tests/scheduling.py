@@ -63,7 +63,7 @@ class Bench:
         self.pool: asyncpg.Pool[asyncpg.Record]
         quick = {"scheduler_heartbeat_sec": "0.5", "scheduler_zombie_task_threshold": "1"}
         folders = {"base_log_folder": str(self.log_folder), "dags_folder": str(self.dags_folder)}
-        self.config = config_for(dsn, **folders, **quick, **options)
+        self.config = config_for(dsn, **{**folders, **quick, **options})
 
     async def load(self, dags: Mapping[str, Mapping[str, Any]]) -> None:
         """Write a file of DAGs and load it; a DAG is its options, with `tasks`."""
