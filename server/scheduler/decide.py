@@ -1,7 +1,7 @@
 """What happens next in a run: a plain function of its DAG, the states of its tasks and the time."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from server.scheduler.graph import Graph, Node
@@ -9,6 +9,8 @@ from server.scheduler.retries import retry_delay
 from server.scheduler.rules import Verdict, judge
 from server.scheduler.states import FAILURES, FINISHED, State, TaskState
 
+_NOT_BEGUN = frozenset({None, State.SCHEDULED, State.UP_FOR_RETRY})
+_UNDER_WAY = frozenset({State.QUEUED, State.RUNNING})
 _GOOD = frozenset({State.SUCCESS, State.SKIPPED})
 
 
@@ -61,12 +63,17 @@ def decide(graph: Graph, run: Run, instances: Mapping[str, Instance], now: datet
         if not node.belongs_to(run.execution_date):
             continue
         instance = instances.get(task_id, Instance())
+        if instance.state is State.REMOVED:
+            # Its DAG has it again.
+            instance = replace(instance, state=None)
         states[task_id] = instance.state
         move = _next(node, run, instance, states, now, decision)
         if move is not None:
             decision.moves[task_id] = states[task_id] = move
-    _drop_unknown(graph, instances, decision)
-    decision.run_state = _run_state(graph, states)
+    unknown = {task_id: instance.state for task_id, instance in instances.items() if task_id not in graph.nodes}
+    decision.moves |= {task_id: State.REMOVED for task_id, state in unknown.items() if state in _NOT_BEGUN}
+    if not any(state in _UNDER_WAY for state in unknown.values()):
+        decision.run_state = _run_state(graph, states)
     return decision
 
 
@@ -113,13 +120,6 @@ def _retry_at(node: Node, run: Run, instance: Instance, now: datetime) -> dateti
         seed=f"{node.task.dag.dag_id}#{node.task_id}#{run.execution_date.astimezone(UTC)}",
     )
     return (instance.end_date or now) + delay
-
-
-def _drop_unknown(graph: Graph, instances: Mapping[str, Instance], decision: Decision) -> None:
-    for task_id, instance in instances.items():
-        waits = instance.state is None or instance.state in {State.SCHEDULED, State.UP_FOR_RETRY}
-        if task_id not in graph.nodes and waits:
-            decision.moves[task_id] = State.REMOVED
 
 
 def _run_state(graph: Graph, states: Mapping[str, TaskState]) -> State | None:

@@ -6,7 +6,7 @@ The database is the truth and this process only its hand: whatever is interrupte
 import asyncio
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 import asyncpg
@@ -21,6 +21,7 @@ from server.scheduler.claim import Claimer
 from server.scheduler.examine import Examiner
 from server.scheduler.graphs import Graphs
 from server.scheduler.renderer import Renderer
+from server.scheduler.states import State
 from server.scheduler.store import Store
 from server.scheduler.tries import Tries
 from server.scheduler.zombies import Undertaker
@@ -47,7 +48,7 @@ class Scheduler:
         self._database = database
         self._job_id = job_id
         self._store = Store(database)
-        graphs = Graphs(dict(database.statements))
+        self._graphs = graphs = Graphs(dict(database.statements))
         self._examiner = Examiner(self._store, graphs, config.max_active_runs_per_dag)
         self._claimer = Claimer(self._store, graphs, job_id, config.parallelism, config.dag_concurrency)
         self._renderer = Renderer()
@@ -151,6 +152,8 @@ class Scheduler:
             for identity in ended:
                 self._tries.forget(identity)
                 self._agenda.add([identity.run])
+            graphs = {key.dag_id: self._graphs.recent(key.dag_id) for _, key, _ in ended}
+            await self._look_at_runs_of(dag_id for dag_id, graph in graphs.items() if graph and graph.looks_back)
             self._claim_due = True
         if self._tries.pids:
             pids = list(self._tries.pids.items())
@@ -160,7 +163,11 @@ class Scheduler:
                 self._tries.pids.pop(identity, None)
 
     async def _examine(self, run_ids: Sequence[int]) -> None:
-        result = await self._examiner.examine(run_ids)
+        try:
+            result = await self._examiner.examine(run_ids)
+        except asyncpg.DataError as error:
+            await self._examine_apart(run_ids, error)
+            return
         for run_id, delay in result.wakes.items():
             self._agenda.add_later(run_id, delay)
         for run_id, size in result.sizes.items():
@@ -174,9 +181,22 @@ class Scheduler:
         if result.advanced:
             rows = await self._database.fetch("waiting_runs", list(result.advanced), _RUNS_AT_ONCE)
             self._agenda.add(row["id"] for row in rows)
-        if result.looked_back_at:
-            rows = await self._database.fetch("begun_runs", list(result.looked_back_at))
-            self._agenda.add(row["id"] for row in rows)
+        await self._look_at_runs_of(result.looked_back_at)
+
+    async def _examine_apart(self, run_ids: Sequence[int], error: asyncpg.DataError) -> None:
+        """Find the run of which the database takes a value for impossible, and let it fail alone."""
+        if len(run_ids) > 1:
+            for run_id in run_ids:
+                await self._examine([run_id])
+            return
+        _log.error("a run failed: the database refuses what belongs to it", run=run_ids[0], reason=str(error))
+        async with self._database.transaction() as conn:
+            await self._store.finish_runs(conn, {run_ids[0]: State.FAILED})
+
+    async def _look_at_runs_of(self, dag_ids: Iterable[str]) -> None:
+        """Look at the runs under way of DAGs whose runs depend on each other."""
+        if names := sorted(dag_ids):
+            self._agenda.add(row["id"] for row in await self._database.fetch("begun_runs", names))
 
     async def _analyze(self, created: int) -> None:
         self._created += created

@@ -23,14 +23,14 @@ TaskState = State | None
 _S = State
 
 # from -> to: what makes it happen. Nothing else ever changes a task's state; `store.move` checks it.
+_FROM_NOTHING: Final[dict[State, str]] = {
+    _S.SCHEDULED: "its trigger rule holds",
+    _S.SUCCESS: "the same, and it does nothing (DummyOperator)",
+    _S.SKIPPED: "its trigger rule cannot hold any more",
+    _S.UPSTREAM_FAILED: "its trigger rule cannot hold any more, for a task above it failed",
+}
 TRANSITIONS: Final[dict[TaskState, dict[State, str]]] = {
-    None: {
-        _S.SCHEDULED: "its trigger rule holds",
-        _S.SUCCESS: "the same, and it does nothing (DummyOperator)",
-        _S.SKIPPED: "its trigger rule cannot hold any more",
-        _S.UPSTREAM_FAILED: "its trigger rule cannot hold any more, for a task above it failed",
-        _S.REMOVED: "its DAG has no such task any more",
-    },
+    None: {**_FROM_NOTHING, _S.REMOVED: "its DAG has no such task any more"},
     _S.SCHEDULED: {
         _S.QUEUED: "a scheduler claims it: there is room in its pool and below every limit",
         _S.SKIPPED: "the run took too long (dagrun_timeout)",
@@ -56,10 +56,11 @@ TRANSITIONS: Final[dict[TaskState, dict[State, str]]] = {
     _S.FAILED: {},
     _S.SKIPPED: {},
     _S.UPSTREAM_FAILED: {},
-    _S.REMOVED: {},
+    # Its DAG has it again: as if it were new.
+    _S.REMOVED: _FROM_NOTHING,
 }
 
-FINISHED: Final = frozenset(state for state, onward in TRANSITIONS.items() if state and not onward)
+FINISHED: Final = frozenset({_S.SUCCESS, _S.FAILED, _S.SKIPPED, _S.UPSTREAM_FAILED, _S.REMOVED})
 FAILURES: Final = frozenset({State.FAILED, State.UPSTREAM_FAILED})
 
 

@@ -1,6 +1,7 @@
 """The scheduler on a real database, with real processes."""
 
 import asyncio
+import dataclasses
 import json
 import os
 import signal
@@ -267,6 +268,29 @@ async def test_each_run_waits_for_the_one_before(b: Bench) -> None:
         await b.until_done()
     dates = "SELECT execution_date FROM witness WHERE new_state = 'running' ORDER BY n"
     assert [(row[0] - START).days for row in await b.pool.fetch(dates)] == [0, 1, 2]
+
+
+async def test_a_run_that_waits_for_a_task_of_the_one_before(b: Bench) -> None:
+    """It goes on as soon as that task has ended, whatever else runs in the run before."""
+    tasks = {"a": bash("sleep 0.3", depends_on_past=True), "slow": bash("sleep 6")}
+    b.config = dataclasses.replace(b.config, scheduler_heartbeat_sec=60)
+    await b.load({"d": {"tasks": tasks}})
+    for n in range(2):
+        await b.trigger("d", n)
+    async with b.scheduler():
+        done = "SELECT count(*) = 2 FROM task_instance WHERE task_id = 'a' AND state = 'success'"
+        await b.until(done, patience=5)
+
+
+async def test_a_run_that_the_database_refuses(b: Bench) -> None:
+    """It fails, and the others go on."""
+    odd = {"operator": f"airflow.operators.odd.{'Y' * 1200}Operator"}
+    await b.load({"odd": {"tasks": {"t": odd}}, "good": {"tasks": {"t": bash("true")}}})
+    for dag_id in ("odd", "good"):
+        await b.trigger(dag_id)
+    async with b.scheduler():
+        await b.until_done(10)
+    assert (await b.run_state("odd"), await b.run_state("good")) == ("failed", "success")
 
 
 async def test_a_run_that_takes_too_long(b: Bench) -> None:

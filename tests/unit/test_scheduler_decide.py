@@ -115,3 +115,18 @@ def test_tasks_that_a_dag_lost() -> None:
     """Those that wait are removed, those that run may end."""
     decision = decide(CHAIN, RUN, {"a": Instance(S), "x": Instance(), "y": Instance(State.RUNNING)}, NOW)
     assert decision.moves == {"b": State.SCHEDULED, "x": State.REMOVED}
+
+
+def test_a_lost_task_that_runs_is_waited_for() -> None:
+    """The run is over when it has ended too; that it failed says nothing of the run, and it is not tried again."""
+    done = {"a": Instance(S), "b": Instance(S), "c": Instance(S)}
+    assert decide(CHAIN, RUN, {**done, "x": Instance(State.RUNNING)}, NOW).run_state is None
+    decision = decide(CHAIN, RUN, {**done, "x": Instance(State.UP_FOR_RETRY, 1, NOW)}, NOW)
+    assert (decision.moves, decision.run_state) == ({"x": State.REMOVED}, S)
+
+
+def test_a_task_that_a_dag_has_again() -> None:
+    """It is as good as new."""
+    again = {"a": Instance(S), "b": Instance(State.REMOVED), "c": Instance(State.REMOVED)}
+    decision = decide(CHAIN, RUN, again, NOW)
+    assert (decision.moves, decision.run_state) == ({"b": State.SCHEDULED}, None)
