@@ -73,13 +73,14 @@ class _TaskInstance(SimpleNamespace):
         if not isinstance(key, str) or not key or len(key) > _LONGEST_KEY or not key.isprintable():
             message = f"a key is printable text of at most {_LONGEST_KEY} characters: {key!r:.100}"
             raise ValueError(message)
-        self._pushed[key] = value
+        self._pushed[key] = self._xcoms[self.task_id, key] = value
 
 
 def names_of(facts: Mapping[str, Any], pushed: dict[str, Any] | None = None) -> dict[str, Any]:
     """Everything that may be used, from what `context.facts` says of a try; what it pushes goes into `pushed`."""
     date = moment(facts["execution_date"])
-    shared = {"dag_id": facts["dag"]["dag_id"], "execution_date": date, "run_id": facts["values"]["run_id"]}
+    shared = {"dag_id": facts["dag"]["dag_id"], "run_id": facts["values"]["run_id"]}
+    shared |= {"execution_date": date, "logical_date": date}
     dag_run = SimpleNamespace(
         id=facts["run"],
         conf=facts["conf"],

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 from asyncio.subprocess import DEVNULL, STDOUT, Process
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -86,22 +86,28 @@ async def clear_group(pid: int) -> None:
             await asyncio.sleep(_LOOK_AGAIN)
 
 
-def kill_marked(marks: Sequence[str]) -> None:
-    """Kill whatever runs on this machine with one of these marks, group by group, and wait for its end."""
+def kill_left(marks: Iterable[str], leaders: Iterable[int]) -> None:
+    """Kill what is left of tries on this machine, group by group, and wait for its end.
+
+    That is what has one of these marks, and, where the environment was cleared, what is in the session of one of these
+    leaders that is gone.
+    """
     wanted = frozenset(f"{MARKER}={mark}".encode() for mark in marks)
+    gone = frozenset(leader for leader in leaders if not Path(f"/proc/{leader}").exists())
     end = time.monotonic() + _PATIENCE
-    while (groups := _marked_groups(wanted)) and time.monotonic() < end:
+    while (groups := _groups_left(wanted, gone)) and time.monotonic() < end:
         for group in groups:
             signal_group(group, signal.SIGKILL)
         time.sleep(_LOOK_AGAIN)
 
 
-def _marked_groups(wanted: frozenset[bytes]) -> set[int]:
+def _groups_left(marks: frozenset[bytes], leaders: frozenset[int]) -> set[int]:
     groups = set()
     for entry in os.scandir("/proc"):
         if not entry.name.isdigit():
             continue
         with suppress(OSError):
-            if not wanted.isdisjoint(Path(entry.path, "environ").read_bytes().split(b"\0")):
-                groups.add(os.getpgid(int(entry.name)))
+            pid = int(entry.name)
+            if os.getsid(pid) in leaders or not marks.isdisjoint(Path(entry.path, "environ").read_bytes().split(b"\0")):
+                groups.add(os.getpgid(pid))
     return groups - {os.getpgrp()}

@@ -8,9 +8,12 @@ import importlib.util
 import inspect
 import json
 import logging
+import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
+from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from types import ModuleType
@@ -21,7 +24,9 @@ _LOG_FORMAT = "[%(asctime)s] {%(filename)s:%(lineno)d} %(levelname)s - %(message
 
 
 def _load(request: dict[str, Any]) -> Callable[..., Any]:
-    sys.path[:0] = [path for path in request["path"] if path]
+    # Behind the standard library, whose modules people's files are called after too, and before what is installed.
+    place = next((n for n, path in enumerate(sys.path) if path.endswith("-packages")), len(sys.path))
+    sys.path[place:place] = [path for path in request["path"] if path]
     if request["file"]:
         module = _load_file(f"windsock_task_{Path(request['file']).stem}", request["file"])
         name = request["name"]
@@ -84,6 +89,11 @@ def _failure(error: BaseException) -> dict[str, Any]:
     return {"outcome": "failed_for_good" if "AirflowFailException" in names else "failed", "message": message}
 
 
+def _end(_number: int, _frame: object) -> None:
+    """Leave the function by an exception, so that its `finally` runs, as in Airflow."""
+    sys.exit("SIGTERM: the task is ended")
+
+
 def main() -> None:
     """Read the request from stdin, call the function, write the result to the file that the request names."""
     request = json.load(sys.stdin)
@@ -91,6 +101,8 @@ def main() -> None:
         # What cannot be encoded is no reason to fail.
         sys.stdout.reconfigure(errors="backslashreplace")
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format=_LOG_FORMAT)
+    signal.signal(signal.SIGTERM, _end)
+    os.register_at_fork(after_in_child=partial(signal.signal, signal.SIGTERM, signal.SIG_DFL))
     pushed: dict[str, Any] = {}
     result = {"outcome": "success", "xcoms": pushed}
     try:

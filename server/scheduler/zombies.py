@@ -11,7 +11,7 @@ import structlog
 from server.metadata.database import Connection
 from server.scheduler.context import mark
 from server.scheduler.logs import NoLogError, log_folder, open_log
-from server.scheduler.processes import kill_marked
+from server.scheduler.processes import kill_left
 from server.scheduler.states import State, after_failure
 from server.scheduler.store import JOB_LOCK, Ended, Key, Move, Store
 
@@ -47,9 +47,11 @@ class Undertaker:
         return [orphan["run"] for orphan in orphans if orphan["run"] is not None]
 
     async def _end(self, orphans: Sequence[asyncpg.Record]) -> None:
-        marks = [mark(_key(row), row["try_number"]) for row in orphans if row["state"] == State.RUNNING]
-        if marks:
-            await asyncio.to_thread(kill_marked, marks)
+        lost = [row for row in orphans if row["state"] == State.RUNNING]
+        if lost:
+            marks = [mark(_key(row), row["try_number"]) for row in lost]
+            here = [row["pid"] for row in lost if row["pid"] and row["hostname"] == self._store.hostname]
+            await asyncio.to_thread(kill_left, marks, here)
 
     async def _release(self, conn: Connection, orphans: Sequence[asyncpg.Record]) -> None:
         moves, lost = [], []

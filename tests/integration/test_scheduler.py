@@ -178,6 +178,32 @@ def bare(): import sys; return sorted({"pendulum", "server"} & sys.modules.keys(
     assert "not this" not in log
 
 
+async def test_a_function_beside_other_files(b: Bench) -> None:
+    """Files called as modules of Python's own stand in nobody's way; when its time is over, its `finally` runs."""
+    for name in ("email", "uuid", "server"):
+        (b.dags_folder / f"{name}.py").write_text("MINE = True")
+    code = """
+import time
+def use(ds):
+    import server, urllib.request, uuid
+    return [server.MINE, hasattr(uuid, "uuid4"), ds]
+def slow():
+    try: time.sleep(30)
+    finally: print("cleaned", flush=True)
+"""
+    (b.dags_folder / "code.py").write_text(code)
+    common = {"operator": "airflow.operators.python.PythonOperator", "python_callable_file": "code.py"}
+    tasks: dict[str, Any] = {name: {**common, "python_callable_name": name} for name in ("use", "slow")}
+    tasks["slow"]["execution_timeout"] = 1
+    await b.load({"d": {"tasks": tasks}})
+    await b.trigger("d")
+    async with b.scheduler():
+        await b.until_done()
+    assert await b.states("d") == {"use": "success", "slow": "failed"}
+    assert json.loads(await b.pool.fetchval("SELECT value FROM xcom")) == [True, True, "2024-01-01"]
+    assert "\ncleaned\n" in b.log("d", "slow")
+
+
 async def test_what_is_left_by_a_task_that_does_not_succeed(b: Bench) -> None:
     """What it pushed before it failed or skipped itself is there for others; the next try begins without it."""
     code = """

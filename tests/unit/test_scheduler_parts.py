@@ -1,6 +1,8 @@
 """Logs, agenda, templates and what templates know."""
 
 import asyncio
+import subprocess
+from asyncio.subprocess import Process
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from server.scheduler.errors import TaskFailed
 from server.scheduler.http import _connection, _form, _timeout, _url
 from server.scheduler.logs import NoLogError, find_log, log_folder, open_log
 from server.scheduler.names import MACROS, pull
-from server.scheduler.processes import clear_group, kill_marked, spawn
+from server.scheduler.processes import clear_group, kill_left, spawn
 from server.scheduler.templates import may_pull, mentions, render_fields, templates_of
 
 DATE = datetime(2024, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))
@@ -230,20 +232,33 @@ def test_endpoints() -> None:
 
 
 async def test_what_is_left_of_a_try_is_found_and_killed(tmp_path: Path) -> None:
-    """By the mark in its environment, with its whole group; others stay."""
+    """By the mark in its environment, with its whole group, or by the session of a process that is gone; none else."""
     with (tmp_path / "out").open("wb") as out:
-        env = {"PATH": "/usr/bin:/bin"}
-        marked = await spawn(
-            ["bash", "-c", "sleep 77 & wait"], output=out.fileno(), env={**env, "WINDSOCK_TRY": "m/1"}, cwd=tmp_path
-        )
-        other = await spawn(["sleep", "77"], output=out.fileno(), env={**env, "WINDSOCK_TRY": "m/2"}, cwd=tmp_path)
+
+        async def start(command: str, mark: str) -> Process:
+            env = {"PATH": "/usr/bin:/bin", "WINDSOCK_TRY": mark}
+            return await spawn(["bash", "-c", command], output=out.fileno(), env=env, cwd=tmp_path)
+
+        marked = await start("sleep 77 & wait", "m/1")
+        other = await start("sleep 77 & wait", "m/2")
+        cleared = await start(f"env -i /bin/bash -c 'while sleep 0.05; do :; done # {tmp_path}' & wait", "m/3")
     await asyncio.sleep(0.2)
+    cleared.kill()
+    await cleared.wait()
+    assert _runs(tmp_path)
     waiting = asyncio.create_task(marked.wait())
-    await asyncio.to_thread(kill_marked, ["m/1"])
+    await asyncio.to_thread(kill_left, ["m/1", "m/3"], [other.pid])
+    assert _runs(tmp_path)
+    await asyncio.to_thread(kill_left, [], [cleared.pid, other.pid])
+    assert not _runs(tmp_path)
     assert await waiting == -9
     assert other.returncode is None
     await clear_group(other.pid)
     assert await other.wait() == -9
+
+
+def _runs(words: object) -> bool:
+    return subprocess.run(["pgrep", "-f", f"done # {words}"], capture_output=True, check=False).returncode == 0
 
 
 def test_dates_of_logs_are_utc() -> None:
