@@ -92,8 +92,10 @@ async def served(backend: str, options: Mapping[str, str]) -> AsyncIterator[str]
     overrides = {"auth_backend": backend, "audit_log": "False", "access_log": "True", **options}
     config = load_config({"AIRFLOW_HOME": "/nonexistent"}, overrides=overrides, database="none")
     module = load_backend(backend)
-    app = web.Application(middlewares=[middleware.errors(config), authentication(module, config, frozenset({OPEN}))])
-    app[CONFIG], app[TRAFFIC], app[PROXIES] = config, Traffic(), Proxies(config.trusted_proxies)
+    traffic = Traffic()
+    errors = middleware.errors(config, traffic)
+    app = web.Application(middlewares=[errors, authentication(module, config, frozenset({OPEN}))])
+    app[CONFIG], app[TRAFFIC], app[PROXIES] = config, traffic, Proxies(config.trusted_proxies)
     app[SESSIONS] = Sessions(config, module, app[PROXIES])
     app.router.add_get(f"{API}/test", service.test)
     app.router.add_get(OPEN, service.test)

@@ -17,10 +17,11 @@ from server.wire.dates import timezone_of
 def create_app(config: Config) -> web.Application:
     """Build the server that `config` describes; raises StartupError for a backend that does not fit."""
     backend = auth.load_backend(config.auth_backend)
+    traffic = Traffic()
     app = web.Application(
         client_max_size=config.max_body_size,
         middlewares=[
-            middleware.errors(config),
+            middleware.errors(config, traffic),
             *cors.middlewares(config),
             authentication(backend, config, frozenset({config.base_path + routes.HEALTH})),
         ],
@@ -28,7 +29,7 @@ def create_app(config: Config) -> web.Application:
     app[CONFIG] = config
     app[PROXIES] = Proxies(config.trusted_proxies)
     app[SESSIONS] = Sessions(config, backend, app[PROXIES])
-    app[TRAFFIC] = Traffic()
+    app[TRAFFIC] = traffic
     app[TIMEZONE] = timezone_of(config.default_timezone)
     app.router.add_routes(routes.table(config.base_path))
     cors.install(app, config)

@@ -14,9 +14,7 @@ from server.answers import error_answer, http_error
 from server.config import Config
 from server.errors import WindsockError
 from server.observe.counters import COUNTERS, NO_ROUTE
-from server.resources import PROXIES, TRAFFIC, USER
-
-REQUEST_ID = web.RequestKey("REQUEST_ID", str)
+from server.resources import PROXIES, USER, Traffic
 
 logger = logging.getLogger(__name__)
 access_log = structlog.get_logger("server.access")
@@ -25,7 +23,7 @@ _MAX_REQUEST_ID = 128
 _OUR_FAULT = 500
 
 
-def errors(config: Config) -> Middleware:
+def errors(config: Config, traffic: Traffic) -> Middleware:
     """Build the outermost middleware: request ids, JSON for every failure, counters, and the access log."""
     prefix, numbers = secrets.token_hex(4), itertools.count(1)
     sampled = _sampler(config)
@@ -35,10 +33,8 @@ def errors(config: Config) -> Middleware:
         given = request.headers.get("X-Request-ID", "")
         usable = 0 < len(given) <= _MAX_REQUEST_ID and given.isascii() and given.isprintable()
         request_id = given if usable else f"{prefix}-{next(numbers):x}"
-        request[REQUEST_ID] = request_id
         structlog.contextvars.bind_contextvars(request_id=request_id)
         start = time.perf_counter()
-        traffic = request.app[TRAFFIC]
         traffic.in_flight += 1
         try:
             response = await answer(request, handler)
@@ -72,7 +68,8 @@ async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Exception:
         # The boundary of a request: whatever went wrong, the caller gets JSON and the log gets the traceback.
         logger.exception("unexpected error")
-        return error_answer("Internal server error", 500, request_id=request[REQUEST_ID])
+        request_id = structlog.contextvars.get_contextvars()["request_id"]
+        return error_answer("Internal server error", 500, request_id=request_id)
 
 
 def _sampler(config: Config) -> Callable[[int], bool]:
