@@ -136,11 +136,19 @@ LEFT JOIN LATERAL (
 ORDER BY requested.n
 
 -- name: find_task_instances
--- Each task instance with its run's state and what the answer must know of the DAG.
+-- Each task instance with its run's state and what the answer must know of the DAG; dates as Python's str shows them.
 SELECT d.dag_id IS NOT NULL AS known, d.root_dag_id, s.version, any_serialized.present AS any_serialized,
     r.id AS run, r.state AS run_state, ti.task_id IS NOT NULL AS present,
-    ti.duration, ti.end_date, ti.executor_config, ti.hostname, ti.job_id, ti.max_tries, ti.operator, ti.pid, ti.pool,
-    ti.pool_slots, ti.priority_weight, ti.queue, ti.queued_dttm, ti.start_date, ti.state, ti.unixname
+    ti.duration, ti.executor_config, ti.hostname, ti.job_id, ti.max_tries, ti.operator, ti.pid, ti.pool,
+    ti.pool_slots, ti.priority_weight, ti.queue, ti.state, ti.unixname,
+    replace(to_char(requested.execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), '.000000', '')
+        || '+00:00' AS execution_date,
+    replace(to_char(ti.start_date AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), '.000000', '')
+        || '+00:00' AS start_date,
+    replace(to_char(ti.end_date AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), '.000000', '')
+        || '+00:00' AS end_date,
+    replace(to_char(ti.queued_dttm AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), '.000000', '')
+        || '+00:00' AS queued_dttm
 FROM unnest((SELECT $1::text[]), (SELECT $2::timestamptz[]), (SELECT $3::text[]))
     WITH ORDINALITY AS requested (dag_id, execution_date, task_id, n)
 CROSS JOIN (SELECT EXISTS (SELECT FROM serialized_dag) AS present) AS any_serialized

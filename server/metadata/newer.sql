@@ -12,12 +12,21 @@ WHERE NOT coalesce(is_subdag, false)  -- if dag.is_subdag
 -- name: find_task_instances
 -- Each task instance with its run's state and what the answer must know of the DAG. Of a mapped task without
 -- a map_index it is the instance that is furthest from its end, so that it is finished when all of them are.
+-- Dates are as Python's str shows them.
 SELECT d.dag_id IS NOT NULL AS known, d.root_dag_id, s.version, true AS any_serialized,
     r.id AS run, r.run_id, r.state AS run_state, ti.task_id IS NOT NULL AS present,
-    ti.duration, ti.end_date, ti.executor_config, ti.hostname, ti.max_tries, ti.operator, ti.pid, ti.pool,
+    ti.duration, ti.executor_config, ti.hostname, ti.max_tries, ti.operator, ti.pid, ti.pool,
     ti.job_id,  -- if task_instance.job_id
     NULL::integer AS job_id,  -- unless task_instance.job_id
-    ti.pool_slots, ti.priority_weight, ti.queue, ti.queued_dttm, ti.start_date, ti.state, ti.unixname,
+    ti.pool_slots, ti.priority_weight, ti.queue, ti.state, ti.unixname,
+    replace(to_char(requested.execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), '.000000', '')
+        || '+00:00' AS execution_date,
+    replace(to_char(ti.start_date AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), '.000000', '')
+        || '+00:00' AS start_date,
+    replace(to_char(ti.end_date AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), '.000000', '')
+        || '+00:00' AS end_date,
+    replace(to_char(ti.queued_dttm AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), '.000000', '')
+        || '+00:00' AS queued_dttm,
     ti.map_index, ti.try_number, coalesce(mapped.instances, 0) AS mapped_instances
 FROM unnest((SELECT $1::text[]), (SELECT $2::timestamptz[]), (SELECT $3::text[]), (SELECT $4::integer[]))
     WITH ORDINALITY AS requested (dag_id, execution_date, task_id, map_index, n)

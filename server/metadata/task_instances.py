@@ -2,7 +2,7 @@
 
 import getpass
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -40,7 +40,7 @@ class TaskInstances:
     async def get(
         self, dag_id: str, execution_date: datetime, task_id: str, map_index: int | None = None
     ) -> Mapping[str, Any]:
-        """Columns of the task instance; raises NotFound for the DAG, task, run and instance, in this order.
+        """Columns of the task instance, dates as text; raises NotFound: for DAG, task, run and instance, in this order.
 
         While the run is queued or running, an instance without a row yet is answered as its first row will be.
         Of a mapped task (Airflow 2.3 and later) `map_index` says which instance; without it, it is the one that
@@ -64,7 +64,7 @@ class TaskInstances:
             raise _missing_instance(task_id, execution_date, None if self._generation == 1 else map_index)
         return {
             "dag_id": dag_id,
-            "execution_date": execution_date.astimezone(UTC),
+            "execution_date": row["execution_date"],
             "task_id": task_id,
             "test_mode": False,
             **columns,
