@@ -26,9 +26,10 @@ def created_message(dag_id: str, shown_date: str, run_id: str) -> str:
 
 def trigger_answer(dag_id: str, trigger: Trigger, warning: str | None = None) -> bytes:
     """Write the answer to a trigger; `warning` is an added key, for a paused DAG for instance."""
+    shown_date = trigger.shown_date
     answer = {
-        "execution_date": trigger.execution_date.isoformat(),
-        "message": created_message(dag_id, trigger.shown_date, trigger.run_id),
+        "execution_date": shown_date.replace(" ", "T"),
+        "message": created_message(dag_id, shown_date, trigger.run_id),
         "run_id": trigger.run_id,
     }
     if warning is not None:

@@ -60,7 +60,8 @@ def parse_json(body: bytes, what: str = "The request body") -> object:
         raise _too_deep(what) from error
     if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_deep(value):
         raise _too_deep(what)
-    if _NUL.search(body):
+    # The pattern takes ten times as long, and nearly no body needs it.
+    if rb"\u0000" in body and _NUL.search(body):
         raise BadRequest(f"{what} holds a NUL character, which cannot be stored")
     return value
 
