@@ -25,6 +25,7 @@ from server.metadata import statements
 from server.metadata.database import open_pool
 from server.metadata.schema import initdb
 from server.scheduler.beside import keep_scheduler
+from server.scheduler.service import check_direct
 from server.serve import Watcher, first_to_end, listen, run, serving, until_stopped
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def run_standalone(*, host: str | None, port: int | None, data_dir: Path | None,
     for warning in config.warnings:
         _log.warning(warning)
     check_exposure(config)
+    check_direct(config)
     if config.admin_port or config.workers > 1:
         _log.warning("[windsock] admin_port and workers count for windsock webserver alone")
     # The port comes first: whoever starts a second one hears of it before that one gets to the first one's Postgres.

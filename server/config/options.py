@@ -44,8 +44,8 @@ class Config:
         "The folder of the tasks' logs (standalone); there its default is `logs` in `data_dir`.",
     )
     parallelism: int = option(
-        values.whole(1, 100000), "32", "windsock.parallelism core.parallelism",
-        "The most tasks that run at a time (standalone).",
+        values.whole(0, 100000), "32", "windsock.parallelism core.parallelism",
+        "The most tasks that run at a time; 0: no limit (standalone).",
     )
     dag_concurrency: int = option(
         values.whole(1, 100000), "16",

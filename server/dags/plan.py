@@ -144,9 +144,13 @@ def _refuse_circle(bodies: Section, tasks: Mapping[str, spec.TaskPlan]) -> None:
 def _check_id(section: Section, key: str | None, kind: str, value: str) -> None:
     try:
         msgspec.convert(value, spec.Identifier)
+        # It is the name of a folder of logs, too.
+        fits = len(value.encode(errors="replace")) <= spec.ID_LENGTH
     except msgspec.ValidationError:
+        fits = False
+    if not fits:
         shown = value if len(value) <= spec.ID_LENGTH else f"{value[:40]}..."
-        text = f"{kind} {shown!r}: only letters, digits, '-', '_' and '.', at most {spec.ID_LENGTH} of them"
+        text = f"{kind} {shown!r}: only letters, digits, '-', '_' and '.', at most {spec.ID_LENGTH} bytes of them"
         section.fail(key, text)
 
 

@@ -14,6 +14,7 @@ from server.scheduler.store import CLAIM_LOCK, Store
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 _PAGE = 200
+_NO_LIMIT = 2**31
 _START = (-(2**62), datetime(1, 1, 2, tzinfo=UTC), "", "")
 
 
@@ -21,12 +22,12 @@ class Claimer:
     """Queues tasks in the name of one scheduler."""
 
     def __init__(self, store: Store, graphs: Graphs, job_id: int, parallelism: int, dag_concurrency: int) -> None:
-        """`parallelism` counts for all schedulers together, `dag_concurrency` for DAGs that do not say."""
+        """`parallelism` counts for all schedulers together, 0 is none; `dag_concurrency` for DAGs that do not say."""
         self._store = store
         self._sql = store.database.statements
         self._graphs = graphs
         self._job_id = job_id
-        self._parallelism = parallelism
+        self._parallelism = parallelism or _NO_LIMIT
         self._dag_concurrency = dag_concurrency
         self._missed: set[str] = set()
 
@@ -58,7 +59,7 @@ class Claimer:
         limits = Limits(
             parallelism=self._parallelism,
             # In Airflow -1 stands for no limit.
-            pools={pool: 2**31 if slots == -1 else slots for pool, slots in pools.items()},
+            pools={pool: _NO_LIMIT if slots == -1 else slots for pool, slots in pools.items()},
             dags={dag_id: graph.concurrency or self._dag_concurrency for dag_id, graph in graphs.items()},
             tasks={
                 (dag_id, node.task_id): node.task_concurrency
@@ -72,8 +73,9 @@ class Claimer:
         return limits
 
     def _warn(self, graphs: Mapping[str, Graph], limits: Limits) -> None:
-        """Say once of each pool that tasks wait for it although it is not there."""
-        missed = {pool for graph in graphs.values() for pool in graph.pools if pool not in limits.pools}
+        """Say once of each pool that tasks wait for it although it is not there, or too small."""
+        wanted = [demand for graph in graphs.values() for demand in graph.slots.items()]
+        missed = {pool for pool, slots in wanted if slots > limits.pools.get(pool, 0)}
         for pool in sorted(missed - self._missed):
-            _log.warning("tasks wait for a pool that does not exist", pool=pool)
+            _log.warning("tasks wait for a pool that is not there or has fewer slots than they take", pool=pool)
         self._missed = missed

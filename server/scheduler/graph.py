@@ -73,7 +73,7 @@ def _node(task: Task, above: list[str], below: list[str]) -> Node:
         retries=int(task.get("retries") or 0),
         retry_delay=task.get("retry_delay") or timedelta(),
         retry_exponential_backoff=bool(task.get("retry_exponential_backoff")),
-        max_retry_delay=task.get("max_retry_delay"),
+        max_retry_delay=task.get("max_retry_delay") or None,
         depends_on_past=waits_below or bool(task.get("depends_on_past")),
         wait_for_downstream=waits_below,
         start_date=task.get("start_date"),
@@ -115,15 +115,19 @@ class Graph:
         ]
 
     @cached_property
-    def pools(self) -> frozenset[str]:
-        """The pools that its tasks run in."""
-        return frozenset(node.pool for node in self.nodes.values() if not node.does_nothing)
+    def slots(self) -> dict[str, int]:
+        """The pools that its tasks run in, and the most slots of each that one of them takes."""
+        slots: dict[str, int] = {}
+        for node in self.nodes.values():
+            if not node.does_nothing:
+                slots[node.pool] = max(node.pool_slots, slots.get(node.pool, 0))
+        return slots
 
     @cached_property
     def dagrun_timeout(self) -> timedelta | None:
         """How long a run may take; None: as long as it wants."""
         seconds = self.dag.data.get("dagrun_timeout")
-        return None if seconds is None else timedelta(seconds=seconds)
+        return timedelta(seconds=seconds) if seconds else None
 
     @property
     def concurrency(self) -> int | None:

@@ -34,6 +34,7 @@ def run_scheduler(config: Config, *, with_parent: bool = False) -> None:
     Raises StartupError, SchemaError for an Airflow's database.
     """
     setup_logs(config.log_level, config.log_format)
+    check_direct(config)
     if with_parent:
         ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGTERM)
     else:
@@ -43,6 +44,15 @@ def run_scheduler(config: Config, *, with_parent: bool = False) -> None:
     if not with_parent:
         work.append(partial(keep_loading, config))
     run(until_stopped(first_to_end(*work), "stopping: ending the tasks under way"))
+
+
+def check_direct(config: Config) -> None:
+    """Raise StartupError for a way to the database on which the scheduler could neither listen nor hold its locks."""
+    if config.pgbouncer:
+        raise StartupError(
+            "[windsock] pgbouncer: the scheduler needs Postgres itself, without PgBouncer between;"
+            " name it in sql_alchemy_conn and set pgbouncer = False"
+        )
 
 
 def load_statements() -> dict[str, str]:

@@ -308,6 +308,21 @@ async def test_a_run_that_waits_for_a_task_of_the_one_before(b: Bench) -> None:
         await b.until(done, patience=5)
 
 
+async def test_no_limits(b: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    """A parallelism of 0 is none, as in Airflow, and so are timeouts of 0; a pool that is too small is told of."""
+    b.config = dataclasses.replace(b.config, parallelism=0)
+    await b.pool.execute("INSERT INTO slot_pool (pool, slots) VALUES ('small', 1)")
+    tasks = {"t": bash("sleep 0.2"), "large": bash("true", pool="small", pool_slots=2)}
+    await b.load({"d": {"tasks": tasks, "dagrun_timeout": 0}})
+    await b.trigger("d")
+    async with b.scheduler():
+        await b.until("SELECT state = 'success' FROM task_instance WHERE task_id = 't'")
+        assert await b.states("d") == {"t": "success", "large": "scheduled"}
+        await b.pool.execute("UPDATE slot_pool SET slots = 2 WHERE pool = 'small'")
+        await b.until_done()
+    assert "fewer slots than they take pool=small" in " ".join(capsys.readouterr().out.split())
+
+
 async def test_a_run_that_the_database_refuses(b: Bench) -> None:
     """It fails, and the others go on."""
     odd = {"operator": f"airflow.operators.odd.{'Y' * 1200}Operator"}

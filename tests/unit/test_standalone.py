@@ -8,6 +8,7 @@ import pytest
 from server.config import Config
 from server.embedded import find_binaries
 from server.errors import StartupError
+from server.scheduler.service import check_direct
 from server.serve import first_to_end
 from server.standalone import read_config
 
@@ -72,6 +73,15 @@ def test_the_environment_counts_but_for_the_database(monkeypatch: pytest.MonkeyP
     config = read()
     assert not config.dsn
     assert config.dags_folder == Path("/mine")
+
+
+def test_a_scheduler_takes_no_pgbouncer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It could neither hear there nor hold its locks; whoever starts it learns that, and what to do."""
+    monkeypatch.setenv("AIRFLOW__WINDSOCK__PGBOUNCER", "True")
+    with pytest.raises(StartupError, match="needs Postgres itself"):
+        check_direct(read())
+    monkeypatch.setenv("AIRFLOW__WINDSOCK__PGBOUNCER", "False")
+    check_direct(read())
 
 
 def test_a_cluster_of_an_unknown_postgres_is_refused(tmp_path: Path) -> None:
