@@ -193,7 +193,7 @@ class Storm:
         )
         out.problems += [f"a task is left: {tuple(row)}" for row in wrong]
         out.problems += [
-            f"a process is left: {pid}" for pid in _processes(b"WINDSOCK_TRY=storm/", str(self.folder).encode())
+            f"a process is left: {pid}" for pid in _processes(b"WINDSOCK_TRY=", b"/storm/", str(self.folder).encode())
         ]
         doubled = self.folder / "doubled"
         if doubled.exists():

@@ -57,9 +57,11 @@ RETURNING id, pool, slots, description
 DELETE FROM slot_pool WHERE pool = $1 RETURNING id, pool, slots, description
 
 -- name: latest_scheduler_heartbeat
+-- Of one that runs, if there is one: another that has just been stopped may have given the later sign.
 SELECT latest_heartbeat, state = 'running' AS running FROM job
 WHERE job_type = 'SchedulerJob'
-ORDER BY latest_heartbeat DESC NULLS LAST LIMIT 1
+ORDER BY (state = 'running' AND latest_heartbeat > now() - interval '30 seconds') DESC, latest_heartbeat DESC NULLS LAST
+LIMIT 1
 
 -- name: tables
 -- Which tables there are: statements for tables that a release lacks are left out.

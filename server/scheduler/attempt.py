@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from server.dags.operators import BASH, HTTP, OPERATORS, PYTHON, OperatorType
+from server.dags.operators import BASH, DUMMY, HTTP, OPERATORS, PYTHON, OperatorType
 from server.scheduler.bash import run_bash
 from server.scheduler.context import Try
 from server.scheduler.errors import TaskFailed, TaskSkipped
@@ -43,8 +43,14 @@ async def _http(running: Running, fields: dict[str, Any]) -> XComValues:
     return {"return_value": await run_http(running, fields)}
 
 
+async def _nothing(_running: Running, _fields: dict[str, Any]) -> XComValues:
+    return {}
+
+
 _RUN: Mapping[str, Callable[[Running, dict[str, Any]], Awaitable[XComValues]]] = {
     BASH.name: _bash,
+    # Its file made one of a task that had been scheduled.
+    DUMMY.name: _nothing,
     PYTHON.name: run_python,
     HTTP.name: _http,
 }

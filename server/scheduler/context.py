@@ -16,6 +16,7 @@ from server.scheduler.store import Key
 class Try:
     """One try of a task, as the database has it, with what its run was triggered with."""
 
+    home: str
     key: Key
     node: Node
     graph: Graph
@@ -32,12 +33,12 @@ class Try:
     @property
     def mark(self) -> str:
         """What its processes are known by."""
-        return mark(self.key, self.try_number)
+        return mark(self.home, self.run, self.key, self.try_number)
 
 
-def mark(key: Key, try_number: int) -> str:
-    """What the processes of a try are known by."""
-    return f"{key.dag_id}/{key.task_id}/{key.execution_date.astimezone(UTC).isoformat()}/{try_number}"
+def mark(home: str, run: int | None, key: Key, try_number: int) -> str:
+    """What the processes of a try are known by, among those of all databases on this machine."""
+    return f"{home}/{run}/{key.dag_id}/{key.task_id}/{key.execution_date.astimezone(UTC).isoformat()}/{try_number}"
 
 
 def plain_values(attempt: Try) -> dict[str, Any]:

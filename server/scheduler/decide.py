@@ -60,7 +60,8 @@ def decide(graph: Graph, run: Run, instances: Mapping[str, Instance], now: datet
         decision.look_at(over)
     states: dict[str, TaskState] = {}
     for task_id, node in graph.nodes.items():
-        if not node.belongs_to(run.execution_date):
+        # What the run has got it keeps, though the file may give the task other dates now.
+        if task_id not in instances and not node.belongs_to(run.execution_date):
             continue
         instance = instances.get(task_id, Instance())
         if instance.state is State.REMOVED:

@@ -102,7 +102,8 @@ class TaskLog:
         """Write a line of the scheduler's."""
         stamp = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
         line = "\n".join(f"[{stamp} UTC] {part}" for part in text.splitlines() or [""])
-        self._write(f"{line}\n".encode(errors="replace"))
+        before = "\n" if self._unended else ""
+        self._write(f"{before}{line}\n".encode(errors="replace"))
 
     def add(self, output: bytes) -> None:
         """Write what comes of the task's own output."""

@@ -62,9 +62,12 @@ async def end_group(process: Process, patience: float) -> None:
     """End a task and all its children: SIGTERM, and SIGKILL after `patience` seconds, or when this is cancelled."""
     signal_group(process.pid, signal.SIGTERM)
     try:
-        with suppress(TimeoutError):
+        with suppress(TimeoutError, ProcessLookupError, PermissionError):
             async with asyncio.timeout(patience):
                 await process.wait()
+                while True:
+                    os.killpg(process.pid, 0)
+                    await asyncio.sleep(_LOOK_AGAIN)
     finally:
         signal_group(process.pid, signal.SIGKILL)
     await process.wait()

@@ -13,7 +13,6 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
-from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from types import ModuleType
@@ -94,6 +93,11 @@ def _end(_number: int, _frame: object) -> None:
     sys.exit("SIGTERM: the task is ended")
 
 
+def _let_go() -> None:
+    if signal.getsignal(signal.SIGTERM) is _end:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def main() -> None:
     """Read the request from stdin, call the function, write the result to the file that the request names."""
     request = json.load(sys.stdin)
@@ -102,7 +106,7 @@ def main() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format=_LOG_FORMAT)
     signal.signal(signal.SIGTERM, _end)
-    os.register_at_fork(after_in_child=partial(signal.signal, signal.SIGTERM, signal.SIG_DFL))
+    os.register_at_fork(after_in_child=_let_go)
     pushed: dict[str, Any] = {}
     result = {"outcome": "success", "xcoms": pushed}
     try:

@@ -50,7 +50,7 @@ class Running:
                 await output.ended.wait()
             return status
         finally:
-            if process.returncode is None:
-                await end_group(process, self.patience)
-            elif process.returncode != 0 or not output.ended.is_set():
+            if process.returncode:
                 await clear_group(process.pid)
+            elif not output.ended.is_set():
+                await end_group(process, self.patience)

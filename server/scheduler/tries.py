@@ -97,6 +97,7 @@ class Tries:
         if graph is None or key.task_id not in graph.nodes:
             return None
         return Try(
+            home=row["home"],
             key=key,
             node=graph.nodes[key.task_id],
             graph=graph,

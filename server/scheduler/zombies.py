@@ -1,6 +1,7 @@
 """What a scheduler left behind that died: its tasks are ended and tried again or failed, never lost, never doubled."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -49,9 +50,13 @@ class Undertaker:
     async def _end(self, orphans: Sequence[asyncpg.Record]) -> None:
         lost = [row for row in orphans if row["state"] == State.RUNNING]
         if lost:
-            marks = [mark(_key(row), row["try_number"]) for row in lost]
-            here = [row["pid"] for row in lost if row["pid"] and row["hostname"] == self._store.hostname]
+            marks = [mark(row["home"], row["run"], _key(row), row["try_number"]) for row in lost]
+            here = [row["pid"] for row in lost if row["pid"] and self._may_be_here(row)]
             await asyncio.to_thread(kill_left, marks, here)
+
+    def _may_be_here(self, row: asyncpg.Record) -> bool:
+        booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+        return bool(row["hostname"] == self._store.hostname and row["start_date"].timestamp() > booted)
 
     async def _release(self, conn: Connection, orphans: Sequence[asyncpg.Record]) -> None:
         moves, lost = [], []

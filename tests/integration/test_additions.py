@@ -215,6 +215,11 @@ async def test_health_is_airflows(client: Client, connection: asyncpg.Connection
     _, health, _ = await client.ask("/health")
     assert health["scheduler"]["status"] == "healthy"
     assert health["scheduler"]["latest_scheduler_heartbeat"]
+    stopped = "('SchedulerJob', 'success', now() + interval '1 s')"
+    await connection.execute(f"INSERT INTO job (job_type, state, latest_heartbeat) VALUES {stopped}")
+    assert (await client.ask("/health"))[1]["scheduler"]["status"] == "healthy"
+    await connection.execute("UPDATE job SET latest_heartbeat = now() - interval '1 min' WHERE state = 'running'")
+    assert (await client.ask("/health"))[1]["scheduler"]["status"] == "unhealthy"
 
 
 async def test_pausing_waits_for_a_scheduler_that_holds_the_row(client: Client, connection: asyncpg.Connection) -> None:

@@ -415,6 +415,52 @@ async def test_what_does_not_listen_to_sigterm_is_killed(database: str, tmp_path
         assert await b.states("e") == {"b": "failed"}
 
 
+async def test_children_have_time_to_leave(b: Bench) -> None:
+    """Those of a shell, which itself is gone at SIGTERM, and those that it left in the background."""
+    slow = "bash -c 'trap \"sleep 0.5; echo cleaned; exit 0\" TERM; while :; do sleep 0.01; done'"
+    tasks = {
+        "below": bash(f"{slow}\necho after", execution_timeout=1),
+        "background": bash(f"{slow} & sleep 0.1", execution_timeout=1),
+    }
+    await b.load({"d": {"tasks": tasks}})
+    await b.trigger("d")
+    async with b.scheduler():
+        await b.until_done()
+    assert await b.states("d") == dict.fromkeys(tasks, "failed")
+    for task_id in tasks:
+        assert "\ncleaned\n" in b.log("d", task_id)
+        assert "after" not in b.log("d", task_id)
+
+
+async def test_a_task_that_becomes_a_dummy(b: Bench) -> None:
+    """Whoever does that while it is to be tried again unblocks the run."""
+    await b.load({"d": {"tasks": {"a": bash("exit 1", retries=5, retry_delay=1), "b": bash("true", "a")}}})
+    await b.trigger("d")
+    async with b.scheduler():
+        await b.until("SELECT EXISTS (SELECT FROM task_instance WHERE state = 'up_for_retry')")
+        await b.load({"d": {"tasks": {"a": empty(retries=5, retry_delay=1), "b": bash("true", "a")}}})
+        await b.until_done()
+    assert await b.states("d") == {"a": "success", "b": "success"}
+
+
+async def test_whose_a_process_is(b: Bench) -> None:
+    """Its mark tells its database and its run: the same task of another one on this machine is not taken for it."""
+    code = "import os\ndef mark(): return os.environ['WINDSOCK_TRY']"
+    (b.dags_folder / "code.py").write_text(code)
+    task = {"operator": "airflow.operators.python.PythonOperator", "python_callable_file": "code.py"}
+    marks = set()
+    for _ in range(2):
+        await b.load({"d": {"tasks": {"a": {**task, "python_callable_name": "mark"}}}})
+        await b.trigger("d")
+        async with b.scheduler():
+            await b.until_done()
+        marks.add(await b.pool.fetchval("SELECT value FROM xcom"))
+        await _delete(b, "d")
+        await b.pool.execute("DELETE FROM xcom; UPDATE windsock_schema SET applied_at = now(); DELETE FROM witness")
+    first, second = (json.loads(mark).split("/") for mark in marks)
+    assert [one == other for one, other in zip(first, second, strict=True)] == [True, True, False, False, *[True] * 4]
+
+
 async def test_a_scheduler_that_stops_kills_what_it_is_ending(database: str, tmp_path: Path) -> None:
     """A task that does not listen to SIGTERM does not outlive the scheduler."""
     async with bench(database, tmp_path, killed_task_cleanup_time="2") as b:

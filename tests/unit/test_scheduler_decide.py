@@ -13,6 +13,7 @@ from server.scheduler.states import State
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 RUN = Run("r", datetime(2024, 1, 1, tzinfo=UTC), NOW - timedelta(minutes=5))
+LONG_AGO = NOW - timedelta(days=1)
 S, F, K = State.SUCCESS, State.FAILED, State.SKIPPED
 
 
@@ -130,3 +131,10 @@ def test_a_task_that_a_dag_has_again() -> None:
     again = {"a": Instance(S), "b": Instance(State.REMOVED), "c": Instance(State.REMOVED)}
     decision = decide(CHAIN, RUN, again, NOW)
     assert (decision.moves, decision.run_state) == ({"b": State.SCHEDULED}, None)
+
+
+def test_what_a_run_has_it_keeps() -> None:
+    """Dates that the file changes meanwhile say which tasks a run begins with, not which of its own are done."""
+    later = graph({"a": {"start_date": NOW.timestamp()}, "b": {"start_date": NOW.timestamp(), "above": ["a"]}})
+    decision = decide(later, RUN, {"a": Instance(State.UP_FOR_RETRY, 1, LONG_AGO), "b": Instance()}, NOW)
+    assert (decision.moves, decision.run_state) == ({"a": State.SCHEDULED}, None)

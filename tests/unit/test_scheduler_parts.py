@@ -62,6 +62,16 @@ def test_the_last_line(tmp_path: Path, output: bytes, line: str, size: int) -> N
     assert output in (tmp_path / "1.log").read_bytes()
 
 
+def test_lines_of_the_scheduler_are_lines_of_their_own(tmp_path: Path) -> None:
+    """Whatever the task wrote before them."""
+    with open_log(tmp_path, 1) as log:
+        log.add(b"no newline")
+        log.say("Succeeded")
+    lines = (tmp_path / "1.log").read_text().splitlines()
+    assert lines[0] == "no newline"
+    assert lines[1].endswith("UTC] Succeeded")
+
+
 def test_a_last_line_that_is_too_long(tmp_path: Path) -> None:
     """It is not cut in silence."""
     with open_log(tmp_path, 1) as log:

@@ -33,7 +33,7 @@ def attempt(**facts: object) -> Try:
     graph = Graph(SerializedDag("d", {"fileloc": "/nowhere/d.yaml", "tasks": [{"task_id": "t"}]}))
     given = {"try_number": 1, "max_tries": 0, "start_date": DATE, "run": 1, "run_id": "r", "conf": {"k": [1]}}
     more = {"external_trigger": True, "run_start_date": None, **facts}
-    return Try(key=Key("d", DATE, "t"), node=graph.nodes["t"], graph=graph, **given, **more)  # type: ignore[arg-type]
+    return Try(home="h", key=Key("d", DATE, "t"), node=graph.nodes["t"], graph=graph, **given, **more)  # type: ignore[arg-type]
 
 
 async def render(renderer: Renderer, text: str, **facts: object) -> object:
