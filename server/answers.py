@@ -1,6 +1,7 @@
 """Answers: JSON bytes with the headers that every one carries."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
@@ -85,23 +86,25 @@ def text_answer(text: str) -> web.Response:
 
 
 async def json_list(
-    request: web.Request, pages: AsyncIterator[Sequence[str]], headers: Mapping[str, str]
+    request: web.Request, pages: AsyncGenerator[Sequence[str], None], headers: Mapping[str, str]
 ) -> web.StreamResponse:
     """Answer with a JSON list whose items come in pages, already encoded; a list of one page is sent whole."""
-    first = await _next(pages) or ()
-    second = await _next(pages)
-    if second is None:
-        return json_bytes(f"[{', '.join(first)}]\n".encode(), headers=headers)
-    response = web.StreamResponse(headers={**_HEADERS, **headers, **request.get(ANSWER_HEADERS, {})})
-    await response.prepare(request)
-    await response.write(f"[{', '.join([*first, *second])}".encode())
-    async for page in pages:
-        await response.write(f", {', '.join(page)}".encode())
-    await response.write(b"]\n")
-    return response
+    # Left to the garbage collector, the pages of a client that has gone would keep their database connection.
+    async with aclosing(pages):
+        first = await _next(pages) or ()
+        second = await _next(pages)
+        if second is None:
+            return json_bytes(f"[{', '.join(first)}]\n".encode(), headers=headers)
+        response = web.StreamResponse(headers={**_HEADERS, **headers, **request.get(ANSWER_HEADERS, {})})
+        await response.prepare(request)
+        await response.write(f"[{', '.join([*first, *second])}".encode())
+        async for page in pages:
+            await response.write(f", {', '.join(page)}".encode())
+        await response.write(b"]\n")
+        return response
 
 
-async def _next(pages: AsyncIterator[Sequence[str]]) -> Sequence[str] | None:
+async def _next(pages: AsyncGenerator[Sequence[str], None]) -> Sequence[str] | None:
     """Take the next page, None after the last; `anext` with a default breaks on some Python 3.11 (SystemError)."""
     async for page in pages:
         return page

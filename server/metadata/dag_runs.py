@@ -1,6 +1,7 @@
 """DAG runs: triggering them, their state, and lists of them."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -89,7 +90,7 @@ class DagRuns:
         state: str | None = row["state"]
         return state
 
-    async def pages(self, dag_id: str, selection: RunFilter) -> AsyncIterator[Sequence[str]]:
+    async def pages(self, dag_id: str, selection: RunFilter) -> AsyncGenerator[Sequence[str], None]:
         """Pages of JSON objects, one a run; raises BadRequest for an unknown DAG (as Airflow does, not NotFound)."""
         name = "dag_runs_descending" if selection.descending else "dag_runs"
         url = self._settings.run_url(dag_id)
@@ -102,8 +103,10 @@ class DagRuns:
         if len(rows) <= _STREAM_PAGE:
             yield [row[0] for row in rows]
             return
-        async for page in self._database.stream(name, (*arguments, selection.limit, selection.offset), _STREAM_PAGE):
-            yield [row[0] for row in page]
+        stream = self._database.stream(name, (*arguments, selection.limit, selection.offset), _STREAM_PAGE)
+        async with aclosing(stream):
+            async for page in stream:
+                yield page
 
     async def require_dag(self, dag_id: str) -> None:
         """Raise BadRequest where there is no such DAG: of the lists, Airflow answers 400."""

@@ -1,7 +1,7 @@
 """DAGs: what the database knows of them, and their serialized form, parsed once."""
 
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import NamedTuple
 
 import asyncpg
@@ -159,10 +159,9 @@ class Dags:
         total: int = await self._database.fetchval("count_dags")
         return total
 
-    async def pages(self, limit: int | None, offset: int, *, descending: bool) -> AsyncIterator[Sequence[str]]:
+    def pages(self, limit: int | None, offset: int, *, descending: bool) -> AsyncGenerator[list[str], None]:
         """Pages of JSON objects, one a DAG, ordered by dag_id."""
-        async for rows in self._database.stream("dags", (limit, offset, descending), _STREAM_PAGE):
-            yield [row[0] for row in rows]
+        return self._database.stream("dags", (limit, offset, descending), _STREAM_PAGE)
 
     async def _find_many(self, dag_ids: Sequence[str]) -> Sequence[asyncpg.Record]:
         return await self._database.fetch("find_dags", dag_ids)

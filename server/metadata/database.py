@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -131,12 +131,15 @@ class Database:
         row = await self.fetchrow(name, *arguments)
         return row[0] if row else None
 
-    async def stream(self, name: str, arguments: Sequence[object], page: int) -> AsyncIterator[list[asyncpg.Record]]:
-        """Pages of the statement's rows, from one snapshot, `page` rows at a time."""
+    async def stream(self, name: str, arguments: Sequence[object], page: int) -> AsyncGenerator[list[str], None]:
+        """Pages of the statement's first column, from one snapshot, `page` rows at a time.
+
+        It has a connection until it is closed.
+        """
         async with self.transaction() as connection:
             cursor = await connection.cursor(self.statements[name], *arguments)
             while rows := await cursor.fetch(page):
-                yield rows
+                yield [row[0] for row in rows]
 
     async def _fetch(self, name: str, arguments: Sequence[object]) -> list[asyncpg.Record]:
         lend = self.transaction if self._in_transaction else self.connection

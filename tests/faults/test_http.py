@@ -4,9 +4,11 @@ import asyncio
 import json
 import re
 import resource
+import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
+import asyncpg
 import pytest
 
 from tests.acceptance.process import wait_until
@@ -16,6 +18,12 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 TEST = b"GET /api/experimental/test HTTP/1.1\r\nHost: localhost\r\n\r\n"
 POST = b"POST /api/experimental/dags/d/dag_runs HTTP/1.1\r\nHost: localhost\r\n"
 MANY = 10_000
+LONG = """
+INSERT INTO dag_run (dag_id, run_id, execution_date, state)
+SELECT 'd', 'long-' || n, timestamptz '2021-01-01' + n * interval '1 minute', 'success'
+FROM generate_series(1, 60000) AS n;
+INSERT INTO dag (dag_id, is_subdag, is_active) SELECT 'long-' || n, false, true FROM generate_series(1, 60000) AS n
+"""
 
 
 @pytest.fixture
@@ -144,6 +152,43 @@ async def test_clients_that_vanish(victim: Victim) -> None:
     await asyncio.to_thread(wait_until, quiet)
     # Nor does it fill the log with what nobody has to mend.
     assert "unexpected error" not in victim.service.log
+
+
+@asynccontextmanager
+async def long_lists(victim: Victim, path: str, clients: int = 12) -> AsyncIterator[None]:
+    """Clients, more than there are database connections, that ask for a long list and read nothing of it."""
+    conn = await asyncpg.connect(victim.postgres.dsn)
+    await conn.execute(LONG)
+    await conn.close()
+    socks = [socket.socket() for _ in range(clients)]
+    for sock in socks:
+        # What the kernel takes for a client is small beside the list.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.connect(("127.0.0.1", victim.service.port))
+        sock.sendall(f"GET /api/experimental{path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    try:
+        await asyncio.to_thread(wait_until, lambda: busy(victim) > 0)
+        await asyncio.sleep(0.5)
+        yield
+    finally:
+        for sock in socks:
+            sock.close()
+
+
+def busy(victim: Victim) -> float:
+    """Database connections that requests hold."""
+    return victim.service.metrics()['windsock_pool_connections{state="busy"}']
+
+
+@pytest.mark.parametrize("path", ["/dags", "/dags/d/dag_runs"])
+async def test_lists_whose_readers_vanish(victim: Victim, path: str) -> None:
+    """Whoever leaves in the middle of a long list takes no database connection along."""
+    async with long_lists(victim, path):
+        pass
+    await asyncio.to_thread(wait_until, lambda: busy(victim) == 0, 5)
+    assert (await victim.get("/pools"))[0] == 200
+    assert "unexpected error" not in victim.service.log
+    await victim.recovers()
 
 
 async def test_ten_thousand_idle_connections(victim: Victim, descriptors: int) -> None:
