@@ -1,5 +1,6 @@
 """Answers: JSON bytes with the headers that every one carries."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 
@@ -9,7 +10,8 @@ from aiohttp.helpers import rfc822_formatted_time
 from aiohttp.http_writer import _serialize_headers
 from multidict import CIMultiDict
 
-from server.resources import ANSWER_HEADERS
+from server.errors import RequestTimeout
+from server.resources import ANSWER_HEADERS, CONFIG
 from server.wire import encode
 
 # Without a version: it tells an attacker more than a caller.
@@ -97,11 +99,22 @@ async def json_list(
             return json_bytes(f"[{', '.join(first)}]\n".encode(), headers=headers)
         response = web.StreamResponse(headers={**_HEADERS, **headers, **request.get(ANSWER_HEADERS, {})})
         await response.prepare(request)
-        await response.write(f"[{', '.join([*first, *second])}".encode())
+        await _write(request, response, f"[{', '.join([*first, *second])}".encode())
         async for page in pages:
-            await response.write(f", {', '.join(page)}".encode())
-        await response.write(b"]\n")
+            await _write(request, response, f", {', '.join(page)}".encode())
+        await _write(request, response, b"]\n")
         return response
+
+
+async def _write(request: web.Request, response: web.StreamResponse, part: bytes) -> None:
+    """Write a part of an answer; raises RequestTimeout, and ends the connection, when it is not read in time."""
+    try:
+        async with asyncio.timeout(request.app[CONFIG].write_timeout):
+            await response.write(part)
+    except TimeoutError as error:
+        if request.transport:
+            request.transport.abort()
+        raise RequestTimeout("The answer was not read in time") from error
 
 
 async def _next(pages: AsyncGenerator[Sequence[str], None]) -> Sequence[str] | None:

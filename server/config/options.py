@@ -208,6 +208,10 @@ class Config:
         values.seconds(0.1, 3600), "10", "windsock.body_timeout",
         "How long a request body may take to arrive.",
     )
+    write_timeout: float = option(
+        values.seconds(0.1, 3600), "30", "windsock.write_timeout",
+        "How long a client may take to read a part (2,000 rows) of a long list before its connection is ended.",
+    )
     keepalive_timeout: float = option(
         values.seconds(0, 3600), "75", "windsock.keepalive_timeout",
         "How long an idle connection is kept open.",

@@ -90,6 +90,8 @@ class Database:
         self.pool = pool
         self.statements = statements
         self.acquire_timeout = acquire_timeout
+        # A stream lasts as long as its reader likes: all of them together leave connections for everything else.
+        self._streams = asyncio.Semaphore(max(1, pool.get_max_size() // 2))
 
     def with_statements(self, statements: Mapping[str, str]) -> "Database":
         """Return the same database with other statements."""
@@ -136,10 +138,20 @@ class Database:
 
         It has a connection until it is closed.
         """
-        async with self.transaction() as connection:
+        async with self._room_to_stream(), self.transaction() as connection:
             cursor = await connection.cursor(self.statements[name], *arguments)
             while rows := await cursor.fetch(page):
                 yield [row[0] for row in rows]
+
+    @asynccontextmanager
+    async def _room_to_stream(self) -> AsyncIterator[None]:
+        with _lost_database():
+            async with asyncio.timeout(self.acquire_timeout):
+                await self._streams.acquire()
+        try:
+            yield
+        finally:
+            self._streams.release()
 
     async def _fetch(self, name: str, arguments: Sequence[object]) -> list[asyncpg.Record]:
         lend = self.transaction if self._in_transaction else self.connection

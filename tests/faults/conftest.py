@@ -22,6 +22,7 @@ OPTIONS: dict[str, Any] = {
     "acquire_timeout": "1",
     "statement_timeout": "2",
     "body_timeout": "1",
+    "write_timeout": "2",
     "keepalive_timeout": "3",
     "pool_max_size": "4",
 }

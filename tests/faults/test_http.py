@@ -191,6 +191,16 @@ async def test_lists_whose_readers_vanish(victim: Victim, path: str) -> None:
     await victim.recovers()
 
 
+async def test_lists_that_nobody_reads(victim: Victim) -> None:
+    """Slow readers take half of the database connections at most, and none once their time is over."""
+    async with long_lists(victim, "/dags"):
+        for _ in range(10):
+            assert (await victim.get("/pools", timeout=5))[0] == 200
+        await asyncio.to_thread(wait_until, lambda: busy(victim) == 0, 10)
+    assert "unexpected error" not in victim.service.log
+    await victim.recovers()
+
+
 async def test_ten_thousand_idle_connections(victim: Victim, descriptors: int) -> None:
     """They cost memory alone: others are served at once, and they are closed when their time is over."""
     assert descriptors > MANY + 100, "ulimit -Hn is too small for this test"
