@@ -73,7 +73,8 @@ class Supervisor:
             systemd.reloading()
             old = set(self._children)
             try:
-                config = self._keep_fixed(self._read())
+                # A program that prints an option may take its time, and this loop has a watchdog.
+                config = self._keep_fixed(await asyncio.to_thread(self._read))
                 check_exposure(config)
                 await self._start(config, config.workers)
             except StartupError as error:

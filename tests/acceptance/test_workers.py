@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import subprocess
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -82,6 +83,17 @@ def test_reload_changes_what_it_can(service: Service) -> None:
     metrics = service.metrics()
     assert metrics['windsock_reloads_total{outcome="refused"}'] == 2
     assert metrics['windsock_reloads_total{outcome="done"}'] == 1
+
+
+def test_a_slow_program_holds_up_nobody_at_a_reload(service: Service, tmp_path: Path) -> None:
+    """The supervisor goes on, for its watchdog too, while a program takes its time to print an option."""
+    program = tmp_path / "slow.sh"
+    program.write_text(f"sleep 4; echo {'0123456789abcdef' * 2}\n", "utf-8")
+    service.configure(secret_key_cmd=f"sh {program}")
+    service.process.send_signal(signal.SIGHUP)
+    time.sleep(1)
+    assert service.request("/live", port=service.admin_port, timeout=1)[0] == 200
+    wait_until(lambda: '"reloaded"' in service.log)
 
 
 def test_reload_says_what_needs_a_restart(service: Service) -> None:
