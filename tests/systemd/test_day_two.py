@@ -58,6 +58,15 @@ def test_a_lost_database(service: Machine) -> None:
     assert service.pid() == old
 
 
+def test_a_database_that_is_away_at_the_start(service: Machine) -> None:
+    """The services try again until it is there, for longer than any limit; callers wait at the socket."""
+    service.run("systemctl stop postgresql; systemctl --no-block restart windsock windsock-scheduler; sleep 25")
+    assert "failed" not in service.says("systemctl is-active windsock.socket windsock windsock-scheduler")
+    service.run("systemctl start postgresql")
+    service.until(f"curl -sf -m 5 -u ann:{service.password} http://127.0.0.1:8080{API}/pools")
+    service.until("systemctl is-active windsock windsock-scheduler")
+
+
 def reload_with(service: Machine, change: str) -> str:
     """Reload with a file that this `sed` command changed; what the journal says of it."""
     service.run("journalctl --quiet --rotate --vacuum-time=1s; sleep 1")
