@@ -12,9 +12,9 @@ wheel='' wheelhouse='' python='' extras=''
 while [ $# -gt 0 ]; do
     case $1 in
         --kerberos) extras='[kerberos]'; shift ;;
-        --wheel) wheel=$2; shift 2 ;;
-        --wheelhouse) wheelhouse=$2; shift 2 ;;
-        --python) python=$2; shift 2 ;;
+        --wheel) wheel=${2:?--wheel needs a file}; shift 2 ;;
+        --wheelhouse) wheelhouse=${2:?--wheelhouse needs a folder}; shift 2 ;;
+        --python) python=${2:?--python needs a program}; shift 2 ;;
         *) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac
 done
@@ -46,9 +46,13 @@ if [ -x /opt/windsock/current/bin/python ] && /opt/windsock/current/bin/python -
     extras='[kerberos]'
 fi
 set -- --quiet --disable-pip-version-check --no-input
+# Not built in the checkout: modules that a build of another release left there would become part of this one.
+printf '[build]\nbuild_base = %s/build\n' "$release" > "$release/build.cfg"
+export DIST_EXTRA_CONFIG="$release/build.cfg"
 [ -z "$wheelhouse" ] || set -- "$@" --no-index --find-links "$wheelhouse"
 "$release/bin/python" -m pip install "$@" "${wheel:-$(dirname "$here")}$extras"
 "$release/bin/windsock" --version
+rm -rf "$release/build" "$release/build.cfg"
 trap - EXIT
 # rename(2) is atomic: a service that starts meanwhile finds the one or the other.
 before=$(readlink /opt/windsock/current || true)
