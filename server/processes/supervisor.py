@@ -92,8 +92,9 @@ class Supervisor:
 
     async def figures(self) -> tuple[Snapshot, Service]:
         """What all workers did and do."""
+        await asyncio.gather(*(child.refresh(_ANSWER) for child in self._children))
+        # Whoever ended meanwhile is counted with those that are gone.
         children = list(self._children)
-        await asyncio.gather(*(child.refresh(_ANSWER) for child in children))
         service = Service(len(children), self._restarts, self._reloads, self._since)
         return snapshot.total([self._gone, *(child.snapshot for child in children)]), service
 

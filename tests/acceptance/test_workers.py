@@ -43,6 +43,17 @@ def test_one_scrape_shows_all_workers(service: Service) -> None:
     assert not [key for key in metrics if "secret_" in key]
 
 
+def test_counters_never_go_back(service: Service) -> None:
+    """Not in a scrape that comes while a reload ends workers either."""
+    for _ in range(100):
+        service.status("/api/experimental/test")
+    name = 'windsock_request_duration_seconds_count{method="GET",route="/api/experimental/test",status="200"}'
+    for reloads in range(1, 6):
+        service.process.send_signal(signal.SIGHUP)
+        while service.log.count('"reloaded"') < reloads:
+            assert service.metrics()[name] == 100
+
+
 def test_live_ready_and_nothing_else(service: Service) -> None:
     """The admin listener answers probes; the API's own port knows nothing of them."""
     assert service.admin("/live") == (200, {"status": "alive"})
