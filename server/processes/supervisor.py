@@ -53,11 +53,8 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, lambda: self._background(self.reload()))
-        self._background(systemd.keep_watchdog())
-        starting, stopped = (
-            asyncio.create_task(self._start(self.config, self.config.workers)),
-            asyncio.create_task(stop.wait()),
-        )
+        watchdog = asyncio.create_task(systemd.keep_watchdog())
+        starting, stopped = asyncio.create_task(self._start_first()), asyncio.create_task(stop.wait())
         try:
             await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
             if starting.done():
@@ -66,9 +63,12 @@ class Supervisor:
                 await stopped
         finally:
             await self._end(starting, stopped)
+            watchdog.cancel()
 
     async def reload(self) -> None:
         """Replace the workers by ones with a configuration read anew; on any error the old ones stay."""
+        if self._stopping:
+            return
         async with self._reloading:
             systemd.reloading()
             old = set(self._children)
@@ -111,6 +111,11 @@ class Supervisor:
             logger.warning("a change of %s needs a restart", ", ".join(changed))
         return dataclasses.replace(config, **fixed)
 
+    async def _start_first(self) -> str:
+        # A reload meanwhile waits: it would have no workers to replace.
+        async with self._reloading:
+            return await self._start(self.config, self.config.workers)
+
     async def _start(self, config: Config, number: int) -> str:
         """Start workers and wait until they serve; their URL. Raises StartupError when one cannot."""
         children: list[Child] = []
@@ -121,9 +126,8 @@ class Supervisor:
         except OSError as error:
             raise StartupError(f"cannot start a worker: {error}") from error
         except BaseException:
-            for child in children:
-                child.signal(signal.SIGKILL)
-            await asyncio.gather(*(child.end() for child in children))
+            # Those that came up serve already.
+            await asyncio.gather(*(child.stop() for child in children))
             raise
         for child in children:
             self._adopt(child)
@@ -139,7 +143,7 @@ class Supervisor:
         status = await child.end()
         self._children.discard(child)
         self._gone = snapshot.total([self._gone, child.snapshot.counters_only()])
-        if child.stopping or self._stopping:
+        if child.stopping:
             return
         self._restarts += 1
         logger.error("a worker ended by itself; starting another", extra={"worker": child.pid, "status": status})
@@ -147,7 +151,7 @@ class Supervisor:
 
     async def _replace(self) -> None:
         pause = _INTERVAL / 4
-        while not self._stopping:
+        while True:
             async with self._reloading:
                 if len([child for child in self._children if not child.stopping]) >= self.config.workers:
                     return
@@ -178,9 +182,8 @@ class Supervisor:
         systemd.notify("STOPPING=1")
         # Whoever connects from now on is refused, rather than left waiting on a socket that nobody accepts from.
         self._sock.close()
-        for task in tasks:
+        # A reload under way first: what it starts would outlive the workers that are stopped here.
+        ending = {*tasks, *self._tasks}
+        for task in ending:
             task.cancel()
-        await asyncio.wait(tasks)
-        await asyncio.gather(*(child.stop() for child in self._children))
-        for other in [task for task in self._tasks if not task.done()]:
-            other.cancel()
+        await asyncio.gather(asyncio.wait(ending), *(child.stop() for child in self._children))

@@ -14,6 +14,7 @@ import socket
 import sys
 
 import asyncpg
+from aiohttp import web
 
 from server.app import create_app
 from server.config import Config
@@ -38,7 +39,12 @@ class _Worker:
         """Serve until SIGTERM, or until the parent is gone."""
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, stop.set)
+
+        async def finish_at_sigterm(_app: web.Application) -> None:
+            loop.add_signal_handler(signal.SIGTERM, stop.set)
+
+        # Just before it accepts: there is nothing to finish for a worker that still waits for the database, say.
+        self._app.on_startup.append(finish_at_sigterm)
         listening = None
         try:
             async with serving_app(self._app, self._config, sock) as url:

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -105,6 +106,21 @@ def test_a_slow_program_holds_up_nobody_at_a_reload(service: Service, tmp_path: 
     time.sleep(1)
     assert service.request("/live", port=service.admin_port, timeout=1)[0] == 200
     wait_until(lambda: '"reloaded"' in service.log)
+
+
+def test_a_reload_during_the_start_waits_for_it(database: str, tmp_path: Path) -> None:
+    """There are as many workers afterwards as there should be."""
+    starting = Service(database, tmp_path, workers="2")
+
+    def hang_up() -> None:
+        wait_until(lambda: hasattr(starting, "process") and bool(starting.workers()))
+        starting.process.send_signal(signal.SIGHUP)
+
+    Thread(target=hang_up).start()
+    with starting as service:
+        wait_until(lambda: '"reloaded"' in service.log)
+        wait_until(lambda: service.metrics()["windsock_workers"] == 2)
+        assert len(service.workers()) == 2
 
 
 def test_reload_says_what_needs_a_restart(service: Service) -> None:

@@ -5,11 +5,16 @@ import contextlib
 import os
 import resource
 import signal
+import socket
+from pathlib import Path
+from typing import Any
 
 import asyncpg
+import pytest
 
-from tests.acceptance.process import wait_until
-from tests.faults.conftest import Victim
+from tests.acceptance.process import is_running, wait_until
+from tests.acceptance.service import Service, activated
+from tests.faults.conftest import OPTIONS, Victim
 
 
 async def test_sigterm_under_load(victim: Victim) -> None:
@@ -42,6 +47,32 @@ async def test_rolling_reload_under_load(victim: Victim) -> None:
     assert set(seen) == {200}
     assert not first & set(victim.service.workers())
     await victim.recovers()
+
+
+@pytest.mark.slow
+async def test_restarts_during_reloads_under_load(victim: Victim, tmp_path: Path) -> None:
+    """A restart gives up a reload, at whatever moment of it: no request fails, and no worker outlives its parent."""
+    (tmp_path / "restarted").mkdir()
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as sock:
+        options: dict[str, Any] = {"workers": "2", **OPTIONS, **activated(sock.fileno())}
+        other = Victim(
+            Service(victim.postgres.dsn, tmp_path / "restarted", port=sock.getsockname()[1], **options),
+            victim.postgres,
+        )
+        with other.service:
+            stop = asyncio.Event()
+            flood = asyncio.create_task(other.flood(stop))
+            for moment in range(8):
+                other.service.process.send_signal(signal.SIGHUP)
+                await asyncio.sleep(0.2 + moment * 0.25)
+                workers = other.service.workers()
+                other.service.process.terminate()
+                assert await asyncio.to_thread(other.service.process.wait, 30) == 0
+                assert not any(map(is_running, workers))
+                await asyncio.to_thread(other.service.__enter__)
+            stop.set()
+            assert set(await flood) == {200}
+            await other.recovers()
 
 
 async def test_worker_killed_under_load(victim: Victim) -> None:
