@@ -9,9 +9,10 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.helpers import rfc822_formatted_time
 from aiohttp.http_writer import _serialize_headers
 from multidict import CIMultiDict
+from structlog.contextvars import get_contextvars
 
 from server.errors import RequestTimeout
-from server.resources import ANSWER_HEADERS, CONFIG
+from server.resources import ANSWER_HEADERS, CONFIG, TRAFFIC
 from server.wire import encode
 
 # Without a version: it tells an attacker more than a caller.
@@ -97,23 +98,37 @@ async def json_list(
         second = await _next(pages)
         if second is None:
             return json_bytes(f"[{', '.join(first)}]\n".encode(), headers=headers)
-        response = web.StreamResponse(headers={**_HEADERS, **headers, **request.get(ANSWER_HEADERS, {})})
+        response = _streamed(request, headers)
         await response.prepare(request)
-        await _write(request, response, f"[{', '.join([*first, *second])}".encode())
-        async for page in pages:
-            await _write(request, response, f", {', '.join(page)}".encode())
-        await _write(request, response, b"]\n")
+        try:
+            await _write(request, response, f"[{', '.join([*first, *second])}".encode())
+            async for page in pages:
+                await _write(request, response, f", {', '.join(page)}".encode())
+            await _write(request, response, b"]\n")
+        except BaseException:
+            # Too late for another status: that the connection breaks tells the client, the log has the error.
+            if request.transport:
+                request.transport.abort()
+            raise
         return response
 
 
+def _streamed(request: web.Request, headers: Mapping[str, str]) -> web.StreamResponse:
+    """Begin an answer with the headers, and the end of the connection, that the middlewares give to whole answers."""
+    request_id = get_contextvars()["request_id"]
+    all_headers = {**_HEADERS, **headers, **request.get(ANSWER_HEADERS, {}), "X-Request-ID": request_id}
+    response = web.StreamResponse(headers=all_headers)
+    if request.app[TRAFFIC].stopping:
+        response.force_close()
+    return response
+
+
 async def _write(request: web.Request, response: web.StreamResponse, part: bytes) -> None:
-    """Write a part of an answer; raises RequestTimeout, and ends the connection, when it is not read in time."""
+    """Write a part of an answer; raises RequestTimeout when it is not read in time."""
     try:
         async with asyncio.timeout(request.app[CONFIG].write_timeout):
             await response.write(part)
     except TimeoutError as error:
-        if request.transport:
-            request.transport.abort()
         raise RequestTimeout("The answer was not read in time") from error
 
 

@@ -1,6 +1,7 @@
 """What clients may do to the service. Each time: what they see, others notice nothing, it recovers by itself."""
 
 import asyncio
+import contextlib
 import json
 import re
 import resource
@@ -155,8 +156,8 @@ async def test_clients_that_vanish(victim: Victim) -> None:
 
 
 @asynccontextmanager
-async def long_lists(victim: Victim, path: str, clients: int = 12) -> AsyncIterator[None]:
-    """Clients, more than there are database connections, that ask for a long list and read nothing of it."""
+async def long_lists(victim: Victim, path: str, clients: int = 12) -> AsyncIterator[list[socket.socket]]:
+    """Connect clients, more than there are database connections, that ask for a long list and read nothing of it."""
     conn = await asyncpg.connect(victim.postgres.dsn)
     await conn.execute(LONG)
     await conn.close()
@@ -169,7 +170,7 @@ async def long_lists(victim: Victim, path: str, clients: int = 12) -> AsyncItera
     try:
         await asyncio.to_thread(wait_until, lambda: busy(victim) > 0)
         await asyncio.sleep(0.5)
-        yield
+        yield socks
     finally:
         for sock in socks:
             sock.close()
@@ -199,6 +200,30 @@ async def test_lists_that_nobody_reads(victim: Victim) -> None:
         await asyncio.to_thread(wait_until, lambda: busy(victim) == 0, 10)
     assert "unexpected error" not in victim.service.log
     await victim.recovers()
+
+
+async def test_a_list_that_fails_breaks_off(victim: Victim) -> None:
+    """Its reader sees no end of it and no other answer within it, but a connection that breaks."""
+    async with long_lists(victim, "/dags", clients=1) as [sock]:
+        conn = await asyncpg.connect(victim.postgres.dsn)
+        await conn.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'windsock'")
+        await conn.close()
+        received = await asyncio.to_thread(everything, sock)
+    assert received.startswith(b"HTTP/1.1 200 ")
+    assert received.count(b"HTTP/1.1 ") == 1
+    assert not received.endswith(b"0\r\n\r\n")
+    assert "database unavailable" in victim.service.log
+    await victim.recovers()
+
+
+def everything(sock: socket.socket) -> bytes:
+    """All that comes until the connection ends."""
+    sock.settimeout(10)
+    received = b""
+    with contextlib.suppress(ConnectionError):
+        while part := sock.recv(65536):
+            received += part
+    return received
 
 
 async def test_ten_thousand_idle_connections(victim: Victim, descriptors: int) -> None:
