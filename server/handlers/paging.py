@@ -9,5 +9,5 @@ def page_headers(request: web.Request, page: wire.Page, total: int | None) -> di
     """`Link` (RFC 8288) and `X-Total-Count` of a part; nothing for a whole list, whose `total` is None."""
     if total is None:
         return {}
-    links = wire.page_links(request.path, list(request.query.items()), page, total)
+    links = wire.page_links(request.rel_url.raw_path, list(request.query.items()), page, total)
     return {"Link": links, "X-Total-Count": str(total)}

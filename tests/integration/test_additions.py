@@ -3,16 +3,22 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import asyncpg
 import pytest
 
+from server.app import create_app
+from server.resources import TRAFFIC
+from server.serve import listen, serving_app
 from tests.contract import cases
+from tests.live import config_for
 
 API = "/api/experimental"
 Serve = Callable[..., Awaitable[str]]
 RUNS = f"{API}/dags/ref_setup/dag_runs"
+ODD = 'a b/c>d"\N{LATIN SMALL LETTER E WITH ACUTE}'
 DATES = [f"2020-01-0{day}" for day in (5, 6, 7, 8)]
 
 
@@ -101,16 +107,40 @@ async def test_pages_link_to_each_other_and_count(client: Client) -> None:
     assert seen == ["setup_1", "setup_us", "setup_fail", "setup_running"]
 
 
+async def test_links_keep_the_path_encoded(client: Client, connection: asyncpg.Connection) -> None:
+    """Whatever is in the name of a DAG, a client finds the pages."""
+    await connection.execute("INSERT INTO dag (dag_id, is_subdag, is_active) VALUES ($1, false, true)", ODD)
+    path = f"{API}/dags/{quote(ODD, safe='')}/dag_runs"
+    _, _, response = await client.ask(f"{path}?limit=1")
+    assert response.headers["Link"].startswith(f"<{path}?")
+    assert response.headers["Link"].isascii()
+
+
+LONG = """
+INSERT INTO dag_run (dag_id, run_id, execution_date, state)
+SELECT 'ref_cron', 'r' || i, timestamptz '2021-01-01Z' + i * interval '1 minute', 'success'
+FROM generate_series(1, 5001) AS i
+"""
+
+
 async def test_a_long_list_comes_whole(client: Client, connection: asyncpg.Connection) -> None:
     """Over several thousand runs the list is streamed, and still one JSON list in order."""
-    await connection.execute(
-        "INSERT INTO dag_run (dag_id, run_id, execution_date, state)"
-        " SELECT 'ref_cron', 'r' || i, timestamptz '2021-01-01Z' + i * interval '1 minute', 'success'"
-        " FROM generate_series(1, 5001) AS i"
-    )
-    _, runs, response = await client.ask(f"{API}/dags/ref_cron/dag_runs")
+    await connection.execute(LONG)
+    _, runs, response = await client.ask(f"{API}/dags/ref_cron/dag_runs", headers={"X-Request-ID": "long"})
     assert response.headers.get("Transfer-Encoding") == "chunked"
+    assert response.headers["X-Request-ID"] == "long"
     assert [run["run_id"] for run in runs] == [f"r{number}" for number in range(1, 5002)]
+
+
+async def test_a_long_list_ends_its_connection_before_a_stop(database: str, connection: asyncpg.Connection) -> None:
+    """As every answer does, so that clients come back by a new one."""
+    await connection.execute(LONG)
+    config = config_for(database, shutdown_timeout="1")
+    app = create_app(config)
+    async with serving_app(app, config, listen(config)) as url, aiohttp.ClientSession() as session:
+        app[TRAFFIC].stopping = True
+        _, _, response = await Client(session, url).ask(f"{API}/dags/ref_cron/dag_runs")
+        assert response.headers["Connection"] == "close"
 
 
 async def test_dags_are_listed(client: Client, connection: asyncpg.Connection) -> None:
