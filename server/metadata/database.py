@@ -105,6 +105,9 @@ class Database:
                 connection = await self.pool.acquire()
             try:
                 yield connection
+            except TimeoutError:
+                await self._give_up(connection)
+                raise
             finally:
                 await self.pool.release(connection)
 
@@ -112,7 +115,11 @@ class Database:
     async def transaction(self) -> AsyncIterator[Connection]:
         """Lend a connection inside a transaction that commits unless an exception leaves the block."""
         async with self.connection() as connection, connection.transaction():
-            yield connection
+            try:
+                yield connection
+            except TimeoutError:
+                await self._give_up(connection)
+                raise
 
     async def fetch(self, name: str, *arguments: object) -> list[asyncpg.Record]:
         """Rows of the statement `name`; tried again where Postgres undid it for a deadlock."""
@@ -142,6 +149,17 @@ class Database:
             cursor = await connection.cursor(self.statements[name], *arguments)
             while rows := await cursor.fetch(page):
                 yield [row[0] for row in rows]
+
+    async def _give_up(self, connection: Connection) -> None:
+        """Wait until Postgres has cancelled what took too long; end a connection where it does not even do that.
+
+        asyncpg would wait as long as for the statement itself. To end it at once would leave the statement running.
+        """
+        try:
+            async with asyncio.timeout(self.acquire_timeout):
+                await connection.execute("ROLLBACK")
+        except TimeoutError:
+            connection.terminate()
 
     @asynccontextmanager
     async def _room_to_stream(self) -> AsyncIterator[None]:

@@ -3,11 +3,13 @@
 import asyncio
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
+import pytest
 
 from server.embedded import EmbeddedPostgres
 from server.privileges import other_user
@@ -78,6 +80,34 @@ async def test_frozen(victim: Victim) -> None:
             signal_all(victim.postgres, signal.SIGCONT)
 
     assert set(await flooded(victim, freeze)) == {200, 503}
+    await victim.recovers()
+
+
+@pytest.mark.parametrize("path", ["/dags/d/dag_runs", "/dags"])
+async def test_frozen_at_once(victim: Victim, path: str) -> None:
+    """A request waits for a frozen Postgres once, not again for the end of its statement."""
+    assert (await victim.get(path))[0] == 200
+    signal_all(victim.postgres, signal.SIGSTOP)
+    start = time.monotonic()
+    try:
+        assert (await victim.get(path, timeout=15))[0] == 503
+    finally:
+        signal_all(victim.postgres, signal.SIGCONT)
+    assert time.monotonic() - start < float(OPTIONS["statement_timeout"]) + float(OPTIONS["acquire_timeout"]) + 0.5
+    await victim.recovers()
+
+
+async def test_a_slow_statement_is_cancelled(victim: Victim) -> None:
+    """Postgres does not go on with what nobody waits for any more."""
+    conn = await asyncpg.connect(victim.postgres.dsn)
+    await conn.execute(
+        "ALTER TABLE slot_pool RENAME TO real_pool;"
+        "CREATE VIEW slot_pool AS SELECT real_pool.* FROM real_pool, pg_sleep(60)"
+    )
+    assert (await victim.get("/pools"))[0] == 503
+    running = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'windsock' AND state = 'active'"
+    assert await conn.fetchval(running) == 0
+    await conn.close()
     await victim.recovers()
 
 
