@@ -60,7 +60,7 @@ def test_a_lost_database(service: Machine) -> None:
 
 def test_a_database_that_is_away_at_the_start(service: Machine) -> None:
     """The services try again until it is there, for longer than any limit; callers wait at the socket."""
-    service.run("systemctl stop postgresql; systemctl --no-block restart windsock windsock-scheduler; sleep 25")
+    service.run("systemctl stop postgresql; systemctl --no-block restart windsock windsock-scheduler; sleep 45")
     assert "failed" not in service.says("systemctl is-active windsock.socket windsock windsock-scheduler")
     service.run("systemctl start postgresql")
     service.until(f"curl -sf -m 5 -u ann:{service.password} http://127.0.0.1:8080{API}/pools")
