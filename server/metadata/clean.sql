@@ -8,7 +8,7 @@ WHERE state IN ('success', 'failed') AND coalesce(end_date, start_date, executio
 SELECT count(*) FROM log WHERE dttm < $1;
 
 -- name: count_job
-SELECT count(*) FROM job WHERE state IS DISTINCT FROM 'running' AND latest_heartbeat < $1;
+SELECT count(*) FROM job WHERE latest_heartbeat < $1 AND (state IS DISTINCT FROM 'running' OR latest_heartbeat < now() - interval '1 day');
 
 -- name: clean_runs
 -- A run goes with all that belongs to it. One that somebody holds is left for the next time.
@@ -41,9 +41,12 @@ WITH gone AS (
 SELECT count(*) FROM gone;
 
 -- name: clean_job
+-- One that was killed says for ever that it runs; no heartbeat is that slow.
 WITH gone AS (
     DELETE FROM job WHERE id IN (
-        SELECT id FROM job WHERE state IS DISTINCT FROM 'running' AND latest_heartbeat < $1 ORDER BY id LIMIT $2
+        SELECT id FROM job
+        WHERE latest_heartbeat < $1 AND (state IS DISTINCT FROM 'running' OR latest_heartbeat < now() - interval '1 day')
+        ORDER BY id LIMIT $2
     ) RETURNING id
 )
 SELECT count(*) FROM gone;

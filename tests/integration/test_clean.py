@@ -51,6 +51,21 @@ async def test_clean_deletes_what_is_over_and_old(database: str, tmp_path: Path)
     await conn.close()
 
 
+async def test_schedulers_that_are_gone_are_cleaned(database: str, tmp_path: Path) -> None:
+    """Also those that were killed, whose rows say that they run; one that lives stays, whatever the date."""
+    conn = await asyncpg.connect(database)
+    await conn.execute(
+        "INSERT INTO job (hostname, state, latest_heartbeat)"
+        " VALUES ('ended', 'success', $1), ('killed', 'running', $1), ('lives', 'running', now())",
+        OLD,
+    )
+    dsn, late = Dsn.parse(database), datetime(2100, 1, 1, tzinfo=UTC)
+    assert (await clean(dsn, late, tmp_path, dry_run=True))["job"] == 2
+    assert (await clean(dsn, late, tmp_path))["job"] == 2
+    assert await conn.fetchval("SELECT string_agg(hostname, ' ') FROM job") == "lives"
+    await conn.close()
+
+
 async def test_a_log_that_cannot_be_removed_keeps_its_run(database: str, tmp_path: Path) -> None:
     """Nothing is half done: the error names the file, the run is there for the next try."""
     conn = await asyncpg.connect(database)
