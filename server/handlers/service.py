@@ -1,12 +1,14 @@
 """The service itself: a test call, its health, its description."""
 
+import functools
+import json
 from importlib import resources
 
 from aiohttp import web
 
 from server.answers import json_answer, json_bytes
 from server.errors import Unavailable
-from server.resources import METADATA
+from server.resources import CONFIG, METADATA
 
 _OK = b'{"status":"OK"}\n'
 _OPENAPI = resources.files("server").joinpath("openapi.json").read_bytes()
@@ -17,9 +19,17 @@ async def test(_request: web.Request) -> web.Response:
     return json_bytes(_OK)
 
 
-async def openapi(_request: web.Request) -> web.Response:
+async def openapi(request: web.Request) -> web.Response:
     """`GET /openapi.json`."""
-    return json_bytes(_OPENAPI)
+    return json_bytes(_description(request.app[CONFIG].base_path))
+
+
+@functools.cache
+def _description(base_path: str) -> bytes:
+    """Say where this server is; the paths of the description begin there."""
+    described = json.loads(_OPENAPI)
+    described["servers"][0]["url"] = base_path or "/"
+    return json.dumps(described, ensure_ascii=False).encode()
 
 
 async def health(request: web.Request) -> web.Response:

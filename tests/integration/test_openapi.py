@@ -4,6 +4,7 @@ import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import aiohttp
 import asyncpg
 import pytest
 from jsonschema import Draft202012Validator
@@ -131,7 +132,15 @@ async def test_answers_are_as_described(url: str) -> None:
 async def test_the_description_is_served(url: str) -> None:
     """What is served is the file."""
     answer = await send(url, Request("GET", f"{API}/openapi.json", {}, None))
-    assert answer.body == OPENAPI.read_bytes()
+    assert json.loads(answer.body) == json.loads(OPENAPI.read_bytes())
+
+
+async def test_the_base_path_is_where_the_server_is(serve: Callable[..., Awaitable[str]]) -> None:
+    """Clients made from the description find it behind a prefix too."""
+    for base_path, url in (("/", "/"), ("/wind", "/wind")):
+        root = await serve(base_path=base_path)
+        async with aiohttp.ClientSession() as session, session.get(f"{root}{API}/openapi.json") as response:
+            assert [server["url"] for server in (await response.json())["servers"]] == [url]
 
 
 @pytest.mark.parametrize(
