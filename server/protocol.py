@@ -8,6 +8,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from server.answers import error_answer, http_error
+from server.observe.counters import COUNTERS, NO_ROUTE
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ class HttpProtocol(RequestHandler):
     ) -> web.StreamResponse:
         """Answer a request that aiohttp could not parse (400), or that failed outside of every middleware."""
         if status < 500:  # noqa: PLR2004 - the client's fault
+            COUNTERS.request(NO_ROUTE, "other", status, 0.0)
             response = error_answer("The request is not well-formed HTTP", status)
             response.force_close()
             return response

@@ -8,6 +8,7 @@ import aiohttp
 import asyncpg
 import pytest
 
+from server.observe.counters import COUNTERS, NO_ROUTE
 from tests.contract import cases
 
 API = "/api/experimental"
@@ -92,12 +93,14 @@ async def test_odd_headers_are_answered_in_json_without_echo(serve: Serve, heade
     [b"get /api/experimental/test HTTP/1.1", b"GET /api/experimental/test HTTP/9", b"\x16\x03\x01\x02\x00"],
 )
 async def test_what_is_not_http_is_answered_in_json_without_echo(serve: Serve, request_line: bytes) -> None:
-    """The parser's own errors bypass every middleware; they are JSON all the same."""
+    """The parser's own errors bypass every middleware; they are JSON all the same, and counted."""
+    counted = COUNTERS.requests.get((NO_ROUTE, "other", 400), [0.0])[0]
     answer = await raw(await serve(), request_line + b"\r\nHost: localhost\r\nX-Secret: hush\r\n\r\n")
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 "))
     assert json.loads(body) == {"error": "The request is not well-formed HTTP"}
     assert b"hush" not in answer
+    assert COUNTERS.requests[NO_ROUTE, "other", 400][0] == counted + 1
 
 
 async def test_a_declared_body_over_the_limit_is_refused_before_it_is_sent(serve: Serve) -> None:
