@@ -133,9 +133,11 @@ def tls_context(config: Config) -> ssl.SSLContext | None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        context.load_cert_chain(config.ssl_cert, config.ssl_key)
+        # Nobody is there to be asked for a passphrase.
+        context.load_cert_chain(config.ssl_cert, config.ssl_key, password="")
     except (OSError, ssl.SSLError) as error:
-        raise StartupError(f"[windsock] ssl_cert, ssl_key: cannot use {config.ssl_cert}: {error}") from error
+        files = f"{config.ssl_cert} with the key in {config.ssl_key or 'it'}, which must have no passphrase"
+        raise StartupError(f"[windsock] ssl_cert, ssl_key: cannot use {files}: {error}") from error
     return context
 
 

@@ -156,7 +156,7 @@ def keytab(text: str) -> Path | None:
 def host(text: str) -> str:
     """Read an address or host name to listen on; brackets around an IPv6 address are dropped."""
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
-    if not re.fullmatch(r"[0-9A-Za-z._:%-]+", bare):
+    if not re.fullmatch(r"[0-9A-Za-z_:%-]{1,63}(\.[0-9A-Za-z_:%-]{1,63})*\.?", bare):
         message = "expected an IP address or a host name, without a port"
         raise ValueError(message)
     return bare

@@ -77,7 +77,8 @@ async def open_metadata(config: "Config") -> AsyncIterator[Metadata]:
     try:
         pool = await open_pool(config)
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise StartupError(f"cannot connect to {config.dsn.redacted()}: {error}") from error
+        reason = str(error) or "no answer in time"
+        raise StartupError(f"cannot connect to {config.dsn.redacted()}: {reason}") from error
     try:
         database = await _describe(pool, config)
         yield Metadata(*database)

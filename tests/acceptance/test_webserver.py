@@ -62,6 +62,13 @@ def test_a_wrong_dsn_refuses_to_start(postgres: EmbeddedPostgres) -> None:
     assert "none" in refusal("webserver", environment(postgres.dsn_of("none")))
 
 
+def test_a_database_that_does_not_answer_refuses_to_start() -> None:
+    """As one that is frozen: the line says what is wrong."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        dsn = f"postgresql://me@127.0.0.1:{silent.getsockname()[1]}/none?connect_timeout=1"
+        assert "no answer in time" in refusal("webserver", environment(dsn))
+
+
 def test_a_database_without_schema_refuses_to_start(empty_database: str) -> None:
     """It names the command that makes the tables; that command is safe to run many times at once."""
     assert "windsock initdb" in refusal("webserver", environment(empty_database))
@@ -74,6 +81,8 @@ def test_a_database_without_schema_refuses_to_start(empty_database: str) -> None
     [
         ({"port": "http"}, "AIRFLOW__WINDSOCK__PORT"),
         ({"auth_backend": "no.such.module"}, "no.such.module"),
+        ({"host": "a..b"}, "a host name"),
+        ({"admin_host": "a..b"}, "a host name"),
         ({"host": "0.0.0.0"}, "auth_backend"),  # noqa: S104 - what must be refused
     ],
 )
