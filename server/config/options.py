@@ -205,16 +205,14 @@ class Config:
         "The largest request body, in bytes.",
     )
     body_timeout: float = option(
-        values.seconds(0.1, 3600), "10", "windsock.body_timeout",
-        "How long a request body may take to arrive.",
+        values.seconds(0.1, 3600), "10", "windsock.body_timeout", "How long a request body may take to arrive.",
     )
     write_timeout: float = option(
         values.seconds(0.1, 3600), "30", "windsock.write_timeout",
         "How long a client may take to read a part (2,000 rows) of a long list before its connection is ended.",
     )
     keepalive_timeout: float = option(
-        values.seconds(0, 3600), "75", "windsock.keepalive_timeout",
-        "How long an idle connection is kept open.",
+        values.seconds(0, 3600), "75", "windsock.keepalive_timeout", "How long an idle connection is kept open.",
     )
     shutdown_timeout: float = option(
         values.seconds(0, 3600), "20", "windsock.shutdown_timeout",
@@ -254,8 +252,7 @@ class Config:
         "How long a request waits for a database connection before it is answered with 503.",
     )
     statement_timeout: float = option(
-        values.seconds(0.1, 3600), "30", "windsock.statement_timeout",
-        "How long a statement may take.",
+        values.seconds(0.1, 3600), "30", "windsock.statement_timeout", "How long a statement may take.",
     )
     batch_size: int = option(
         values.whole(1, 10000), "128", "windsock.batch_size",
