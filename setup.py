@@ -54,7 +54,8 @@ setup(
     entry_points={"console_scripts": ["windsock = server.cli:main"]},
     install_requires=[
         "PyYAML>=6",
-        "aiohttp>=3.14.1",
+        # Answers and what is no HTTP go below what aiohttp promises to keep, too.
+        "aiohttp>=3.14.1,<3.15",
         "aiohttp-session[secure]>=2.12",
         "asyncpg>=0.30",
         "bcrypt>=4",
