@@ -190,12 +190,12 @@ class LocalClient(Client):
     def get_task_instance(self, dag_id: str, execution_date: str, task_id: str) -> Answer:
         """See `Client.get_task_instance`."""
 
-        async def task_instance(metadata: Metadata) -> Mapping[str, str]:
+        async def task_instance(metadata: Metadata) -> bytes:
             date = wire.parse_execution_date(execution_date, self._zone)
             ids = wire.check_id(dag_id, "dag_id"), date, wire.check_id(task_id, "task_id")
-            return wire.render_ti(await metadata.task_instances.get(*ids))
+            return await metadata.task_instances.get(*ids)
 
-        return dict(self._call(task_instance))
+        return _answer(self._call(task_instance))
 
     def get_task_log(self, dag_id: str, execution_date: str, task_id: str, try_number: int | None = None) -> TaskLog:
         """See `Client.get_task_log`; the log is read on this machine."""

@@ -27,6 +27,5 @@ async def task_instance(request: web.Request) -> web.Response:
     date = wire.parse_execution_date(request.match_info["execution_date"], request.app[TIMEZONE])
     dag_id = wire.check_id(request.match_info["dag_id"], "dag_id")
     task_id = wire.check_id(request.match_info["task_id"], "task_id")
-    map_index = wire.parse_map_index(request.query.items())
-    columns = await request.app[METADATA].task_instances.get(dag_id, date, task_id, map_index)
-    return json_answer(wire.render_ti(columns))
+    map_index = wire.parse_map_index(request.query.items()) if request.query_string else None
+    return json_bytes(await request.app[METADATA].task_instances.get(dag_id, date, task_id, map_index))

@@ -136,19 +136,35 @@ LEFT JOIN LATERAL (
 ORDER BY requested.n
 
 -- name: find_task_instances
--- Each task instance with its run's state and what the answer must know of the DAG; dates as Python's str shows them.
+-- Each task instance with its run's state and what the answer must know of the DAG. Dates and `texts`,
+-- the answer from `hostname` on, are as Python's str shows them; a float and a pickle are left to Python.
 SELECT d.dag_id IS NOT NULL AS known, d.root_dag_id, s.version, any_serialized.present AS any_serialized,
-    r.id AS run, r.state AS run_state, ti.task_id IS NOT NULL AS present,
-    ti.duration, ti.executor_config, ti.hostname, ti.job_id, ti.max_tries, ti.operator, ti.pid, ti.pool,
-    ti.pool_slots, ti.priority_weight, ti.queue, ti.state, ti.unixname,
-    replace(to_char(requested.execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), '.000000', '')
-        || '+00:00' AS execution_date,
-    replace(to_char(ti.start_date AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), '.000000', '')
-        || '+00:00' AS start_date,
+    r.id AS run, r.state AS run_state, ti.duration, ti.executor_config,
     replace(to_char(ti.end_date AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), '.000000', '')
         || '+00:00' AS end_date,
-    replace(to_char(ti.queued_dttm AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), '.000000', '')
-        || '+00:00' AS queued_dttm
+    replace(to_char(requested.execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), '.000000', '')
+        || '+00:00' AS execution_date,
+    CASE WHEN ti.task_id IS NOT NULL THEN json_build_object(
+        'hostname', coalesce(ti.hostname, 'None'),
+        'job_id', coalesce(ti.job_id::text, 'None'),
+        'max_tries', coalesce(ti.max_tries::text, 'None'),
+        'operator', coalesce(ti.operator, 'None'),
+        'pid', coalesce(ti.pid::text, 'None'),
+        'pool', coalesce(ti.pool, 'None'),
+        'pool_slots', coalesce(ti.pool_slots::text, 'None'),
+        'priority_weight', coalesce(ti.priority_weight::text, 'None'),
+        'queue', coalesce(ti.queue, 'None'),
+        'queued_dttm',
+            coalesce(replace(to_char(ti.queued_dttm AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), '.000000', '')
+                || '+00:00', 'None'),
+        'start_date',
+            coalesce(replace(to_char(ti.start_date AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), '.000000', '')
+                || '+00:00', 'None'),
+        'state', coalesce(ti.state, 'None'),
+        'task_id', requested.task_id,
+        'test_mode', 'False',
+        'unixname', coalesce(ti.unixname, 'None')
+    )::text END AS texts
 FROM unnest((SELECT $1::text[]), (SELECT $2::timestamptz[]), (SELECT $3::text[]))
     WITH ORDINALITY AS requested (dag_id, execution_date, task_id, n)
 CROSS JOIN (SELECT EXISTS (SELECT FROM serialized_dag) AS present) AS any_serialized

@@ -12,22 +12,40 @@ WHERE NOT coalesce(is_subdag, false)  -- if dag.is_subdag
 -- name: find_task_instances
 -- Each task instance with its run's state and what the answer must know of the DAG. Of a mapped task without
 -- a map_index it is the instance that is furthest from its end, so that it is finished when all of them are.
--- Dates are as Python's str shows them.
+-- Dates and `texts`, the answer from `hostname` on, are as Python's str shows them; a float and a pickle are left to
+-- Python.
 SELECT d.dag_id IS NOT NULL AS known, d.root_dag_id, s.version, true AS any_serialized,
-    r.id AS run, r.run_id, r.state AS run_state, ti.task_id IS NOT NULL AS present,
-    ti.duration, ti.executor_config, ti.hostname, ti.max_tries, ti.operator, ti.pid, ti.pool,
-    ti.job_id,  -- if task_instance.job_id
-    NULL::integer AS job_id,  -- unless task_instance.job_id
-    ti.pool_slots, ti.priority_weight, ti.queue, ti.state, ti.unixname,
-    replace(to_char(requested.execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), '.000000', '')
-        || '+00:00' AS execution_date,
-    replace(to_char(ti.start_date AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), '.000000', '')
-        || '+00:00' AS start_date,
+    r.id AS run, r.state AS run_state, ti.duration, ti.executor_config,
     replace(to_char(ti.end_date AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), '.000000', '')
         || '+00:00' AS end_date,
-    replace(to_char(ti.queued_dttm AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), '.000000', '')
-        || '+00:00' AS queued_dttm,
-    ti.map_index, ti.try_number, coalesce(mapped.instances, 0) AS mapped_instances
+    replace(to_char(requested.execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), '.000000', '')
+        || '+00:00' AS execution_date,
+    CASE WHEN ti.task_id IS NOT NULL THEN json_strip_nulls(json_build_object(
+        'hostname', coalesce(ti.hostname, 'None'),
+        'job_id', coalesce(ti.job_id::text, 'None'),  -- if task_instance.job_id
+        'job_id', 'None',  -- unless task_instance.job_id
+        'map_index', coalesce(ti.map_index::text, 'None'),
+        'mapped_instances', nullif(mapped.instances, 0)::text,
+        'max_tries', coalesce(ti.max_tries::text, 'None'),
+        'operator', coalesce(ti.operator, 'None'),
+        'pid', coalesce(ti.pid::text, 'None'),
+        'pool', coalesce(ti.pool, 'None'),
+        'pool_slots', coalesce(ti.pool_slots::text, 'None'),
+        'priority_weight', coalesce(ti.priority_weight::text, 'None'),
+        'queue', coalesce(ti.queue, 'None'),
+        'queued_dttm',
+            coalesce(replace(to_char(ti.queued_dttm AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), '.000000', '')
+                || '+00:00', 'None'),
+        'run_id', coalesce(r.run_id, 'None'),
+        'start_date',
+            coalesce(replace(to_char(ti.start_date AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), '.000000', '')
+                || '+00:00', 'None'),
+        'state', coalesce(ti.state, 'None'),
+        'task_id', requested.task_id,
+        'test_mode', 'False',
+        'try_number', coalesce(ti.try_number::text, 'None'),
+        'unixname', coalesce(ti.unixname, 'None')
+    ))::text END AS texts
 FROM unnest((SELECT $1::text[]), (SELECT $2::timestamptz[]), (SELECT $3::text[]), (SELECT $4::integer[]))
     WITH ORDINALITY AS requested (dag_id, execution_date, task_id, map_index, n)
 LEFT JOIN LATERAL (

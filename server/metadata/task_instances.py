@@ -1,7 +1,7 @@
 """Task instances: the `task_instance` table."""
 
 import getpass
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,14 +14,13 @@ from server.metadata.dags import Dags, unknown_dag
 from server.metadata.database import Database
 from server.metadata.serialized import Task
 from server.metadata.settings import Settings
+from server.wire.answers import render_ti
 
 Key = tuple[str, datetime, str, int | None]
 _COLUMNS = (
     "duration", "end_date", "executor_config", "hostname", "job_id", "max_tries", "operator", "pid", "pool",
     "pool_slots", "priority_weight", "queue", "queued_dttm", "start_date", "state", "unixname",
 )  # fmt: skip
-# What Airflow 2 and 3 say of an instance besides.
-_NEWER_COLUMNS = ("run_id", "map_index", "try_number")
 _UNMAPPED = frozenset({None, -1})
 _UNFINISHED = frozenset({"queued", "running"})
 
@@ -37,10 +36,8 @@ class TaskInstances:
         self._generation = settings.generation
         self._find: Batcher[Key, asyncpg.Record] = settings.batcher(self._find_many)
 
-    async def get(
-        self, dag_id: str, execution_date: datetime, task_id: str, map_index: int | None = None
-    ) -> Mapping[str, Any]:
-        """Columns of the task instance, dates as text; raises NotFound: for DAG, task, run and instance, in this order.
+    async def get(self, dag_id: str, execution_date: datetime, task_id: str, map_index: int | None = None) -> bytes:
+        """Task instance as the body of the answer; raises NotFound: for DAG, task, run and instance, in this order.
 
         While the run is queued or running, an instance without a row yet is answered as its first row will be.
         Of a mapped task (Airflow 2.3 and later) `map_index` says which instance; without it, it is the one that
@@ -53,26 +50,19 @@ class TaskInstances:
         task = dag.task(task_id)
         if row["run"] is None:
             raise missing_run(dag_id, execution_date)
-        if row["present"]:
-            names = _COLUMNS if self._generation == 1 else (*_COLUMNS, *_NEWER_COLUMNS)
-            columns = {name: row[name] for name in names}
-            if row.get("mapped_instances"):
-                columns["mapped_instances"] = row["mapped_instances"]
-        elif row["run_state"] in _UNFINISHED and (self._generation == 1 or map_index in _UNMAPPED):
-            columns = self._first_row(task)
-        else:
-            raise _missing_instance(task_id, execution_date, None if self._generation == 1 else map_index)
-        return {
-            "dag_id": dag_id,
-            "execution_date": row["execution_date"],
-            "task_id": task_id,
-            "test_mode": False,
-            **columns,
-        }
+        columns = {"dag_id": dag_id, "execution_date": row["execution_date"]}
+        if row["texts"] is not None:
+            columns["duration"], columns["end_date"] = row["duration"], row["end_date"]
+            columns["executor_config"] = row["executor_config"]
+            return render_ti(columns, row["texts"])
+        if row["run_state"] in _UNFINISHED and (self._generation == 1 or map_index in _UNMAPPED):
+            return render_ti({**columns, "task_id": task_id, **self._first_row(task)})
+        raise _missing_instance(task_id, execution_date, None if self._generation == 1 else map_index)
 
     def _first_row(self, task: Task) -> dict[str, Any]:
         columns: dict[str, Any] = dict.fromkeys(_COLUMNS)
         columns.update(
+            test_mode=False,
             executor_config={},
             hostname="",
             max_tries=task.get("retries"),

@@ -42,13 +42,16 @@ def render_strings(values: Mapping[str, object]) -> dict[str, str]:
     return {key: str(value) for key, value in values.items()}
 
 
-def render_ti(row: Mapping[str, object]) -> dict[str, str]:
-    """Show a task instance's columns; `executor_config` may be a pickle, `test_mode` is no column at all."""
-    values = {"test_mode": False, **row}
-    config = values.get("executor_config")
+def render_ti(columns: Mapping[str, object], written: str | None = None) -> bytes:
+    """Write a task instance, each column as a text; `executor_config` may be a pickle.
+
+    `written` is a JSON object of the columns whose names come after these, as Postgres wrote it.
+    """
+    texts = render_strings(columns)
+    config = columns.get("executor_config")
     if isinstance(config, bytes):
-        values["executor_config"] = _unpickled(config)
-    return render_strings(values)
+        texts["executor_config"] = _unpickled(config)
+    return encode(texts) if written is None else _encoder.encode(texts)[:-1] + f",{written[1:]}\n".encode()
 
 
 @lru_cache(maxsize=64)

@@ -1,5 +1,6 @@
 """The shapes and texts that scripts written for Airflow 1.10 read."""
 
+import json
 import pickle
 import re
 from datetime import UTC, datetime, timedelta, timezone
@@ -44,7 +45,7 @@ def test_trigger_message_of_a_left_out_date() -> None:
 
 
 def test_a_task_instance_is_all_strings() -> None:
-    """str() of each value, as recorded; test_mode is no column and always False."""
+    """str() of each value, as recorded."""
     row = {
         "dag_id": "ref_setup",
         "duration": 0.310204,
@@ -55,8 +56,9 @@ def test_a_task_instance_is_all_strings() -> None:
         "start_date": PRECISE,
         "state": None,
         "hostname": "",
+        "test_mode": False,
     }
-    assert render_ti(row) == {
+    assert json.loads(render_ti(row)) == {
         "dag_id": "ref_setup",
         "duration": "0.310204",
         "end_date": "None",
@@ -68,6 +70,12 @@ def test_a_task_instance_is_all_strings() -> None:
         "hostname": "",
         "test_mode": "False",
     }
+
+
+def test_what_postgres_has_written_of_a_task_instance_is_kept() -> None:
+    """One object, keys sorted, ending like every answer."""
+    answer = render_ti({"duration": 12.0}, '{"pool" : "a, \\"ż\\""}')
+    assert answer == '{"duration":"12.0","pool" : "a, \\"ż\\""}\n'.encode()
 
 
 @pytest.mark.parametrize(
@@ -82,4 +90,4 @@ def test_a_task_instance_is_all_strings() -> None:
 )
 def test_executor_config_is_shown_or_explained(config: object, shown: str) -> None:
     """Plain values as Python prints them; foreign objects are named, not made."""
-    assert render_ti({"executor_config": config})["executor_config"] == shown
+    assert json.loads(render_ti({"executor_config": config}))["executor_config"] == shown
