@@ -9,6 +9,7 @@ from server.auth.middleware import authentication
 from server.auth.sessions import Sessions
 from server.config import Config
 from server.metadata.metadata import open_metadata
+from server.paths import Paths
 from server.proxies import Proxies
 from server.resources import CONFIG, METADATA, PROXIES, SESSIONS, TIMEZONE, TRAFFIC, Traffic
 from server.wire.dates import timezone_of
@@ -32,6 +33,8 @@ def create_app(config: Config) -> web.Application:
     app[TRAFFIC] = traffic
     app[TIMEZONE] = timezone_of(config.default_timezone)
     app.router.add_routes(routes.table(config.base_path))
+    dags = config.base_path + routes.DAGS
+    app.router.register_resource(Paths(dags, routes.dag_table(dags)))
     cors.install(app, config)
     app.cleanup_ctx.append(_metadata)
     for hook, signal in (("startup", app.on_startup), ("cleanup", app.on_cleanup)):

@@ -1,0 +1,63 @@
+"""The endpoint of a DAG's path, found in one step: aiohttp tries one pattern after the other, and they are many."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from aiohttp import web
+from aiohttp.web_urldispatcher import ResourceRoute
+
+
+class _Endpoint(NamedTuple):
+    """What is at the paths of one shape."""
+
+    names: list[str]
+    routes: dict[str, ResourceRoute]
+    methods: set[str]
+
+
+class Paths(web.PlainResource):
+    """Endpoints below a prefix; in their paths what a caller chose and words of ours take turns.
+
+    So the number of parts and the words among them tell the endpoint: of `{dag_id}/dag_runs/{execution_date}`
+    they are 3 and `dag_runs`.
+    """
+
+    def __init__(self, prefix: str, table: Iterable[web.RouteDef]) -> None:
+        """Index the routes that aiohttp makes of `table`, all of them below `prefix`."""
+        super().__init__(prefix)
+        first = prefix.count("/") + 1
+        self._chosen, self._words = slice(first, None, 2), slice(first + 1, None, 2)
+        router = web.UrlDispatcher()
+        router.add_routes(table)
+        self._endpoints: dict[tuple[int | str, ...], _Endpoint] = {}
+        for resource in router.resources():
+            parts = resource.canonical.split("/")
+            names = [name.strip("{}") for name in parts[self._chosen]]
+            routes = {route.method: route for route in resource if isinstance(route, ResourceRoute)}
+            self._endpoints[len(parts), *parts[self._words]] = _Endpoint(names, routes, set(routes))
+
+    def __len__(self) -> int:
+        """How many routes there are."""
+        return sum(1 for _ in self)
+
+    def __iter__(self) -> Iterator[ResourceRoute]:
+        """Every route."""
+        return (route for endpoint in self._endpoints.values() for route in endpoint.routes.values())
+
+    async def resolve(self, request: web.Request) -> tuple[web.UrlMappingMatchInfo | None, set[str]]:
+        """Answer the route and what the caller chose, and which methods the path allows."""
+        parts = request.rel_url.path_safe.split("/")
+        chosen = parts[self._chosen]
+        endpoint = self._endpoints.get((len(parts), *parts[self._words]))
+        if endpoint is None or "" in chosen:
+            return None, set()
+        names, routes, methods = endpoint
+        route = routes.get(request.method)
+        if route is None:
+            return None, methods
+        # `path_safe` leaves these two quoted, so that a slash of the caller's does not end a part.
+        values = {
+            name: part.replace("%2F", "/").replace("%25", "%") if "%" in part else part
+            for name, part in zip(names, chosen, strict=True)
+        }
+        return web.UrlMappingMatchInfo(values, route), methods

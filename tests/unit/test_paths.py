@@ -1,0 +1,62 @@
+"""The index of a DAG's endpoints finds what aiohttp's own dispatcher finds."""
+
+import itertools
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
+
+from server import routes
+from server.paths import Paths
+
+DAGS = "/base/api/experimental/dags"
+METHODS = ("GET", "HEAD", "POST", "PATCH", "DELETE", "PUT", "OPTIONS")
+IDS = ("d", "a%2Fb", "a%2fb", "a%252Fb", "%25", "%zz", "%C5%BC", "a%20b", "+", ".", "a;b=c", "")
+
+
+def routers() -> tuple[web.UrlDispatcher, web.UrlDispatcher]:
+    """Both: aiohttp's alone, and with the index."""
+    plain, indexed = web.UrlDispatcher(), web.UrlDispatcher()
+    plain.add_routes(routes.dag_table(DAGS))
+    indexed.register_resource(Paths(DAGS, routes.dag_table(DAGS)))
+    return plain, indexed
+
+
+async def found(router: web.UrlDispatcher, method: str, path: str) -> tuple[object, ...]:
+    """What the router makes of a request: handler, route, what the caller chose, or the error with its `Allow`."""
+    match = await router.resolve(make_mocked_request(method, path))
+    error = match.http_exception
+    if error is not None:
+        return error.status, error.headers.get("Allow")
+    assert match.route.resource is not None
+    return match.handler, match.route.resource.canonical, dict(match)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "", "/", "//", "/dag_runs", "/dag_runs/", "/dag_runs/2020-01-01T00:00:00+00:00", "/dag_runs/now/tasks",
+        "/dag_runs//tasks/t", "/dag_runs/2020-01-01T00%3A00%3A00%2B00%3A00/tasks/t%2Fu", "/dag_runs/now/tasks/t/logs",
+        "/dag_runs/now/tasks/t/logs/1", "/tasks", "/tasks/t?a=b", "/tasks%2Ft", "/paused", "/paused/true", "/code",
+        "/code/x", "/Code", "/%64ag_runs", "/nope", "/dag_runs/../code",
+    ],
+)  # fmt: skip
+async def test_the_index_finds_what_aiohttp_finds(rest: str) -> None:
+    """Endpoint, variables with quoted slashes, 404, and 405 with its `Allow`."""
+    plain, indexed = routers()
+    for method, dag_id in itertools.product(METHODS, IDS):
+        path = f"{DAGS}/{dag_id}{rest}"
+        assert await found(indexed, method, path) == await found(plain, method, path), (method, path)
+
+
+async def test_braces_are_characters_like_others() -> None:
+    """Unlike in aiohttp's own patterns: a DAG of such a name is found."""
+    _, indexed = routers()
+    assert (await found(indexed, "GET", f"{DAGS}/%7Bx%7D/code"))[2] == {"dag_id": "{x}"}
+
+
+def test_every_route_is_listed() -> None:
+    """Whoever walks the routes of the application sees them all."""
+    plain, indexed = routers()
+    assert [route.handler for route in indexed.routes()] == [route.handler for route in plain.routes()]
+    assert len(next(iter(indexed.resources()))) == len(plain.routes())
