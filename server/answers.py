@@ -9,9 +9,9 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.helpers import rfc822_formatted_time
 from aiohttp.http_writer import _serialize_headers
 from multidict import CIMultiDict
-from structlog.contextvars import get_contextvars
 
 from server.errors import RequestTimeout
+from server.logs import REQUEST_ID
 from server.resources import ANSWER_HEADERS, CONFIG, TRAFFIC
 from server.wire import encode
 
@@ -115,7 +115,7 @@ async def json_list(
 
 def _streamed(request: web.Request, headers: Mapping[str, str]) -> web.StreamResponse:
     """Begin an answer with the headers, and the end of the connection, that the middlewares give to whole answers."""
-    request_id = get_contextvars()["request_id"]
+    request_id = REQUEST_ID.get()
     all_headers = {**_HEADERS, **headers, **request.get(ANSWER_HEADERS, {}), "X-Request-ID": request_id}
     response = web.StreamResponse(headers=all_headers)
     if request.app[TRAFFIC].stopping:

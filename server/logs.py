@@ -1,7 +1,7 @@
 """Structured log lines on stderr: JSON for machines, plain lines on a terminal.
 
 Modules log with `structlog.get_logger()`; what goes to `logging`, from us or from libraries, comes out in the
-same form. Whatever is bound with `structlog.contextvars` (the request's id) is on each line.
+same form. Each line has the id of the request that it is about.
 """
 
 import json
@@ -11,10 +11,14 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
+from contextvars import ContextVar
 
 import msgspec
 import structlog
 from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
+
+# One variable of ours: structlog's own binding takes three times as long, on every request.
+REQUEST_ID: ContextVar[str] = ContextVar("REQUEST_ID")
 
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
 
@@ -52,7 +56,7 @@ def setup_logs(level: str = "INFO", log_format: str = "auto") -> None:
     terminal = sys.stderr.isatty()
     console = log_format == "console" or (log_format == "auto" and terminal)
     stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S" if console else "iso", utc=not console)
-    shared: list[Processor] = [structlog.contextvars.merge_contextvars, structlog.stdlib.add_logger_name]
+    shared: list[Processor] = [_add_request_id, structlog.stdlib.add_logger_name]
     shared += [_add_level, stamp]
     ends = _console(colors=terminal and not os.environ.get("NO_COLOR")) if console else [_exceptions, _json]
     number = logging.getLevelNamesMapping()[level]
@@ -83,6 +87,13 @@ def _setup_logging(number: int, shared: list[Processor], ends: list[Processor]) 
 
 def _console(*, colors: bool) -> list[Processor]:
     return [_exceptions, _printable, structlog.dev.ConsoleRenderer(colors=colors)]
+
+
+def _add_request_id(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    request_id = REQUEST_ID.get(None)
+    if request_id is not None:
+        event.setdefault("request_id", request_id)
+    return event
 
 
 def _add_level(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:

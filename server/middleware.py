@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler, Middleware
 from server.answers import error_answer, http_error
 from server.config import Config
 from server.errors import WindsockError
+from server.logs import REQUEST_ID
 from server.observe.counters import COUNTERS, NO_ROUTE
 from server.resources import PROXIES, USER, Traffic
 
@@ -33,7 +34,7 @@ def errors(config: Config, traffic: Traffic) -> Middleware:
         given = request.headers.get("X-Request-ID", "")
         usable = 0 < len(given) <= _MAX_REQUEST_ID and given.isascii() and given.isprintable()
         request_id = given if usable else f"{prefix}-{next(numbers):x}"
-        structlog.contextvars.bind_contextvars(request_id=request_id)
+        REQUEST_ID.set(request_id)
         start = time.perf_counter()
         traffic.in_flight += 1
         try:
@@ -68,8 +69,7 @@ async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Exception:
         # The boundary of a request: whatever went wrong, the caller gets JSON and the log gets the traceback.
         logger.exception("unexpected error")
-        request_id = structlog.contextvars.get_contextvars()["request_id"]
-        return error_answer("Internal server error", 500, request_id=request_id)
+        return error_answer("Internal server error", 500, request_id=REQUEST_ID.get())
 
 
 def _sampler(config: Config) -> Callable[[int], bool]:

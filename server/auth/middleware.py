@@ -30,7 +30,7 @@ def authentication(backend: Backend, config: Config, open_paths: frozenset[str])
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path in open_paths:
+        if request.rel_url.path_safe in open_paths:
             return await handler(request)
         if check_host:
             cross_site.refuse_other_hosts(request, config.host)

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 import structlog
 
-from server.logs import setup_logs
+from server.logs import REQUEST_ID, setup_logs
 
 
 class Terminal(io.StringIO):
@@ -29,7 +29,6 @@ def _restored() -> Iterator[None]:
     yield
     root.handlers, root.level = handlers, level
     structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
 
 
 def setup_logs_alone() -> None:
@@ -102,11 +101,12 @@ def test_lines_of_libraries_have_the_same_form(capsys: pytest.CaptureFixture[str
 
 
 def test_request_id_is_on_each_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """What the middleware binds is on our lines and on those of libraries."""
+    """What the middleware sets is on our lines and on those of libraries."""
     setup_logs()
-    with structlog.contextvars.bound_contextvars(request_id="r-1"):
-        structlog.get_logger("x").info("one")
-        logging.getLogger("y").info("two")
+    token = REQUEST_ID.set("r-1")
+    structlog.get_logger("x").info("one")
+    logging.getLogger("y").info("two")
+    REQUEST_ID.reset(token)
     structlog.get_logger("x").info("three")
     assert [line.get("request_id") for line in lines(capsys)] == ["r-1", "r-1", None]
 
