@@ -15,10 +15,10 @@ from server.resources import METADATA, TIMEZONE
 async def trigger(request: web.Request) -> web.Response:
     """`POST /dags/<dag_id>/dag_runs`."""
     dag_id = wire.check_id(request.match_info["dag_id"], "dag_id")
-    zone = request.app[TIMEZONE]
-    asked = wire.parse_trigger(await read_body(request), zone, datetime.now(UTC))
+    app = request.app
+    asked = wire.parse_trigger(await read_body(request), app[TIMEZONE], datetime.now(UTC))
     run = NewRun(dag_id, asked.run_id, asked.execution_date, asked.conf)
-    warning = await request.app[METADATA].dag_runs.trigger(run)
+    warning = await app[METADATA].dag_runs.trigger(run)
     return json_bytes(wire.trigger_answer(dag_id, asked, warning))
 
 

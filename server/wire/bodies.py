@@ -70,9 +70,7 @@ def parse_trigger(body: bytes, default_timezone: tzinfo, now: datetime) -> Trigg
     """Read the body of `POST /dags/<dag_id>/dag_runs`; `now` is aware. Raises BadRequest."""
     fields = _object(parse_json(body))
     text = fields.get("execution_date")
-    date = now.astimezone(UTC)
-    if text is not None:
-        date = parse_execution_date(text, default_timezone, now=now)
+    date = now.astimezone(UTC) if text is None else parse_execution_date(text, default_timezone, now=now)
     if _replace_microseconds(fields.get("replace_microseconds"), default=text is None):
         date = date.replace(microsecond=0)
     return Trigger(

@@ -64,11 +64,10 @@ def parse_execution_date(
         message = f"`{name}` must be a string such as 2015-11-16T14:34:15+00:00"
         raise BadRequest(message)
     try:
-        date = _read(text, default_timezone, now or datetime.now(default_timezone))
-        utc = date.astimezone(UTC)
+        date = _read(text, default_timezone, now)
     except (ValueError, OverflowError) as error:
         raise _refusal(text) from error
-    if not _FIRST < utc < _LAST:
+    if not _FIRST < date < _LAST:
         raise _refusal(text)
     return date
 
@@ -83,13 +82,13 @@ def restore_plus(text: str) -> str:
     return _LOST_PLUS.sub(r"\1+\2", text)
 
 
-def _read(text: str, default_timezone: tzinfo, now: datetime) -> datetime:
+def _read(text: str, default_timezone: tzinfo, now: datetime | None) -> datetime:
     """Read the documented shape, else as a person would. Raises ValueError or OverflowError."""
     if _ISO.fullmatch(text):
         return _read_iso(text, default_timezone)
     if len(text) > _MAX_LENGTH:
         raise ValueError(text)
-    today = now.astimezone(default_timezone)
+    today = (now or datetime.now(UTC)).astimezone(default_timezone)
     if text == "now":
         return _fixed(today)
     if _TODAY_AT.fullmatch(text):
