@@ -9,7 +9,7 @@ from server.scheduler.retries import retry_delay
 from server.scheduler.rules import Verdict, judge
 from server.scheduler.states import FAILURES, FINISHED, State, TaskState
 
-_NOT_BEGUN = frozenset({None, State.SCHEDULED, State.UP_FOR_RETRY})
+_WAITING = frozenset({None, State.SCHEDULED, State.UP_FOR_RETRY})
 _UNDER_WAY = frozenset({State.QUEUED, State.RUNNING})
 _GOOD = frozenset({State.SUCCESS, State.SKIPPED})
 
@@ -72,7 +72,7 @@ def decide(graph: Graph, run: Run, instances: Mapping[str, Instance], now: datet
         if move is not None:
             decision.moves[task_id] = states[task_id] = move
     unknown = {task_id: instance.state for task_id, instance in instances.items() if task_id not in graph.nodes}
-    decision.moves |= {task_id: State.REMOVED for task_id, state in unknown.items() if state in _NOT_BEGUN}
+    decision.moves |= {task_id: State.REMOVED for task_id, state in unknown.items() if state in _WAITING}
     if not any(state in _UNDER_WAY for state in unknown.values()):
         decision.run_state = _run_state(graph, states)
     return decision

@@ -52,7 +52,7 @@ async def run_http(running: Running, fields: dict[str, Any]) -> str:
 
 def _timeout(given: Any) -> aiohttp.ClientTimeout:  # noqa: ANN401 - any YAML value
     """As requests has it: seconds for the connection and for each wait, or a pair of them; by default for the whole."""
-    if given is None:
+    if not given:
         return aiohttp.ClientTimeout(total=_TIMEOUT)
     try:
         connect, read = map(float, given if isinstance(given, list) else (given, given))

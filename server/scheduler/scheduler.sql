@@ -183,11 +183,14 @@ RETURNING ti.dag_id, ti.execution_date, ti.task_id
 -- name: running
 -- Everything that runs in this scheduler's name, with what a try needs to know. `home` tells this database from others
 -- whose schedulers run on the same machine.
-SELECT format('%s/%s/%s', current_setting('port'), current_database(), home.since) AS home, ti.dag_id, ti.execution_date, ti.task_id, ti.try_number, ti.max_tries, ti.start_date,
+SELECT this.home, ti.dag_id, ti.execution_date, ti.task_id, ti.try_number, ti.max_tries, ti.start_date,
     r.id AS run, r.run_id, r.conf, r.external_trigger, r.start_date AS run_start_date
 FROM task_instance AS ti
 JOIN dag_run AS r ON r.dag_id = ti.dag_id AND r.execution_date = ti.execution_date
-CROSS JOIN (SELECT extract(epoch FROM min(applied_at)) AS since FROM windsock_schema) AS home
+CROSS JOIN (
+    SELECT format('%s/%s/%s', current_setting('port'), current_database(), extract(epoch FROM min(applied_at))) AS home
+    FROM windsock_schema
+) AS this
 WHERE ti.job_id = $1 AND ti.state = 'running'
 
 -- name: note_pids
@@ -247,13 +250,16 @@ WHERE ti.state IN ('queued', 'running') AND ti.job_id IS DISTINCT FROM $1
 SELECT pg_try_advisory_xact_lock($1::int, $2::int)
 
 -- name: orphans
-SELECT format('%s/%s/%s', current_setting('port'), current_database(), home.since) AS home, r.id AS run,
+SELECT this.home, r.id AS run,
     ti.dag_id, ti.execution_date, ti.task_id, ti.state, ti.job_id, ti.try_number, ti.max_tries, ti.pid, ti.hostname,
     ti.start_date
 FROM task_instance AS ti
 JOIN dag AS d ON d.dag_id = ti.dag_id
 LEFT JOIN dag_run AS r ON r.dag_id = ti.dag_id AND r.execution_date = ti.execution_date
-CROSS JOIN (SELECT extract(epoch FROM min(applied_at)) AS since FROM windsock_schema) AS home
+CROSS JOIN (
+    SELECT format('%s/%s/%s', current_setting('port'), current_database(), extract(epoch FROM min(applied_at))) AS home
+    FROM windsock_schema
+) AS this
 WHERE ti.state IN ('queued', 'running') AND coalesce(ti.job_id, 0) = $1
 FOR KEY SHARE OF d SKIP LOCKED
 FOR UPDATE OF ti SKIP LOCKED

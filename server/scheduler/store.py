@@ -35,7 +35,7 @@ class Move(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """How a try ended, and what it leaves to others: JSON by key."""
+    """How a try ended, and what it leaves to others: JSON by key. `run` is None where somebody deleted it."""
 
     run: int | None
     key: Key

@@ -16,6 +16,7 @@ from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 from yarl import URL
 
+from tests.live import config_for
 from tests.scheduling import START, Bench, bash, bench, empty
 
 RUNNING = "SELECT EXISTS (SELECT FROM task_instance WHERE task_id = $1 AND state = 'running' AND pid IS NOT NULL)"
@@ -310,7 +311,7 @@ async def test_a_run_that_waits_for_a_task_of_the_one_before(b: Bench) -> None:
 
 async def test_no_limits(b: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     """A parallelism of 0 is none, as in Airflow, and so are timeouts of 0; a pool that is too small is told of."""
-    b.config = dataclasses.replace(b.config, parallelism=0)
+    b.config = dataclasses.replace(b.config, parallelism=config_for(b.dsn, parallelism="0").parallelism)
     await b.pool.execute("INSERT INTO slot_pool (pool, slots) VALUES ('small', 1)")
     tasks = {"t": bash("sleep 0.2"), "large": bash("true", pool="small", pool_slots=2)}
     await b.load({"d": {"tasks": tasks, "dagrun_timeout": 0}})

@@ -221,7 +221,7 @@ def test_a_connection_has_headers(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_timeouts() -> None:
     """Seconds or a pair of them, as in requests; anything else is told."""
     assert (_timeout([3, 5]).sock_connect, _timeout([3, 5]).sock_read, _timeout(2).sock_read) == (3, 5, 2)
-    assert _timeout(None).total == 60
+    assert (_timeout(None).total, _timeout(0).total) == (60, 60)
     for odd in ("soon", [1], {"a": 1}):
         with pytest.raises(TaskFailed, match="`timeout` in `extra_options`"):
             _timeout(odd)
