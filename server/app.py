@@ -8,10 +8,11 @@ from server import auth, cors, middleware, routes
 from server.auth.middleware import authentication
 from server.auth.sessions import Sessions
 from server.config import Config
+from server.handlers import service
 from server.metadata.metadata import open_metadata
 from server.paths import Paths
 from server.proxies import Proxies
-from server.resources import CONFIG, METADATA, PROXIES, SESSIONS, TIMEZONE, TRAFFIC, Traffic
+from server.resources import CONFIG, METADATA, PATHS, PROXIES, SESSIONS, TIMEZONE, TRAFFIC, Traffic
 from server.wire.dates import timezone_of
 
 
@@ -32,9 +33,10 @@ def create_app(config: Config) -> web.Application:
     app[SESSIONS] = Sessions(config, backend, app[PROXIES])
     app[TRAFFIC] = traffic
     app[TIMEZONE] = timezone_of(config.default_timezone)
-    app.router.add_routes(routes.table(config.base_path))
-    dags = config.base_path + routes.DAGS
-    app.router.register_resource(Paths(dags, routes.dag_table(dags)))
+    prefix = config.base_path + routes.PREFIX
+    app[PATHS] = Paths(prefix, routes.table(prefix))
+    app.router.register_resource(app[PATHS])
+    app.router.add_get(config.base_path + routes.HEALTH, service.health)
     cors.install(app, config)
     app.cleanup_ctx.append(_metadata)
     for hook, signal in (("startup", app.on_startup), ("cleanup", app.on_cleanup)):

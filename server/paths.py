@@ -1,4 +1,4 @@
-"""The endpoint of a DAG's path, found in one step: aiohttp tries one pattern after the other, and they are many."""
+"""The endpoint of a path, found in one step: aiohttp tries one pattern after the other, and they are many."""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -16,17 +16,18 @@ class _Endpoint(NamedTuple):
 
 
 class Paths(web.PlainResource):
-    """Endpoints below a prefix; in their paths what a caller chose and words of ours take turns.
+    """Endpoints below a prefix; in their paths words of ours and what a caller chose take turns.
 
-    So the number of parts and the words among them tell the endpoint: of `{dag_id}/dag_runs/{execution_date}`
-    they are 3 and `dag_runs`.
+    So the number of parts and the words among them tell the endpoint: of `dags/{dag_id}/dag_runs/{execution_date}`
+    they are 4, `dags` and `dag_runs`.
     """
 
     def __init__(self, prefix: str, table: Iterable[web.RouteDef]) -> None:
         """Index the routes that aiohttp makes of `table`, all of them below `prefix`."""
         super().__init__(prefix)
         first = prefix.count("/") + 1
-        self._chosen, self._words = slice(first, None, 2), slice(first + 1, None, 2)
+        self._prefix = f"{prefix}/"
+        self._words, self._chosen = slice(first, None, 2), slice(first + 1, None, 2)
         router = web.UrlDispatcher()
         router.add_routes(table)
         self._endpoints: dict[tuple[int | str, ...], _Endpoint] = {}
@@ -45,19 +46,27 @@ class Paths(web.PlainResource):
         return (route for endpoint in self._endpoints.values() for route in endpoint.routes.values())
 
     async def resolve(self, request: web.Request) -> tuple[web.UrlMappingMatchInfo | None, set[str]]:
-        """Answer the route and what the caller chose, and which methods the path allows."""
-        parts = request.rel_url.path_safe.split("/")
-        chosen = parts[self._chosen]
-        endpoint = self._endpoints.get((len(parts), *parts[self._words]))
-        if endpoint is None or "" in chosen:
-            return None, set()
-        names, routes, methods = endpoint
-        route = routes.get(request.method)
-        if route is None:
-            return None, methods
+        """Answer the route and what the caller chose, or which methods the path allows."""
+        match = self.find(request)
+        endpoint = None if match is not None else self._at(request.rel_url.path_safe)[0]
+        return match, endpoint.methods if endpoint else set()
+
+    def find(self, request: web.Request) -> web.UrlMappingMatchInfo | None:
+        """Answer the route and what the caller chose; None for what is somewhere else, or nowhere."""
+        endpoint, chosen = self._at(request.rel_url.path_safe)
+        if endpoint is None or (route := endpoint.routes.get(request.method)) is None:
+            return None
         # `path_safe` leaves these two quoted, so that a slash of the caller's does not end a part.
         values = {
             name: part.replace("%2F", "/").replace("%25", "%") if "%" in part else part
-            for name, part in zip(names, chosen, strict=True)
+            for name, part in zip(endpoint.names, chosen, strict=True)
         }
-        return web.UrlMappingMatchInfo(values, route), methods
+        return web.UrlMappingMatchInfo(values, route)
+
+    def _at(self, path: str) -> tuple[_Endpoint | None, list[str]]:
+        """What is there, and the parts that the caller chose."""
+        parts = path.split("/")
+        chosen = parts[self._chosen]
+        if "" in chosen or not path.startswith(self._prefix):
+            return None, chosen
+        return self._endpoints.get((len(parts), *parts[self._words])), chosen

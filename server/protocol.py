@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, cast
 
-from aiohttp import web
+from aiohttp import HttpVersion11, StreamReader, hdrs, web
+from aiohttp.http import RawRequestMessage, StreamWriter
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
-from server.answers import error_answer, http_error
+from server.answers import Answer, error_answer, http_error
+from server.dispatch import Dispatch
 from server.observe.counters import COUNTERS, NO_ROUTE
 
 logger = logging.getLogger(__name__)
@@ -55,3 +57,90 @@ class HttpProtocol(RequestHandler):
         """Answer in JSON too what aiohttp raises where no middleware sees it: 417, and whatever has no middleware."""
         answer = http_error(resp) if isinstance(resp, web.HTTPException) else resp
         return super().finish_response(request, answer, start_time)
+
+
+class ApiProtocol(HttpProtocol):
+    """Serves ordinary requests in the connection's own task; aiohttp makes another one of each, and does much besides.
+
+    From the first request on that is not ordinary (`_is_ordinary`) the connection is aiohttp's.
+    """
+
+    def __init__(self, server: web.Server, dispatch: Dispatch, *, signals: bool, **options: Any) -> None:  # noqa: ANN401 - aiohttp's
+        """Answer with what `dispatch` answers; where answers cause `signals`, aiohttp writes them."""
+        super().__init__(server, **options)
+        self._dispatch = dispatch
+        self._signals = signals
+
+    async def start(self) -> None:
+        """Serve the connection until it ends."""
+        open_ = True
+        try:
+            while open_ and (message := await self._next_if_ordinary()) is not None:
+                open_ = False
+                open_ = await self._serve(message, self._messages.popleft()[1])
+        finally:
+            if not open_:
+                self.force_close()
+        if open_:
+            await super().start()
+
+    async def _next_if_ordinary(self) -> RawRequestMessage | None:
+        """Wait for a request, and leave it where it is; one that others are waiting behind is not ordinary either."""
+        if not self._messages:
+            self._waiter = self._loop.create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        message, body = self._messages[0]
+        if isinstance(message, _ErrInfo) or len(self._messages) > 1 or not _is_ordinary(message, body):
+            return None
+        return message
+
+    async def _serve(self, message: RawRequestMessage, body: StreamReader) -> bool:
+        """Answer a request; returns whether the connection stays open."""
+        if self._parser is None or self._request_factory is None or self._task_handler is None:
+            # The client went while its request waited for its turn.
+            return False
+        self._parser.message_consumed()
+        writer = StreamWriter(self, self._loop)
+        request = cast("web.Request", self._request_factory(message, body, self, writer, self._task_handler))
+        try:
+            response = await self._dispatch(request)
+            await self._send(request, response)
+        except ConnectionError:
+            # The client has gone.
+            return False
+        if self._close or self._force_close or not response.keep_alive:
+            return False
+        self._rest()
+        return True
+
+    async def _send(self, request: web.Request, response: web.StreamResponse) -> None:
+        whole = response.whole() if isinstance(response, Answer) and not self._signals else None
+        if whole is None or self.transport is None or self.transport.is_closing():
+            await response.prepare(request)
+            await response.write_eof()
+            return
+        self.transport.write(whole)
+        if self.writing_paused:
+            await self._drain_helper()
+
+    def _rest(self) -> None:
+        """Bound the wait for the next request, as aiohttp does."""
+        self._keepalive = True
+        end = self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        if self._keepalive_handle is None:
+            self._keepalive_handle = self._loop.call_at(end, self._process_keepalive)
+
+
+def _is_ordinary(message: RawRequestMessage, body: StreamReader) -> bool:
+    """Tell whether a request is HTTP/1.1 and there as a whole, and its answer is all that it asks for."""
+    return (
+        body.is_eof()
+        and message.version == HttpVersion11
+        and not message.should_close
+        and not message.upgrade
+        and message.method != hdrs.METH_HEAD
+        and hdrs.EXPECT not in message.headers
+    )

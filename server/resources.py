@@ -9,6 +9,7 @@ from aiohttp import web
 from server.auth.sessions import Sessions
 from server.config import Config
 from server.metadata.metadata import Metadata
+from server.paths import Paths
 from server.proxies import Proxies
 
 
@@ -24,6 +25,7 @@ CONFIG = web.AppKey("CONFIG", Config)
 TIMEZONE = web.AppKey("TIMEZONE", tzinfo)
 TRAFFIC = web.AppKey("TRAFFIC", Traffic)
 METADATA = web.AppKey("METADATA", Metadata)
+PATHS = web.AppKey("PATHS", Paths)
 PROXIES = web.AppKey("PROXIES", Proxies)
 SESSIONS = web.AppKey("SESSIONS", Sessions)
 

@@ -16,8 +16,9 @@ from aiohttp import web
 
 from server.app import create_app
 from server.config import Config
+from server.dispatch import dispatcher
 from server.errors import StartupError
-from server.protocol import HttpProtocol
+from server.protocol import ApiProtocol
 from server.resources import TRAFFIC, Traffic
 
 logger = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ _POLL = 0.01
 
 
 class _Site(web.BaseSite):
-    """A listening socket whose connections are `HttpProtocol`s."""
+    """A listening socket whose connections are `ApiProtocol`s."""
 
     def __init__(
         self, runner: web.AppRunner, sock: socket.socket, options: dict[str, Any], tls: ssl.SSLContext | None
@@ -60,7 +61,7 @@ class _Site(web.BaseSite):
         loop = asyncio.get_running_loop()
         server = self._runner.server
         assert server is not None  # noqa: S101 - `setup` made it
-        factory = functools.partial(HttpProtocol, server, loop=loop, **self._options)
+        factory = functools.partial(ApiProtocol, server, loop=loop, **self._options)
         self._server = await loop.create_server(factory, sock=self._sock, backlog=_BACKLOG, ssl=self._ssl_context)
 
 
@@ -102,7 +103,7 @@ async def serving(config: Config, sock: socket.socket) -> AsyncIterator[str]:
 async def serving_app(app: web.Application, config: Config, sock: socket.socket) -> AsyncIterator[str]:
     """Serve `app` as `serving` does."""
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=config.shutdown_timeout)
-    options = {
+    options: dict[str, Any] = {
         "access_log": None,
         "auto_decompress": False,
         "keepalive_timeout": config.keepalive_timeout,
@@ -112,6 +113,7 @@ async def serving_app(app: web.Application, config: Config, sock: socket.socket)
     try:
         tls = tls_context(config)
         await runner.setup()
+        options |= {"dispatch": dispatcher(app), "signals": bool(app.on_response_prepare)}
         handles = (sock, *(sock.dup() for _ in range(_ACCEPTORS - 1)))
         sites = [_Site(runner, handle, options, tls) for handle in handles]
         for site in sites:

@@ -1,4 +1,4 @@
-"""The index of a DAG's endpoints finds what aiohttp's own dispatcher finds."""
+"""The index of endpoints finds what aiohttp's own dispatcher finds."""
 
 import itertools
 
@@ -9,7 +9,7 @@ from aiohttp.test_utils import make_mocked_request
 from server import routes
 from server.paths import Paths
 
-DAGS = "/base/api/experimental/dags"
+PREFIX = "/base/api/experimental"
 METHODS = ("GET", "HEAD", "POST", "PATCH", "DELETE", "PUT", "OPTIONS")
 IDS = ("d", "a%2Fb", "a%2fb", "a%252Fb", "%25", "%zz", "%C5%BC", "a%20b", "+", ".", "a;b=c", "")
 
@@ -17,8 +17,8 @@ IDS = ("d", "a%2Fb", "a%2fb", "a%252Fb", "%25", "%zz", "%C5%BC", "a%20b", "+", "
 def routers() -> tuple[web.UrlDispatcher, web.UrlDispatcher]:
     """Both: aiohttp's alone, and with the index."""
     plain, indexed = web.UrlDispatcher(), web.UrlDispatcher()
-    plain.add_routes(routes.dag_table(DAGS))
-    indexed.register_resource(Paths(DAGS, routes.dag_table(DAGS)))
+    plain.add_routes(routes.table(PREFIX))
+    indexed.register_resource(Paths(PREFIX, routes.table(PREFIX)))
     return plain, indexed
 
 
@@ -45,14 +45,29 @@ async def test_the_index_finds_what_aiohttp_finds(rest: str) -> None:
     """Endpoint, variables with quoted slashes, 404, and 405 with its `Allow`."""
     plain, indexed = routers()
     for method, dag_id in itertools.product(METHODS, IDS):
-        path = f"{DAGS}/{dag_id}{rest}"
+        path = f"{PREFIX}/dags/{dag_id}{rest}"
+        assert await found(indexed, method, path) == await found(plain, method, path), (method, path)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "", "/", "//", "/test", "/test/", "/test?a=b", "/Test", "/tes%74", "/dags", "/dags/", "/pools", "/pools/a%2Fb",
+        "/pools/", "/pools/a/b", "/latest_runs", "/openapi.json", "/session", "/nope", "/dags//code", "x/test",
+    ],
+)  # fmt: skip
+async def test_the_index_finds_what_is_no_dags(rest: str) -> None:
+    """The other endpoints likewise, and nothing beside the prefix."""
+    plain, indexed = routers()
+    for method in METHODS:
+        path = f"{PREFIX}{rest}"
         assert await found(indexed, method, path) == await found(plain, method, path), (method, path)
 
 
 async def test_braces_are_characters_like_others() -> None:
     """Unlike in aiohttp's own patterns: a DAG of such a name is found."""
     _, indexed = routers()
-    assert (await found(indexed, "GET", f"{DAGS}/%7Bx%7D/code"))[2] == {"dag_id": "{x}"}
+    assert (await found(indexed, "GET", f"{PREFIX}/dags/%7Bx%7D/code"))[2] == {"dag_id": "{x}"}
 
 
 def test_every_route_is_listed() -> None:
