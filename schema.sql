@@ -264,3 +264,14 @@ CREATE INDEX IF NOT EXISTS windsock_ti_scheduled
 CREATE INDEX IF NOT EXISTS windsock_ti_active ON task_instance (job_id) WHERE state IN ('queued', 'running');
 
 INSERT INTO windsock_schema (version) VALUES (2) ON CONFLICT DO NOTHING;
+
+-- version: 3
+-- Transactions that notify commit one at a time, each after the other's fsync. Sessions of the webserver, which say that they
+-- announce their runs themselves once they have committed, are spared that.
+
+DROP TRIGGER IF EXISTS windsock_new_runs ON dag_run;
+CREATE TRIGGER windsock_new_runs AFTER INSERT ON dag_run
+    REFERENCING NEW TABLE AS new_runs FOR EACH STATEMENT
+    WHEN (current_setting('windsock.announces', true) IS DISTINCT FROM 'on') EXECUTE FUNCTION windsock_new_runs();
+
+INSERT INTO windsock_schema (version) VALUES (3) ON CONFLICT DO NOTHING;

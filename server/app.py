@@ -46,6 +46,6 @@ def create_app(config: Config) -> web.Application:
 
 
 async def _metadata(app: web.Application) -> AsyncIterator[None]:
-    async with open_metadata(app[CONFIG]) as metadata:
+    async with open_metadata(app[CONFIG], announces=True) as metadata:
         app[METADATA] = metadata
         yield

@@ -45,7 +45,16 @@ WITH parent AS (
     ORDER BY member
     RETURNING id
 )
-SELECT true AS known, fresh, is_paused, (SELECT min(id) FROM created) AS id FROM parent
+SELECT true AS known, fresh, is_paused, (SELECT min(id) FROM created) AS id,
+    (SELECT array_agg(id) FROM created) AS ids
+FROM parent
+
+-- name: announce
+-- Standalone only: the ids of new runs to its schedulers. An empty text says that too many are new to name them. Nothing is
+-- lost with this transaction, so nobody waits until it is on the disk.
+SELECT set_config('synchronous_commit', 'off', true),
+    pg_notify('windsock_runs', CASE WHEN length(ids) < 7900 THEN ids ELSE '' END)
+FROM array_to_string($1::int[], ',') AS ids
 
 -- name: find_collisions
 -- The runs that a new run would collide with: by run_id, and by execution_date.

@@ -83,7 +83,9 @@ WITH parent AS (
     ORDER BY member
     RETURNING id
 )
-SELECT true AS known, fresh, is_paused, is_active, (SELECT min(id) FROM created) AS id FROM parent
+SELECT true AS known, fresh, is_paused, is_active, (SELECT min(id) FROM created) AS id,
+    (SELECT array_agg(id) FROM created) AS ids
+FROM parent
 
 -- name: find_collisions
 -- The runs that a new run would collide with: by run_id, and by execution_date.

@@ -9,6 +9,7 @@ import asyncpg
 
 from server.errors import BadRequest, Conflict, NotFound
 from server.metadata import new_runs
+from server.metadata.announcer import Announcer
 from server.metadata.batch import Batcher, Shared
 from server.metadata.dags import Dag, Dags, unknown_dag
 from server.metadata.database import Database
@@ -45,9 +46,10 @@ class RunFilter:
 class DagRuns:
     """The `dag_run` table."""
 
-    def __init__(self, database: Database, settings: Settings, dags: Dags) -> None:
+    def __init__(self, database: Database, settings: Settings, dags: Dags, announce: Announcer) -> None:
         """Trigger and read runs of `database`, whose DAGs are `dags`."""
         self._database = database
+        self._announce = announce
         self._dags = dags
         self._settings = settings
         self._generation = settings.generation
@@ -133,6 +135,7 @@ class DagRuns:
             answers.append(None if row["id"] in made else row)
             if row["id"] is not None:
                 made.add(row["id"])
+        self._announce(made)
         return answers
 
     async def _insert_family(self, values: Row, dag: Dag) -> asyncpg.Record | None:
@@ -143,6 +146,7 @@ class DagRuns:
             return None
         if row is None:
             raise unknown_dag(dag.dag_id)
+        self._announce(row["ids"] or [])
         return row
 
     async def _refuse_collision(self, run: NewRun, dag: Dag) -> None:

@@ -177,15 +177,18 @@ class Database:
             return await connection.fetch(self.statements[name], *arguments)
 
 
-async def open_pool(config: "Config") -> "asyncpg.Pool[asyncpg.Record]":
-    """Open the pool that `config` describes; raises OSError or asyncpg.PostgresError when it cannot."""
+async def open_pool(config: "Config", **session: str) -> "asyncpg.Pool[asyncpg.Record]":
+    """Open the pool that `config` describes; raises OSError or asyncpg.PostgresError when it cannot.
+
+    `session` are more settings of its sessions, which PgBouncer does not hand on.
+    """
     arguments = config.dsn.connect_arguments()
     if config.pgbouncer:
         # It hands on no settings of a session, and it knows prepared statements only from 1.21 on.
         arguments.pop("server_settings", None)
         arguments["statement_cache_size"] = 0
     else:
-        arguments["server_settings"] = {**_SESSION, **arguments.get("server_settings", {})}
+        arguments["server_settings"] = {**_SESSION, **session, **arguments.get("server_settings", {})}
     return await asyncpg.create_pool(
         **arguments,
         min_size=config.pool_min_size,

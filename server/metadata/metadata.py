@@ -10,6 +10,7 @@ import asyncpg
 
 from server.errors import StartupError
 from server.metadata import statements
+from server.metadata.announcer import ANNOUNCES, Announcer
 from server.metadata.dag_runs import DagRuns
 from server.metadata.dags import Dags
 from server.metadata.database import Connection, Database, open_pool
@@ -31,12 +32,13 @@ _HEARTBEAT_LIMIT = timedelta(seconds=30)
 class Metadata:
     """Everything that the API knows, by resource."""
 
-    def __init__(self, database: Database, settings: Settings) -> None:
-        """Serve the API's questions from `database`."""
+    def __init__(self, database: Database, settings: Settings, *, announces: bool = False) -> None:
+        """Serve the API's questions from `database`; its sessions say whether they announce runs."""
         self._database = database
         self._settings = settings
+        self.announcer = Announcer(database, active=announces and self.standalone)
         self.dags = Dags(database, settings)
-        self.dag_runs = DagRuns(database, settings, self.dags)
+        self.dag_runs = DagRuns(database, settings, self.dags, self.announcer)
         self.task_instances = TaskInstances(database, settings, self.dags)
         self.pools = Pools(database, settings)
         self.users = Users(database, settings)
@@ -69,19 +71,21 @@ class Metadata:
 
 
 @asynccontextmanager
-async def open_metadata(config: "Config") -> AsyncIterator[Metadata]:
+async def open_metadata(config: "Config", *, announces: bool = False) -> AsyncIterator[Metadata]:
     """Connect as `config` says, find out whose database it is, and serve it until the block ends.
 
-    Raises StartupError when the database cannot be reached or is not one that Windsock can serve.
+    A service that `announces` wakes schedulers after a run has been committed, not with it: who asks for one run and
+    leaves should not. Raises StartupError when the database cannot be reached or is not one that Windsock can serve.
     """
     try:
-        pool = await open_pool(config)
+        pool = await open_pool(config, **({ANNOUNCES: "on"} if announces else {}))
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         reason = str(error) or "no answer in time"
         raise StartupError(f"cannot connect to {config.dsn.redacted()}: {reason}") from error
     try:
-        database = await _describe(pool, config)
-        yield Metadata(*database)
+        metadata = Metadata(*await _describe(pool, config), announces=announces and not config.pgbouncer)
+        yield metadata
+        await metadata.announcer.close()
     finally:
         await pool.close()
 
