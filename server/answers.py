@@ -4,10 +4,9 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 
-from aiohttp import hdrs, web
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
 from aiohttp.helpers import rfc822_formatted_time
-from aiohttp.http_writer import _serialize_headers
-from multidict import CIMultiDict
 
 from server.errors import RequestTimeout
 from server.logs import REQUEST_ID
@@ -21,33 +20,44 @@ _REASONS = {
     405: "Method not allowed here; the Allow header lists those that are",
     417: "Expect may be 100-continue and nothing else",
 }
-_HEADERS = CIMultiDict({"Content-Type": "application/json", "Server": SERVER})
+_HEADERS = {"Content-Type": "application/json", "Server": SERVER}
+_ALWAYS = "".join(f"{name}: {value}\r\n" for name, value in _HEADERS.items())
 
 
 class Answer(web.Response):
-    """An answer that is there as a whole."""
+    """JSON that is there as a whole; `headers` are those that not every answer has."""
+
+    def __init__(self, body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
+        """Answer `body`."""
+        # Past all that aiohttp does for other kinds of bodies.
+        web.StreamResponse.__init__(self, status=status, headers=headers)
+        self._body = body
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Let aiohttp write it, in a dozen calls."""
+        self.headers.update(_HEADERS)
+        return await super().prepare(request)
 
     def whole(self) -> bytes | None:
-        """Head and body to a request of HTTP/1.1 on a connection that stays open; None where aiohttp must write them.
+        """Head and body, to HTTP/1.1 on a connection that stays open; None where aiohttp must write them.
 
-        aiohttp prepares and writes an answer in a dozen calls. It must where there are cookies, or the connection ends.
+        It must where there are cookies or the connection ends, and it refuses headers that would end their line.
         """
         body = self._body
-        if self._keep_alive is not None or self._cookies or self.prepared or not isinstance(body, bytes):
+        if self._keep_alive is not None or self._cookies or self._eof_sent or not isinstance(body, bytes):
             return None
-        self._headers[hdrs.CONTENT_LENGTH] = str(len(body))
-        self._headers[hdrs.DATE] = rfc822_formatted_time()
+        head = f"HTTP/1.1 {self._status} {self._reason}\r\n{_ALWAYS}Content-Length: {len(body)}\r\n"
+        for name, value in self._headers.items():
+            if not value.isprintable():
+                return None
+            head += f"{name}: {value}\r\n"
         self._keep_alive = self._eof_sent = True
-        # aiohttp's own serializer: it refuses control characters.
-        return _serialize_headers(f"HTTP/1.1 {self._status} {self._reason}", self._headers) + body
+        return f"{head}Date: {rfc822_formatted_time()}\r\n\r\n".encode() + body
 
 
 def json_bytes(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """Answer with JSON that is encoded already."""
-    answer = Answer(body=body, status=status, headers=_HEADERS)
-    if headers:
-        answer.headers.update(headers)
-    return answer
+    return Answer(body, status, headers)
 
 
 def json_answer(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:

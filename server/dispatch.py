@@ -25,7 +25,6 @@ def dispatcher(app: web.Application) -> Dispatch:
         if match is None:
             match = await elsewhere(request)
         match.add_app(app)
-        match.freeze()
         request._match_info = match  # noqa: SLF001 - as aiohttp does
         return await call(request, match.handler)
 

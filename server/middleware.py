@@ -1,5 +1,6 @@
 """What every request passes through first: request ids, errors that become JSON, the access log."""
 
+import functools
 import itertools
 import logging
 import secrets
@@ -31,9 +32,8 @@ def errors(config: Config, traffic: Traffic) -> Middleware:
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        given = request.headers.get("X-Request-ID", "")
-        usable = 0 < len(given) <= _MAX_REQUEST_ID and given.isascii() and given.isprintable()
-        request_id = given if usable else f"{prefix}-{next(numbers):x}"
+        given = request.headers.get("X-Request-ID")
+        request_id = given if given and _is_usable(given) else f"{prefix}-{next(numbers):x}"
         REQUEST_ID.set(request_id)
         start = time.perf_counter()
         traffic.in_flight += 1
@@ -46,13 +46,22 @@ def errors(config: Config, traffic: Traffic) -> Middleware:
             if traffic.stopping:
                 response.force_close()
         seconds = time.perf_counter() - start
-        resource = request.match_info.route.resource
-        COUNTERS.request(resource.canonical if resource else NO_ROUTE, request.method, response.status, seconds)
+        COUNTERS.request(_template(request.match_info.route) or NO_ROUTE, request.method, response.status, seconds)
         if sampled(response.status):
             _log(request, response, seconds)
         return response
 
     return middleware
+
+
+def _is_usable(request_id: str) -> bool:
+    return len(request_id) <= _MAX_REQUEST_ID and request_id.isascii() and request_id.isprintable()
+
+
+@functools.lru_cache(maxsize=64)
+def _template(route: web.AbstractRoute) -> str | None:
+    """The path of a route with its variables' names; None where there is no endpoint."""
+    return route.resource.canonical if route.resource else None
 
 
 async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -90,11 +99,10 @@ def _sampler(config: Config) -> Callable[[int], bool]:
 
 
 def _log(request: web.Request, response: web.StreamResponse, seconds: float) -> None:
-    resource = request.match_info.route.resource
     access_log.info(
         "request",
         method=request.method,
-        route=resource.canonical if resource else None,
+        route=_template(request.match_info.route),
         status=response.status,
         duration_ms=round(seconds * 1000, 2),
         user=request.get(USER),

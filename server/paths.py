@@ -53,15 +53,14 @@ class Paths(web.PlainResource):
 
     def find(self, request: web.Request) -> web.UrlMappingMatchInfo | None:
         """Answer the route and what the caller chose; None for what is somewhere else, or nowhere."""
-        endpoint, chosen = self._at(request.rel_url.path_safe)
+        path = request.rel_url.path_safe
+        endpoint, chosen = self._at(path)
         if endpoint is None or (route := endpoint.routes.get(request.method)) is None:
             return None
-        # `path_safe` leaves these two quoted, so that a slash of the caller's does not end a part.
-        values = {
-            name: part.replace("%2F", "/").replace("%25", "%") if "%" in part else part
-            for name, part in zip(endpoint.names, chosen, strict=True)
-        }
-        return web.UrlMappingMatchInfo(values, route)
+        if "%" in path:
+            # `path_safe` leaves these two quoted, so that a slash of the caller's does not end a part.
+            chosen = [part.replace("%2F", "/").replace("%25", "%") for part in chosen]
+        return web.UrlMappingMatchInfo(dict(zip(endpoint.names, chosen, strict=True)), route)
 
     def _at(self, path: str) -> tuple[_Endpoint | None, list[str]]:
         """What is there, and the parts that the caller chose."""

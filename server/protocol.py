@@ -71,6 +71,11 @@ class ApiProtocol(HttpProtocol):
         self._dispatch = dispatch
         self._signals = signals
 
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's
+        """Go on reading if that was paused; aiohttp also asks for it when a body that was there has been taken."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
     async def start(self) -> None:
         """Serve the connection until it ends."""
         open_ = True

@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 # The setting of a session that tells the trigger of `dag_run` to leave announcing to it.
 ANNOUNCES = "windsock.announces"
 # Under load each announcement is of many runs. The first one is made at once.
-_PAUSE = 0.005
+_PAUSE = 0.02
 
 
 class Announcer:

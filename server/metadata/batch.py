@@ -15,6 +15,11 @@ Result = TypeVar("Result")
 Run = Callable[[Sequence[Key]], Coroutine[None, None, Sequence[Result]]]
 Batch = list[tuple[Key, "asyncio.Future[Result]"]]
 
+# A statement costs as much as some ten keys of it: while one is under way the next one is worth while for this many,
+# or when that one takes long, which may be a lock's fault that none of these waits for.
+_WORTH_WHILE = 32
+_PATIENCE = 0.005
+
 _batchers: "WeakSet[Batcher[Any, Any]]" = WeakSet()
 
 
@@ -35,6 +40,8 @@ class Batcher(Generic[Key, Result]):
         self._waiting: deque[tuple[Key, asyncio.Future[Result]]] = deque()
         self._running: set[asyncio.Task[Sequence[Result]]] = set()
         self._scheduled = False
+        self._newest = 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self.kind = getattr(run, "__qualname__", "other").replace("._", ".")
         self.batches = 0
         self.requests = 0
@@ -60,7 +67,7 @@ class Batcher(Generic[Key, Result]):
 
     def _start(self) -> None:
         self._scheduled = False
-        while self._waiting and len(self._running) < self._in_flight:
+        while self._waiting and self._is_worth_while():
             batch: Batch[Key, Result] = []
             while self._waiting and len(batch) < self._size:
                 entry = self._waiting.popleft()
@@ -69,9 +76,25 @@ class Batcher(Generic[Key, Result]):
             if batch:
                 self._send(batch)
 
+    def _is_worth_while(self) -> bool:
+        """Whether to begin another statement now; if it is too early, there is a timer."""
+        if not self._running or len(self._running) >= self._in_flight:
+            return not self._running
+        loop = asyncio.get_running_loop()
+        if len(self._waiting) >= min(_WORTH_WHILE, self._size) or loop.time() >= self._newest + _PATIENCE:
+            return True
+        if self._timer is None:
+            self._timer = loop.call_later(_PATIENCE, self._be_impatient)
+        return False
+
+    def _be_impatient(self) -> None:
+        self._timer = None
+        self._start()
+
     def _send(self, batch: "Batch[Key, Result]") -> None:
         self.batches += 1
         self.requests += len(batch)
+        self._newest = asyncio.get_running_loop().time()
         task = asyncio.get_running_loop().create_task(self._run([key for key, _ in batch]))
         self._running.add(task)
         task.add_done_callback(lambda done: self._deliver(batch, done))

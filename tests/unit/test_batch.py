@@ -84,6 +84,40 @@ async def test_no_statement_exceeds_its_size_and_no_more_run_than_allowed() -> N
     assert [len(batch) for batch in recorder.batches] == [2, 2, 2, 1]
 
 
+async def test_another_statement_begins_when_it_is_worth_while() -> None:
+    """While one is under way, few keys wait for its end, many do not."""
+    recorder = Recorder()
+    recorder.gate.clear()
+    ask = batcher(recorder, size=100, in_flight=2)
+    tasks = [asyncio.ensure_future(ask(0))]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    for few_more in (range(1, 21), range(21, 41)):
+        tasks += [asyncio.ensure_future(ask(key)) for key in few_more]
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert [len(batch) for batch in recorder.batches] == ([1] if few_more[-1] == 20 else [1, 40])
+    recorder.gate.set()
+    assert await asyncio.gather(*tasks) == [key * 2 for key in range(41)]
+
+
+async def test_few_do_not_wait_for_a_statement_that_takes_long() -> None:
+    """What one statement waits for, a lock for instance, must not hold up the others."""
+    recorder = Recorder()
+    recorder.gate.clear()
+    ask = batcher(recorder, in_flight=2)
+    tasks = [asyncio.ensure_future(ask(0))]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    tasks.append(asyncio.ensure_future(ask(1)))
+    async with asyncio.timeout(5):
+        while len(recorder.batches) < 2:
+            await asyncio.sleep(0.001)
+    assert not tasks[0].done()
+    recorder.gate.set()
+    assert await asyncio.gather(*tasks) == [0, 2]
+
+
 async def test_a_bad_key_fails_alone() -> None:
     """When Postgres rejects a statement, its keys are tried one by one."""
     recorder = Recorder()
