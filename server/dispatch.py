@@ -18,7 +18,7 @@ def dispatcher(app: web.Application) -> Dispatch:
     """
     find = app[PATHS].find if PATHS in app else _nowhere
     elsewhere = app.router.resolve
-    call = reduce(_around, reversed(app.middlewares), _call)
+    call = reduce(_around, reversed(app.middlewares or [_call]))
 
     async def dispatch(request: web.Request) -> web.StreamResponse:
         match = find(request)
@@ -36,6 +36,7 @@ def _nowhere(_request: web.Request) -> None:
 
 
 def _call(request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
+    """Call the handler: what is left of a chain of no middlewares."""
     return handler(request)
 
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Coroutine
-from typing import Any, cast
+from typing import Any
 
 from aiohttp import HttpVersion11, StreamReader, hdrs, web
 from aiohttp.http import RawRequestMessage, StreamWriter
@@ -65,11 +65,13 @@ class ApiProtocol(HttpProtocol):
     From the first request on that is not ordinary (`_is_ordinary`) the connection is aiohttp's.
     """
 
-    def __init__(self, server: web.Server, dispatch: Dispatch, *, signals: bool, **options: Any) -> None:  # noqa: ANN401 - aiohttp's
-        """Answer with what `dispatch` answers; where answers cause `signals`, aiohttp writes them."""
+    def __init__(self, server: web.Server, app: web.Application, dispatch: Dispatch, **options: Any) -> None:  # noqa: ANN401 - aiohttp's
+        """Answer what is asked of `app` with what `dispatch` answers."""
         super().__init__(server, **options)
+        self._client_max_size = app._client_max_size  # noqa: SLF001 - where aiohttp has it
         self._dispatch = dispatch
-        self._signals = signals
+        # Where others want to see an answer before it is sent, aiohttp sends them all.
+        self._signals = bool(app.on_response_prepare)
 
     def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's
         """Go on reading if that was paused; aiohttp also asks for it when a body that was there has been taken."""
@@ -104,12 +106,13 @@ class ApiProtocol(HttpProtocol):
 
     async def _serve(self, message: RawRequestMessage, body: StreamReader) -> bool:
         """Answer a request; returns whether the connection stays open."""
-        if self._parser is None or self._request_factory is None or self._task_handler is None:
+        loop, task = self._loop, self._task_handler
+        if self._parser is None or task is None:
             # The client went while its request waited for its turn.
             return False
         self._parser.message_consumed()
-        writer = StreamWriter(self, self._loop)
-        request = cast("web.Request", self._request_factory(message, body, self, writer, self._task_handler))
+        writer, limit = StreamWriter(self, loop), self._client_max_size
+        request = web.Request(message, body, self, writer, task, loop, client_max_size=limit)
         try:
             response = await self._dispatch(request)
             await self._send(request, response)

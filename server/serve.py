@@ -113,7 +113,7 @@ async def serving_app(app: web.Application, config: Config, sock: socket.socket)
     try:
         tls = tls_context(config)
         await runner.setup()
-        options |= {"dispatch": dispatcher(app), "signals": bool(app.on_response_prepare)}
+        options |= {"app": app, "dispatch": dispatcher(app)}
         handles = (sock, *(sock.dup() for _ in range(_ACCEPTORS - 1)))
         sites = [_Site(runner, handle, options, tls) for handle in handles]
         for site in sites:
