@@ -184,22 +184,27 @@ async def test_what_is_not_plain_is_answered_too(client: Client, request_: bytes
 
 
 async def test_idle_connections_end(client: Client) -> None:
-    """After `keepalive_timeout`, counted from the last answer; one that is waited for does not."""
+    """After `keepalive_timeout` (1 s), counted from the last answer; not while one is waited for."""
     idle, busy = await client.open(), await client.open()
-    idle.send(GET % b"a")
     busy.send(GET % b"wait")
-    assert await idle.answer() == (200, b"a")
-    assert (await idle.answer())[0] == 0
-    await asyncio.sleep(0.5)
+    for pause in (0.0, 0.7):
+        await asyncio.sleep(pause)
+        idle.send(GET % b"a")
+        assert await idle.answer() == (200, b"a")
+    await asyncio.sleep(0.6)
+    idle.send(GET % b"b")
+    assert [await idle.answer(), await idle.answer()] == [(200, b"b"), (0, b"")]
     client.service.gate.set()
-    assert await busy.answer() == (200, b"wait")
+    assert [await busy.answer(), await busy.answer()] == [(200, b"wait"), (0, b"")]
 
 
-async def test_a_client_that_leaves_leaves_nothing(client: Client) -> None:
-    """Neither during its request nor after it; an idle connection holds no request either."""
-    idle, leaving = await client.open(), await client.open()
+async def test_a_client_that_leaves_leaves_nothing(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither during its request nor after it, nor a line of log; an idle connection holds no request either."""
+    idle, leaving, gone = await client.open(), await client.open(), await client.open()
     idle.send(GET % b"a")
     assert await idle.answer() == (200, b"a")
+    gone.send(GET % b"gone")
+    assert (await gone.answer())[0] == 0
     leaving.send(GET % b"wait")
     await asyncio.sleep(0.05)
     await leaving.close()
@@ -207,7 +212,8 @@ async def test_a_client_that_leaves_leaves_nothing(client: Client) -> None:
     client.service.gate.set()
     await asyncio.sleep(0.05)
     gc.collect()
-    assert [request() for request in client.service.requests] == [None, None]
+    assert [request() for request in client.service.requests] == [None] * 3
+    assert caplog.text == ""
 
 
 async def test_an_error_of_ours_ends_the_connection(
