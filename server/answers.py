@@ -48,9 +48,10 @@ class Answer(web.Response):
             return None
         head = f"HTTP/1.1 {self._status} {self._reason}\r\n{_ALWAYS}Content-Length: {len(body)}\r\n"
         for name, value in self._headers.items():
-            if not value.isprintable():
+            line = f"{name}: {value}"
+            if not line.isprintable():
                 return None
-            head += f"{name}: {value}\r\n"
+            head += f"{line}\r\n"
         self._keep_alive = self._eof_sent = True
         return f"{head}Date: {rfc822_formatted_time()}\r\n\r\n".encode() + body
 

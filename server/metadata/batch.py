@@ -24,7 +24,9 @@ _batchers: "WeakSet[Batcher[Any, Any]]" = WeakSet()
 
 
 class Batcher(Generic[Key, Result]):
-    """Collects what arrives while `in_flight` statements are under way into the next statement.
+    """Collects what arrives while a statement is under way into the next one.
+
+    Up to `in_flight` statements are under way when so many keys wait that this is worth while, or the first ones take long.
 
     `run(keys)` answers one result a key, in the order of the keys. A statement always starts after the requests
     that it serves have arrived, and a lone request waits for nobody. When Postgres rejects a whole
