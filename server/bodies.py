@@ -11,8 +11,8 @@ from server.resources import CONFIG
 async def read_body(request: web.Request) -> bytes:
     """Return the whole body; raises what is wrong with it (400, 408, 413, 415) before reading more than needed."""
     config = request.app[CONFIG]
-    encoding = request.headers.get("Content-Encoding", "identity")
-    if encoding.lower() != "identity":
+    encoding = request.headers.get("Content-Encoding")
+    if encoding is not None and encoding.lower() != "identity":
         raise UnsupportedMediaType("The request body must be plain JSON, without Content-Encoding")
     if (request.content_length or 0) > config.max_body_size:
         raise _too_large(config.max_body_size)

@@ -4,9 +4,14 @@
 -- One row a request: inserted where the DAG is known and its serialized row is the one that the request was checked
 -- against (`fresh`). A row that is known and fresh but has no id collided with an existing run.
 WITH requested AS (
-    SELECT * FROM unnest((SELECT $1::text[]), (SELECT $2::text[]), (SELECT $3::timestamptz[]), (SELECT $4::bytea[]),
-        (SELECT $5::text[]), (SELECT $6::text[]))
-        WITH ORDINALITY AS r (dag_id, run_id, execution_date, conf, root_dag_id, version, n)
+    SELECT * FROM unnest(
+        ARRAY(SELECT json_array_elements_text($1)),
+        ARRAY(SELECT json_array_elements_text($2)),
+        ARRAY(SELECT json_array_elements_text($3)::timestamptz),
+        ARRAY(SELECT decode(json_array_elements_text($4), 'base64')),
+        ARRAY(SELECT json_array_elements_text($5)),
+        ARRAY(SELECT json_array_elements_text($6))
+    ) WITH ORDINALITY AS r (dag_id, run_id, execution_date, conf, root_dag_id, version, n)
 ), checked AS (
     SELECT requested.*, d.dag_id IS NOT NULL AS known, d.is_paused, s.version IS NOT DISTINCT FROM requested.version AS fresh
     FROM requested
@@ -59,8 +64,11 @@ FROM array_to_string($1::int[], ',') AS ids
 -- name: find_collisions
 -- The runs that a new run would collide with: by run_id, and by execution_date.
 SELECT by_run_id.run_id IS NOT NULL AS run_id_taken, by_date.run_id AS run_at_date
-FROM unnest((SELECT $1::text[]), (SELECT $2::text[]), (SELECT $3::timestamptz[]))
-    WITH ORDINALITY AS requested (dag_id, run_id, execution_date, n)
+FROM unnest(
+    ARRAY(SELECT json_array_elements_text($1)),
+    ARRAY(SELECT json_array_elements_text($2)),
+    ARRAY(SELECT json_array_elements_text($3)::timestamptz)
+) WITH ORDINALITY AS requested (dag_id, run_id, execution_date, n)
 LEFT JOIN LATERAL (
     SELECT run_id FROM dag_run WHERE dag_id = requested.dag_id AND run_id = requested.run_id
 ) AS by_run_id ON true
@@ -129,7 +137,10 @@ WHERE dag_id = $1
 -- name: find_runs
 -- Each run's state, found by DAG and execution_date, with what the answer must know of the DAG.
 SELECT d.dag_id IS NOT NULL AS known, s.present OR NOT any_serialized.present AS serialized, r.id, r.state
-FROM unnest((SELECT $1::text[]), (SELECT $2::timestamptz[])) WITH ORDINALITY AS requested (dag_id, execution_date, n)
+FROM unnest(
+    ARRAY(SELECT json_array_elements_text($1)),
+    ARRAY(SELECT json_array_elements_text($2)::timestamptz)
+) WITH ORDINALITY AS requested (dag_id, execution_date, n)
 CROSS JOIN (SELECT EXISTS (SELECT FROM serialized_dag) AS present) AS any_serialized
 LEFT JOIN LATERAL (
     SELECT dag.dag_id, coalesce(nullif(dag.root_dag_id, ''), dag.dag_id) AS root_dag_id
@@ -174,8 +185,11 @@ SELECT d.dag_id IS NOT NULL AS known, d.root_dag_id, s.version, any_serialized.p
         'test_mode', 'False',
         'unixname', coalesce(ti.unixname, 'None')
     )::text END AS texts
-FROM unnest((SELECT $1::text[]), (SELECT $2::timestamptz[]), (SELECT $3::text[]))
-    WITH ORDINALITY AS requested (dag_id, execution_date, task_id, n)
+FROM unnest(
+    ARRAY(SELECT json_array_elements_text($1)),
+    ARRAY(SELECT json_array_elements_text($2)::timestamptz),
+    ARRAY(SELECT json_array_elements_text($3))
+) WITH ORDINALITY AS requested (dag_id, execution_date, task_id, n)
 CROSS JOIN (SELECT EXISTS (SELECT FROM serialized_dag) AS present) AS any_serialized
 LEFT JOIN LATERAL (
     SELECT dag.dag_id, coalesce(nullif(dag.root_dag_id, ''), dag.dag_id) AS root_dag_id

@@ -6,7 +6,7 @@ SELECT xmin::text AS version, data::text AS data, data_compressed FROM serialize
 -- name: find_dags
 -- What is known of each DAG; `version` changes whenever its serialized row (that of the root DAG) is written anew.
 SELECT d.dag_id IS NOT NULL AS known, d.is_paused, d.root_dag_id, s.version, true AS any_serialized
-FROM unnest((SELECT $1::text[])) WITH ORDINALITY AS requested (dag_id, n)
+FROM unnest(ARRAY(SELECT json_array_elements_text($1))) WITH ORDINALITY AS requested (dag_id, n)
 LEFT JOIN LATERAL (
     SELECT dag.dag_id, dag.is_paused, coalesce(nullif(dag.root_dag_id, ''), dag.dag_id) AS root_dag_id
     FROM dag WHERE dag.dag_id = requested.dag_id
@@ -21,10 +21,17 @@ ORDER BY requested.n
 -- against (`fresh`). A row that is known and fresh but has no id collided with an existing run.
 -- dag_hash stays NULL: that, without task instances, makes the scheduler create them.
 WITH requested AS (
-    SELECT * FROM unnest((SELECT $1::text[]), (SELECT $2::text[]), (SELECT $3::timestamptz[]), (SELECT $4::bytea[]),
-        (SELECT $5::text[]), (SELECT $6::text[]), (SELECT $7::text[]), (SELECT $8::timestamptz[]),
-        (SELECT $9::timestamptz[]))
-        WITH ORDINALITY AS r (dag_id, run_id, execution_date, conf, root_dag_id, version, run_type,
+    SELECT * FROM unnest(
+        ARRAY(SELECT json_array_elements_text($1)),
+        ARRAY(SELECT json_array_elements_text($2)),
+        ARRAY(SELECT json_array_elements_text($3)::timestamptz),
+        ARRAY(SELECT decode(json_array_elements_text($4), 'base64')),
+        ARRAY(SELECT json_array_elements_text($5)),
+        ARRAY(SELECT json_array_elements_text($6)),
+        ARRAY(SELECT json_array_elements_text($7)),
+        ARRAY(SELECT json_array_elements_text($8)::timestamptz),
+        ARRAY(SELECT json_array_elements_text($9)::timestamptz)
+    ) WITH ORDINALITY AS r (dag_id, run_id, execution_date, conf, root_dag_id, version, run_type,
             data_interval_start, data_interval_end, n)
 ), checked AS (
     SELECT requested.*, d.dag_id IS NOT NULL AS known, d.is_paused, d.is_active,
@@ -90,8 +97,11 @@ FROM parent
 -- name: find_collisions
 -- The runs that a new run would collide with: by run_id, and by execution_date.
 SELECT by_run_id.run_id IS NOT NULL AS run_id_taken, by_date.run_id AS run_at_date
-FROM unnest((SELECT $1::text[]), (SELECT $2::text[]), (SELECT $3::timestamptz[]))
-    WITH ORDINALITY AS requested (dag_id, run_id, execution_date, n)
+FROM unnest(
+    ARRAY(SELECT json_array_elements_text($1)),
+    ARRAY(SELECT json_array_elements_text($2)),
+    ARRAY(SELECT json_array_elements_text($3)::timestamptz)
+) WITH ORDINALITY AS requested (dag_id, run_id, execution_date, n)
 LEFT JOIN LATERAL (
     SELECT run_id FROM dag_run WHERE dag_id = requested.dag_id AND run_id = requested.run_id
 ) AS by_run_id ON true
@@ -160,7 +170,10 @@ WHERE dag_id = $1
 -- name: find_runs
 -- Each run's state, found by DAG and execution_date, with what the answer must know of the DAG.
 SELECT d.dag_id IS NOT NULL AS known, s.present AS serialized, r.id, r.state
-FROM unnest((SELECT $1::text[]), (SELECT $2::timestamptz[])) WITH ORDINALITY AS requested (dag_id, execution_date, n)
+FROM unnest(
+    ARRAY(SELECT json_array_elements_text($1)),
+    ARRAY(SELECT json_array_elements_text($2)::timestamptz)
+) WITH ORDINALITY AS requested (dag_id, execution_date, n)
 LEFT JOIN LATERAL (
     SELECT dag.dag_id, coalesce(nullif(dag.root_dag_id, ''), dag.dag_id) AS root_dag_id
     FROM dag WHERE dag.dag_id = requested.dag_id

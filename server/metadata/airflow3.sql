@@ -10,7 +10,7 @@ ORDER BY dag_version.version_number DESC LIMIT 1
 -- name: find_dags
 -- What is known of each DAG; `version` changes whenever its newest serialized row is another, or written anew.
 SELECT d.dag_id IS NOT NULL AS known, d.is_paused, d.dag_id AS root_dag_id, s.version, true AS any_serialized
-FROM unnest((SELECT $1::text[])) WITH ORDINALITY AS requested (dag_id, n)
+FROM unnest(ARRAY(SELECT json_array_elements_text($1))) WITH ORDINALITY AS requested (dag_id, n)
 LEFT JOIN LATERAL (SELECT dag.dag_id, dag.is_paused FROM dag WHERE dag.dag_id = requested.dag_id) AS d ON true
 LEFT JOIN LATERAL (
     SELECT serialized_dag.xmin::text AS version
@@ -34,10 +34,17 @@ UPDATE dag SET is_paused = $2 WHERE dag_id = $1 RETURNING dag_id
 -- against (`fresh`). A row that is known and fresh but has no id collided with an existing run.
 -- bundle_version stays NULL: anything else makes the scheduler call the run a success without running a task.
 WITH requested AS (
-    SELECT * FROM unnest((SELECT $1::text[]), (SELECT $2::text[]), (SELECT $3::timestamptz[]), (SELECT $4::jsonb[]),
-        (SELECT $5::text[]), (SELECT $6::text[]), (SELECT $7::text[]), (SELECT $8::timestamptz[]),
-        (SELECT $9::timestamptz[]))
-        WITH ORDINALITY AS r (dag_id, run_id, logical_date, conf, root_dag_id, version, run_type,
+    SELECT * FROM unnest(
+        ARRAY(SELECT json_array_elements_text($1)),
+        ARRAY(SELECT json_array_elements_text($2)),
+        ARRAY(SELECT json_array_elements_text($3)::timestamptz),
+        ARRAY(SELECT json_array_elements_text($4)::jsonb),
+        ARRAY(SELECT json_array_elements_text($5)),
+        ARRAY(SELECT json_array_elements_text($6)),
+        ARRAY(SELECT json_array_elements_text($7)),
+        ARRAY(SELECT json_array_elements_text($8)::timestamptz),
+        ARRAY(SELECT json_array_elements_text($9)::timestamptz)
+    ) WITH ORDINALITY AS r (dag_id, run_id, logical_date, conf, root_dag_id, version, run_type,
             data_interval_start, data_interval_end, n)
 ), checked AS (
     SELECT requested.*, d.dag_id IS NOT NULL AS known, d.is_paused, NOT d.is_stale AS is_active, s.dag_version_id,
@@ -74,8 +81,11 @@ ORDER BY checked.n
 -- name: find_collisions
 -- The runs that a new run would collide with: by run_id, and by date.
 SELECT by_run_id.run_id IS NOT NULL AS run_id_taken, by_date.run_id AS run_at_date
-FROM unnest((SELECT $1::text[]), (SELECT $2::text[]), (SELECT $3::timestamptz[]))
-    WITH ORDINALITY AS requested (dag_id, run_id, logical_date, n)
+FROM unnest(
+    ARRAY(SELECT json_array_elements_text($1)),
+    ARRAY(SELECT json_array_elements_text($2)),
+    ARRAY(SELECT json_array_elements_text($3)::timestamptz)
+) WITH ORDINALITY AS requested (dag_id, run_id, logical_date, n)
 LEFT JOIN LATERAL (
     SELECT run_id FROM dag_run WHERE dag_id = requested.dag_id AND run_id = requested.run_id
 ) AS by_run_id ON true
@@ -152,7 +162,10 @@ WHERE dag_id = $1
 -- name: find_runs
 -- Each run's state, found by DAG and date, with what the answer must know of the DAG.
 SELECT d.dag_id IS NOT NULL AS known, s.present AS serialized, r.id, r.state
-FROM unnest((SELECT $1::text[]), (SELECT $2::timestamptz[])) WITH ORDINALITY AS requested (dag_id, logical_date, n)
+FROM unnest(
+    ARRAY(SELECT json_array_elements_text($1)),
+    ARRAY(SELECT json_array_elements_text($2)::timestamptz)
+) WITH ORDINALITY AS requested (dag_id, logical_date, n)
 LEFT JOIN LATERAL (SELECT dag.dag_id FROM dag WHERE dag.dag_id = requested.dag_id) AS d ON true
 CROSS JOIN LATERAL (
     SELECT EXISTS (

@@ -26,7 +26,7 @@ _batchers: "WeakSet[Batcher[Any, Any]]" = WeakSet()
 class Batcher(Generic[Key, Result]):
     """Collects what arrives while a statement is under way into the next one.
 
-    Up to `in_flight` statements are under way when so many keys wait that this is worth while, or the first ones take long.
+    Up to `in_flight` are, when so many keys wait that another statement is worth while, or those under way take long.
 
     `run(keys)` answers one result a key, in the order of the keys. A statement always starts after the requests
     that it serves have arrived, and a lone request waits for nobody. When Postgres rejects a whole

@@ -1,13 +1,14 @@
 -- The statements that read the same on every Airflow.
--- Arrays are one entry a request: concurrent requests of a kind share a statement, its rows come back in their order.
--- unnest((SELECT $1)) rather than unnest($1): the planner must not see how long the array is, or it believes that
--- planning short ones anew each time pays, which takes five times as long as looking one key up.
+-- Concurrent requests of a kind share a statement: a JSON array a column has one entry a request, and the statement's rows
+-- come back in their order. It is JSON, for asyncpg looks twice at each value of an array. unnest(ARRAY(SELECT ...)): the
+-- planner must not see how many there are, or it believes that planning short ones anew each time pays, which takes five
+-- times as long as looking one key up; and it must think of few, or it reads whole tables.
 -- A lateral subquery keeps every look-up on its index, whatever the planner believes of the table's size.
 
 -- name: find_dags
 -- What is known of each DAG; `version` changes whenever its serialized row (that of the root DAG) is written anew.
 SELECT d.dag_id IS NOT NULL AS known, d.is_paused, d.root_dag_id, s.version, any_serialized.present AS any_serialized
-FROM unnest((SELECT $1::text[])) WITH ORDINALITY AS requested (dag_id, n)
+FROM unnest(ARRAY(SELECT json_array_elements_text($1))) WITH ORDINALITY AS requested (dag_id, n)
 CROSS JOIN (SELECT EXISTS (SELECT FROM serialized_dag) AS present) AS any_serialized
 LEFT JOIN LATERAL (
     SELECT dag.dag_id, dag.is_paused, coalesce(nullif(dag.root_dag_id, ''), dag.dag_id) AS root_dag_id
@@ -44,7 +45,7 @@ FROM slot_pool
 
 -- name: find_pools
 SELECT p.id, p.pool, p.slots, p.description
-FROM unnest((SELECT $1::text[])) WITH ORDINALITY AS requested (name, n)
+FROM unnest(ARRAY(SELECT json_array_elements_text($1))) WITH ORDINALITY AS requested (name, n)
 LEFT JOIN LATERAL (SELECT * FROM slot_pool WHERE slot_pool.pool = requested.name) AS p ON true
 ORDER BY requested.n
 

@@ -127,7 +127,7 @@ class DagRuns:
         return await self._latest(None)
 
     async def _insert_many(self, runs: Sequence[Row]) -> Sequence[asyncpg.Record | None]:
-        rows = await self._database.fetch("trigger", *zip(*runs, strict=True))
+        rows = await self._database.fetch_each("trigger", runs)
         # Two requests for the very same run share its row; only the first of them made it.
         made: set[int] = set()
         answers: list[asyncpg.Record | None] = []
@@ -159,11 +159,10 @@ class DagRuns:
                 raise BadRequest(f"Execution date {date} is taken for dag id {dag_id} by run id {row['run_at_date']}")
 
     async def _find_collisions(self, runs: Sequence[NewRun]) -> Sequence[asyncpg.Record]:
-        dag_ids, run_ids, dates, _ = zip(*runs, strict=True)
-        return await self._database.fetch("find_collisions", dag_ids, run_ids, dates)
+        return await self._database.fetch_each("find_collisions", [run[:3] for run in runs])
 
     async def _find_many(self, keys: Sequence[tuple[str, datetime]]) -> Sequence[asyncpg.Record]:
-        return await self._database.fetch("find_runs", *zip(*keys, strict=True))
+        return await self._database.fetch_each("find_runs", keys)
 
     async def _read_first_page(self, key: Row) -> list[asyncpg.Record]:
         name, *arguments = key

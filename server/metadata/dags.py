@@ -164,7 +164,7 @@ class Dags:
         return self._database.stream("dags", (limit, offset, descending), _STREAM_PAGE)
 
     async def _find_many(self, dag_ids: Sequence[str]) -> Sequence[asyncpg.Record]:
-        return await self._database.fetch("find_dags", dag_ids)
+        return await self._database.fetch_each("find_dags", [(dag_id,) for dag_id in dag_ids])
 
 
 def _undo_hex(source: str) -> str:

@@ -46,8 +46,12 @@ SELECT d.dag_id IS NOT NULL AS known, d.root_dag_id, s.version, true AS any_seri
         'try_number', coalesce(ti.try_number::text, 'None'),
         'unixname', coalesce(ti.unixname, 'None')
     ))::text END AS texts
-FROM unnest((SELECT $1::text[]), (SELECT $2::timestamptz[]), (SELECT $3::text[]), (SELECT $4::integer[]))
-    WITH ORDINALITY AS requested (dag_id, execution_date, task_id, map_index, n)
+FROM unnest(
+    ARRAY(SELECT json_array_elements_text($1)),
+    ARRAY(SELECT json_array_elements_text($2)::timestamptz),
+    ARRAY(SELECT json_array_elements_text($3)),
+    ARRAY(SELECT json_array_elements_text($4)::integer)
+) WITH ORDINALITY AS requested (dag_id, execution_date, task_id, map_index, n)
 LEFT JOIN LATERAL (
     SELECT dag.dag_id,
         coalesce(nullif(dag.root_dag_id, ''), dag.dag_id) AS root_dag_id  -- if dag.root_dag_id

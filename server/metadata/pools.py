@@ -51,7 +51,7 @@ class Pools:
         return _pool(name, await self._database.fetchrow("delete_pool", name))
 
     async def _find_many(self, names: Sequence[str]) -> Sequence[asyncpg.Record]:
-        return await self._database.fetch("find_pools", names)
+        return await self._database.fetch_each("find_pools", [(name,) for name in names])
 
     async def _read_all(self, requests: Sequence[None]) -> Sequence[bytes]:
         text: str = await self._database.fetchval("pools")

@@ -34,6 +34,8 @@ class TaskInstances:
         self._dags = dags
         self._unixname = getpass.getuser()
         self._generation = settings.generation
+        # Airflow 1.10 knows no map_index.
+        self._parts = 3 if settings.generation == 1 else 4
         self._find: Batcher[Key, asyncpg.Record] = settings.batcher(self._find_many)
 
     async def get(self, dag_id: str, execution_date: datetime, task_id: str, map_index: int | None = None) -> bytes:
@@ -76,8 +78,7 @@ class TaskInstances:
         return columns
 
     async def _find_many(self, keys: Sequence[Key]) -> Sequence[asyncpg.Record]:
-        arguments = list(zip(*keys, strict=True))
-        return await self._database.fetch("find_task_instances", *arguments[: 3 if self._generation == 1 else 4])
+        return await self._database.fetch_each("find_task_instances", [key[: self._parts] for key in keys])
 
 
 def _missing_instance(task_id: str, execution_date: datetime, map_index: int | None) -> NotFound:

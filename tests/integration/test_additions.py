@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -232,6 +233,20 @@ async def test_a_family_is_triggered_together_or_not_at_all(client: Client, conn
     assert "ref_parent.section" in answer["error"]
     assert "one" in answer["error"]
     assert await connection.fetchval("SELECT count(*) FROM dag_run WHERE dag_id = 'ref_parent'") == 0
+
+
+async def test_offsets_with_seconds_are_kept(serve: Serve, connection: asyncpg.Connection) -> None:
+    """Local times of long ago have them; the run is at that very second, and found there."""
+    url = await serve(default_timezone="Europe/Amsterdam")
+    date = "1890-01-01T00:00:00"
+    async with aiohttp.ClientSession() as session:
+        client = Client(session, url)
+        status, answer, _ = await client.ask(f"{API}/dags/ref_echo/dag_runs", "POST", json={"execution_date": date})
+        assert (status, answer["execution_date"][:19]) == (200, date)
+        stored = await connection.fetchval("SELECT execution_date FROM dag_run WHERE run_id = $1", answer["run_id"])
+        assert stored == datetime.fromisoformat(answer["execution_date"])
+        assert stored.second
+        assert (await client.ask(f"{API}/dags/ref_echo/dag_runs/{date}"))[1] == {"state": "running"}
 
 
 async def test_health_is_airflows(client: Client, connection: asyncpg.Connection) -> None:

@@ -7,7 +7,6 @@ import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
@@ -236,8 +235,9 @@ async def test_a_lone_key_is_not_planned_anew(connection: asyncpg.Connection, na
     await connection.execute(SCALE)
     await connection.execute("ANALYZE")
     statement = await connection.prepare(statements.load("common.sql", "airflow1.sql")[name])
-    values = {"text[]": ["scale_3"], "timestamptz[]": [datetime(2021, 1, 1, tzinfo=UTC)]}
-    arguments = [values[f"{kind.name.removesuffix('[]')}[]"] for kind in statement.get_parameters()]
+    date = '["2021-01-01T00:00:00Z"]'
+    columns = {"find_runs": ['["scale_3"]', date], "find_task_instances": ['["scale_3"]', date, '["t"]']}
+    arguments = columns.get(name, ['["scale_3"]', '["r"]', date])[: len(statement.get_parameters())]
     for _ in range(12):
         await statement.fetch(*arguments)
     planned = "SELECT custom_plans FROM pg_prepared_statements WHERE name = $1"
