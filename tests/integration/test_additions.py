@@ -241,12 +241,12 @@ async def test_offsets_with_seconds_are_kept(serve: Serve, connection: asyncpg.C
     date = "1890-01-01T00:00:00"
     async with aiohttp.ClientSession() as session:
         client = Client(session, url)
-        status, answer, _ = await client.ask(f"{API}/dags/ref_echo/dag_runs", "POST", json={"execution_date": date})
+        status, answer, _ = await client.ask(f"{API}/dags/ref_cron/dag_runs", "POST", json={"execution_date": date})
         assert (status, answer["execution_date"][:19]) == (200, date)
         stored = await connection.fetchval("SELECT execution_date FROM dag_run WHERE run_id = $1", answer["run_id"])
         assert stored == datetime.fromisoformat(answer["execution_date"])
         assert stored.second
-        assert (await client.ask(f"{API}/dags/ref_echo/dag_runs/{date}"))[1] == {"state": "running"}
+        assert (await client.ask(f"{API}/dags/ref_cron/dag_runs/{date}"))[1] == {"state": "running"}
 
 
 async def test_health_is_airflows(client: Client, connection: asyncpg.Connection) -> None:
