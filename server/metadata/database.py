@@ -133,8 +133,15 @@ class Database:
         return await self._fetch(name, arguments)
 
     async def fetch_each(self, name: str, requests: Sequence[tuple[object, ...]]) -> list[asyncpg.Record]:
-        """Rows of the statement `name` that many requests share; each column of theirs is one JSON array."""
-        return await self.fetch(name, *map(_json, zip(*requests, strict=True)))
+        """Rows of the statement `name` that many requests share; each column of theirs is one JSON array.
+
+        Raises DataError, as for what Postgres refuses, for what cannot even be written.
+        """
+        try:
+            columns = [_json(column) for column in zip(*requests, strict=True)]
+        except (ValueError, OverflowError) as error:
+            raise asyncpg.DataError(str(error)) from error
+        return await self.fetch(name, *columns)
 
     async def fetchrow(self, name: str, *arguments: object) -> asyncpg.Record | None:
         """Answer the first row of the statement `name`, or None."""

@@ -229,6 +229,14 @@ async def test_lists_cost_what_they_answer(
     assert 20 <= touched(plan) <= most
 
 
+async def test_what_cannot_be_written_fails_alone(database: str) -> None:
+    """A text that is no Unicode does not fail those that share the statement."""
+    async with open_metadata(config_for(database)) as metadata:
+        pools = await asyncio.gather(*map(metadata.pools.get, ("default_pool", "\ud800")), return_exceptions=True)
+    assert getattr(pools[0], "pool", pools[0]) == "default_pool"
+    assert isinstance(pools[1], asyncpg.DataError)
+
+
 @pytest.mark.parametrize("name", ["find_dags", "find_pools", "find_runs", "find_task_instances", "find_collisions"])
 async def test_a_lone_key_is_not_planned_anew(connection: asyncpg.Connection, name: str) -> None:
     """Planning costs several times the look-up: after its first five tries Postgres keeps one plan."""
