@@ -125,14 +125,21 @@ class ApiProtocol(HttpProtocol):
         return True
 
     async def _send(self, request: web.Request, response: web.StreamResponse) -> None:
-        whole = response.whole() if isinstance(response, Answer) and not self._signals else None
-        if whole is None or self.transport is None or self.transport.is_closing():
+        if not self._write_whole(response):
             await response.prepare(request)
             await response.write_eof()
-            return
-        self.transport.write(whole)
-        if self.writing_paused:
+        elif self.writing_paused:
             await self._drain_helper()
+
+    def _write_whole(self, response: web.StreamResponse) -> bool:
+        """Write an answer that is there as a whole; returns whether it was, and somebody is there."""
+        transport = self.transport
+        if self._signals or not isinstance(response, Answer) or transport is None or transport.is_closing():
+            return False
+        whole = response.whole()
+        if whole is not None:
+            transport.write(whole)
+        return whole is not None
 
     def _rest(self) -> None:
         """Bound the wait for the next request, as aiohttp does."""

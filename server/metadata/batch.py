@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 Run = Callable[[Sequence[Key]], Coroutine[None, None, Sequence[Result]]]
 Batch = list[tuple[Key, "asyncio.Future[Result]"]]
 
-# A statement costs as much as some ten keys of it: while one is under way the next one is worth while for this many,
+# A statement costs as much as four to ten keys of it: while one is under way the next one is worth while for this many,
 # or when that one takes long, which may be a lock's fault that none of these waits for.
 _WORTH_WHILE = 32
 _PATIENCE = 0.005
@@ -80,8 +80,10 @@ class Batcher(Generic[Key, Result]):
 
     def _is_worth_while(self) -> bool:
         """Whether to begin another statement now; if it is too early, there is a timer."""
-        if not self._running or len(self._running) >= self._in_flight:
-            return not self._running
+        if not self._running:
+            return True
+        if len(self._running) >= self._in_flight:
+            return False
         loop = asyncio.get_running_loop()
         if len(self._waiting) >= min(_WORTH_WHILE, self._size) or loop.time() >= self._newest + _PATIENCE:
             return True
@@ -96,9 +98,9 @@ class Batcher(Generic[Key, Result]):
     def _send(self, batch: "Batch[Key, Result]") -> None:
         self.batches += 1
         self.requests += len(batch)
-        self._newest = asyncio.get_running_loop().time()
-        task = asyncio.get_running_loop().create_task(self._run([key for key, _ in batch]))
-        self._running.add(task)
+        loop = asyncio.get_running_loop()
+        self._newest = loop.time()
+        self._running.add(task := loop.create_task(self._run([key for key, _ in batch])))
         task.add_done_callback(lambda done: self._deliver(batch, done))
 
     def _deliver(self, batch: "Batch[Key, Result]", done: "asyncio.Task[Sequence[Result]]") -> None:

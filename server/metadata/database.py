@@ -190,10 +190,10 @@ class Database:
             return await connection.fetch(self.statements[name], *arguments)
 
 
-def _json(column: tuple[object, ...]) -> str:
+def _json(column: Sequence[Any]) -> str:
     """Write a column, dates in UTC: msgspec would round offsets that have seconds."""
     if isinstance(column[0], datetime):
-        column = tuple(date.astimezone(UTC) for date in column if isinstance(date, datetime))
+        column = [date.astimezone(UTC) for date in column]
     return msgspec.json.encode(column).decode()
 
 

@@ -64,6 +64,12 @@ async def test_the_index_finds_what_is_no_dags(rest: str) -> None:
         assert await found(indexed, method, path) == await found(plain, method, path), (method, path)
 
 
+@pytest.mark.parametrize("path", ["/base/api/other/test", "/x/y/z/test", "/base/api/experimentaltest", "/test", "/"])
+def test_what_is_elsewhere_is_not_found(path: str) -> None:
+    """The dispatcher asks the index first of any path, also of one with as many parts and the same words."""
+    assert Paths(PREFIX, routes.table(PREFIX)).find(make_mocked_request("GET", path)) is None
+
+
 async def test_braces_are_characters_like_others() -> None:
     """Unlike in aiohttp's own patterns: a DAG of such a name is found."""
     _, indexed = routers()
