@@ -15,10 +15,11 @@ Result = TypeVar("Result")
 Run = Callable[[Sequence[Key]], Coroutine[None, None, Sequence[Result]]]
 Batch = list[tuple[Key, "asyncio.Future[Result]"]]
 
-# A statement costs as much as four to ten keys of it: while one is under way the next one is worth while for this many,
-# or when that one takes long, which may be a lock's fault that none of these waits for.
+# A statement costs as much as four to ten keys of it, so the next one waits for as many as are likely to come, but
+# for no more than are worth while, and not for long: whoever waits may not pay for others who do not come, nor for a
+# statement under way that waits for a lock.
 _WORTH_WHILE = 32
-_PATIENCE = 0.005
+_PATIENCE = 0.002
 
 _batchers: "WeakSet[Batcher[Any, Any]]" = WeakSet()
 
@@ -26,7 +27,8 @@ _batchers: "WeakSet[Batcher[Any, Any]]" = WeakSet()
 class Batcher(Generic[Key, Result]):
     """Collects what arrives while a statement is under way into the next one.
 
-    Up to `in_flight` are, when so many keys wait that another statement is worth while, or those under way take long.
+    That one begins when the last has ended and all whom it answered could ask again, when enough keys wait to be worth
+    while, or after two milliseconds. Up to `in_flight` statements are under way at a time.
 
     `run(keys)` answers one result a key, in the order of the keys. A statement always starts after the requests
     that it serves have arrived, and a lone request waits for nobody. When Postgres rejects a whole
@@ -42,7 +44,8 @@ class Batcher(Generic[Key, Result]):
         self._waiting: deque[tuple[Key, asyncio.Future[Result]]] = deque()
         self._running: set[asyncio.Task[Sequence[Result]]] = set()
         self._scheduled = False
-        self._newest = 0.0
+        self._expected = 1
+        self._due = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self.kind = getattr(run, "__qualname__", "other").replace("._", ".")
         self.batches = 0
@@ -69,7 +72,7 @@ class Batcher(Generic[Key, Result]):
 
     def _start(self) -> None:
         self._scheduled = False
-        while self._waiting and self._is_worth_while():
+        while self._is_worth_while():
             batch: Batch[Key, Result] = []
             while self._waiting and len(batch) < self._size:
                 entry = self._waiting.popleft()
@@ -80,27 +83,34 @@ class Batcher(Generic[Key, Result]):
 
     def _is_worth_while(self) -> bool:
         """Whether to begin another statement now; if it is too early, there is a timer."""
-        if not self._running:
-            return True
-        if len(self._running) >= self._in_flight:
+        if not self._waiting or len(self._running) >= self._in_flight:
             return False
         loop = asyncio.get_running_loop()
-        if len(self._waiting) >= min(_WORTH_WHILE, self._size) or loop.time() >= self._newest + _PATIENCE:
+        if len(self._waiting) >= min(self._expected, _WORTH_WHILE, self._size) or loop.time() >= self._due:
             return True
         if self._timer is None:
-            self._timer = loop.call_later(_PATIENCE, self._be_impatient)
+            self._timer = loop.call_at(self._due, self._be_impatient)
         return False
+
+    def _expect(self, keys: int) -> None:
+        """Let the next statement wait for so many keys, but not for long."""
+        self._expected = keys
+        self._due = asyncio.get_running_loop().time() + _PATIENCE
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _be_impatient(self) -> None:
         self._timer = None
+        # The clock may be a little behind the timer.
+        self._due = 0.0
         self._start()
 
     def _send(self, batch: "Batch[Key, Result]") -> None:
         self.batches += 1
         self.requests += len(batch)
-        loop = asyncio.get_running_loop()
-        self._newest = loop.time()
-        self._running.add(task := loop.create_task(self._run([key for key, _ in batch])))
+        self._expect(_WORTH_WHILE)
+        self._running.add(task := asyncio.create_task(self._run([key for key, _ in batch])))
         task.add_done_callback(lambda done: self._deliver(batch, done))
 
     def _deliver(self, batch: "Batch[Key, Result]", done: "asyncio.Task[Sequence[Result]]") -> None:
@@ -118,6 +128,9 @@ class Batcher(Generic[Key, Result]):
             for (_, future), result in zip(batch, done.result(), strict=True):
                 if not future.done():
                     future.set_result(result)
+        if not self._running:
+            # Whom it answered may ask again at once.
+            self._expect(len(batch) + len(self._waiting))
         self._start()
 
 
