@@ -1,9 +1,10 @@
 """From a request to its answer: the endpoint is found, the middlewares are called, all without aiohttp's ado."""
 
 from collections.abc import Awaitable, Callable
-from functools import reduce
+from functools import cache, reduce
 
 from aiohttp import web
+from aiohttp.abc import AbstractMatchInfo
 from aiohttp.typedefs import Handler, Middleware
 
 from server.resources import PATHS
@@ -14,19 +15,32 @@ Dispatch = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def dispatcher(app: web.Application) -> Dispatch:
     """Do for `app`, which is not changed any more, what its own handler does of a request without `Expect`.
 
-    aiohttp builds a chain of middlewares for each handler and calls it by keywords, and walks a path from its end.
+    aiohttp builds a chain of middlewares for each request and calls it by keywords, and walks a path from its end.
     """
     find = app[PATHS].find if PATHS in app else _nowhere
-    elsewhere = app.router.resolve
-    call = reduce(_around, reversed(app.middlewares or [_call]))
+    resolve = app.router.resolve
+    middlewares = app.middlewares[::-1]
 
-    async def dispatch(request: web.Request) -> web.StreamResponse:
+    @cache
+    def endpoint(handler: Handler) -> Handler:
+        return reduce(_around, middlewares, handler)
+
+    def begin(request: web.Request, match: AbstractMatchInfo) -> None:
+        match.add_app(app)
+        request._match_info = match  # type: ignore[assignment]  # noqa: SLF001 - as aiohttp does
+
+    async def elsewhere(request: web.Request) -> web.StreamResponse:
+        match = await resolve(request)
+        begin(request, match)
+        # Where there is nothing, aiohttp makes a handler that says so, a new one each time.
+        return await reduce(_around, middlewares, match.handler)(request)
+
+    def dispatch(request: web.Request) -> Awaitable[web.StreamResponse]:
         match = find(request)
         if match is None:
-            match = await elsewhere(request)
-        match.add_app(app)
-        request._match_info = match  # noqa: SLF001 - as aiohttp does
-        return await call(request, match.handler)
+            return elsewhere(request)
+        begin(request, match)
+        return endpoint(match.handler)(request)
 
     return dispatch
 
@@ -35,11 +49,6 @@ def _nowhere(_request: web.Request) -> None:
     return None
 
 
-def _call(request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
-    """Call the handler: what is left of a chain of no middlewares."""
-    return handler(request)
-
-
-def _around(inner: Middleware, outer: Middleware) -> Middleware:
-    """Make one middleware of two."""
-    return lambda request, handler: outer(request, lambda request: inner(request, handler))
+def _around(handler: Handler, middleware: Middleware) -> Handler:
+    """Put a middleware around a handler."""
+    return lambda request: middleware(request, handler)

@@ -10,17 +10,20 @@ from collections.abc import Callable
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
+from multidict import istr
 
 from server.answers import error_answer, http_error
 from server.config import Config
 from server.errors import WindsockError
 from server.logs import REQUEST_ID
 from server.observe.counters import COUNTERS, NO_ROUTE
-from server.resources import PROXIES, USER, Traffic
+from server.resources import ANSWER_HEADERS, PROXIES, USER, Traffic
 
 logger = logging.getLogger(__name__)
 access_log = structlog.get_logger("server.access")
 
+# Headers find this form of a name faster.
+_REQUEST_ID = istr("X-Request-ID")
 _MAX_REQUEST_ID = 128
 _OUR_FAULT = 500
 
@@ -32,17 +35,20 @@ def errors(config: Config, traffic: Traffic) -> Middleware:
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        given = request.headers.get("X-Request-ID")
+        given = request.headers.get(_REQUEST_ID)
         request_id = given if given and _is_usable(given) else f"{prefix}-{next(numbers):x}"
         REQUEST_ID.set(request_id)
         start = time.perf_counter()
         traffic.in_flight += 1
         try:
-            response = await answer(request, handler)
+            response = await handler(request)
+        except Exception as error:  # noqa: BLE001 - the boundary of a request
+            response = _failure(error)
+            response.headers.update(request.get(ANSWER_HEADERS, {}))
         finally:
             traffic.in_flight -= 1
         if not response.prepared:
-            response.headers["X-Request-ID"] = request_id
+            response.headers[_REQUEST_ID] = request_id
             if traffic.stopping:
                 response.force_close()
         seconds = time.perf_counter() - start
@@ -64,21 +70,17 @@ def _template(route: web.AbstractRoute) -> str | None:
     return route.resource.canonical if route.resource else None
 
 
-async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer what the handler answers, or its error as JSON."""
-    try:
-        return await handler(request)
-    except WindsockError as error:
+def _failure(error: Exception) -> web.Response:
+    """Answer an error as JSON; whatever went wrong, the caller gets JSON and the log gets the traceback."""
+    if isinstance(error, WindsockError):
         return error_answer(error.message, error.status, error.headers)
-    except web.HTTPException as error:
+    if isinstance(error, web.HTTPException):
         return http_error(error)
-    except ConnectionError:
+    if isinstance(error, ConnectionError):
         # The caller has gone away; aiohttp closes the connection.
-        raise
-    except Exception:
-        # The boundary of a request: whatever went wrong, the caller gets JSON and the log gets the traceback.
-        logger.exception("unexpected error")
-        return error_answer("Internal server error", 500, request_id=REQUEST_ID.get())
+        raise error
+    logger.error("unexpected error", exc_info=error)
+    return error_answer("Internal server error", 500, request_id=REQUEST_ID.get())
 
 
 def _sampler(config: Config) -> Callable[[int], bool]:

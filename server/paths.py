@@ -1,10 +1,14 @@
 """The endpoint of a path, found in one step: aiohttp tries one pattern after the other, and they are many."""
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from aiohttp import web
 from aiohttp.web_urldispatcher import ResourceRoute
+
+
+_REMEMBERED = 1024
 
 
 class _Endpoint(NamedTuple):
@@ -31,6 +35,8 @@ class Paths(web.PlainResource):
         router = web.UrlDispatcher()
         router.add_routes(table)
         self._endpoints: dict[tuple[int | str, ...], _Endpoint] = {}
+        # Who waits for a run asks for the same path again and again.
+        self._at = lru_cache(_REMEMBERED)(self._look_up)
         for resource in router.resources():
             parts = resource.canonical.split("/")
             names = [name.strip("{}") for name in parts[self._chosen]]
@@ -53,19 +59,18 @@ class Paths(web.PlainResource):
 
     def find(self, request: web.Request) -> web.UrlMappingMatchInfo | None:
         """Answer the route and what the caller chose; None for what is somewhere else, or nowhere."""
-        path = request.rel_url.path_safe
-        endpoint, chosen = self._at(path)
+        endpoint, chosen = self._at(request.rel_url.path_safe)
         if endpoint is None or (route := endpoint.routes.get(request.method)) is None:
             return None
-        if "%" in path:
-            # `path_safe` leaves these two quoted, so that a slash of the caller's does not end a part.
-            chosen = [part.replace("%2F", "/").replace("%25", "%") for part in chosen]
-        return web.UrlMappingMatchInfo(dict(zip(endpoint.names, chosen, strict=True)), route)
+        return web.UrlMappingMatchInfo(chosen, route)
 
-    def _at(self, path: str) -> tuple[_Endpoint | None, list[str]]:
-        """What is there, and the parts that the caller chose."""
+    def _look_up(self, path: str) -> tuple[_Endpoint | None, dict[str, str]]:
+        """What is at a path, and what the caller chose of it, by name."""
         parts = path.split("/")
         chosen = parts[self._chosen]
-        if "" in chosen or not path.startswith(self._prefix):
-            return None, chosen
-        return self._endpoints.get((len(parts), *parts[self._words])), chosen
+        endpoint = self._endpoints.get((len(parts), *parts[self._words]))
+        if endpoint is None or "" in chosen or not path.startswith(self._prefix):
+            return None, {}
+        # `path_safe` leaves these two quoted, so that a slash of the caller's does not end a part.
+        chosen = [part.replace("%2F", "/").replace("%25", "%") for part in chosen]
+        return endpoint, dict(zip(endpoint.names, chosen, strict=True))

@@ -22,7 +22,7 @@ from server.dags import DagLoader
 from server.embedded import EmbeddedPostgres, exclusive
 from server.logs import setup_logs
 from server.metadata import statements
-from server.metadata.database import open_pool
+from server.metadata.connections import open_pool
 from server.metadata.schema import initdb
 from server.scheduler.beside import keep_scheduler
 from server.scheduler.service import check_direct

@@ -11,7 +11,6 @@ from server.auth.contract import Backend, Identity
 from server.config import Config
 from server.errors import WindsockError
 from server.metadata.log import Entry
-from server.middleware import answer
 from server.observe.counters import COUNTERS
 from server.resources import ANSWER_HEADERS, METADATA, SESSIONS, USER
 from server.routes import CHANGING_GETS, UNLOGGED, WITHOUT_SESSION
@@ -47,11 +46,9 @@ def authentication(backend: Backend, config: Config, open_paths: frozenset[str])
             request[USER] = identity.user
         if identity.headers:
             request[ANSWER_HEADERS] = identity.headers
-            response = await answer(request, handler)
-            if not response.prepared:
-                response.headers.update(identity.headers)
-        else:
-            response = await handler(request)
+        response = await handler(request)
+        if identity.headers and not response.prepared:
+            response.headers.update(identity.headers)
         if changes and audit and identity.user is not None and response.status < _GOOD:
             await _log_change(request, identity.user)
         return response

@@ -12,7 +12,7 @@ import structlog
 from server.config import Config
 from server.dags.loader import DagLoader
 from server.metadata import statements
-from server.metadata.database import open_pool
+from server.metadata.connections import open_pool
 from server.metadata.schema import SchemaError
 from server.serve import first_to_end
 

@@ -15,11 +15,12 @@ Result = TypeVar("Result")
 Run = Callable[[Sequence[Key]], Coroutine[None, None, Sequence[Result]]]
 Batch = list[tuple[Key, "asyncio.Future[Result]"]]
 
-# A statement costs as much as four to ten keys of it, so the next one waits for as many as are likely to come, but
-# for no more than are worth while, and not for long: whoever waits may not pay for others who do not come, nor for a
-# statement under way that waits for a lock.
+# A statement costs as much as four to ten keys of it, so the next one waits for as many as are likely to come, but for
+# no more than are worth while. Not for long either: those who were answered may not ask again, and what a statement
+# under way waits for, a lock perhaps, may be of no concern to the others.
 _WORTH_WHILE = 32
-_PATIENCE = 0.002
+_RETURN = 0.002
+_PATIENCE = 0.005
 
 _batchers: "WeakSet[Batcher[Any, Any]]" = WeakSet()
 
@@ -27,8 +28,9 @@ _batchers: "WeakSet[Batcher[Any, Any]]" = WeakSet()
 class Batcher(Generic[Key, Result]):
     """Collects what arrives while a statement is under way into the next one.
 
-    That one begins when the last has ended and all whom it answered could ask again, when enough keys wait to be worth
-    while, or after two milliseconds. Up to `in_flight` statements are under way at a time.
+    That one begins when the last has ended and those whom it answered have asked again, or a little later, for not all
+    do. It begins earlier when enough keys wait to be worth while, or the last one takes long; up to `in_flight`
+    statements are under way at a time.
 
     `run(keys)` answers one result a key, in the order of the keys. A statement always starts after the requests
     that it serves have arrived, and a lone request waits for nobody. When Postgres rejects a whole
@@ -57,8 +59,8 @@ class Batcher(Generic[Key, Result]):
         """How many keys wait for a statement."""
         return len(self._waiting)
 
-    async def __call__(self, key: Key) -> Result:
-        """Answer for `key`; raises what `run` raised or answered for it, or Unavailable when the queue is full."""
+    def __call__(self, key: Key) -> "asyncio.Future[Result]":
+        """Answer for `key`, or what `run` raised for it; raises Unavailable when the queue is full."""
         if len(self._waiting) >= self._queue_limit:
             raise Unavailable("Too many requests are waiting for the database; try again shortly")
         loop = asyncio.get_running_loop()
@@ -68,7 +70,7 @@ class Batcher(Generic[Key, Result]):
             self._scheduled = True
             # One turn of the loop later, so that requests read in the same turn share the statement.
             loop.call_soon(self._start)
-        return await future
+        return future
 
     def _start(self) -> None:
         self._scheduled = False
@@ -92,10 +94,10 @@ class Batcher(Generic[Key, Result]):
             self._timer = loop.call_at(self._due, self._be_impatient)
         return False
 
-    def _expect(self, keys: int) -> None:
-        """Let the next statement wait for so many keys, but not for long."""
+    def _expect(self, keys: int, seconds: float) -> None:
+        """Let the next statement wait for so many keys, but not for longer than that."""
         self._expected = keys
-        self._due = asyncio.get_running_loop().time() + _PATIENCE
+        self._due = asyncio.get_running_loop().time() + seconds
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -109,7 +111,7 @@ class Batcher(Generic[Key, Result]):
     def _send(self, batch: "Batch[Key, Result]") -> None:
         self.batches += 1
         self.requests += len(batch)
-        self._expect(_WORTH_WHILE)
+        self._expect(_WORTH_WHILE, _PATIENCE)
         self._running.add(task := asyncio.create_task(self._run([key for key, _ in batch])))
         task.add_done_callback(lambda done: self._deliver(batch, done))
 
@@ -129,8 +131,7 @@ class Batcher(Generic[Key, Result]):
                 if not future.done():
                     future.set_result(result)
         if not self._running:
-            # Whom it answered may ask again at once.
-            self._expect(len(batch) + len(self._waiting))
+            self._expect(len(batch) + len(self._waiting), _RETURN)
         self._start()
 
 

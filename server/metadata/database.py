@@ -6,16 +6,14 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import asyncpg
 import msgspec
 
 from server.errors import Locked, Unavailable
+from server.metadata.connections import Connection, Connections
 from server.observe.counters import COUNTERS
-
-if TYPE_CHECKING:
-    from server.config import Config
 
 logger = logging.getLogger(__name__)
 
@@ -26,14 +24,6 @@ _READ_ONLY = "25006"
 _RETRIED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 _ATTEMPTS = 3
 _REPORT_INTERVAL = 1.0
-# A row that some other transaction has inserted and not committed must not hold up a whole batch for long.
-_SESSION = {"application_name": "windsock", "lock_timeout": "2s"}
-
-Connection = asyncpg.pool.PoolConnectionProxy
-
-
-async def _keep_session(_connection: Any) -> None:  # noqa: ANN401 - asyncpg's own type is private
-    """Nothing to reset: no statement of ours leaves session state, and a RESET costs a round trip."""
 
 
 class _Report:
@@ -75,43 +65,35 @@ def _lost_database() -> Iterator[None]:
 class Database:
     """Runs named statements on pooled connections."""
 
-    def __init__(
-        self,
-        pool: "asyncpg.Pool[asyncpg.Record]",
-        statements: Mapping[str, str],
-        acquire_timeout: float,
-        *,
-        pgbouncer: bool = False,
-    ) -> None:
-        """Wrap `pool`; `acquire_timeout` in seconds bounds the wait for a free connection.
+    def __init__(self, connections: Connections, statements: Mapping[str, str], *, pgbouncer: bool = False) -> None:
+        """Run `statements` on `connections`.
 
         Behind `pgbouncer` in transaction mode a statement is parsed and run in two messages that reach the same
         server only inside of a transaction, so every statement gets one.
         """
         self._in_transaction = pgbouncer
-        self.pool = pool
+        self.connections = connections
         self.statements = statements
-        self.acquire_timeout = acquire_timeout
         # A stream lasts as long as its reader likes: all of them together leave connections for everything else.
-        self._streams = asyncio.Semaphore(max(1, pool.get_max_size() // 2))
+        self._streams = asyncio.Semaphore(max(1, connections.limit // 2))
 
     def with_statements(self, statements: Mapping[str, str]) -> "Database":
         """Return the same database with other statements."""
-        return Database(self.pool, statements, self.acquire_timeout, pgbouncer=self._in_transaction)
+        return Database(self.connections, statements, pgbouncer=self._in_transaction)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """Lend a connection; raises Unavailable when none is free in time or the database is lost."""
         with _lost_database():
-            async with asyncio.timeout(self.acquire_timeout):
-                connection = await self.pool.acquire()
+            connection, failed = await self.connections.lend(), True
             try:
                 yield connection
+                failed = False
             except TimeoutError:
                 await self._give_up(connection)
                 raise
             finally:
-                await self.pool.release(connection)
+                await self.connections.take_back(connection, failed=failed)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -169,7 +151,7 @@ class Database:
         asyncpg would wait as long as for the statement itself. To end it at once would leave the statement running.
         """
         try:
-            async with asyncio.timeout(self.acquire_timeout):
+            async with asyncio.timeout(self.connections.acquire_timeout):
                 await connection.execute("ROLLBACK")
         except TimeoutError:
             connection.terminate()
@@ -177,7 +159,7 @@ class Database:
     @asynccontextmanager
     async def _room_to_stream(self) -> AsyncIterator[None]:
         with _lost_database():
-            async with asyncio.timeout(self.acquire_timeout):
+            async with asyncio.timeout(self.connections.acquire_timeout):
                 await self._streams.acquire()
         try:
             yield
@@ -195,25 +177,3 @@ def _json(column: Sequence[Any]) -> str:
     if isinstance(column[0], datetime):
         column = [date.astimezone(UTC) for date in column]
     return msgspec.json.encode(column).decode()
-
-
-async def open_pool(config: "Config", **session: str) -> "asyncpg.Pool[asyncpg.Record]":
-    """Open the pool that `config` describes; raises OSError or asyncpg.PostgresError when it cannot.
-
-    `session` are more settings of its sessions, which PgBouncer does not hand on.
-    """
-    arguments = config.dsn.connect_arguments()
-    if config.pgbouncer:
-        # It hands on no settings of a session, and it knows prepared statements only from 1.21 on.
-        arguments.pop("server_settings", None)
-        arguments["statement_cache_size"] = 0
-    else:
-        arguments["server_settings"] = {**_SESSION, **session, **arguments.get("server_settings", {})}
-    return await asyncpg.create_pool(
-        **arguments,
-        min_size=config.pool_min_size,
-        max_size=config.pool_max_size,
-        max_inactive_connection_lifetime=0,
-        command_timeout=config.statement_timeout,
-        reset=_keep_session,
-    )

@@ -1,6 +1,6 @@
 """The metadata database: what handlers, the local client and `/health` call."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -11,9 +11,10 @@ import asyncpg
 from server.errors import StartupError
 from server.metadata import statements
 from server.metadata.announcer import ANNOUNCES, Announcer
+from server.metadata.connections import Connection, Connections, open_pool
 from server.metadata.dag_runs import DagRuns
 from server.metadata.dags import Dags
-from server.metadata.database import Connection, Database, open_pool
+from server.metadata.database import Database
 from server.metadata.generations import FILES, generation_of
 from server.metadata.log import Log
 from server.metadata.pools import Pools
@@ -51,8 +52,7 @@ class Metadata:
 
     def pool_figures(self) -> tuple[int, int, int]:
         """How many connections are open, how many of these idle, and how many there may be."""
-        pool = self._database.pool
-        return pool.get_size(), pool.get_idle_size(), pool.get_max_size()
+        return self._database.connections.figures()
 
     async def check(self) -> None:
         """Raise Unavailable, SchemaError or asyncpg.PostgresError unless requests can be served now."""
@@ -82,15 +82,19 @@ async def open_metadata(config: "Config", *, announces: bool = False) -> AsyncIt
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         reason = str(error) or "no answer in time"
         raise StartupError(f"cannot connect to {config.dsn.redacted()}: {reason}") from error
+    connections = Connections(pool, config.acquire_timeout)
     try:
-        metadata = Metadata(*await _describe(pool, config), announces=announces and not config.pgbouncer)
+        settings, named = await _describe(pool, config)
+        database = Database(connections, named, pgbouncer=config.pgbouncer)
+        metadata = Metadata(database, settings, announces=announces and not config.pgbouncer)
         yield metadata
         await metadata.announcer.close()
     finally:
-        await pool.close()
+        await connections.close()
 
 
-async def _describe(pool: "asyncpg.Pool[asyncpg.Record]", config: "Config") -> tuple[Database, Settings]:
+async def _describe(pool: "asyncpg.Pool[asyncpg.Record]", config: "Config") -> tuple[Settings, Mapping[str, str]]:
+    """Find out what the database is like, and the statements that fit it."""
     try:
         async with pool.acquire() as connection, connection.transaction():
             generation, tables, columns = await _look(connection, allow_unknown=config.allow_unknown_airflow)
@@ -107,8 +111,7 @@ async def _describe(pool: "asyncpg.Pool[asyncpg.Record]", config: "Config") -> t
         batch_in_flight=config.batch_in_flight,
         batch_queue_limit=config.batch_queue_limit,
     )
-    named = statements.fit_all(statements.load(*FILES[generation]), columns)
-    return Database(pool, named, config.acquire_timeout, pgbouncer=config.pgbouncer), settings
+    return settings, statements.fit_all(statements.load(*FILES[generation]), columns)
 
 
 async def _look(connection: Connection, *, allow_unknown: bool) -> tuple[int, frozenset[str], frozenset[str]]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from server.metadata.database import Connection
+from server.metadata.connections import Connection
 from server.scheduler.graph import Graph
 from server.scheduler.graphs import Graphs
 from server.scheduler.limits import Demand, Limits

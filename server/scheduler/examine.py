@@ -8,7 +8,7 @@ from datetime import datetime
 import asyncpg
 import structlog
 
-from server.metadata.database import Connection
+from server.metadata.connections import Connection
 from server.scheduler.decide import Decision, Instance, Run, decide
 from server.scheduler.graph import Graph, Node
 from server.scheduler.graphs import Graphs

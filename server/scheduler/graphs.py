@@ -6,7 +6,7 @@ import msgspec
 import structlog
 
 from server.metadata import serialized
-from server.metadata.database import Connection
+from server.metadata.connections import Connection
 from server.scheduler.graph import Graph
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)

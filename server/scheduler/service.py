@@ -14,7 +14,8 @@ from server.dags.turns import keep_loading
 from server.errors import StartupError, Unavailable
 from server.logs import setup_logs
 from server.metadata import statements
-from server.metadata.database import Database, open_pool
+from server.metadata.connections import Connections, open_pool
+from server.metadata.database import Database
 from server.metadata.schema import check_schema
 from server.scheduler.scheduler import Scheduler
 from server.scheduler.signs import LOST, Signs
@@ -64,15 +65,15 @@ async def schedule(config: Config) -> None:
     """Run what is triggered until cancelled."""
     with _one_line(config):
         pool = await open_pool(config)
+    connections = Connections(pool, config.acquire_timeout)
     try:
         with _one_line(config):
             await check_schema(pool)
-        database = Database(pool, load_statements(), config.acquire_timeout)
-        await _schedule(config, database)
+        await _schedule(config, Database(connections, load_statements()))
     finally:
         with suppress(TimeoutError):
             async with asyncio.timeout(5):
-                await pool.close()
+                await connections.close()
         pool.terminate()
 
 

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import asyncpg
 
-from server.metadata.database import Connection, Database
+from server.metadata.connections import Connection
+from server.metadata.database import Database
 from server.scheduler.graph import Node
 from server.scheduler.states import State, TaskState, check_transition
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import asyncpg
 import structlog
 
-from server.metadata.database import Connection
+from server.metadata.connections import Connection
 from server.scheduler.context import mark
 from server.scheduler.logs import NoLogError, log_folder, open_log
 from server.scheduler.processes import kill_left

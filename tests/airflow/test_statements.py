@@ -8,7 +8,7 @@ import pytest
 
 from server.config import Config, load_config
 from server.errors import StartupError
-from server.metadata.database import open_pool
+from server.metadata.connections import open_pool
 from server.metadata.generations import RELEASES as REVISIONS
 from server.metadata.metadata import _describe, open_metadata
 from tests.airflow.schemas import RELEASES, add_dag, add_runs, generation_of, make_schema
@@ -25,9 +25,9 @@ async def test_every_statement_can_be_prepared(empty_database: str, release: str
     config = _config(empty_database)
     pool = await open_pool(config)
     try:
-        database, settings = await _describe(pool, config)
+        settings, named = await _describe(pool, config)
         assert settings.generation == generation_of(release)
-        for name, statement in database.statements.items():
+        for name, statement in named.items():
             table = name.removeprefix("delete_dag.")
             if name.startswith("delete_dag.") and table not in settings.tables:
                 continue
@@ -47,13 +47,13 @@ async def test_deleting_names_every_table_that_refers_to_the_dag(empty_database:
     config = _config(empty_database)
     pool = await open_pool(config)
     try:
-        database, _ = await _describe(pool, config)
+        _, named = await _describe(pool, config)
         rows = await pool.fetch(
             "SELECT conrelid::regclass::text FROM pg_constraint WHERE contype = 'f' AND confdeltype = 'c'"
             " AND confrelid = ANY (ARRAY['dag', 'dag_run', 'task_instance']::regclass[])"
         )
         assert {row[0] for row in rows} <= {
-            name.removeprefix("delete_dag.") for name in database.statements if name.startswith("delete_dag.")
+            name.removeprefix("delete_dag.") for name in named if name.startswith("delete_dag.")
         }
     finally:
         await pool.close()
@@ -85,7 +85,7 @@ async def test_the_option_overrules_by_what_the_catalogue_says(empty_database: s
     config = _config(empty_database, allow_unknown_airflow=True)
     pool = await open_pool(config)
     try:
-        _, settings = await _describe(pool, config)
+        settings, _ = await _describe(pool, config)
         assert settings.generation == generation_of(release)
     finally:
         await pool.close()
@@ -112,19 +112,17 @@ async def test_a_lone_key_is_not_planned_anew(empty_database: str, release: str)
     config = _config(empty_database)
     pool = await open_pool(config)
     try:
-        database, _ = await _describe(pool, config)
+        _, named = await _describe(pool, config)
         async with pool.acquire() as connection:
             for name, keys in KEYS.items():
-                statement = await connection.prepare(database.statements[name])
+                statement = await connection.prepare(named[name])
                 arguments = keys[: len(statement.get_parameters())]
                 for _ in range(12):
                     await statement.fetch(*arguments)
                 planned = "SELECT custom_plans FROM pg_prepared_statements WHERE name = $1"
                 assert await connection.fetchval(planned, statement.get_name()) <= 5, name
                 await connection.execute("SET plan_cache_mode = force_generic_plan")
-                plan = json.loads(
-                    await connection.fetchval(f"EXPLAIN (FORMAT JSON) {database.statements[name]}", *arguments)
-                )
+                plan = json.loads(await connection.fetchval(f"EXPLAIN (FORMAT JSON) {named[name]}", *arguments))
                 await connection.execute("RESET plan_cache_mode")
                 assert not {"dag_run", "task_instance"} & set(_read_whole(plan[0]["Plan"])), name
     finally:

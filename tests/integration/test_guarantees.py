@@ -128,7 +128,6 @@ async def test_cancelled_callers_leak_no_connection(database: str, connection: a
     """After a thousand callers that gave up, every connection of the pool is idle, and work goes on."""
     assert connection
     async with open_metadata(config_for(database, pool_max_size="4")) as metadata:
-        pool = metadata.pools._database.pool
         for number in range(1000):
             asked = [
                 asyncio.ensure_future(metadata.pools.get("default_pool")),
@@ -141,7 +140,7 @@ async def test_cancelled_callers_leak_no_connection(database: str, connection: a
             await asyncio.gather(*asked, return_exceptions=True)
         assert await metadata.dags.count() > 0
         async with asyncio.timeout(10):
-            while pool.get_idle_size() != pool.get_size():
+            while (figures := metadata.pool_figures())[0] != figures[1]:
                 await asyncio.sleep(0.01)
 
 

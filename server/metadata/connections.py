@@ -1,0 +1,96 @@
+"""Lends a pool's connections, and keeps what comes back: the pool's own lending costs as much as a short statement."""
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+if TYPE_CHECKING:
+    from server.config import Config
+
+# A row that some other transaction has inserted and not committed must not hold up a whole batch for long.
+_SESSION = {"application_name": "windsock", "lock_timeout": "2s"}
+
+Connection = asyncpg.pool.PoolConnectionProxy
+
+
+class Connections:
+    """The connections of a pool; all of its borrowers must come here, for those kept are not in the pool."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", acquire_timeout: float) -> None:
+        """Lend what `pool` has; `acquire_timeout` in seconds bounds the wait for a free connection."""
+        self.acquire_timeout = acquire_timeout
+        self._pool = pool
+        self._kept: list[Connection] = []
+        self._wanted = 0
+
+    @property
+    def limit(self) -> int:
+        """How many connections there may be."""
+        return self._pool.get_max_size()
+
+    def figures(self) -> tuple[int, int, int]:
+        """How many connections are open, how many of these idle, and how many there may be."""
+        return self._pool.get_size(), self._pool.get_idle_size() + len(self._kept), self.limit
+
+    async def lend(self) -> Connection:
+        """Lend a connection; raises TimeoutError when none is free in time, or what connecting raises."""
+        while self._kept:
+            connection = self._kept.pop()
+            if _is_open(connection):
+                return connection
+            await self._pool.release(connection)
+        self._wanted += 1
+        try:
+            async with asyncio.timeout(self.acquire_timeout):
+                return await self._pool.acquire()
+        finally:
+            self._wanted -= 1
+
+    async def take_back(self, connection: Connection, *, failed: bool = False) -> None:
+        """Keep the connection for the next borrower, unless others wait for one or whoever had it `failed`."""
+        if failed or self._wanted:
+            await self._pool.release(connection)
+        else:
+            self._kept.append(connection)
+
+    async def close(self) -> None:
+        """Close all connections once their borrowers are done with them."""
+        self._wanted += 1
+        while self._kept:
+            await self._pool.release(self._kept.pop())
+        await self._pool.close()
+
+
+def _is_open(connection: Connection) -> bool:
+    try:
+        return not connection.is_closed()
+    except asyncpg.InterfaceError:
+        # The pool saw that it was lost and has taken it back.
+        return False
+
+
+async def open_pool(config: "Config", **session: str) -> "asyncpg.Pool[asyncpg.Record]":
+    """Open the pool that `config` describes; raises OSError or asyncpg.PostgresError when it cannot.
+
+    `session` are more settings of its sessions, which PgBouncer does not hand on.
+    """
+    arguments = config.dsn.connect_arguments()
+    if config.pgbouncer:
+        # It hands on no settings of a session, and it knows prepared statements only from 1.21 on.
+        arguments.pop("server_settings", None)
+        arguments["statement_cache_size"] = 0
+    else:
+        arguments["server_settings"] = {**_SESSION, **session, **arguments.get("server_settings", {})}
+    return await asyncpg.create_pool(
+        **arguments,
+        min_size=config.pool_min_size,
+        max_size=config.pool_max_size,
+        max_inactive_connection_lifetime=0,
+        command_timeout=config.statement_timeout,
+        reset=_keep_session,
+    )
+
+
+async def _keep_session(_connection: Any) -> None:  # noqa: ANN401 - asyncpg's own type is private
+    """Nothing to reset: no statement of ours leaves session state, and a RESET costs a round trip."""
