@@ -7,7 +7,6 @@ from typing import NamedTuple
 from aiohttp import web
 from aiohttp.web_urldispatcher import ResourceRoute
 
-
 _REMEMBERED = 1024
 
 

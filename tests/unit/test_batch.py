@@ -31,6 +31,11 @@ def batcher(recorder: Recorder, *, size: int = 10, in_flight: int = 1, queue_lim
     return Batcher(recorder.run, size=size, in_flight=in_flight, queue_limit=queue_limit)
 
 
+async def turns(count: int = 5) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
 async def test_each_caller_gets_the_answer_to_its_own_key() -> None:
     """Results come back in the order of the keys."""
     ask = batcher(Recorder(), size=3)
@@ -118,6 +123,64 @@ async def test_few_do_not_wait_for_a_statement_that_takes_long() -> None:
     assert await asyncio.gather(*tasks) == [0, 2]
 
 
+async def test_the_next_statement_waits_for_those_who_were_answered() -> None:
+    """They come back at about the same time; one statement for all of them is cheaper than one for the first."""
+    recorder = Recorder()
+    ask = batcher(recorder)
+    await asyncio.gather(*map(ask, range(3)))
+    tasks = [asyncio.ensure_future(ask(3))]
+    await turns()
+    assert recorder.batches == [[0, 1, 2]]
+    tasks += [asyncio.ensure_future(ask(key)) for key in (4, 5)]
+    await turns()
+    assert recorder.batches == [[0, 1, 2], [3, 4, 5]]
+    assert await asyncio.gather(*tasks) == [6, 8, 10]
+
+
+async def test_it_waits_for_those_who_asked_meanwhile_too() -> None:
+    """Who was answered joins who had been waiting."""
+    recorder = Recorder()
+    recorder.gate.clear()
+    ask = batcher(recorder)
+    first = asyncio.ensure_future(ask(0))
+    await turns()
+    second = asyncio.ensure_future(ask(1))
+    await turns()
+    recorder.gate.set()
+    await first
+    assert list(await asyncio.gather(second, ask(2))) == [2, 4]
+    assert recorder.batches == [[0], [1, 2]]
+
+
+async def test_nobody_waits_long_for_one_who_does_not_ask_again() -> None:
+    """A few milliseconds, and the next lone request none at all."""
+    recorder = Recorder()
+    ask = batcher(recorder)
+    await asyncio.gather(*map(ask, range(3)))
+    async with asyncio.timeout(5):
+        assert await ask(3) == 6
+    recorder.gate.clear()
+    task = asyncio.ensure_future(ask(4))
+    await turns()
+    assert recorder.batches == [[0, 1, 2], [3], [4]]
+    recorder.gate.set()
+    assert await task == 8
+
+
+async def test_later_a_lone_request_waits_for_nobody() -> None:
+    """Those who shared a statement a while ago are not expected any more."""
+    recorder = Recorder()
+    ask = batcher(recorder)
+    await asyncio.gather(*map(ask, range(3)))
+    await asyncio.sleep(0.05)
+    recorder.gate.clear()
+    task = asyncio.ensure_future(ask(3))
+    await turns()
+    assert recorder.batches == [[0, 1, 2], [3]]
+    recorder.gate.set()
+    assert await task == 6
+
+
 async def test_a_bad_key_fails_alone() -> None:
     """When Postgres rejects a statement, its keys are tried one by one."""
     recorder = Recorder()
@@ -192,11 +255,6 @@ class Reader:
         if key == "bad":
             raise asyncpg.DataError("bad key")
         return number
-
-
-async def turns(count: int = 5) -> None:
-    for _ in range(count):
-        await asyncio.sleep(0)
 
 
 async def test_who_asks_during_a_read_shares_the_next() -> None:

@@ -70,6 +70,17 @@ def test_what_is_elsewhere_is_not_found(path: str) -> None:
     assert Paths(PREFIX, routes.table(PREFIX)).find(make_mocked_request("GET", path)) is None
 
 
+def test_a_path_that_was_asked_for_before_is_found_afresh() -> None:
+    """What a handler or middleware does to one request's match is nothing to the next."""
+    paths, request = Paths(PREFIX, routes.table(PREFIX)), make_mocked_request("GET", f"{PREFIX}/dags/d/code")
+    first = paths.find(request)
+    assert first is not None
+    first["dag_id"] = "other"
+    second = paths.find(request)
+    assert second is not None
+    assert (second["dag_id"], second.apps) == ("d", ())
+
+
 async def test_braces_are_characters_like_others() -> None:
     """Unlike in aiohttp's own patterns: a DAG of such a name is found."""
     _, indexed = routers()
