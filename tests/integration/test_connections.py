@@ -101,6 +101,15 @@ async def test_a_failed_statement_leaves_a_connection_that_works(connections: Co
     assert size == idle
 
 
+async def test_nobody_gets_what_a_failed_borrower_left(connections: Connections) -> None:
+    """A transaction that was begun by hand and failed, for instance."""
+    database = Database(connections, STATEMENTS)
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        async with database.connection() as connection:
+            await connection.execute(f"BEGIN; {STATEMENTS['wrong']}")
+    assert await database.fetchval("pid")
+
+
 async def test_waiting_in_vain_is_unavailable(connections: Connections) -> None:
     """As for a lost database: a 503, not an error of ours."""
     database = Database(connections, STATEMENTS)
