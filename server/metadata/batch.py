@@ -16,10 +16,11 @@ Run = Callable[[Sequence[Key]], Coroutine[None, None, Sequence[Result]]]
 Batch = list[tuple[Key, "asyncio.Future[Result]"]]
 
 # A statement costs as much as four to ten keys of it, so the next one waits for as many as are likely to come, but for
-# no more than are worth while. Not for long either: those who were answered may not ask again, and what a statement
-# under way waits for, a lock perhaps, may be of no concern to the others.
+# no more than are worth while.
 _WORTH_WHILE = 32
+# It does not wait long: of those who have been answered some do not ask again,
 _RETURN = 0.002
+# and what a statement under way waits for, a lock perhaps, may be of no concern to the others. In seconds.
 _PATIENCE = 0.005
 
 _batchers: "WeakSet[Batcher[Any, Any]]" = WeakSet()
