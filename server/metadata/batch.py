@@ -18,9 +18,9 @@ Batch = list[tuple[Key, "asyncio.Future[Result]"]]
 # A statement costs as much as four to ten keys of it, so the next one waits for as many as are likely to come, but for
 # no more than are worth while.
 _WORTH_WHILE = 32
-# It does not wait long: of those who have been answered some do not ask again,
-_RETURN = 0.002
-# and what a statement under way waits for, a lock perhaps, may be of no concern to the others. In seconds.
+# Those who have been answered ask again soon or not at all: seconds for each of them.
+_RETURN = 0.00015
+# What a statement under way waits for, a lock perhaps, may be of no concern to the others: seconds.
 _PATIENCE = 0.005
 
 _batchers: "WeakSet[Batcher[Any, Any]]" = WeakSet()
@@ -89,7 +89,7 @@ class Batcher(Generic[Key, Result]):
         if not self._waiting or len(self._running) >= self._in_flight:
             return False
         loop = asyncio.get_running_loop()
-        if len(self._waiting) >= min(self._expected, _WORTH_WHILE, self._size) or loop.time() >= self._due:
+        if len(self._waiting) >= min(self._expected, self._size) or loop.time() >= self._due:
             return True
         if self._timer is None:
             self._timer = loop.call_at(self._due, self._be_impatient)
@@ -132,7 +132,8 @@ class Batcher(Generic[Key, Result]):
                 if not future.done():
                     future.set_result(result)
         if not self._running:
-            self._expect(len(batch) + len(self._waiting), _RETURN)
+            keys = min(len(batch) + len(self._waiting), _WORTH_WHILE)
+            self._expect(keys, keys * _RETURN)
         self._start()
 
 
