@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable
 from functools import cache, reduce
 
 from aiohttp import web
-from aiohttp.abc import AbstractMatchInfo
 from aiohttp.typedefs import Handler, Middleware
 
 from server.resources import PATHS
@@ -15,32 +14,28 @@ Dispatch = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def dispatcher(app: web.Application) -> Dispatch:
     """Do for `app`, which is not changed any more, what its own handler does of a request without `Expect`.
 
-    aiohttp builds a chain of middlewares for each request and calls it by keywords, and walks a path from its end.
+    aiohttp calls the middlewares by keywords, and walks a path from its end.
     """
     find = app[PATHS].find if PATHS in app else _nowhere
-    resolve = app.router.resolve
+    elsewhere = app.router.resolve
     middlewares = app.middlewares[::-1]
 
-    @cache
-    def endpoint(handler: Handler) -> Handler:
+    def surround(handler: Handler) -> Handler:
         return reduce(_around, middlewares, handler)
 
-    def begin(request: web.Request, match: AbstractMatchInfo) -> None:
-        match.add_app(app)
-        request._match_info = match  # type: ignore[assignment]  # noqa: SLF001 - as aiohttp does
+    endpoint = cache(surround)
 
-    async def elsewhere(request: web.Request) -> web.StreamResponse:
-        match = await resolve(request)
-        begin(request, match)
-        # Where there is nothing, aiohttp makes a handler that says so, a new one each time.
-        return await reduce(_around, middlewares, match.handler)(request)
-
-    def dispatch(request: web.Request) -> Awaitable[web.StreamResponse]:
+    async def dispatch(request: web.Request) -> web.StreamResponse:
         match = find(request)
         if match is None:
-            return elsewhere(request)
-        begin(request, match)
-        return endpoint(match.handler)(request)
+            match = await elsewhere(request)
+            # Where there is nothing, aiohttp makes a handler that says so, a new one each time: none to keep.
+            handler = surround(match.handler)
+        else:
+            handler = endpoint(match.handler)
+        match.add_app(app)
+        request._match_info = match  # noqa: SLF001 - as aiohttp does
+        return await handler(request)
 
     return dispatch
 

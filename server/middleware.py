@@ -10,7 +10,6 @@ from collections.abc import Callable
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
-from multidict import istr
 
 from server.answers import error_answer, http_error
 from server.config import Config
@@ -22,8 +21,6 @@ from server.resources import ANSWER_HEADERS, PROXIES, USER, Traffic
 logger = logging.getLogger(__name__)
 access_log = structlog.get_logger("server.access")
 
-# Headers find this form of a name faster.
-_REQUEST_ID = istr("X-Request-ID")
 _MAX_REQUEST_ID = 128
 _OUR_FAULT = 500
 
@@ -35,7 +32,7 @@ def errors(config: Config, traffic: Traffic) -> Middleware:
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        given = request.headers.get(_REQUEST_ID)
+        given = request.headers.get("X-Request-ID")
         request_id = given if given and _is_usable(given) else f"{prefix}-{next(numbers):x}"
         REQUEST_ID.set(request_id)
         start = time.perf_counter()
@@ -48,7 +45,7 @@ def errors(config: Config, traffic: Traffic) -> Middleware:
         finally:
             traffic.in_flight -= 1
         if not response.prepared:
-            response.headers[_REQUEST_ID] = request_id
+            response.headers["X-Request-ID"] = request_id
             if traffic.stopping:
                 response.force_close()
         seconds = time.perf_counter() - start
@@ -71,7 +68,7 @@ def _template(route: web.AbstractRoute) -> str | None:
 
 
 def _failure(error: Exception) -> web.Response:
-    """Answer an error as JSON; whatever went wrong, the caller gets JSON and the log gets the traceback."""
+    """Answer an error as JSON; of one that nobody expected the log gets the traceback, and the caller nothing."""
     if isinstance(error, WindsockError):
         return error_answer(error.message, error.status, error.headers)
     if isinstance(error, web.HTTPException):

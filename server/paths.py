@@ -7,6 +7,7 @@ from typing import NamedTuple
 from aiohttp import web
 from aiohttp.web_urldispatcher import ResourceRoute
 
+# Who waits for a run asks for the same path again and again.
 _REMEMBERED = 1024
 
 
@@ -34,7 +35,6 @@ class Paths(web.PlainResource):
         router = web.UrlDispatcher()
         router.add_routes(table)
         self._endpoints: dict[tuple[int | str, ...], _Endpoint] = {}
-        # Who waits for a run asks for the same path again and again.
         self._at = lru_cache(_REMEMBERED)(self._look_up)
         for resource in router.resources():
             parts = resource.canonical.split("/")

@@ -15,7 +15,7 @@ Connection = asyncpg.pool.PoolConnectionProxy
 
 
 class Connections:
-    """The connections of a pool; all of its borrowers must come here, for those kept are not in the pool."""
+    """The connections of a pool. From the first one lent on all borrowers must come here: the pool lacks those kept."""
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", acquire_timeout: float) -> None:
         """Lend what `pool` has; `acquire_timeout` in seconds bounds the wait for a free connection."""
@@ -56,6 +56,7 @@ class Connections:
 
     async def close(self) -> None:
         """Close all connections once their borrowers are done with them."""
+        # What comes back from now on is wanted by the pool.
         self._wanted += 1
         while self._kept:
             await self._pool.release(self._kept.pop())

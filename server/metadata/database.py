@@ -1,4 +1,4 @@
-"""The connection pool: named statements in, rows out, and a lost database turned into `Unavailable`."""
+"""Named statements in, rows out, and a lost database turned into `Unavailable`."""
 
 import asyncio
 import logging

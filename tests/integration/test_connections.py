@@ -86,6 +86,18 @@ async def test_what_was_lost_while_it_was_kept_is_replaced(connections: Connecti
         await connections.take_back(one)
 
 
+async def test_closing_waits_for_who_still_has_one(connections: Connections) -> None:
+    """What comes back then is not kept: nobody would close it."""
+    kept, lent = await connections.lend(), await connections.lend()
+    await connections.take_back(kept)
+    closing = asyncio.ensure_future(connections.close())
+    await asyncio.sleep(0.05)
+    assert not closing.done()
+    await connections.take_back(lent)
+    async with asyncio.timeout(5):
+        await closing
+
+
 @pytest.mark.parametrize("statement", ["sleep", "wrong"])
 async def test_a_failed_statement_leaves_a_connection_that_works(connections: Connections, statement: str) -> None:
     """One that was cancelled, and one that Postgres refused."""

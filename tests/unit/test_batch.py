@@ -7,7 +7,10 @@ import asyncpg
 import pytest
 
 from server.errors import Unavailable
+from server.metadata import batch
 from server.metadata.batch import Batcher, Shared
+
+FOR_EVER = 3600.0
 
 
 class Recorder:
@@ -89,8 +92,9 @@ async def test_no_statement_exceeds_its_size_and_no_more_run_than_allowed() -> N
     assert [len(batch) for batch in recorder.batches] == [2, 2, 2, 1]
 
 
-async def test_another_statement_begins_when_it_is_worth_while() -> None:
+async def test_another_statement_begins_when_it_is_worth_while(monkeypatch: pytest.MonkeyPatch) -> None:
     """While one is under way, few keys wait for its end, many do not."""
+    monkeypatch.setattr(batch, "_PATIENCE", FOR_EVER)
     recorder = Recorder()
     recorder.gate.clear()
     ask = batcher(recorder, size=100, in_flight=2)
@@ -123,8 +127,9 @@ async def test_few_do_not_wait_for_a_statement_that_takes_long() -> None:
     assert await asyncio.gather(*tasks) == [0, 2]
 
 
-async def test_the_next_statement_waits_for_those_who_were_answered() -> None:
+async def test_the_next_statement_waits_for_those_who_were_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     """They come back at about the same time; one statement for all of them is cheaper than one for the first."""
+    monkeypatch.setattr(batch, "_RETURN", FOR_EVER)
     recorder = Recorder()
     ask = batcher(recorder)
     await asyncio.gather(*map(ask, range(3)))
@@ -137,8 +142,9 @@ async def test_the_next_statement_waits_for_those_who_were_answered() -> None:
     assert await asyncio.gather(*tasks) == [6, 8, 10]
 
 
-async def test_it_waits_for_those_who_asked_meanwhile_too() -> None:
+async def test_it_waits_for_those_who_asked_meanwhile_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who was answered joins who had been waiting."""
+    monkeypatch.setattr(batch, "_RETURN", FOR_EVER)
     recorder = Recorder()
     recorder.gate.clear()
     ask = batcher(recorder)
@@ -165,6 +171,21 @@ async def test_nobody_waits_long_for_one_who_does_not_ask_again() -> None:
     assert recorder.batches == [[0, 1, 2], [3], [4]]
     recorder.gate.set()
     assert await task == 8
+
+
+async def test_the_timer_ends_the_waiting_whatever_the_clock_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Uvloop's clock counts milliseconds, and a timer may fire before it has come to its time."""
+    recorder = Recorder()
+    ask = batcher(recorder)
+    monkeypatch.setattr(batch, "_RETURN", FOR_EVER)
+    await asyncio.gather(*map(ask, range(3)))
+    task = asyncio.ensure_future(ask(3))
+    await turns()
+    assert recorder.batches == [[0, 1, 2]]
+    ask._be_impatient()
+    await turns()
+    assert recorder.batches == [[0, 1, 2], [3]]
+    assert await task == 6
 
 
 async def test_later_a_lone_request_waits_for_nobody() -> None:
