@@ -77,12 +77,16 @@ for auth in (
 ):
     for method, path, body in (("GET", "/test", None), ("GET", "/dags/nope/paused", None), ("POST", "/pools", "{"),
                                ("GET", "/nope", None), ("PUT", "/test", None)):
-        print(requests.request(method, sys.argv[1] + path, data=body, auth=auth).status_code)
+        answer = requests.request(method, sys.argv[1] + path, data=body, auth=auth)
+        print(answer.status_code if answer.content else "nothing")
 """
 
 
 async def test_requests_with_mutual_authentication(url: str) -> None:
-    """Both libraries insist on the server's token with every answer: successes, JSON errors, no such route."""
+    """Both libraries insist on the server's token with every answer: successes, JSON errors, no such route.
+
+    Of an error without one they hand on the status and nothing else.
+    """
     assert (await run(sys.executable, "-W", "ignore", "-c", CLIENT, url + API)).split() == [
         "200", "404", "400", "404", "405", "200", "404", "400", "404", "405",
     ]  # fmt: skip
