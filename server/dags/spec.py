@@ -20,9 +20,11 @@ TriggerRule = Literal[
     "all_done",
     "one_success",
     "one_failed",
+    "one_done",
     "none_failed",
     "none_failed_or_skipped",
     "none_skipped",
+    "all_skipped",
     "dummy",
 ]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from server.scheduler.graph import Graph, Node
 from server.scheduler.retries import retry_delay
@@ -12,6 +12,9 @@ from server.scheduler.states import FAILURES, FINISHED, State, TaskState
 _WAITING = frozenset({None, State.SCHEDULED, State.UP_FOR_RETRY})
 _UNDER_WAY = frozenset({State.QUEUED, State.RUNNING})
 _GOOD = frozenset({State.SUCCESS, State.SKIPPED})
+_LOST = _WAITING | {State.REMOVED}
+# How long a run whose tasks are gone from its DAG waits for them.
+_PATIENCE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,16 @@ def decide(graph: Graph, run: Run, instances: Mapping[str, Instance], now: datet
     decision.moves |= {task_id: State.REMOVED for task_id, state in unknown.items() if state in _WAITING}
     if not any(state in _UNDER_WAY for state in unknown.values()):
         decision.run_state = _run_state(graph, states)
+    if decision.run_state is not None and any(state in _LOST for state in unknown.values()):
+        _wait_for_lost(graph, now, decision)
     return decision
+
+
+def _wait_for_lost(graph: Graph, now: datetime, decision: Decision) -> None:
+    """Do not end a run whose tasks vanished a moment ago: its file may have been read while somebody wrote it."""
+    if graph.changed_at is not None and now < (until := graph.changed_at + _PATIENCE):
+        decision.run_state = None
+        decision.look_at(until)
 
 
 def _next(

@@ -91,8 +91,12 @@ def _node(task: Task, above: list[str], below: list[str]) -> Node:
 class Graph:
     """A DAG at one version of its file."""
 
-    def __init__(self, dag: SerializedDag) -> None:
-        """Read what is needed, once a version; `nodes` come in an order in which those above come first."""
+    def __init__(self, dag: SerializedDag, changed_at: datetime | None = None) -> None:
+        """Read what is needed, once a version; `nodes` come in an order in which those above come first.
+
+        `changed_at`: when this version was stored.
+        """
+        self.changed_at = changed_at
         self.dag_id = dag.dag_id
         self.dag = dag
         order = TopologicalSorter(dag.upstream).static_order()

@@ -1,6 +1,7 @@
 """The DAGs that runs need, read once a version."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import msgspec
 import structlog
@@ -25,7 +26,7 @@ class Graphs:
         versions = {row["dag_id"]: row["version"] for row in rows}
         if stale := [dag_id for dag_id in versions if self._known.get(dag_id, ("",))[0] != versions[dag_id]]:
             for row in await conn.fetch(self._sql["serialized"], stale):
-                self._known[row["dag_id"]] = (row["version"], _read(row["dag_id"], row["data"]))
+                self._known[row["dag_id"]] = (row["version"], _read(row["dag_id"], row["data"], row["last_updated"]))
         known = {dag_id: self._known[dag_id][1] for dag_id in versions if dag_id in self._known}
         return {dag_id: graph for dag_id, graph in known.items() if graph is not None}
 
@@ -34,9 +35,9 @@ class Graphs:
         return self._known.get(dag_id, ("", None))[1]
 
 
-def _read(dag_id: str, data: str) -> Graph | None:
+def _read(dag_id: str, data: str, changed_at: datetime) -> Graph | None:
     try:
-        return Graph(serialized.parse(dag_id, data)[0])
+        return Graph(serialized.parse(dag_id, data)[0], changed_at)
     except (KeyError, TypeError, ValueError, msgspec.DecodeError) as error:
         _log.error("a stored DAG cannot be read", dag_id=dag_id, reason=repr(error))
         return None

@@ -26,6 +26,8 @@ class Above:
     skipped: int
     failed: int
     """Failed, or not run because one above them failed."""
+    tried: int
+    """Ran to an end, good or bad."""
 
     @property
     def done(self) -> bool:
@@ -37,8 +39,10 @@ def count(states: Collection[TaskState]) -> Above:
     """Count the states of tasks above; those that a DAG lost (`removed`) do not count."""
     left = [state for state in states if state is not State.REMOVED]
     finished = [state for state in left if state in FINISHED]
+    success = finished.count(State.SUCCESS)
     failed = sum(state in FAILURES for state in finished)
-    return Above(len(left), finished.count(State.SUCCESS), finished.count(State.SKIPPED), failed)
+    tried = success + finished.count(State.FAILED)
+    return Above(len(left), success, finished.count(State.SKIPPED), failed, tried)
 
 
 def _when_done(above: Above, verdict: Verdict = Verdict.RUN) -> Verdict:
@@ -66,6 +70,10 @@ def _one_failed(above: Above) -> Verdict:
     return Verdict.RUN if above.failed else _when_done(above, Verdict.SKIP)
 
 
+def _one_done(above: Above) -> Verdict:
+    return Verdict.RUN if above.tried else _when_done(above, Verdict.SKIP)
+
+
 def _none_failed(above: Above) -> Verdict:
     return Verdict.UPSTREAM_FAILED if above.failed else _when_done(above)
 
@@ -80,15 +88,21 @@ def _none_skipped(above: Above) -> Verdict:
     return Verdict.SKIP if above.skipped else _when_done(above)
 
 
+def _all_skipped(above: Above) -> Verdict:
+    return Verdict.SKIP if above.success or above.failed else _when_done(above)
+
+
 RULES: Final[dict[str, Callable[[Above], Verdict]]] = {
     "all_success": _all_success,
     "all_failed": _all_failed,
     "all_done": _when_done,
     "one_success": _one_success,
     "one_failed": _one_failed,
+    "one_done": _one_done,
     "none_failed": _none_failed,
     "none_failed_or_skipped": _none_failed_or_skipped,
     "none_skipped": _none_skipped,
+    "all_skipped": _all_skipped,
     "dummy": lambda _above: Verdict.RUN,
 }
 

@@ -75,7 +75,7 @@ WHERE r.id = ANY ($1::int[]) AND r.state = 'running' AND r.execution_date <= now
 SELECT dag_id, xmin::text AS version FROM serialized_dag WHERE dag_id = ANY ($1::text[])
 
 -- name: serialized
-SELECT dag_id, xmin::text AS version, data::text AS data FROM serialized_dag WHERE dag_id = ANY ($1::text[])
+SELECT dag_id, xmin::text AS version, data::text AS data, last_updated FROM serialized_dag WHERE dag_id = ANY ($1::text[])
 
 -- name: instances
 SELECT r.id AS run, ti.task_id, ti.state, ti.try_number, ti.end_date

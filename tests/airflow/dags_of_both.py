@@ -9,7 +9,7 @@ from tests.scheduling import BASH, EMPTY
 # As dag-factory spells them; Windsock keeps the last two by their names of 1.10.
 RULES = (
     "all_success", "all_failed", "all_done", "one_success", "one_failed", "none_failed", "none_skipped",
-    "none_failed_min_one_success", "always",
+    "one_done", "all_skipped", "none_failed_min_one_success", "always",
 )  # fmt: skip
 PYTHON = "airflow.operators.python.PythonOperator"
 FUNCTIONS = """

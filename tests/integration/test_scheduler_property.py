@@ -15,7 +15,7 @@ from tests.scheduling import bash, bench, empty
 
 RULES = [
     "all_success", "all_failed", "all_done", "one_success", "one_failed", "none_failed", "none_failed_or_skipped",
-    "none_skipped", "dummy",
+    "none_skipped", "one_done", "all_skipped", "dummy",
 ]  # fmt: skip
 
 
@@ -74,6 +74,8 @@ def _by_rule(task: Sketch, above: list[str]) -> str:
         "none_failed": "upstream_failed" if bad else run,
         "none_failed_or_skipped": "upstream_failed" if bad else run if good else "skipped",
         "none_skipped": "skipped" if skip else run,
+        "one_done": run if good or "failed" in above else "skipped",
+        "all_skipped": "skipped" if good or bad else run,
         "dummy": run,
     }[task.rule]
 

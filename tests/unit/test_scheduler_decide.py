@@ -126,6 +126,18 @@ def test_a_lost_task_that_runs_is_waited_for() -> None:
     assert (decision.moves, decision.run_state) == ({"x": State.REMOVED}, S)
 
 
+@pytest.mark.parametrize("lost", [Instance(), Instance(State.REMOVED), Instance(State.UP_FOR_RETRY, 1, LONG_AGO)])
+def test_a_run_waits_for_what_its_dag_lost_a_moment_ago(lost: Instance) -> None:
+    """The file may have been read half; a while later the author must have meant it."""
+    tasks = {"a": Instance(S), "b": lost}
+    half = graph({"a": {}})
+    half.changed_at = NOW - timedelta(seconds=29)
+    decision = decide(half, RUN, tasks, NOW)
+    assert (decision.run_state, decision.look_again) == (None, NOW + timedelta(seconds=1))
+    assert decide(half, RUN, tasks, NOW + timedelta(seconds=1)).run_state is S
+    assert decide(half, RUN, {"a": Instance(S), "b": Instance(F)}, NOW).run_state is S, "that one had ended"
+
+
 def test_a_task_that_a_dag_has_again() -> None:
     """It is as good as new."""
     again = {"a": Instance(S), "b": Instance(State.REMOVED), "c": Instance(State.REMOVED)}
