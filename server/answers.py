@@ -8,6 +8,7 @@ from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.helpers import rfc822_formatted_time
 
+from server import warning_header
 from server.errors import RequestTimeout
 from server.logs import REQUEST_ID
 from server.resources import ANSWER_HEADERS, CONFIG, TRAFFIC
@@ -111,6 +112,8 @@ def _streamed(request: web.Request, headers: Mapping[str, str]) -> web.StreamRes
     """Begin an answer with the headers, and the end of the connection, that the middlewares give to whole answers."""
     request_id = REQUEST_ID.get()
     all_headers = {**_HEADERS, **headers, **request.get(ANSWER_HEADERS, {}), "X-Request-ID": request_id}
+    if (warning := warning_header.joined()) is not None:
+        all_headers[warning_header.HEADER] = warning
     response = web.StreamResponse(headers=all_headers)
     if request.app[TRAFFIC].stopping:
         response.force_close()

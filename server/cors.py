@@ -3,6 +3,7 @@
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from server import warning_header
 from server.answers import SERVER
 from server.config import Config
 
@@ -12,7 +13,7 @@ _PREFLIGHT = {
     "Access-Control-Max-Age": "600",
     "Server": SERVER,
 }
-_EXPOSED = "Link, Retry-After, X-Request-ID, X-Total-Count"
+_EXPOSED = f"Link, Retry-After, X-Request-ID, X-Total-Count, {warning_header.HEADER}"
 
 
 def middlewares(config: Config) -> list[Middleware]:

@@ -11,6 +11,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from server import warning_header
 from server.answers import error_answer, http_error
 from server.config import Config
 from server.errors import WindsockError
@@ -35,6 +36,7 @@ def errors(config: Config, traffic: Traffic) -> Middleware:
         given = request.headers.get("X-Request-ID")
         request_id = given if given and _is_usable(given) else f"{prefix}-{next(numbers):x}"
         REQUEST_ID.set(request_id)
+        warning_header.begin()
         start = time.perf_counter()
         traffic.in_flight += 1
         try:
@@ -46,6 +48,8 @@ def errors(config: Config, traffic: Traffic) -> Middleware:
             traffic.in_flight -= 1
         if not response.prepared:
             response.headers["X-Request-ID"] = request_id
+            if (warning := warning_header.joined()) is not None:
+                response.headers[warning_header.HEADER] = warning
             if traffic.stopping:
                 response.force_close()
         seconds = time.perf_counter() - start

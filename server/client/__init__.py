@@ -43,15 +43,17 @@ def client_kind(name: str) -> str:
     return kind
 
 
-def connect(config: "Config", trace: Callable[[str], None] | None = None) -> Client:
+def connect(
+    config: "Config", trace: Callable[[str], None] | None = None, warn: Callable[[str], None] | None = None
+) -> Client:
     """Make the client that `[cli] api_client` selects; it connects when it is first used. Raises ConfigError.
 
-    `trace` is called with a line about each HTTP request.
+    `trace` is called with a line about each HTTP request, `warn` with the warning of each answer that has one.
     """
     if client_kind(config.api_client) == JSON:
         from server.client.json_client import JsonClient  # noqa: PLC0415 - each client imports what it needs alone
 
-        return JsonClient.from_config(config, trace)
+        return JsonClient.from_config(config, trace, warn)
     from server.client.local_client import LocalClient  # noqa: PLC0415 - likewise
 
-    return LocalClient(config)
+    return LocalClient(config, warn)

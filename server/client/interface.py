@@ -60,7 +60,7 @@ class Client(ABC):
         *,
         replace_microseconds: bool | None = None,
     ) -> Answer:
-        """Make a run: `execution_date`, `message`, `run_id`, and a `warning` where the DAG is paused.
+        """Make a run: `execution_date`, `message`, `run_id`, and a `warning` where the answer has one.
 
         `conf` is an object or the JSON text of one.
         """
@@ -164,6 +164,11 @@ def trigger_fields(
     if replace_microseconds is not None:
         fields["replace_microseconds"] = replace_microseconds
     return fields
+
+
+def with_warning(answer: Answer, warning: str | None) -> Answer:
+    """Add the `warning` that came beside an answer, if one did."""
+    return answer if warning is None else {**answer, "warning": warning}
 
 
 def runs_query(

@@ -16,9 +16,11 @@ from server.client.interface import (
     runs_query,
     trigger_fields,
     unknown_dag,
+    with_warning,
 )
 from server.client.transport import Reply, Transport
 from server.config.values import ConfigError
+from server.warning_header import HEADER, header_safe
 
 if TYPE_CHECKING:
     from server.config import Config
@@ -33,7 +35,8 @@ class JsonClient(Client):
     """The API's methods over HTTP.
 
     `endpoint_url` may have a base path, and user and password. `timeout` is in seconds. `trace` is called with a line
-    about each request. GETs, and triggers that name their run_id, are tried up to three times.
+    about each request, `warn` with the warning of each answer that has one. GETs, and triggers that name their run_id,
+    are tried up to three times.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class JsonClient(Client):
         auth: ClientAuth | None = None,
         timeout: float = 60.0,
         trace: Callable[[str], None] | None = None,
+        warn: Callable[[str], None] | None = None,
     ) -> None:
         """Raises ConfigError where the URL is none."""
         try:
@@ -58,15 +62,18 @@ class JsonClient(Client):
             username, password = username or unquote(url.username or ""), password or unquote(url.password or "")
             auth = Basic(username, password) if username else ClientAuth()
         self._transport = Transport(url, auth, timeout, trace or (lambda _line: None))
+        self._warn = warn
         self._base = url.path.rstrip("/").removesuffix(_API) + _API
 
     @classmethod
-    def from_config(cls, config: "Config", trace: Callable[[str], None] | None = None) -> Self:
+    def from_config(
+        cls, config: "Config", trace: Callable[[str], None] | None = None, warn: Callable[[str], None] | None = None
+    ) -> Self:
         """Make the client that `config` and the environment describe; raises ConfigError."""
         url = urlsplit(config.endpoint_url)
         in_url = unquote(url.username or "") or None, unquote(url.password or "") or None
         auth = find_auth(config, os.environ, url.hostname or "", in_url)
-        return cls(config.endpoint_url, auth=auth, timeout=config.client_timeout, trace=trace)
+        return cls(config.endpoint_url, auth=auth, timeout=config.client_timeout, trace=trace, warn=warn)
 
     def close(self) -> None:
         """Close the connection."""
@@ -92,7 +99,7 @@ class JsonClient(Client):
             taken = f"Run id {run_id} already exists for dag id {dag_id}"
             if self._error_text(reply) == taken:
                 return self._made_before(dag_id, run_id)
-        return self._object(self._read(reply))
+        return with_warning(self._object(self._read(reply)), _warning(reply))
 
     def _made_before(self, dag_id: str, run_id: str) -> Answer:
         run = self.get_dag_runs(dag_id, run_id=run_id)[0]
@@ -202,7 +209,10 @@ class JsonClient(Client):
 
     def _send(self, method: str, path: str, body: Mapping[str, object] | None = None, *, safe: bool = False) -> Reply:
         content = None if body is None else json.dumps(body).encode()
-        return self._transport.send(method, f"{self._base}/{path}", content, safe=safe)
+        reply = self._transport.send(method, f"{self._base}/{path}", content, safe=safe)
+        if self._warn is not None and (warning := _warning(reply)) is not None:
+            self._warn(warning)
+        return reply
 
     def _read(self, reply: Reply) -> object:
         if reply.status != _OK:
@@ -251,6 +261,11 @@ class JsonClient(Client):
             said = text or f"status {status}"
             return ApiError(status, f"{said}: the server failed; its log says why (request id {number})")
         return ApiError(status, text or f"The server answered with status {status}", repr(reply.body[:500]))
+
+
+def _warning(reply: Reply) -> str | None:
+    text = reply.headers.get(HEADER)
+    return None if text is None else header_safe(text)
 
 
 def _what_to_show(reply: Reply) -> str:

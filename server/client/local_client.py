@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import asyncpg
 
-from server import wire
+from server import warning_header, wire
 from server.client.interface import (
     Answer,
     ApiError,
@@ -23,6 +23,7 @@ from server.client.interface import (
     runs_query,
     trigger_fields,
     unknown_dag,
+    with_warning,
 )
 from server.config import Config, ConfigError
 from server.errors import StartupError, Unavailable, WindsockError
@@ -37,10 +38,11 @@ T = TypeVar("T")
 class LocalClient(Client):
     """The API's methods on a database. Not for use inside a running event loop."""
 
-    def __init__(self, config: Config) -> None:
-        """Use the database of `config`; raises ConfigError where it names none."""
+    def __init__(self, config: Config, warn: Callable[[str], None] | None = None) -> None:
+        """Use the database of `config`; raises ConfigError where it names none. `warn` is called with warnings."""
         config.dsn.connect_arguments()
         self._config = dataclasses.replace(config, pool_min_size=1, pool_max_size=1)
+        self._warn = warn
         self._zone = timezone_of(config.default_timezone)
         self._runner: asyncio.Runner | None = None
         self._resources = AsyncExitStack()
@@ -74,7 +76,12 @@ class LocalClient(Client):
     async def _within(self, use: Callable[[Metadata], Awaitable[T]]) -> T:
         if self._metadata is None:
             self._metadata = await self._resources.enter_async_context(open_metadata(self._config))
-        return await use(self._metadata)
+        warning_header.begin()
+        try:
+            return await use(self._metadata)
+        finally:
+            if self._warn is not None and (warning := warning_header.joined()) is not None:
+                self._warn(warning)
 
     def test(self) -> Answer:
         """See `Client.test`."""
@@ -93,14 +100,14 @@ class LocalClient(Client):
         """See `Client.trigger_dag`."""
         fields = trigger_fields(run_id, conf, execution_date, replace_microseconds=replace_microseconds)
 
-        async def trigger(metadata: Metadata) -> bytes:
+        async def trigger(metadata: Metadata) -> Answer:
             checked = wire.check_id(dag_id, "dag_id")
             asked = wire.parse_trigger(json.dumps(fields).encode(), self._zone, datetime.now(UTC))
             run = NewRun(checked, asked.run_id, asked.execution_date, asked.conf)
-            warning = await metadata.dag_runs.trigger(run)
-            return wire.trigger_answer(dag_id, asked, warning)
+            await metadata.dag_runs.trigger(run)
+            return with_warning(_answer(wire.trigger_answer(dag_id, asked)), warning_header.joined())
 
-        return _answer(self._call(trigger))
+        return self._call(trigger)
 
     def get_dag_runs(
         self,

@@ -68,7 +68,7 @@ def session(*, verbose: bool) -> Iterator["Client"]:
     from server.errors import StartupError  # noqa: PLC0415 - likewise
 
     try:
-        with connect(_load(verbose=verbose), trace=say if verbose else None) as client:
+        with connect(_load(verbose=verbose), trace=say if verbose else None, warn=_say_once()) as client:
             yield client
     except StartupError as error:
         raise Failure(str(error)) from error
@@ -82,6 +82,18 @@ def session(*, verbose: bool) -> Iterator["Client"]:
         raise Failure(_text(error, verbose=verbose), EXIT_DENIED) from error
     except KeyboardInterrupt:
         raise Failure("interrupted", EXIT_INTERRUPTED) from None
+
+
+def _say_once() -> Callable[[str], None]:
+    """Show each warning of the API once, however often a command asks."""
+    said = set[str]()
+
+    def warn(text: str) -> None:
+        if text not in said:
+            said.add(text)
+            say(f"Warning: {text}")
+
+    return warn
 
 
 def run_of_no_date(client: "Client", dag_id: str, named: str, error: "ApiError") -> "Answer":

@@ -2,7 +2,7 @@
 
 import click
 
-from server.commands.base import run_of_no_date, say, session, subdir_option, verbose_option
+from server.commands.base import run_of_no_date, session, subdir_option, verbose_option
 from server.commands.output import optional_output_option, output_option, show
 from server.commands.waiting import wait_for
 
@@ -39,8 +39,6 @@ def trigger_dag(
         raise click.UsageError("--timeout needs --wait")
     with session(verbose=verbose) as client:
         run = client.trigger_dag(dag_id, run_id, conf, exec_date)
-        if "warning" in run:
-            say(f"Warning: {run['warning']}")
         if output is None:
             click.echo(run["message"])
         else:

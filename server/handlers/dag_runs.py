@@ -18,8 +18,8 @@ async def trigger(request: web.Request) -> web.Response:
     app = request.app
     asked = wire.parse_trigger(await read_body(request), app[TIMEZONE], datetime.now(UTC))
     run = NewRun(dag_id, asked.run_id, asked.execution_date, asked.conf)
-    warning = await app[METADATA].dag_runs.trigger(run)
-    return json_bytes(wire.trigger_answer(dag_id, asked, warning))
+    await app[METADATA].dag_runs.trigger(run)
+    return json_bytes(wire.trigger_answer(dag_id, asked))
 
 
 async def list_runs(request: web.Request) -> web.StreamResponse:

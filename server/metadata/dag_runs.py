@@ -15,8 +15,10 @@ from server.metadata.dags import Dag, Dags, unknown_dag
 from server.metadata.database import Database
 from server.metadata.new_runs import NewRun
 from server.metadata.settings import Settings
-from server.wire.answers import INACTIVE, PAUSED
+from server.warning_header import warn
 
+_PAUSED = "The DAG is paused: this run starts when it is unpaused"
+_INACTIVE = "The DAG is not active: this run starts when Airflow finds its file again"
 _ATTEMPTS = 5
 _STREAM_PAGE = 2000
 Row = tuple[object, ...]
@@ -59,8 +61,8 @@ class DagRuns:
         self._first_page: Shared[Row, list[asyncpg.Record]] = Shared(self._read_first_page)
         self._latest: Batcher[None, bytes] = settings.shared(self._read_latest)
 
-    async def trigger(self, run: NewRun) -> str | None:
-        """Make the run and those of its sub-DAGs, durably; answers why it will not start for now, if so.
+    async def trigger(self, run: NewRun) -> None:
+        """Make the run and those of its sub-DAGs, durably; a warning tells why it will not start for now, if so.
 
         Raises NotFound for the DAG, BadRequest for a date before the DAG's start or a run that exists.
         """
@@ -73,7 +75,8 @@ class DagRuns:
                 self._dags.forget(run.dag_id)
                 raise unknown_dag(run.dag_id)
             if row is not None and row["fresh"] and row["id"] is not None:
-                return INACTIVE if row.get("is_active") is False else PAUSED if row["is_paused"] else None
+                _warn_of_waiting(row)
+                return
             if row is not None and not row["fresh"]:
                 self._dags.forget(run.dag_id)
                 continue
@@ -171,6 +174,13 @@ class DagRuns:
     async def _read_latest(self, requests: Sequence[None]) -> Sequence[bytes]:
         text: str = await self._database.fetchval("latest_runs", self._settings.graph_url)
         return [text.encode() + b"\n"] * len(requests)
+
+
+def _warn_of_waiting(row: asyncpg.Record) -> None:
+    if row.get("is_active") is False:
+        warn(_INACTIVE)
+    elif row["is_paused"]:
+        warn(_PAUSED)
 
 
 def missing_run(dag_id: str, execution_date: datetime) -> NotFound:

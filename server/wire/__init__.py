@@ -11,7 +11,6 @@ that cannot be understood raises `server.errors.BadRequest` with words that say 
 """
 
 from server.wire.answers import (
-    PAUSED,
     created_message,
     encode,
     render_strings,
@@ -42,7 +41,6 @@ from server.wire.query import (
 )
 
 __all__ = [
-    "PAUSED",
     "DagRunsQuery",
     "Page",
     "PoolRequest",

@@ -9,9 +9,6 @@ from server.wire.bodies import Trigger
 from server.wire.pickles import UnsafePickleError, load_conf
 
 _encoder = msgspec.json.Encoder(order="sorted")
-# The warnings of a trigger that will not run for now.
-PAUSED = "The DAG is paused: this run starts when it is unpaused"
-INACTIVE = "The DAG is not active: this run starts when Airflow finds its file again"
 
 
 def encode(value: object) -> bytes:
@@ -24,16 +21,14 @@ def created_message(dag_id: str, shown_date: str, run_id: str) -> str:
     return f"Created <DagRun {dag_id} @ {shown_date}: {run_id}, externally triggered: True>"
 
 
-def trigger_answer(dag_id: str, trigger: Trigger, warning: str | None = None) -> bytes:
-    """Write the answer to a trigger; `warning` is an added key, for a paused DAG for instance."""
+def trigger_answer(dag_id: str, trigger: Trigger) -> bytes:
+    """Write the answer to a trigger: three keys, always, for some callers refuse others."""
     shown_date = trigger.shown_date
     answer = {
         "execution_date": shown_date.replace(" ", "T"),
         "message": created_message(dag_id, shown_date, trigger.run_id),
         "run_id": trigger.run_id,
     }
-    if warning is not None:
-        answer["warning"] = warning
     return encode(answer)
 
 

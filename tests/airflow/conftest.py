@@ -34,6 +34,7 @@ class Beside:
     url: str
     http: aiohttp.ClientSession
     database: asyncpg.Connection
+    warning: str | None = None
 
     @property
     def generation(self) -> int:
@@ -48,6 +49,7 @@ class Beside:
     async def call(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
         """Call the API; status and JSON."""
         async with self.http.request(method, f"{self.url}/api/experimental{path}", json=body) as answer:
+            self.warning = answer.headers.get("X-Windsock-Warning")
             return answer.status, await answer.json(content_type=None)
 
     async def trigger(self, dag_id: str, **body: object) -> dict[str, Any]:

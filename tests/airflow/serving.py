@@ -17,10 +17,12 @@ class Api:
     def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
         self.url = url
         self._session = session
+        self.warning: str | None = None
 
     async def call(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
         """Status and JSON."""
         async with self._session.request(method, f"{self.url}/api/experimental{path}", json=body) as answer:
+            self.warning = answer.headers.get("X-Windsock-Warning")
             return answer.status, await answer.json(content_type=None)
 
     async def trigger(self, **body: object) -> tuple[int, Any]:

@@ -181,13 +181,16 @@ async def test_patch_pauses_and_unpauses(client: Client) -> None:
 
 async def test_a_trigger_on_a_paused_dag_says_so(client: Client) -> None:
     """The run is made all the same."""
-    _, answer, _ = await client.ask(f"{API}/dags/ref_echo/dag_runs", "POST", json={})
-    assert "paused" in answer["warning"]
+    _, answer, response = await client.ask(f"{API}/dags/ref_echo/dag_runs", "POST", json={})
+    assert "paused" in response.headers["X-Windsock-Warning"]
+    # Strict deserializers refuse any other key.
+    assert set(answer) == {"execution_date", "message", "run_id"}
     await client.ask(f"{API}/dags/ref_echo/paused/false")
-    _, answer, _ = await client.ask(
+    _, answer, response = await client.ask(
         f"{API}/dags/ref_echo/dag_runs", "POST", json={"execution_date": "2021-01-01T00:00:00Z"}
     )
-    assert "warning" not in answer
+    assert "X-Windsock-Warning" not in response.headers
+    assert set(answer) == {"execution_date", "message", "run_id"}
 
 
 async def test_task_info_follows_the_serialized_row(client: Client, connection: asyncpg.Connection) -> None:

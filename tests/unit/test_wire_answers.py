@@ -26,13 +26,12 @@ def test_answers_are_sorted_utf8_with_a_newline() -> None:
 
 
 def test_trigger_answer_of_a_given_date() -> None:
-    """The three keys of the documentation, the date with a T; a warning only where there is one."""
+    """The three keys of the documentation, the date with a T."""
     given = Trigger("r1", DATE.replace(tzinfo=timezone(timedelta(hours=5, minutes=30))), None, date_given=True)
     assert trigger_answer("d", given) == (
         b'{"execution_date":"2020-02-01T00:00:00+05:30","message":"Created <DagRun d @ 2020-02-01T00:00:00'
         b'+05:30: r1, externally triggered: True>","run_id":"r1"}\n'
     )
-    assert trigger_answer("d", given, "paused").endswith(b'"run_id":"r1","warning":"paused"}\n')
 
 
 def test_trigger_message_of_a_left_out_date() -> None:
