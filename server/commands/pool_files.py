@@ -61,8 +61,10 @@ def _pairs(file: str) -> list[tuple[str, Any]]:
         raise Failure(f"{file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise Failure(f"{file}: is not UTF-8 text") from error
+    except json.JSONDecodeError as error:
+        raise Failure(f"{file}: is not JSON, see line {error.lineno}, column {error.colno}") from error
     except (ValueError, RecursionError) as error:
-        raise Failure(f"{file}: is not JSON ({error})") from error
+        raise Failure(f"{file}: is JSON that is nested too deeply, or has a number of too many digits") from error
     if not isinstance(value, _Pairs):
         raise Failure(f'{file}: expected a JSON object such as {{"a_pool": {{"slots": 5, "description": "..."}}}}')
     return [(name, dict(entry) if isinstance(entry, _Pairs) else entry) for name, entry in value]

@@ -85,7 +85,7 @@ def _interval(run: NewRun, dag: Dag) -> tuple[datetime, datetime]:
         return dag.serialized.interval(run.execution_date)
     except (OverflowError, ValueError) as error:
         given = run.execution_date.isoformat()
-        raise BadRequest(f"Dag {run.dag_id} has no data interval for execution date {given}: {error}") from error
+        raise BadRequest(f"Dag {run.dag_id} has no data interval for execution date {given}") from error
 
 
 def _check_start_date(run: NewRun, dag: SerializedDag) -> None:

@@ -1,5 +1,6 @@
 """What clients send in bodies and paths: triggers, pools, pauses, names."""
 
+import json
 import re
 from datetime import UTC, datetime, tzinfo
 
@@ -52,10 +53,8 @@ def parse_json(body: bytes, what: str = "The request body") -> object:
         raise BadRequest(f"{what} is empty; a JSON object is needed")
     try:
         value = _decode(body)
-    except UnicodeDecodeError as error:
-        raise BadRequest(f"{what} is not UTF-8 text") from error
-    except msgspec.DecodeError as error:
-        raise BadRequest(f"{what} is not valid JSON: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadRequest(f"{what} {_why_not_json(body)}") from error
     except RecursionError as error:
         raise _too_deep(what) from error
     if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_deep(value):
@@ -129,6 +128,22 @@ def check_id(text: str, what: str = "id") -> str:
     if not text.isascii() and not _encodable(text):
         raise BadRequest(f"The {what} is not valid Unicode text")
     return text
+
+
+def _why_not_json(body: bytes) -> str:
+    """Say why msgspec refused a body: its errors hold nothing but words, and these change with its releases.
+
+    The standard library's say where. It reads some of what strict JSON forbids.
+    """
+    try:
+        json.loads(body.decode())
+    except UnicodeDecodeError:
+        return "is not UTF-8 text"
+    except json.JSONDecodeError as error:
+        return f"is not valid JSON: see line {error.lineno}, column {error.colno}"
+    except (ValueError, RecursionError):
+        pass
+    return "is not valid JSON: it holds a number that is too large or none at all, or half of a surrogate pair"
 
 
 def _encodable(text: str) -> bool:

@@ -53,7 +53,7 @@ def pool(**fields: object) -> PoolRequest:
         (b'{"x": ' + b"9" * 5000 + b"}", "is not valid JSON"),
         (b'{"x": ' + b"9" * 5000 + b".5}", "is not valid JSON"),
         (b'{"x": "lat-\xe9"}', "is not UTF-8"),
-        ('{"a": 1}'.encode("utf-16"), "is not valid JSON"),
+        ('{"a": 1}'.encode("utf-16"), "is not UTF-8"),
         (b'{"x": "a\\u0000b"}', "NUL"),
         (b'{"a\\u0000": 1}', "NUL"),
         (b'{"x": "\\\\\\u0000"}', "NUL"),
@@ -68,6 +68,27 @@ def test_bad_json_is_a_400(body: bytes, words: str) -> None:
     """What strict JSON, Postgres or the recursion limit would choke on is refused in clear words."""
     with pytest.raises(BadRequest, match=words):
         parse_json(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"not json", "is not valid JSON: see line 1, column 1"),
+        (b'{"run_id": "a",\n conf: {}}', "is not valid JSON: see line 2, column 2"),
+        (b"{} x", "is not valid JSON: see line 1, column 4"),
+        (b'{"x": "lat-\xe9"}', "is not UTF-8 text"),
+        (
+            b'{"x": NaN}',
+            "is not valid JSON: it holds a number that is too large or none at all, or half of a surrogate pair",
+        ),
+    ],
+    ids=range(5),
+)
+def test_the_words_about_bad_json_are_ours(body: bytes, message: str) -> None:
+    """They say where, and stay the same whatever release of a library reads the JSON."""
+    with pytest.raises(BadRequest) as caught:
+        parse_json(body)
+    assert caught.value.message == f"The request body {message}"
 
 
 @pytest.mark.parametrize(
