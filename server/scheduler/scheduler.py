@@ -88,8 +88,7 @@ class Scheduler:
     async def run(self) -> None:
         """Work until cancelled; then end the tasks and write how they ended."""
         try:
-            with suppress(OSError):
-                await self._renderer.warm_up()
+            await self._renderer.warm_up()
             while True:
                 try:
                     await self.round()

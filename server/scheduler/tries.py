@@ -15,7 +15,7 @@ from server.scheduler.context import Try, read_xcoms
 from server.scheduler.graphs import Graphs
 from server.scheduler.states import after_failure
 from server.scheduler.store import Ended, Key
-from server.wire.pickles import UnsafePickleError, load_conf
+from server.wire.pickles import UnsafePickleError, is_cheap, is_linear, load_conf
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 _PATIENCE_WITH_DATABASE = 0.5
@@ -154,7 +154,10 @@ def _conf(data: bytes | None) -> Any:  # noqa: ANN401 - any plain value
     if data is None:
         return None
     try:
-        return load_conf(data)
+        if is_cheap(data) or is_linear(data):
+            return load_conf(data)
+        reason = "a pickle that may take any time to read"
     except UnsafePickleError as error:
-        _log.warning("the conf of a run cannot be read", reason=str(error))
-        return None
+        reason = str(error)
+    _log.warning("the conf of a run cannot be read", reason=reason)
+    return None

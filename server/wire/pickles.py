@@ -1,9 +1,15 @@
-"""Pickled columns of Airflow 1.10 and 2.x: written as plain dicts, read without running anything."""
+"""Pickled columns of Airflow 1.10 and 2.x: written as plain dicts, read without running anything.
+
+A pickle runs nothing here, and still a short one can mean much: what it names twice is there twice, ten times over; and
+keys may be chosen so that each is compared with all others. So it is bounded what one may mean, and what is not sure to
+be cheap is read in a process that can be killed.
+"""
 
 import io
+import itertools
 import pickle
 import pickletools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Never
 
 _PROTOCOLS = {1: 4, 2: 5}
@@ -17,7 +23,19 @@ _SAFE_NAMES = (
 )
 _SAFE_OPS = frozenset(_SAFE_NAMES.split())
 _MEMO_OPS = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
+_REUSING_OPS = frozenset({"DUP", "GET", "BINGET", "LONG_BINGET"})
+_HASHABLE_OPS = frozenset({"TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "FROZENSET"})
 
+_CHEAP_SIZE = 2048
+"""Up to so many bytes a pickle that uses nothing twice takes a few milliseconds at most."""
+_MAX_VALUES = 2**20
+_MAX_CHARACTERS = 2**24
+_MAX_DEPTH = 100
+_MAX_BITS = 14_000
+"""As many as 4,300 digits have, which is what Python writes of a number."""
+_HASHES = 2**61 - 1
+_MAX_COLLIDING = 4096
+"""Numbers as large as this may, as keys, all have the same hash; so many take a quarter of a second."""
 
 _MALFORMED = (
     pickle.UnpicklingError,
@@ -51,13 +69,48 @@ def pickle_conf(conf: Mapping[str, object] | None, generation: int) -> bytes | N
 
 
 def load_conf(data: bytes) -> object:
-    """Read a pickle of scalars and builtin containers, executing nothing. Raises UnsafePickleError."""
+    """Read a pickle of scalars and builtin containers, executing nothing. Raises UnsafePickleError.
+
+    Refused is also what has more than 1,048,576 values or 16,777,216 characters, counted as often as they are used,
+    is nested more than 100 deep, or has a number of more than 4,300 digits.
+    """
     try:
         _check(data)
-        return _Unpickler(io.BytesIO(data)).load()
+        value = _Unpickler(io.BytesIO(data)).load()
     except _MALFORMED as error:
         message = "not a pickle of plain values"
         raise UnsafePickleError(message) from error
+    _measure(value)
+    return value
+
+
+def is_cheap(data: bytes) -> bool:
+    """Whether `load_conf` surely takes no more than a few milliseconds."""
+    if len(data) > _CHEAP_SIZE:
+        return False
+    return not any(op.name in _REUSING_OPS for op, _ in _operations(data))
+
+
+def is_linear(data: bytes) -> bool:
+    """Whether `load_conf` surely takes time in proportion to the length, as for whatever was JSON once.
+
+    What hashes containers, or many large numbers, may take any time.
+    """
+    colliding = 0
+    for op, arg in _operations(data):
+        colliding += isinstance(arg, int | float) and abs(arg) >= _HASHES
+        if op.name in _HASHABLE_OPS or colliding > _MAX_COLLIDING:
+            return False
+    return True
+
+
+def _operations(data: bytes) -> Iterator[tuple[pickletools.OpcodeInfo, object]]:
+    """The operations up to the first that cannot be read; that there is one is all that there will be to say."""
+    try:
+        for op, arg, _ in pickletools.genops(data):
+            yield op, arg
+    except _MALFORMED:
+        return
 
 
 def _check(data: bytes) -> None:
@@ -66,3 +119,46 @@ def _check(data: bytes) -> None:
         if op.name not in _SAFE_OPS or (op.name in _MEMO_OPS and not 0 <= int(arg or 0) <= len(data)):
             message = f"a pickle with {op.name}"
             raise UnsafePickleError(message)
+
+
+def _measure(value: object) -> None:
+    """Refuse what is too much, deep or long to be worked with or shown."""
+    values = characters = 0
+    levels = [iter((value,))]
+    while levels:
+        for item in levels[-1]:
+            values += 1
+            characters += _size(item)
+            if values > _MAX_VALUES or characters > _MAX_CHARACTERS:
+                message = "a pickle of too much"
+                raise UnsafePickleError(message)
+            if inner := _inside(item):
+                levels.append(inner)
+                break
+        else:
+            levels.pop()
+        if len(levels) > _MAX_DEPTH + 1:
+            message = f"a pickle nested deeper than {_MAX_DEPTH}"
+            raise UnsafePickleError(message)
+
+
+def _inside(item: object) -> Iterator[object] | None:
+    match item:
+        case dict():
+            return itertools.chain(item.keys(), item.values())
+        case list() | tuple() | set() | frozenset():
+            return iter(item)
+    return None
+
+
+def _size(item: object) -> int:
+    """How many characters it has, roughly, what is in it aside."""
+    match item:
+        case str() | bytes() | bytearray():
+            return len(item)
+        case int():
+            if item.bit_length() > _MAX_BITS:
+                message = "a pickle with a number of more than 4,300 digits"
+                raise UnsafePickleError(message)
+            return item.bit_length() // 3
+    return 0

@@ -24,7 +24,7 @@ async def renderer() -> AsyncIterator[Renderer]:
     """Set up one that has little patience once its process is there."""
     made = Renderer(10)
     await render(made, "{{ 1 }}")
-    made._patience = 1
+    made.workers._seconds = 1
     yield made
     await made.close()
 
@@ -50,25 +50,25 @@ async def test_what_a_template_may_say(renderer: Renderer) -> None:
 
 async def test_a_template_that_runs_away(renderer: Renderer) -> None:
     """It fails when its time is over, while others are rendered beside it; its process is gone."""
-    process = renderer._idle[0]
+    process = renderer.workers.idle[0]
     endless = asyncio.create_task(render(renderer, ENDLESS))
     await asyncio.sleep(0.1)
-    renderer._patience = 10
+    renderer.workers._seconds = 10
     assert await render(renderer, "{{ 1 + 1 }}") == "2"
     with pytest.raises(TaskFailed, match="took longer than"):
         await endless
-    assert process.returncode == -9
-    assert process not in renderer._idle
+    assert not Path(f"/proc/{process.pid}").exists()
+    assert process not in renderer.workers.idle
 
 
 async def test_a_template_whose_task_is_ended(renderer: Renderer) -> None:
     """Its process ends with it, and never answers another task."""
-    process = renderer._idle[0]
-    renderer._patience = 60
+    process = renderer.workers.idle[0]
+    renderer.workers._seconds = 60
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.2):
             await render(renderer, ENDLESS)
-    assert process.returncode == -9
+    assert not Path(f"/proc/{process.pid}").exists()
     assert await render(renderer, "{{ 1 + 1 }}") == "2"
 
 
@@ -86,7 +86,7 @@ async def test_a_template_whose_task_is_ended(renderer: Renderer) -> None:
 )
 async def test_a_template_that_takes_too_much(renderer: Renderer, text: str, reason: str) -> None:
     """It fails; the next one does not notice."""
-    renderer._patience = 20
+    renderer.workers._seconds = 20
     with pytest.raises(TaskFailed, match=reason):
         await render(renderer, text)
     assert await render(renderer, "{{ 1 + 1 }}") == "2"
@@ -94,10 +94,9 @@ async def test_a_template_that_takes_too_much(renderer: Renderer, text: str, rea
 
 async def test_a_process_that_is_killed(renderer: Renderer) -> None:
     """The next template has another one."""
-    process = renderer._idle[0]
-    process.kill()
-    await process.wait()
-    renderer._patience = 10
+    process = renderer.workers.idle[0]
+    await process.kill()
+    renderer.workers._seconds = 10
     assert await render(renderer, "{{ 1 + 1 }}") == "2"
 
 
@@ -105,17 +104,17 @@ async def test_no_secret_is_in_its_environment(renderer: Renderer, monkeypatch: 
     """Connections and passwords of the scheduler's environment stay there."""
     monkeypatch.setenv("AIRFLOW_CONN_X", "http://user:secret@host")
     await renderer.close()
-    renderer._patience = 10
+    renderer.workers._seconds = 10
     assert await render(renderer, "{{ 1 + 1 }}") == "2"
-    assert b"secret" not in Path(f"/proc/{renderer._idle[0].pid}/environ").read_bytes()
+    assert b"secret" not in Path(f"/proc/{renderer.workers.idle[0].pid}/environ").read_bytes()
 
 
 async def test_many_at_once(renderer: Renderer) -> None:
     """More than there are processes wait for each other; nobody gets the answer of another."""
-    renderer._patience = 20
+    renderer.workers._seconds = 20
     begin = time.monotonic()
     texts = [f"{{{{ {n} * 2 }}}}" for n in range(200)]
     assert await asyncio.gather(*(render(renderer, text) for text in texts)) == [str(n * 2) for n in range(200)]
     assert time.monotonic() - begin < 20
-    assert len(renderer._idle) <= 4
-    assert all(Path(f"/proc/{process.pid}").exists() for process in renderer._idle)
+    assert len(renderer.workers.idle) <= 4
+    assert all(Path(f"/proc/{process.pid}").exists() for process in renderer.workers.idle)

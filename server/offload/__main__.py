@@ -1,0 +1,7 @@
+"""A worker process: `child`."""
+
+import sys
+
+from server.offload.child import main
+
+main(sys.argv[1], int(sys.argv[2]))
