@@ -1,5 +1,9 @@
-"""Who the embedded Postgres runs as, and that it ends when we do: by `setpriv`, which every Debian has."""
+"""Who the embedded Postgres runs as, and that it ends when we do: by `setpriv`, which every Debian has.
 
+And who may look into our own processes.
+"""
+
+import ctypes
 import os
 import pwd
 import shutil
@@ -17,6 +21,17 @@ _AS_OTHER_USER = (
     "--ambient-caps=+dac_override",
     "--securebits=+no_setuid_fixup",
 )
+
+# From <linux/prctl.h>.
+_SET_DUMPABLE = 4
+
+
+def hide_from_others() -> None:
+    """Let nobody but root read this process's environment, memory and descriptors, as tasks of the same user could.
+
+    It leaves no core dump either. Programs that it starts are not hidden.
+    """
+    ctypes.CDLL(None).prctl(_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def privileges(cluster: Path) -> Sequence[str]:

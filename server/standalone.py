@@ -24,6 +24,7 @@ from server.logs import setup_logs
 from server.metadata import statements
 from server.metadata.connections import open_pool
 from server.metadata.schema import initdb
+from server.privileges import hide_from_others
 from server.scheduler.beside import keep_scheduler
 from server.scheduler.service import check_direct
 from server.serve import Watcher, first_to_end, listen, run, serving, until_stopped
@@ -39,6 +40,7 @@ _CURL = 'curl -X POST {url} -H \'Content-Type: application/json\' -d \'{{"conf":
 
 def run_standalone(*, host: str | None, port: int | None, data_dir: Path | None, dags_folder: Path | None) -> None:
     """Run everything until SIGINT or SIGTERM. Raises StartupError, before anything is touched where it can."""
+    hide_from_others()
     config = read_config(host=host, port=port, data_dir=data_dir, dags_folder=dags_folder)
     setup_logs(config.log_level, config.log_format)
     for warning in config.warnings:

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import contextlib
 import pickle
 import signal
 import socket
@@ -12,9 +11,11 @@ from typing import Any
 import msgspec
 
 from server.config import Config
+from server.config.secrets import without_options
 from server.errors import StartupError
 from server.observe.snapshot import Snapshot
 from server.processes.channel import LIMIT, Asker
+from server.processes.spawn import ChildProcess, spawn
 
 _END_TIMEOUT = 10.0
 
@@ -22,7 +23,7 @@ _END_TIMEOUT = 10.0
 class Child:
     """A worker process; `snapshot` is the last one that it sent."""
 
-    def __init__(self, process: asyncio.subprocess.Process, asker: Asker, config: Config) -> None:
+    def __init__(self, process: ChildProcess, asker: Asker, config: Config) -> None:
         self.process = process
         self.asker = asker
         self.snapshot = Snapshot()
@@ -38,10 +39,9 @@ class Child:
         numbers = sock.fileno(), theirs.fileno()
         with theirs:
             # A terminal's Ctrl-C is for the supervisor, which then ends its workers.
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-P", "-m", "server.processes.worker", *map(str, numbers),
-                stdin=asyncio.subprocess.DEVNULL, pass_fds=numbers, start_new_session=True,
-            )  # fmt: skip
+            # Its configuration comes over the channel.
+            command = [sys.executable, "-P", "-m", "server.processes.worker", *map(str, numbers)]
+            process = spawn(command, pass_fds=numbers, env=without_options())
         reader, writer = await asyncio.open_connection(sock=ours, limit=LIMIT)
         writer.write(base64.b64encode(pickle.dumps(config)) + b"\n")
         return cls(process, Asker(reader, writer), config)
@@ -105,8 +105,7 @@ class Child:
 
     def signal(self, number: int) -> None:
         """Send it a signal, unless it has ended."""
-        with contextlib.suppress(ProcessLookupError):
-            self.process.send_signal(number)
+        self.process.send_signal(number)
 
     def _hear(self, about: str, value: bytes) -> None:
         if about == "snapshot":

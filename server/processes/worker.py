@@ -22,6 +22,7 @@ from server.errors import StartupError, WindsockError
 from server.logs import setup_logs
 from server.metadata.schema import SchemaError
 from server.observe import snapshot
+from server.privileges import hide_from_others
 from server.processes.channel import LIMIT, Answerer
 from server.resources import METADATA
 from server.serve import run, serving_app
@@ -101,6 +102,7 @@ def _use_all_descriptors() -> None:
 
 
 if __name__ == "__main__":
+    hide_from_others()
     _use_all_descriptors()
     # A terminal's Ctrl-C reaches all; the parent passes it on as SIGTERM.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,12 +1,11 @@
 """One try of one task, from its log's first line to its last."""
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
+
+import structlog
 
 from server.dags.operators import BASH, DUMMY, HTTP, OPERATORS, PYTHON, OperatorType
 from server.scheduler.bash import run_bash
@@ -15,21 +14,13 @@ from server.scheduler.errors import TaskFailed, TaskSkipped
 from server.scheduler.http import run_http
 from server.scheduler.logs import NoLogError, log_folder, open_log
 from server.scheduler.python import run_python
-from server.scheduler.renderer import Renderer
-from server.scheduler.running import Running
+from server.scheduler.results import ResultError, encode
+from server.scheduler.running import Place, Running
 from server.scheduler.states import State, after_failure
 from server.scheduler.store import Ended
 from server.scheduler.templates import may_pull, templates_of
 
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where tasks run: the folders, how long an ended task may take to leave, in seconds, and who renders."""
-
-    log_folder: Path
-    dags_folder: Path
-    patience: float
-    renderer: Renderer
+_log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
 XComValues = Mapping[str, Any]
@@ -71,7 +62,7 @@ async def run_try(attempt: Try, place: Place, began: Callable[[int], None]) -> E
             log = stack.enter_context(open_log(folder, attempt.try_number))
         except (OSError, NoLogError) as error:
             raise TaskFailed(f"the log cannot be written: {error}") from error
-        return await _run_logged(Running(attempt, log, began, place.dags_folder, place.patience, place.renderer))
+        return await _run_logged(Running(attempt, log, began, place))
 
 
 def _log_key(attempt: Try) -> tuple[str, str, Any]:
@@ -82,26 +73,40 @@ async def _run_logged(running: Running) -> Ended:
     attempt, log = running.attempt, running.log
     log.say(f"Try {attempt.try_number} of {attempt.max_tries + 1} of {attempt.key.task_id} in {attempt.run_id}")
     try:
-        values = await _run_operator(running)
-    except TaskSkipped as skip:
-        log.say(f"Skipped: {skip}")
-        return ended(attempt, State.SKIPPED, skip.xcoms)
+        result, words = await _result(running)
     except TaskFailed as failure:
-        return _failed(running, failure)
+        result, words = _failed(attempt, failure)
+    except ResultError as error:
+        result, words = _failed(attempt, TaskFailed(f"what it leaves for other tasks cannot be kept: {error}"))
     except OSError as error:
-        return _failed(running, TaskFailed(f"the machine could not do it: {error}"))
+        result, words = _failed(attempt, TaskFailed(f"the machine could not do it: {error}"))
     except asyncio.CancelledError:
         log.say("Ended from outside: its scheduler stops, or its state was changed")
         raise
-    log.say("Succeeded")
-    return ended(attempt, State.SUCCESS, values)
+    except Exception as error:  # noqa: BLE001 - see below
+        # A fault of ours is this try's alone, and whoever reads its log should know.
+        _log.exception("a task failed", dag_id=attempt.key.dag_id, task_id=attempt.key.task_id)
+        result, words = _failed(attempt, TaskFailed(f"the scheduler could not do it: {type(error).__name__}: {error}"))
+    log.say(words)
+    return result
 
 
-def _failed(running: Running, failure: TaskFailed) -> Ended:
-    attempt = running.attempt
+async def _result(running: Running) -> tuple[Ended, str]:
+    """How it ended unless it failed, and what its log says of that."""
+    try:
+        values = await _run_operator(running)
+    except TaskSkipped as skip:
+        return ended(running.attempt, State.SKIPPED, skip.xcoms), f"Skipped: {skip}"
+    return ended(running.attempt, State.SUCCESS, values), "Succeeded"
+
+
+def _failed(attempt: Try, failure: TaskFailed) -> tuple[Ended, str]:
     state = State.FAILED if failure.final else after_failure(attempt.try_number, attempt.max_tries)
-    running.log.say(f"Failed: {failure}{'; it will be tried again' if state is State.UP_FOR_RETRY else ''}")
-    return ended(attempt, state, failure.xcoms)
+    words = f"Failed: {failure}{'; it will be tried again' if state is State.UP_FOR_RETRY else ''}"
+    try:
+        return ended(attempt, state, failure.xcoms), words
+    except ResultError as error:
+        return ended(attempt, state), f"{words}\nWhat it leaves for other tasks cannot be kept: {error}"
 
 
 async def _run_operator(running: Running) -> XComValues:
@@ -112,7 +117,7 @@ async def _run_operator(running: Running) -> XComValues:
         raise TaskFailed(_unsupported(operator), final=True)
     fields = {name: attempt.node.task.get(name) for name in attempt.node.task.fields if not name.startswith("_")}
     # Its templates do not count for its execution_timeout, as in Airflow.
-    rendered = await running.renderer.render(attempt, fields, operator.template_fields)
+    rendered = await running.place.renderer.render(attempt, fields, operator.template_fields)
     timeout = attempt.node.task.get("execution_timeout")
     deadline = asyncio.timeout(timeout.total_seconds() if timeout else None)
     try:
@@ -129,8 +134,10 @@ def _unsupported(operator: OperatorType) -> str:
 
 
 def ended(attempt: Try, state: State, values: XComValues | None = None) -> Ended:
-    """Say how a try ended; what it leaves for others is kept unless the task has do_xcom_push off."""
+    """Say how a try ended; what it leaves for others is kept unless the task has do_xcom_push off.
+
+    Raises ResultError for what cannot be kept.
+    """
     if not attempt.node.pushes:
         values = {key: value for key, value in (values or {}).items() if key != "return_value"}
-    xcoms = {key: json.dumps(value).encode() for key, value in (values or {}).items()}
-    return Ended(attempt.run, attempt.key, attempt.try_number, state, xcoms)
+    return Ended(attempt.run, attempt.key, attempt.try_number, state, encode(values or {}))

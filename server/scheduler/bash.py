@@ -1,9 +1,9 @@
 """BashOperator: a command, its output in the log, the last line of it for others."""
 
 import os
-import tempfile
 from typing import Any
 
+from server.config.secrets import without_secrets
 from server.scheduler.context import environment
 from server.scheduler.errors import TaskFailed, TaskSkipped
 from server.scheduler.running import Running
@@ -19,7 +19,7 @@ async def run_bash(running: Running, fields: dict[str, Any]) -> str:
     env = _environment(running, fields)
     if "\0" in command or any("\0" in text for pair in env.items() for text in pair):
         raise TaskFailed(_NUL)
-    with tempfile.TemporaryDirectory(prefix="windsock-task-", ignore_cleanup_errors=True) as folder:
+    async with running.place.workspace.folder() as folder:
         cwd = fields.get("cwd") or folder
         if not os.path.isdir(cwd):  # noqa: PTH112, ASYNC240 - one stat, and cwd is a text
             raise TaskFailed(f"`cwd` is no folder: {cwd}")
@@ -33,7 +33,7 @@ async def run_bash(running: Running, fields: dict[str, Any]) -> str:
 
 def _environment(running: Running, fields: dict[str, Any]) -> dict[str, str]:
     given = fields.get("env")
-    inherited = os.environ if given is None or fields.get("append_env") else {}
+    inherited = without_secrets() if given is None or fields.get("append_env") else {}
     own = {name: "" if value is None else str(value) for name, value in (given or {}).items()}
     return {**inherited, **environment(running.attempt), **own}
 

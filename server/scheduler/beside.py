@@ -4,10 +4,11 @@ Run as a module it is that process: it takes its configuration from stdin, where
 """
 
 import asyncio
+import os
 import pickle
+import signal
 import sys
 import tempfile
-from asyncio.subprocess import Process
 from contextlib import suppress
 
 import click
@@ -15,6 +16,8 @@ import structlog
 
 from server.commands.service import one_line_errors
 from server.config import Config
+from server.config.secrets import without_options
+from server.processes.spawn import ChildProcess, spawn
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -29,9 +32,8 @@ async def keep_scheduler(config: Config) -> None:
             pickle.dump(config, stdin)
             stdin.seek(0)
             # A terminal's Ctrl-C is for this process, which then ends that one.
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", __spec__.name, stdin=stdin, start_new_session=True
-            )
+            command = [sys.executable, "-m", __spec__.name]
+            process = spawn(command, stdin=stdin.fileno(), env=without_options())
         try:
             status = await process.wait()
         finally:
@@ -40,15 +42,13 @@ async def keep_scheduler(config: Config) -> None:
         await asyncio.sleep(_AGAIN)
 
 
-async def _stop(process: Process, patience: float) -> None:
+async def _stop(process: ChildProcess, patience: float) -> None:
     if process.returncode is None:
-        with suppress(ProcessLookupError):
-            process.terminate()
+        process.send_signal(signal.SIGTERM)
         with suppress(TimeoutError):
             async with asyncio.timeout(patience):
                 await process.wait()
-        with suppress(ProcessLookupError):
-            process.kill()
+        process.send_signal(signal.SIGKILL)
         await process.wait()
 
 
@@ -63,6 +63,13 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(1)
+
+
+def _close_stdin() -> None:
+    """Keep the configuration out of reach of whoever looks at this process."""
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
 
 
 if __name__ == "__main__":

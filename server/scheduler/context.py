@@ -103,6 +103,6 @@ def read_xcoms(rows: Iterable[asyncpg.Record]) -> dict[tuple[str, str], Any]:
     for row in rows:
         try:
             values[row["task_id"], row["key"]] = json.loads(row["value"])
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, RecursionError):
             continue
     return values

@@ -6,11 +6,12 @@ import shutil
 import signal
 import subprocess
 import time
-from asyncio.subprocess import DEVNULL, STDOUT, Process
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+
+from server.processes.spawn import ChildProcess
 
 # In the environment of every process of a task, and of its children: whose they are.
 MARKER = "WINDSOCK_TRY"
@@ -19,36 +20,9 @@ _PATIENCE = 5.0
 _LOOK_AGAIN = 0.01
 
 
-async def spawn(
-    arguments: Sequence[str],
-    *,
-    output: int,
-    env: Mapping[str, str],
-    cwd: str | Path,
-    stdin: int = DEVNULL,
-) -> Process:
-    """Start a command in a session and group of its own, which is killed when the scheduler is.
-
-    stdout and stderr both go to the file descriptor `output`. Raises OSError, ValueError.
-    """
-    return await asyncio.create_subprocess_exec(
-        *death_with_parent(),
-        *arguments,
-        stdin=stdin,
-        stdout=output,
-        stderr=STDOUT,
-        env=env,
-        cwd=cwd,
-        start_new_session=True,
-    )
-
-
 @cache
 def death_with_parent() -> Sequence[str]:
-    """What a command begins with that is to be killed when the scheduler is; nothing where there is no setpriv.
-
-    A task that outlived its scheduler could do its work again in the next try, side by side with it.
-    """
+    """What a command begins with that is to be killed when the scheduler is; nothing where there is no setpriv."""
     setpriv = shutil.which("setpriv")
     if not setpriv:
         return ()
@@ -58,7 +32,7 @@ def death_with_parent() -> Sequence[str]:
     return prefix if works else ()
 
 
-async def end_group(process: Process, patience: float) -> None:
+async def end_group(process: ChildProcess, patience: float) -> None:
     """End a task and all its children: SIGTERM, and SIGKILL after `patience` seconds, or when this is cancelled."""
     signal_group(process.pid, signal.SIGTERM)
     try:

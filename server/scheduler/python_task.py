@@ -100,7 +100,7 @@ def _let_go() -> None:
 
 def main() -> None:
     """Read the request from stdin, call the function, write the result to the file that the request names."""
-    request = json.load(sys.stdin)
+    request, process = json.load(sys.stdin), os.getpid()
     if isinstance(sys.stdout, TextIOWrapper):
         # What cannot be encoded is no reason to fail.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -117,7 +117,14 @@ def main() -> None:
             result |= _failure(error)
     except Exception as error:  # noqa: BLE001 - whatever the function raises is its task's failure
         result |= _failure(error)
-    Path(request["result_file"]).write_text(json.dumps(result), "utf-8")
+    # A child that the function has forked and that came back from it has nothing to say.
+    if os.getpid() == process:
+        _leave(request["result_file"], json.dumps(result).encode())
+
+
+def _leave(path: str, result: bytes) -> None:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123 - a descriptor
+        file.write(result)
 
 
 if __name__ == "__main__":

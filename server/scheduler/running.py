@@ -1,16 +1,29 @@
 """What an operator has while its task runs."""
 
-from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import DEVNULL, STDOUT
 
+from server.processes.spawn import ChildProcess, spawn
 from server.scheduler.context import Try
 from server.scheduler.errors import TaskFailed
 from server.scheduler.logs import TaskLog
 from server.scheduler.output import Output
-from server.scheduler.processes import clear_group, end_group, spawn
+from server.scheduler.processes import clear_group, death_with_parent, end_group
 from server.scheduler.renderer import Renderer
+from server.scheduler.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where tasks run: the folders, how long an ended task may take to leave, in seconds, and who renders."""
+
+    log_folder: Path
+    dags_folder: Path
+    patience: float
+    renderer: Renderer
+    workspace: Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +33,7 @@ class Running:
     attempt: Try
     log: TaskLog
     began: Callable[[int], None]
-    dags_folder: Path
-    patience: float
-    """Seconds between SIGTERM and SIGKILL."""
-    renderer: Renderer
+    place: Place
 
     async def run(
         self, arguments: Sequence[str], *, env: Mapping[str, str], cwd: str | Path, stdin: int = DEVNULL
@@ -34,7 +44,9 @@ class Running:
         """
         with Output(self.log) as output:
             try:
-                process = await spawn(arguments, output=output.writing, env=env, cwd=cwd, stdin=stdin)
+                # A task that outlived its scheduler could do its work again in the next try, side by side with it.
+                command = [*death_with_parent(), *arguments]
+                process = spawn(command, stdin=stdin, stdout=output.writing, stderr=STDOUT, env=env, cwd=cwd)
             except (OSError, ValueError) as error:
                 raise TaskFailed(f"the process cannot be started: {error}") from error
             finally:
@@ -42,7 +54,7 @@ class Running:
             self.began(process.pid)
             return await self._wait(process, output)
 
-    async def _wait(self, process: Process, output: Output) -> int:
+    async def _wait(self, process: ChildProcess, output: Output) -> int:
         try:
             status = await process.wait()
             if status == 0:
@@ -53,4 +65,4 @@ class Running:
             if process.returncode:
                 await clear_group(process.pid)
             elif not output.ended.is_set():
-                await end_group(process, self.patience)
+                await end_group(process, self.place.patience)

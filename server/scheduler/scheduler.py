@@ -16,14 +16,15 @@ from server.config import Config
 from server.errors import Unavailable
 from server.metadata.database import Database
 from server.scheduler.agenda import Agenda
-from server.scheduler.attempt import Place
 from server.scheduler.claim import Claimer
 from server.scheduler.examine import Examiner
 from server.scheduler.graphs import Graphs
 from server.scheduler.renderer import Renderer
+from server.scheduler.running import Place
 from server.scheduler.states import State
 from server.scheduler.store import Store
 from server.scheduler.tries import Tries
+from server.scheduler.workspace import Workspace, remove_left
 from server.scheduler.zombies import Undertaker
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -52,7 +53,9 @@ class Scheduler:
         self._examiner = Examiner(self._store, graphs, config.max_active_runs_per_dag)
         self._claimer = Claimer(self._store, graphs, job_id, config.parallelism, config.dag_concurrency)
         self._renderer = Renderer()
-        place = Place(config.base_log_folder, config.dags_folder, config.killed_task_cleanup_time, self._renderer)
+        self._workspace = Workspace()
+        patience = config.killed_task_cleanup_time
+        place = Place(config.base_log_folder, config.dags_folder, patience, self._renderer, self._workspace)
         self._tries = Tries(database, graphs, place, self.wake)
         threshold = config.scheduler_zombie_task_threshold
         self._undertaker = Undertaker(self._store, job_id, threshold, config.base_log_folder)
@@ -88,6 +91,7 @@ class Scheduler:
     async def run(self) -> None:
         """Work until cancelled; then end the tasks and write how they ended."""
         try:
+            await asyncio.to_thread(remove_left)
             await self._renderer.warm_up()
             while True:
                 try:
@@ -101,6 +105,7 @@ class Scheduler:
         finally:
             await self._tries.end_all()
             await self._renderer.close()
+            await asyncio.to_thread(self._workspace.close)
             with suppress(*_TROUBLE):
                 await self._report()
 

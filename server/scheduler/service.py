@@ -17,6 +17,7 @@ from server.metadata import statements
 from server.metadata.connections import Connections, open_pool
 from server.metadata.database import Database
 from server.metadata.schema import check_schema
+from server.privileges import hide_from_others
 from server.scheduler.scheduler import Scheduler
 from server.scheduler.signs import LOST, Signs
 from server.scheduler.store import Store
@@ -34,6 +35,7 @@ def run_scheduler(config: Config, *, with_parent: bool = False) -> None:
     `with_parent`: the process that started this one loads the files, and this one ends with it.
     Raises StartupError, SchemaError for an Airflow's database.
     """
+    hide_from_others()
     setup_logs(config.log_level, config.log_format)
     check_direct(config)
     if with_parent:

@@ -10,9 +10,10 @@ import structlog
 
 from server.errors import Unavailable
 from server.metadata.database import Database
-from server.scheduler.attempt import Place, ended, run_try, wants_xcoms
+from server.scheduler.attempt import ended, run_try, wants_xcoms
 from server.scheduler.context import Try, read_xcoms
 from server.scheduler.graphs import Graphs
+from server.scheduler.running import Place
 from server.scheduler.states import after_failure
 from server.scheduler.store import Ended, Key
 from server.wire.pickles import UnsafePickleError, is_cheap, is_linear, load_conf
