@@ -52,10 +52,13 @@ class ResultFolder:
             return None
         except OSError as error:
             raise ResultError(f"the file of the result cannot be read: {error.strerror}") from error
-        with open(file, "rb") as stream:  # noqa: PTH123 - a descriptor
+        try:
             if not stat.S_ISREG(os.fstat(file).st_mode):
                 raise ResultError("the file of the result is no regular file")
-            data = stream.read(LARGEST + 1)
+            # Of a regular file a read is short at its end alone.
+            data = os.read(file, LARGEST + 1)
+        finally:
+            os.close(file)
         if len(data) > LARGEST:
             raise ResultError(f"what the function leaves for other tasks is over {LARGEST} bytes")
         return _result(data)

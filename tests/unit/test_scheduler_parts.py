@@ -1,19 +1,20 @@
 """Logs, agenda, templates and what templates know."""
 
 import asyncio
+import signal
 import subprocess
-from asyncio.subprocess import Process
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
+from server.processes.spawn import ChildProcess, spawn
 from server.scheduler.agenda import Agenda
 from server.scheduler.errors import TaskFailed
 from server.scheduler.http import _connection, _form, _timeout, _url
 from server.scheduler.logs import NoLogError, find_log, log_folder, open_log
 from server.scheduler.names import MACROS, pull
-from server.scheduler.processes import clear_group, kill_left, spawn
+from server.scheduler.processes import clear_group, kill_left
 from server.scheduler.templates import may_pull, mentions, render_fields, templates_of
 
 DATE = datetime(2024, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))
@@ -245,15 +246,15 @@ async def test_what_is_left_of_a_try_is_found_and_killed(tmp_path: Path) -> None
     """By the mark in its environment, with its whole group, or by the session of a process that is gone; none else."""
     with (tmp_path / "out").open("wb") as out:
 
-        async def start(command: str, mark: str) -> Process:
+        def start(command: str, mark: str) -> ChildProcess:
             env = {"PATH": "/usr/bin:/bin", "WINDSOCK_TRY": mark}
-            return await spawn(["bash", "-c", command], output=out.fileno(), env=env, cwd=tmp_path)
+            return spawn(["bash", "-c", command], stdout=out.fileno(), env=env, cwd=tmp_path)
 
-        marked = await start("sleep 77 & wait", "m/1")
-        other = await start("sleep 77 & wait", "m/2")
-        cleared = await start(f"env -i /bin/bash -c 'while sleep 0.05; do :; done # {tmp_path}' & wait", "m/3")
+        marked = start("sleep 77 & wait", "m/1")
+        other = start("sleep 77 & wait", "m/2")
+        cleared = start(f"env -i /bin/bash -c 'while sleep 0.05; do :; done # {tmp_path}' & wait", "m/3")
     await asyncio.sleep(0.2)
-    cleared.kill()
+    cleared.send_signal(signal.SIGKILL)
     await cleared.wait()
     assert _runs(tmp_path)
     waiting = asyncio.create_task(marked.wait())
