@@ -1,53 +1,91 @@
 """SimpleHttpOperator: a request, made by the scheduler's own process, which costs no process for waiting."""
 
-import json
-import os
+import codecs
 import ssl
+from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 import aiohttp
+from yarl import URL
 
+from server.scheduler.connection import HttpConnection, find_connection, origin
 from server.scheduler.errors import TaskFailed
 from server.scheduler.running import Running
 
 _ERRORS = 400
 _LARGEST = 2**20
 _TIMEOUT = 60.0
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MOST_REDIRECTS = 10
+# What says nothing of who asks, and may go to a server that nobody has named.
+_PUBLIC = frozenset({"accept", "accept-encoding", "accept-language", "content-language", "content-type", "user-agent"})
+# Encodings that take more than linear time, or are none of texts.
+_ODD_ENCODINGS = frozenset({"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape"})
 
 
 async def run_http(running: Running, fields: dict[str, Any]) -> str:
     """Make the request and return the body of the answer. Raises TaskFailed for a status of 400 and above."""
-    base, headers = _connection(fields.get("http_conn_id", "http_default"))
-    url = _url(base, str(fields.get("endpoint") or ""))
-    method = str(fields.get("method", "POST")).upper()
+    connection = find_connection(fields.get("http_conn_id", "http_default"))
     options = fields.get("extra_options") or {}
-    data = fields.get("data")
-    arguments: dict[str, Any] = {"params" if method in {"GET", "HEAD"} else "data": _form(data) or None}
-    running.log.say(f"{method} {url}")
-    timeout = _timeout(options.get("timeout"))
+    request = _Request(running, connection, fields, options)
     try:
-        async with (
-            aiohttp.ClientSession(timeout=timeout) as session,
-            session.request(
-                method,
-                url,
-                headers={**headers, **(fields.get("headers") or {})},
-                allow_redirects=bool(options.get("allow_redirects", True)),
-                ssl=_tls(options.get("verify", True)),
-                **arguments,
-            ) as response,
-        ):
-            text = await _read(response)
+        async with aiohttp.ClientSession(timeout=_timeout(options.get("timeout"))) as session:
+            status, text = await request.send(session)
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
         raise TaskFailed(f"the request failed: {type(error).__name__}: {error}") from error
-    running.log.say(f"answered {response.status} {response.reason}")
-    failed = response.status >= _ERRORS and options.get("check_response", True)
+    failed = int(status.split()[0]) >= _ERRORS and options.get("check_response", True)
     if fields.get("log_response") or failed:
         running.log.say(text)
     if failed:
-        raise TaskFailed(f"the server answered {response.status} {response.reason}")
+        raise TaskFailed(f"the server answered {status}")
     return text
+
+
+class _Request:
+    """A request and those that it is redirected to; each goes to another URL, and has fewer secrets with it."""
+
+    def __init__(
+        self, running: Running, connection: HttpConnection, fields: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> None:
+        self._log = running.log
+        self._url = connection.url(str(fields.get("endpoint") or ""))
+        self._method = str(fields.get("method", "POST")).upper()
+        self._headers = {**connection.headers, **(fields.get("headers") or {})}
+        self._follows = bool(options.get("allow_redirects", True))
+        self._tls = _tls(options.get("verify", True))
+        kind = "params" if self._method in {"GET", "HEAD"} else "data"
+        self._content: dict[str, Any] = {kind: _form(fields.get("data")) or None}
+
+    async def send(self, session: aiohttp.ClientSession) -> tuple[str, str]:
+        """Status and reason of the last answer, and its text."""
+        for _ in range(_MOST_REDIRECTS + 1):
+            self._log.say(f"{self._method} {self._url.with_user(None)}")
+            async with session.request(
+                self._method, self._url, headers=self._headers, allow_redirects=False, ssl=self._tls, **self._content
+            ) as response:
+                status = f"{response.status} {response.reason}"
+                self._log.say(f"answered {status}")
+                location = response.headers.get("Location") if response.status in _REDIRECTS else None
+                if not (self._follows and location):
+                    return status, await _read(response)
+            self._redirect(session, response.status, location)
+        raise TaskFailed(f"it was redirected more than {_MOST_REDIRECTS} times")
+
+    def _redirect(self, session: aiohttp.ClientSession, status: int, location: str) -> None:
+        """Go on elsewhere, as RFC 9110 (15.4) has it and clients do it: after a POST by GET unless told otherwise."""
+        url = self._url.join(URL(location))
+        if url.scheme not in {"http", "https"} or not url.host:
+            raise TaskFailed(f"it was redirected to what is no URL of a server: {location!r:.200}")
+        if origin(url) != origin(self._url):
+            # For good: another server chooses where it goes from there.
+            self._headers = {name: value for name, value in self._headers.items() if name.lower() in _PUBLIC}
+            session.cookie_jar.clear()
+            self._log.say("redirected to another server, which gets no credentials")
+        if (status == 303 and self._method != "HEAD") or (status in {301, 302} and self._method == "POST"):  # noqa: PLR2004
+            self._method, self._content = "GET", {}
+            self._headers = {name: value for name, value in self._headers.items() if name.lower() != "content-type"}
+        self._content.pop("params", None)
+        self._url = url.with_user(None)
 
 
 def _timeout(given: Any) -> aiohttp.ClientTimeout:  # noqa: ANN401 - any YAML value
@@ -67,66 +105,21 @@ async def _read(response: aiohttp.ClientResponse) -> str:
         body += part
         if len(body) > _LARGEST:
             raise TaskFailed(f"the answer is over {_LARGEST} bytes")
+    return _decode(bytes(body), response.charset or "utf-8")
+
+
+def _decode(body: bytes, charset: str) -> str:
+    """Decode as the server says, as UTF-8 where that makes no sense."""
     try:
-        return body.decode(response.charset or "utf-8", errors="replace")
-    except LookupError:
+        name = codecs.lookup(charset).name
+        return body.decode("utf-8" if name in _ODD_ENCODINGS else name, errors="replace")
+    except (LookupError, ValueError):
         return body.decode("utf-8", errors="replace")
 
 
 def _tls(verify: bool | str) -> bool | ssl.SSLContext:  # noqa: FBT001 - as requests has it
     """Make what aiohttp wants of `verify`: yes, no, or a file of certificates to trust."""
     return ssl.create_default_context(cafile=verify) if isinstance(verify, str) else bool(verify)
-
-
-def _connection(conn_id: str) -> tuple[str, dict[str, str]]:
-    """The server and the headers of a connection as Airflow has it in the environment.
-
-    It is a URL, such as AIRFLOW_CONN_HTTP_DEFAULT=https://user:password@host/?X-Header=value, or JSON.
-    """
-    text = os.environ.get(f"AIRFLOW_CONN_{conn_id.upper()}", "")
-    if not text:
-        return "", {}
-    try:
-        return _server(json.loads(text) if text.startswith("{") else _parts_of_url(text))
-    except (TypeError, ValueError, AttributeError) as error:
-        raise TaskFailed(f"AIRFLOW_CONN_{conn_id.upper()} in the environment is no connection") from error
-
-
-def _parts_of_url(url: str) -> dict[str, Any]:
-    parts = urlsplit(url)
-    path = parts.path.strip("/")
-    return {
-        "schema": path if path in {"http", "https"} else parts.scheme,
-        "host": unquote(parts.hostname or ""),
-        "port": parts.port,
-        "login": unquote(parts.username or ""),
-        "password": unquote(parts.password or ""),
-        "extra": dict(parse_qsl(parts.query)),
-    }
-
-
-def _server(given: dict[str, Any]) -> tuple[str, dict[str, str]]:
-    host, extra = given.get("host") or "", given.get("extra") or {}
-    if "://" not in host:
-        scheme = given.get("schema")
-        host = f"{scheme if scheme in {'http', 'https'} else 'http'}://{host}"
-    if given.get("port"):
-        host = f"{host}:{given['port']}"
-    headers = {name: str(value) for name, value in (json.loads(extra) if isinstance(extra, str) else extra).items()}
-    if login := given.get("login"):
-        headers["Authorization"] = aiohttp.encode_basic_auth(login, given.get("password") or "", "utf-8")
-    return host, headers
-
-
-def _url(base: str, endpoint: str) -> str:
-    if endpoint.startswith(("http://", "https://")):
-        return endpoint
-    if not base:
-        raise TaskFailed(
-            f"`endpoint` is {endpoint!r}: give a whole URL, or the server's in the environment, as"
-            " AIRFLOW_CONN_HTTP_DEFAULT=https://host for `http_conn_id: http_default`"
-        )
-    return f"{base.rstrip('/')}/{endpoint.lstrip('/')}"
 
 
 def _form(data: Any) -> Any:  # noqa: ANN401 - any YAML value

@@ -90,9 +90,8 @@ class Scheduler:
 
     async def run(self) -> None:
         """Work until cancelled; then end the tasks and write how they ended."""
+        background = asyncio.gather(asyncio.to_thread(remove_left), self._renderer.warm_up(), return_exceptions=True)
         try:
-            await asyncio.to_thread(remove_left)
-            await self._renderer.warm_up()
             while True:
                 try:
                     await self.round()
@@ -103,6 +102,8 @@ class Scheduler:
                     await asyncio.sleep(_AFTER_ERROR)
                 await self._sleep()
         finally:
+            background.cancel()
+            await asyncio.wait([background])
             await self._tries.end_all()
             await self._renderer.close()
             await asyncio.to_thread(self._workspace.close)

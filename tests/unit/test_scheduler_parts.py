@@ -11,7 +11,7 @@ import pytest
 from server.processes.spawn import ChildProcess, spawn
 from server.scheduler.agenda import Agenda
 from server.scheduler.errors import TaskFailed
-from server.scheduler.http import _connection, _form, _timeout, _url
+from server.scheduler.http import _decode, _form, _timeout
 from server.scheduler.logs import NoLogError, find_log, log_folder, open_log
 from server.scheduler.names import MACROS, pull
 from server.scheduler.processes import clear_group, kill_left
@@ -185,40 +185,6 @@ def test_macros() -> None:
     assert MACROS.dateutil.parser.parse("2024-01-31") + month == datetime(2024, 2, 29)  # noqa: DTZ001
 
 
-@pytest.mark.parametrize(
-    ("uri", "base"),
-    [
-        ("http://host", "http://host"),
-        ("https://u:p%40w@host:8443/", "https://host:8443"),
-        ("http://host:81/https", "https://host:81"),
-        ('{"conn_type": "http", "host": "host", "schema": "https", "port": 8443}', "https://host:8443"),
-        ('{"host": "http://host", "login": "u", "password": "p@w"}', "http://host"),
-        ("", ""),
-    ],
-)
-def test_connections(monkeypatch: pytest.MonkeyPatch, uri: str, base: str) -> None:
-    """A server as Airflow names it in the environment."""
-    monkeypatch.setenv("AIRFLOW_CONN_MY_API", uri)
-    found, headers = _connection("my_api")
-    assert found == base
-    assert headers == ({"Authorization": "Basic dTpwQHc="} if "@" in uri else {})
-
-
-def test_a_connection_has_headers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In its query, or its extra; what is no connection is not guessed at."""
-    for text in (
-        "http://host/?X-A=1",
-        '{"host": "host", "extra": {"X-A": 1}}',
-        '{"host": "host", "extra": "{\\"X-A\\": 1}"}',
-    ):
-        monkeypatch.setenv("AIRFLOW_CONN_C", text)
-        assert _connection("c") == ("http://host", {"X-A": "1"})
-    for text in ("{", '{"extra": [1]}', '{"host": 1}', "http://host:port/"):
-        monkeypatch.setenv("AIRFLOW_CONN_C", text)
-        with pytest.raises(TaskFailed, match="no connection"):
-            _connection("c")
-
-
 def test_timeouts() -> None:
     """Seconds or a pair of them, as in requests; anything else is told."""
     assert (_timeout([3, 5]).sock_connect, _timeout([3, 5]).sock_read, _timeout(2).sock_read) == (3, 5, 2)
@@ -234,12 +200,11 @@ def test_forms() -> None:
     assert _form('{"a": 1}') == '{"a": 1}'
 
 
-def test_endpoints() -> None:
-    """A path on the server, or a whole URL; without either there is a sentence that says so."""
-    assert _url("http://h/", "/a?b=c") == "http://h/a?b=c"
-    assert _url("", "https://x/y") == "https://x/y"
-    with pytest.raises(TaskFailed, match="AIRFLOW_CONN_HTTP_DEFAULT"):
-        _url("", "a")
+def test_encodings() -> None:
+    """What a server says of its answer's encoding holds up nobody, whatever it says."""
+    assert _decode("grüße".encode("latin-1"), "latin-1") == "grüße"
+    for name in ("punycode", "idna", "undefined", "unicode_escape", "rot13", "base64", "nonsense", "\0", "utf_8"):
+        assert _decode("grüße".encode() * 2**16, name) == "grüße" * 2**16
 
 
 async def test_what_is_left_of_a_try_is_found_and_killed(tmp_path: Path) -> None:

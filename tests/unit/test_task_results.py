@@ -5,7 +5,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.scheduler import workspace
 from server.scheduler.results import LARGEST, Result, ResultError, ResultFolder, encode
 from server.scheduler.workspace import Workspace, remove_left
 
@@ -125,14 +124,14 @@ def test_values() -> None:
 
 
 @pytest.fixture
-def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Keep temporary folders here."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return tmp_path
 
 
 async def test_folders_of_tasks(base: Path) -> None:
-    """Each has its own; it goes with all that the task left, read-only folders and links too, not what these lead to."""
+    """Each has its own; it goes with all that the task left, read-only folders too, and not with what links lead to."""
     own = Workspace()
     (base / "kept").mkdir()
     (base / "kept" / "file").touch()
@@ -180,7 +179,8 @@ async def test_a_folder_that_others_remove(monkeypatch: pytest.MonkeyPatch) -> N
     async with own.folder() as second:
         assert second.is_dir()
     own.close()
-    locked, taken = fcntl.flock, []
+    locked = fcntl.flock
+    taken: list[str] = []
 
     def too_late(descriptor: int, operation: int) -> None:
         locked(descriptor, operation)
@@ -188,7 +188,7 @@ async def test_a_folder_that_others_remove(monkeypatch: pytest.MonkeyPatch) -> N
             taken.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
             Path(taken[0]).rmdir()
 
-    monkeypatch.setattr(workspace.fcntl, "flock", too_late)
+    monkeypatch.setattr(fcntl, "flock", too_late)
     async with own.folder() as third:
         assert third.is_dir()
         assert third.parent != Path(taken[0])

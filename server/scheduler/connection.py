@@ -1,0 +1,116 @@
+"""A server as Airflow's connections name it in the environment, and what is for that server alone."""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import aiohttp
+from yarl import URL
+
+from server.scheduler.errors import TaskFailed
+
+_SCHEMES = frozenset({"http", "https"})
+# RFC 3986, 3.1: whatever begins so names a server of its own.
+_ABSOLUTE = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*://")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class HttpConnection:
+    """`base`: where the server's paths begin, None where no server is named; `headers` go to its origin alone."""
+
+    base: URL | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def url(self, endpoint: str) -> URL:
+        """The URL of an endpoint: a path on the server, or a whole URL, of no other server where one is named.
+
+        Raises TaskFailed.
+        """
+        if _CONTROL.search(endpoint):
+            raise TaskFailed(f"`endpoint` has a control character: {endpoint!r:.200}")
+        try:
+            return self._url(endpoint)
+        except ValueError as error:
+            raise TaskFailed(f"`endpoint` makes no URL: {endpoint!r:.200}: {error}") from error
+
+    def _url(self, endpoint: str) -> URL:
+        absolute = _ABSOLUTE.match(endpoint) is not None
+        if self.base is None:
+            if not absolute or (url := URL(endpoint.strip())).scheme not in _SCHEMES or not url.host:
+                raise TaskFailed(
+                    f"`endpoint` is {endpoint!r:.200}: give a whole URL, or the server's in the environment, as"
+                    " AIRFLOW_CONN_HTTP_DEFAULT=https://host for `http_conn_id: http_default`"
+                )
+            return url
+        # A text that is put together names the server that its beginning says, as long as a slash ends that.
+        text = endpoint.strip() if absolute else f"{str(self.base).rstrip('/')}/{endpoint.lstrip('/')}"
+        url = URL(text)
+        if origin(url) != origin(self.base):
+            raise TaskFailed(
+                f"`endpoint` is {endpoint!r:.200}, on another server than the connection's, {self.base.origin()}:"
+                " give a path, or an `http_conn_id` that names no server"
+            )
+        return url.with_user(None)
+
+
+def origin(url: URL) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port of a URL (RFC 6454); two that differ in one of them are not the same server."""
+    return url.scheme, url.raw_host, url.port
+
+
+def find_connection(conn_id: str) -> HttpConnection:
+    """The connection of that name, one that names nothing where the environment has none. Raises TaskFailed.
+
+    It is a URL, such as AIRFLOW_CONN_HTTP_DEFAULT=https://user:password@host/?X-Header=value, or JSON.
+    """
+    text = os.environ.get(f"AIRFLOW_CONN_{conn_id.upper()}", "")
+    if not text:
+        return HttpConnection()
+    try:
+        return _connection(json.loads(text) if text.startswith("{") else _parts_of_url(text))
+    except (TypeError, ValueError, AttributeError) as error:
+        raise TaskFailed(f"AIRFLOW_CONN_{conn_id.upper()} in the environment is no connection") from error
+
+
+def _parts_of_url(url: str) -> dict[str, Any]:
+    parts = urlsplit(url)
+    path = parts.path.strip("/")
+    host = unquote(parts.hostname or "")
+    return {
+        "schema": path if path in _SCHEMES else parts.scheme,
+        "host": f"[{host}]" if ":" in host else host,
+        "port": parts.port,
+        "login": unquote(parts.username or ""),
+        "password": unquote(parts.password or ""),
+        "extra": dict(parse_qsl(parts.query)),
+    }
+
+
+def _connection(given: dict[str, Any]) -> HttpConnection:
+    extra = given.get("extra") or {}
+    headers = {name: str(value) for name, value in (json.loads(extra) if isinstance(extra, str) else extra).items()}
+    base = _base(given)
+    login, password = given.get("login"), given.get("password")
+    if base is not None and base.user and not login:
+        login, password = base.user, base.password
+    if login:
+        headers["Authorization"] = aiohttp.encode_basic_auth(login, password or "", "utf-8")
+    return HttpConnection(base and base.with_user(None), headers)
+
+
+def _base(given: dict[str, Any]) -> URL | None:
+    host = given.get("host") or ""
+    if not host:
+        return None
+    if "://" not in host:
+        scheme = given.get("schema")
+        host = f"{scheme if scheme in _SCHEMES else 'http'}://{host}"
+    base = URL(host).with_query(None).with_fragment(None)
+    if base.scheme not in _SCHEMES or not base.host:
+        raise ValueError(host)
+    return base.with_port(int(given["port"])) if given.get("port") else base
