@@ -12,7 +12,7 @@ from server import warning_header
 from server.errors import RequestTimeout
 from server.logs import REQUEST_ID
 from server.resources import ANSWER_HEADERS, CONFIG, TRAFFIC
-from server.wire import encode
+from server.wire import ascii_json, encode
 
 # Without a version: it tells an attacker more than a caller.
 SERVER = "windsock"
@@ -58,8 +58,8 @@ class Answer(web.Response):
 
 
 def json_bytes(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    """Answer with JSON that is encoded already."""
-    return Answer(body, status, headers)
+    """Answer with compact JSON that is encoded already; what is not ASCII in it is escaped."""
+    return Answer(ascii_json(body), status, headers)
 
 
 def json_answer(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
@@ -92,13 +92,13 @@ async def json_list(
         first = await _next(pages) or ()
         second = await _next(pages)
         if second is None:
-            return json_bytes(f"[{', '.join(first)}]\n".encode(), headers=headers)
+            return json_bytes(f"[{','.join(first)}]\n".encode(), headers=headers)
         response = _streamed(request, headers)
         await response.prepare(request)
         try:
-            await _write(request, response, f"[{', '.join([*first, *second])}".encode())
+            await _write(request, response, f"[{','.join([*first, *second])}".encode())
             async for page in pages:
-                await _write(request, response, f", {', '.join(page)}".encode())
+                await _write(request, response, f",{','.join(page)}".encode())
             await _write(request, response, b"]\n")
         except BaseException:
             # Too late for another status: that the connection breaks tells the client, the log has the error.
@@ -124,7 +124,7 @@ async def _write(request: web.Request, response: web.StreamResponse, part: bytes
     """Write a part of an answer; raises RequestTimeout when it is not read in time."""
     try:
         async with asyncio.timeout(request.app[CONFIG].write_timeout):
-            await response.write(part)
+            await response.write(ascii_json(part))
     except TimeoutError as error:
         raise RequestTimeout("The answer was not read in time") from error
 

@@ -6,6 +6,7 @@ from importlib import resources
 
 from aiohttp import web
 
+from server import wire
 from server.answers import json_answer, json_bytes
 from server.errors import Unavailable
 from server.resources import CONFIG, METADATA
@@ -29,7 +30,7 @@ def _description(base_path: str) -> bytes:
     """Say where this server is; the paths of the description begin there."""
     described = json.loads(_OPENAPI)
     described["servers"][0]["url"] = base_path or "/"
-    return json.dumps(described, ensure_ascii=False).encode()
+    return wire.encode(described)
 
 
 async def health(request: web.Request) -> web.Response:

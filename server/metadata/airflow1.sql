@@ -79,50 +79,56 @@ ORDER BY requested.n
 
 -- name: dag_runs
 -- A DAG's runs as JSON objects. $2 is the start of dag_run_url; a NULL filter does not filter.
-SELECT json_build_object(
-    'dag_id', dag_id,
-    'dag_run_url', $2::text || coalesce(to_char(execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"+"HH24"%3A"MI"%3A"SS')
-        || CASE WHEN extract(microseconds FROM execution_date)::int % 1000000 = 0 THEN ''
-                ELSE to_char(execution_date AT TIME ZONE 'UTC', '.US') END || '%2B00%3A00', ''),
-    'execution_date',
-        replace(to_char(execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00',
-    'id', id,
-    'run_id', run_id,
-    'start_date', coalesce(
-        replace(to_char(start_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00', ''),
-    'state', state
-)::text AS run
+SELECT row_to_json(run)::text
 FROM dag_run
-WHERE dag_id = $1
-    AND ($3::text[] IS NULL OR state = ANY ($3))
-    AND ($4::text IS NULL OR run_id = $4)
-    AND ($5::timestamptz IS NULL OR execution_date >= $5)
-    AND ($6::timestamptz IS NULL OR execution_date <= $6)
-ORDER BY execution_date, id
+CROSS JOIN LATERAL (
+    SELECT
+        dag_id,
+        $2::text || coalesce(to_char(execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"+"HH24"%3A"MI"%3A"SS')
+            || CASE WHEN extract(microseconds FROM execution_date)::int % 1000000 = 0 THEN ''
+                    ELSE to_char(execution_date AT TIME ZONE 'UTC', '.US') END || '%2B00%3A00', '') AS dag_run_url,
+        replace(to_char(execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00'
+            AS execution_date,
+        id,
+        run_id,
+        coalesce(
+            replace(to_char(start_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00', '')
+            AS start_date,
+        state
+) AS run
+WHERE dag_run.dag_id = $1
+    AND ($3::text[] IS NULL OR dag_run.state = ANY ($3))
+    AND ($4::text IS NULL OR dag_run.run_id = $4)
+    AND ($5::timestamptz IS NULL OR dag_run.execution_date >= $5)
+    AND ($6::timestamptz IS NULL OR dag_run.execution_date <= $6)
+ORDER BY dag_run.execution_date, dag_run.id
 LIMIT $7 OFFSET $8
 
 -- name: dag_runs_descending
 -- The same from the newest on.
-SELECT json_build_object(
-    'dag_id', dag_id,
-    'dag_run_url', $2::text || coalesce(to_char(execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"+"HH24"%3A"MI"%3A"SS')
-        || CASE WHEN extract(microseconds FROM execution_date)::int % 1000000 = 0 THEN ''
-                ELSE to_char(execution_date AT TIME ZONE 'UTC', '.US') END || '%2B00%3A00', ''),
-    'execution_date',
-        replace(to_char(execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00',
-    'id', id,
-    'run_id', run_id,
-    'start_date', coalesce(
-        replace(to_char(start_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00', ''),
-    'state', state
-)::text AS run
+SELECT row_to_json(run)::text
 FROM dag_run
-WHERE dag_id = $1
-    AND ($3::text[] IS NULL OR state = ANY ($3))
-    AND ($4::text IS NULL OR run_id = $4)
-    AND ($5::timestamptz IS NULL OR execution_date >= $5)
-    AND ($6::timestamptz IS NULL OR execution_date <= $6)
-ORDER BY execution_date DESC NULLS LAST, id DESC
+CROSS JOIN LATERAL (
+    SELECT
+        dag_id,
+        $2::text || coalesce(to_char(execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"+"HH24"%3A"MI"%3A"SS')
+            || CASE WHEN extract(microseconds FROM execution_date)::int % 1000000 = 0 THEN ''
+                    ELSE to_char(execution_date AT TIME ZONE 'UTC', '.US') END || '%2B00%3A00', '') AS dag_run_url,
+        replace(to_char(execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00'
+            AS execution_date,
+        id,
+        run_id,
+        coalesce(
+            replace(to_char(start_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00', '')
+            AS start_date,
+        state
+) AS run
+WHERE dag_run.dag_id = $1
+    AND ($3::text[] IS NULL OR dag_run.state = ANY ($3))
+    AND ($4::text IS NULL OR dag_run.run_id = $4)
+    AND ($5::timestamptz IS NULL OR dag_run.execution_date >= $5)
+    AND ($6::timestamptz IS NULL OR dag_run.execution_date <= $6)
+ORDER BY dag_run.execution_date DESC NULLS LAST, dag_run.id DESC
 LIMIT $7 OFFSET $8
 
 -- name: count_dag_runs
@@ -164,27 +170,27 @@ SELECT d.dag_id IS NOT NULL AS known, d.root_dag_id, s.version, any_serialized.p
         || '+00:00' AS end_date,
     replace(to_char(requested.execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), '.000000', '')
         || '+00:00' AS execution_date,
-    CASE WHEN ti.task_id IS NOT NULL THEN json_build_object(
-        'hostname', coalesce(ti.hostname, 'None'),
-        'job_id', coalesce(ti.job_id::text, 'None'),
-        'max_tries', coalesce(ti.max_tries::text, 'None'),
-        'operator', coalesce(ti.operator, 'None'),
-        'pid', coalesce(ti.pid::text, 'None'),
-        'pool', coalesce(ti.pool, 'None'),
-        'pool_slots', coalesce(ti.pool_slots::text, 'None'),
-        'priority_weight', coalesce(ti.priority_weight::text, 'None'),
-        'queue', coalesce(ti.queue, 'None'),
-        'queued_dttm',
+    CASE WHEN ti.task_id IS NOT NULL THEN (
+        SELECT row_to_json(texts)::text FROM (SELECT
+            coalesce(ti.hostname, 'None') AS hostname,
+            coalesce(ti.job_id::text, 'None') AS job_id,
+            coalesce(ti.max_tries::text, 'None') AS max_tries,
+            coalesce(ti.operator, 'None') AS operator,
+            coalesce(ti.pid::text, 'None') AS pid,
+            coalesce(ti.pool, 'None') AS pool,
+            coalesce(ti.pool_slots::text, 'None') AS pool_slots,
+            coalesce(ti.priority_weight::text, 'None') AS priority_weight,
+            coalesce(ti.queue, 'None') AS queue,
             coalesce(replace(to_char(ti.queued_dttm AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), '.000000', '')
-                || '+00:00', 'None'),
-        'start_date',
+                || '+00:00', 'None') AS queued_dttm,
             coalesce(replace(to_char(ti.start_date AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), '.000000', '')
-                || '+00:00', 'None'),
-        'state', coalesce(ti.state, 'None'),
-        'task_id', requested.task_id,
-        'test_mode', 'False',
-        'unixname', coalesce(ti.unixname, 'None')
-    )::text END AS texts
+                || '+00:00', 'None') AS start_date,
+            coalesce(ti.state, 'None') AS state,
+            requested.task_id,
+            'False'::text AS test_mode,
+            coalesce(ti.unixname, 'None') AS unixname
+        ) AS texts
+    ) END AS texts
 FROM unnest(
     ARRAY(SELECT json_array_elements_text($1)),
     ARRAY(SELECT json_array_elements_text($2)::timestamptz),
@@ -218,17 +224,7 @@ WITH RECURSIVE dag_ids AS (
     SELECT (SELECT min(dag_run.dag_id) FROM dag_run WHERE dag_run.dag_id > dag_ids.dag_id)
     FROM dag_ids WHERE dag_ids.dag_id IS NOT NULL
 )
-SELECT '{"items": [' || coalesce(string_agg(json_build_object(
-    'dag_id', newest.dag_id,
-    'dag_run_url', $1::text || quoted.dag_id || '&execution_date='
-        || to_char(newest.execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"+"HH24"%3A"MI"%3A"SS')
-        || CASE WHEN extract(microseconds FROM newest.execution_date)::int % 1000000 = 0 THEN ''
-                ELSE to_char(newest.execution_date AT TIME ZONE 'UTC', '.US') END || '%2B00%3A00',
-    'execution_date',
-        replace(to_char(newest.execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00',
-    'start_date', coalesce(
-        replace(to_char(newest.start_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00', '')
-)::text, ', ' ORDER BY newest.dag_id COLLATE "C"), '') || ']}'
+SELECT '{"items":[' || coalesce(string_agg(row_to_json(run)::text, ',' ORDER BY newest.dag_id COLLATE "C"), '') || ']}'
 FROM dag_ids
 CROSS JOIN LATERAL (
     SELECT dag_run.dag_id, dag_run.execution_date, dag_run.start_date FROM dag_run
@@ -243,21 +239,36 @@ CROSS JOIN LATERAL (
         FROM regexp_split_to_table(newest.dag_id, '') WITH ORDINALITY AS characters (c, i)
     ) END AS dag_id
 ) AS quoted
+CROSS JOIN LATERAL (
+    SELECT
+        newest.dag_id,
+        $1::text || quoted.dag_id || '&execution_date='
+            || to_char(newest.execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"+"HH24"%3A"MI"%3A"SS')
+            || CASE WHEN extract(microseconds FROM newest.execution_date)::int % 1000000 = 0 THEN ''
+                    ELSE to_char(newest.execution_date AT TIME ZONE 'UTC', '.US') END || '%2B00%3A00' AS dag_run_url,
+        replace(to_char(newest.execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00'
+            AS execution_date,
+        coalesce(
+            replace(to_char(newest.start_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00', '')
+            AS start_date
+) AS run
 
 -- name: dags
-SELECT json_build_object(
-    'dag_id', dag_id,
-    'is_active', is_active,
-    'is_paused', is_paused,
-    'owners', owners,
-    -- 1.10.12 and later store JSON, earlier ones the bare text; an interval stays Airflow's JSON.
-    'schedule_interval', CASE WHEN schedule_interval ~ '^"' THEN schedule_interval::json #>> '{}'
-                              ELSE nullif(schedule_interval, 'null') END,
-    'tags', coalesce((SELECT json_agg(name ORDER BY name) FROM dag_tag WHERE dag_tag.dag_id = dag.dag_id), '[]')
-)::text AS dag
+SELECT row_to_json(one)::text
 FROM dag
-WHERE NOT coalesce(is_subdag, false)
-ORDER BY CASE WHEN NOT $3::boolean THEN dag_id END COLLATE "C", dag_id COLLATE "C" DESC
+CROSS JOIN LATERAL (
+    SELECT
+        dag_id,
+        is_active,
+        is_paused,
+        owners,
+        -- 1.10.12 and later store JSON, earlier ones the bare text; an interval stays Airflow's JSON.
+        CASE WHEN schedule_interval ~ '^"' THEN schedule_interval::json #>> '{}'
+            ELSE nullif(schedule_interval, 'null') END AS schedule_interval,
+        ARRAY (SELECT name FROM dag_tag WHERE dag_tag.dag_id = dag.dag_id ORDER BY name) AS tags
+) AS one
+WHERE NOT coalesce(dag.is_subdag, false)
+ORDER BY CASE WHEN NOT $3::boolean THEN dag.dag_id END COLLATE "C", dag.dag_id COLLATE "C" DESC
 LIMIT $1 OFFSET $2
 
 -- name: count_dags

@@ -112,50 +112,56 @@ ORDER BY requested.n
 
 -- name: dag_runs
 -- A DAG's runs as JSON objects. $2 is the start of dag_run_url; a NULL filter does not filter.
-SELECT json_build_object(
-    'dag_id', dag_id,
-    'dag_run_url', $2::text || to_char(execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"+"HH24:MI:SS')
-        || CASE WHEN extract(microseconds FROM execution_date)::int % 1000000 = 0 THEN ''
-                ELSE to_char(execution_date AT TIME ZONE 'UTC', '.US') END || '%2B00:00',
-    'execution_date',
-        replace(to_char(execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00',
-    'id', id,
-    'run_id', run_id,
-    'start_date', coalesce(
-        replace(to_char(start_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00', ''),
-    'state', state
-)::text AS run
+SELECT row_to_json(run)::text
 FROM dag_run
-WHERE dag_id = $1
-    AND ($3::text[] IS NULL OR state = ANY ($3))
-    AND ($4::text IS NULL OR run_id = $4)
-    AND ($5::timestamptz IS NULL OR execution_date >= $5)
-    AND ($6::timestamptz IS NULL OR execution_date <= $6)
-ORDER BY execution_date, id
+CROSS JOIN LATERAL (
+    SELECT
+        dag_id,
+        $2::text || to_char(execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"+"HH24:MI:SS')
+            || CASE WHEN extract(microseconds FROM execution_date)::int % 1000000 = 0 THEN ''
+                    ELSE to_char(execution_date AT TIME ZONE 'UTC', '.US') END || '%2B00:00' AS dag_run_url,
+        replace(to_char(execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00'
+            AS execution_date,
+        id,
+        run_id,
+        coalesce(
+            replace(to_char(start_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00', '')
+            AS start_date,
+        state
+) AS run
+WHERE dag_run.dag_id = $1
+    AND ($3::text[] IS NULL OR dag_run.state = ANY ($3))
+    AND ($4::text IS NULL OR dag_run.run_id = $4)
+    AND ($5::timestamptz IS NULL OR dag_run.execution_date >= $5)
+    AND ($6::timestamptz IS NULL OR dag_run.execution_date <= $6)
+ORDER BY dag_run.execution_date, dag_run.id
 LIMIT $7 OFFSET $8
 
 -- name: dag_runs_descending
 -- The same from the newest on.
-SELECT json_build_object(
-    'dag_id', dag_id,
-    'dag_run_url', $2::text || to_char(execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"+"HH24:MI:SS')
-        || CASE WHEN extract(microseconds FROM execution_date)::int % 1000000 = 0 THEN ''
-                ELSE to_char(execution_date AT TIME ZONE 'UTC', '.US') END || '%2B00:00',
-    'execution_date',
-        replace(to_char(execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00',
-    'id', id,
-    'run_id', run_id,
-    'start_date', coalesce(
-        replace(to_char(start_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00', ''),
-    'state', state
-)::text AS run
+SELECT row_to_json(run)::text
 FROM dag_run
-WHERE dag_id = $1
-    AND ($3::text[] IS NULL OR state = ANY ($3))
-    AND ($4::text IS NULL OR run_id = $4)
-    AND ($5::timestamptz IS NULL OR execution_date >= $5)
-    AND ($6::timestamptz IS NULL OR execution_date <= $6)
-ORDER BY execution_date DESC NULLS LAST, id DESC
+CROSS JOIN LATERAL (
+    SELECT
+        dag_id,
+        $2::text || to_char(execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"+"HH24:MI:SS')
+            || CASE WHEN extract(microseconds FROM execution_date)::int % 1000000 = 0 THEN ''
+                    ELSE to_char(execution_date AT TIME ZONE 'UTC', '.US') END || '%2B00:00' AS dag_run_url,
+        replace(to_char(execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00'
+            AS execution_date,
+        id,
+        run_id,
+        coalesce(
+            replace(to_char(start_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00', '')
+            AS start_date,
+        state
+) AS run
+WHERE dag_run.dag_id = $1
+    AND ($3::text[] IS NULL OR dag_run.state = ANY ($3))
+    AND ($4::text IS NULL OR dag_run.run_id = $4)
+    AND ($5::timestamptz IS NULL OR dag_run.execution_date >= $5)
+    AND ($6::timestamptz IS NULL OR dag_run.execution_date <= $6)
+ORDER BY dag_run.execution_date DESC NULLS LAST, dag_run.id DESC
 LIMIT $7 OFFSET $8
 
 -- name: count_dag_runs
@@ -196,17 +202,7 @@ WITH RECURSIVE dag_ids AS (
     SELECT (SELECT min(dag_run.dag_id) FROM dag_run WHERE dag_run.dag_id > dag_ids.dag_id)
     FROM dag_ids WHERE dag_ids.dag_id IS NOT NULL
 )
-SELECT '{"items": [' || coalesce(string_agg(json_build_object(
-    'dag_id', newest.dag_id,
-    'dag_run_url', $1::text || quoted.dag_id || '/graph?execution_date='
-        || to_char(newest.execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"+"HH24:MI:SS')
-        || CASE WHEN extract(microseconds FROM newest.execution_date)::int % 1000000 = 0 THEN ''
-                ELSE to_char(newest.execution_date AT TIME ZONE 'UTC', '.US') END || '%2B00:00',
-    'execution_date',
-        replace(to_char(newest.execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00',
-    'start_date', coalesce(
-        replace(to_char(newest.start_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00', '')
-)::text, ', ' ORDER BY newest.dag_id COLLATE "C"), '') || ']}'
+SELECT '{"items":[' || coalesce(string_agg(row_to_json(run)::text, ',' ORDER BY newest.dag_id COLLATE "C"), '') || ']}'
 FROM dag_ids
 CROSS JOIN LATERAL (
     SELECT dag_run.dag_id, dag_run.execution_date, dag_run.start_date FROM dag_run
@@ -221,21 +217,36 @@ CROSS JOIN LATERAL (
         FROM regexp_split_to_table(newest.dag_id, '') WITH ORDINALITY AS characters (c, i)
     ) END AS dag_id
 ) AS quoted
+CROSS JOIN LATERAL (
+    SELECT
+        newest.dag_id,
+        $1::text || quoted.dag_id || '/graph?execution_date='
+            || to_char(newest.execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"+"HH24:MI:SS')
+            || CASE WHEN extract(microseconds FROM newest.execution_date)::int % 1000000 = 0 THEN ''
+                    ELSE to_char(newest.execution_date AT TIME ZONE 'UTC', '.US') END || '%2B00:00' AS dag_run_url,
+        replace(to_char(newest.execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00'
+            AS execution_date,
+        coalesce(
+            replace(to_char(newest.start_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00', '')
+            AS start_date
+) AS run
 
 -- name: dags
-SELECT json_build_object(
-    'dag_id', dag_id,
-    'is_active', is_active,
-    'is_paused', is_paused,
-    'owners', owners,
-    -- Stored as JSON; an interval stays Airflow's JSON.
-    'schedule_interval', CASE WHEN schedule_interval ~ '^"' THEN schedule_interval::json #>> '{}'
-                              ELSE nullif(schedule_interval, 'null') END,
-    'tags', coalesce((SELECT json_agg(name ORDER BY name) FROM dag_tag WHERE dag_tag.dag_id = dag.dag_id), '[]')
-)::text AS dag
+SELECT row_to_json(one)::text
 FROM dag
-WHERE NOT coalesce(is_subdag, false)
-ORDER BY CASE WHEN NOT $3::boolean THEN dag_id END COLLATE "C", dag_id COLLATE "C" DESC
+CROSS JOIN LATERAL (
+    SELECT
+        dag_id,
+        is_active,
+        is_paused,
+        owners,
+        -- Stored as JSON; an interval stays Airflow's JSON.
+        CASE WHEN schedule_interval ~ '^"' THEN schedule_interval::json #>> '{}'
+            ELSE nullif(schedule_interval, 'null') END AS schedule_interval,
+        ARRAY (SELECT name FROM dag_tag WHERE dag_tag.dag_id = dag.dag_id ORDER BY name) AS tags
+) AS one
+WHERE NOT coalesce(dag.is_subdag, false)
+ORDER BY CASE WHEN NOT $3::boolean THEN dag.dag_id END COLLATE "C", dag.dag_id COLLATE "C" DESC
 LIMIT $1 OFFSET $2
 
 -- name: lock_dag

@@ -96,58 +96,64 @@ ORDER BY requested.n
 
 -- name: dag_runs
 -- A DAG's runs as JSON objects. $2 is the start of dag_run_url; a NULL filter does not filter.
-SELECT json_build_object(
-    'dag_id', dag_id,
-    'dag_run_url', $2::text ||
-        -- Percent-encoded byte by byte; nearly every run_id is of characters that need no such care.
-        CASE WHEN run_id ~ '^[A-Za-z0-9_.~:+-]*$' THEN replace(replace(run_id, ':', '%3A'), '+', '%2B') ELSE (
-            SELECT string_agg(CASE WHEN c ~ '[A-Za-z0-9_.~-]' THEN c
-                ELSE upper(regexp_replace(encode(convert_to(c, 'UTF8'), 'hex'), '(..)', '%\1', 'g')) END, '' ORDER BY i)
-            FROM regexp_split_to_table(run_id, '') WITH ORDINALITY AS characters (c, i)
-        ) END,
-    'execution_date',
-        replace(to_char(logical_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00',
-    'id', id,
-    'run_id', run_id,
-    'start_date', coalesce(
-        replace(to_char(start_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00', ''),
-    'state', state
-)::text AS run
+SELECT row_to_json(run)::text
 FROM dag_run
-WHERE dag_id = $1
-    AND ($3::text[] IS NULL OR state = ANY ($3))
-    AND ($4::text IS NULL OR run_id = $4)
-    AND ($5::timestamptz IS NULL OR logical_date >= $5)
-    AND ($6::timestamptz IS NULL OR logical_date <= $6)
-ORDER BY logical_date, id
+CROSS JOIN LATERAL (
+    SELECT
+        dag_id,
+        $2::text ||
+            -- Percent-encoded byte by byte; nearly every run_id is of characters that need no such care.
+            CASE WHEN run_id ~ '^[A-Za-z0-9_.~:+-]*$' THEN replace(replace(run_id, ':', '%3A'), '+', '%2B') ELSE (
+                SELECT string_agg(CASE WHEN c ~ '[A-Za-z0-9_.~-]' THEN c
+                    ELSE upper(regexp_replace(encode(convert_to(c, 'UTF8'), 'hex'), '(..)', '%\1', 'g')) END, '' ORDER BY i)
+                FROM regexp_split_to_table(run_id, '') WITH ORDINALITY AS characters (c, i)
+            ) END AS dag_run_url,
+        replace(to_char(logical_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00'
+            AS execution_date,
+        id,
+        run_id,
+        coalesce(
+            replace(to_char(start_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00', '')
+            AS start_date,
+        state
+) AS run
+WHERE dag_run.dag_id = $1
+    AND ($3::text[] IS NULL OR dag_run.state = ANY ($3))
+    AND ($4::text IS NULL OR dag_run.run_id = $4)
+    AND ($5::timestamptz IS NULL OR dag_run.logical_date >= $5)
+    AND ($6::timestamptz IS NULL OR dag_run.logical_date <= $6)
+ORDER BY dag_run.logical_date, dag_run.id
 LIMIT $7 OFFSET $8
 
 -- name: dag_runs_descending
 -- The same from the newest on.
-SELECT json_build_object(
-    'dag_id', dag_id,
-    'dag_run_url', $2::text ||
-        -- Percent-encoded byte by byte; nearly every run_id is of characters that need no such care.
-        CASE WHEN run_id ~ '^[A-Za-z0-9_.~:+-]*$' THEN replace(replace(run_id, ':', '%3A'), '+', '%2B') ELSE (
-            SELECT string_agg(CASE WHEN c ~ '[A-Za-z0-9_.~-]' THEN c
-                ELSE upper(regexp_replace(encode(convert_to(c, 'UTF8'), 'hex'), '(..)', '%\1', 'g')) END, '' ORDER BY i)
-            FROM regexp_split_to_table(run_id, '') WITH ORDINALITY AS characters (c, i)
-        ) END,
-    'execution_date',
-        replace(to_char(logical_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00',
-    'id', id,
-    'run_id', run_id,
-    'start_date', coalesce(
-        replace(to_char(start_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00', ''),
-    'state', state
-)::text AS run
+SELECT row_to_json(run)::text
 FROM dag_run
-WHERE dag_id = $1
-    AND ($3::text[] IS NULL OR state = ANY ($3))
-    AND ($4::text IS NULL OR run_id = $4)
-    AND ($5::timestamptz IS NULL OR logical_date >= $5)
-    AND ($6::timestamptz IS NULL OR logical_date <= $6)
-ORDER BY logical_date DESC NULLS LAST, id DESC
+CROSS JOIN LATERAL (
+    SELECT
+        dag_id,
+        $2::text ||
+            -- Percent-encoded byte by byte; nearly every run_id is of characters that need no such care.
+            CASE WHEN run_id ~ '^[A-Za-z0-9_.~:+-]*$' THEN replace(replace(run_id, ':', '%3A'), '+', '%2B') ELSE (
+                SELECT string_agg(CASE WHEN c ~ '[A-Za-z0-9_.~-]' THEN c
+                    ELSE upper(regexp_replace(encode(convert_to(c, 'UTF8'), 'hex'), '(..)', '%\1', 'g')) END, '' ORDER BY i)
+                FROM regexp_split_to_table(run_id, '') WITH ORDINALITY AS characters (c, i)
+            ) END AS dag_run_url,
+        replace(to_char(logical_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00'
+            AS execution_date,
+        id,
+        run_id,
+        coalesce(
+            replace(to_char(start_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00', '')
+            AS start_date,
+        state
+) AS run
+WHERE dag_run.dag_id = $1
+    AND ($3::text[] IS NULL OR dag_run.state = ANY ($3))
+    AND ($4::text IS NULL OR dag_run.run_id = $4)
+    AND ($5::timestamptz IS NULL OR dag_run.logical_date >= $5)
+    AND ($6::timestamptz IS NULL OR dag_run.logical_date <= $6)
+ORDER BY dag_run.logical_date DESC NULLS LAST, dag_run.id DESC
 LIMIT $7 OFFSET $8
 
 -- name: count_dag_runs
@@ -188,14 +194,7 @@ WITH RECURSIVE dag_ids AS (
     SELECT (SELECT min(dag_run.dag_id) FROM dag_run WHERE dag_run.dag_id > dag_ids.dag_id)
     FROM dag_ids WHERE dag_ids.dag_id IS NOT NULL
 )
-SELECT '{"items": [' || coalesce(string_agg(json_build_object(
-    'dag_id', newest.dag_id,
-    'dag_run_url', $1::text || quoted.dag_id || '/runs/' || quoted.run_id,
-    'execution_date',
-        replace(to_char(newest.logical_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00',
-    'start_date', coalesce(
-        replace(to_char(newest.start_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00', '')
-)::text, ', ' ORDER BY newest.dag_id COLLATE "C"), '') || ']}'
+SELECT '{"items":[' || coalesce(string_agg(row_to_json(run)::text, ',' ORDER BY newest.dag_id COLLATE "C"), '') || ']}'
 FROM dag_ids
 CROSS JOIN LATERAL (
     SELECT * FROM (
@@ -218,18 +217,30 @@ CROSS JOIN LATERAL (
         ORDER BY part, i
     ) AS encoded
 ) AS quoted
+CROSS JOIN LATERAL (
+    SELECT
+        newest.dag_id,
+        $1::text || quoted.dag_id || '/runs/' || quoted.run_id AS dag_run_url,
+        replace(to_char(newest.logical_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00'
+            AS execution_date,
+        coalesce(
+            replace(to_char(newest.start_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00', '')
+            AS start_date
+) AS run
 
 -- name: dags
-SELECT json_build_object(
-    'dag_id', dag_id,
-    'is_active', NOT coalesce(is_stale, false),
-    'is_paused', is_paused,
-    'owners', owners,
-    'schedule_interval', timetable_summary,
-    'tags', coalesce((SELECT json_agg(name ORDER BY name) FROM dag_tag WHERE dag_tag.dag_id = dag.dag_id), '[]')
-)::text AS dag
+SELECT row_to_json(one)::text
 FROM dag
-ORDER BY CASE WHEN NOT $3::boolean THEN dag_id END COLLATE "C", dag_id COLLATE "C" DESC
+CROSS JOIN LATERAL (
+    SELECT
+        dag_id,
+        NOT coalesce(is_stale, false) AS is_active,
+        is_paused,
+        owners,
+        timetable_summary AS schedule_interval,
+        ARRAY (SELECT name FROM dag_tag WHERE dag_tag.dag_id = dag.dag_id ORDER BY name) AS tags
+) AS one
+ORDER BY CASE WHEN NOT $3::boolean THEN dag.dag_id END COLLATE "C", dag.dag_id COLLATE "C" DESC
 LIMIT $1 OFFSET $2
 
 -- name: lock_dag

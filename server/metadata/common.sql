@@ -38,10 +38,8 @@ WHERE dag_id = $1 OR (root_dag_id = $1 AND is_subdag)
 RETURNING dag_id
 
 -- name: pools
-SELECT coalesce(json_agg(json_build_object(
-    'description', description, 'id', id, 'pool', pool, 'slots', slots
-) ORDER BY id), '[]')::text
-FROM slot_pool
+SELECT '[' || coalesce(string_agg(row_to_json(one)::text, ',' ORDER BY one.id), '') || ']'
+FROM (SELECT description, id, pool, slots FROM slot_pool) AS one
 
 -- name: find_pools
 SELECT p.id, p.pool, p.slots, p.description

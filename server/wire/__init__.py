@@ -11,6 +11,7 @@ that cannot be understood raises `server.errors.BadRequest` with words that say 
 """
 
 from server.wire.answers import (
+    ascii_json,
     created_message,
     encode,
     render_strings,
@@ -46,6 +47,7 @@ __all__ = [
     "PoolRequest",
     "Trigger",
     "UnsafePickleError",
+    "ascii_json",
     "check_id",
     "created_message",
     "encode",

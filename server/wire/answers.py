@@ -1,19 +1,36 @@
 """What goes back to clients: the shapes and texts that scripts written for Airflow 1.10 read."""
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
+from json.encoder import encode_basestring_ascii
 
 import msgspec
 
 from server.wire.bodies import Trigger
 from server.wire.pickles import UnsafePickleError, load_conf
 
+_NOT_PLAIN = re.compile("[\x7f-\U0010ffff]+")
 _encoder = msgspec.json.Encoder(order="sorted")
 
 
 def encode(value: object) -> bytes:
-    """Write an answer: JSON, keys sorted, UTF-8, ending with a newline."""
+    """Write an answer: compact JSON, keys sorted, UTF-8, ending with a newline."""
     return _encoder.encode(value) + b"\n"
+
+
+def ascii_json(written: bytes) -> bytes:
+    r"""Escape what is not ASCII in JSON, or a part of it, as Airflow does (`\u017c`): some clients guess Latin-1.
+
+    Control characters are escaped already, all but DEL, which Python escapes and neither msgspec nor Postgres does.
+    """
+    if written.isascii() and b"\x7f" not in written:
+        return written
+    return _NOT_PLAIN.sub(_escaped, written.decode()).encode()
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return encode_basestring_ascii(found[0])[1:-1]
 
 
 def created_message(dag_id: str, shown_date: str, run_id: str) -> str:
