@@ -14,6 +14,7 @@ from server.errors import StartupError
 from server.observe.exposition import CONTENT_TYPE, Service, render
 from server.observe.snapshot import Snapshot
 from server.protocol import HttpProtocol
+from server.slow_readers import SlowReaders
 
 
 class Observed(Protocol):
@@ -45,7 +46,7 @@ async def _listen(config: Config, runner: web.AppRunner) -> asyncio.Server:
     loop = asyncio.get_running_loop()
     assert runner.server is not None  # noqa: S101 - `setup` made it
     options: dict[str, Any] = {"access_log": None, "keepalive_timeout": 75}
-    factory = functools.partial(HttpProtocol, runner.server, loop=loop, **options)
+    factory = functools.partial(HttpProtocol, runner.server, SlowReaders(config.write_timeout), loop=loop, **options)
     try:
         return await loop.create_server(factory, config.admin_host, config.admin_port)
     except OSError as error:

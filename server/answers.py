@@ -1,17 +1,15 @@
 """Answers: JSON bytes with the headers that every one carries."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 
-from aiohttp import web
+from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.helpers import rfc822_formatted_time
 
 from server import warning_header
-from server.errors import RequestTimeout
 from server.logs import REQUEST_ID
-from server.resources import ANSWER_HEADERS, CONFIG, TRAFFIC
+from server.resources import ANSWER_HEADERS, TRAFFIC
 from server.wire import ascii_json, encode
 
 # Without a version: it tells an attacker more than a caller.
@@ -95,11 +93,13 @@ async def json_list(
             return json_bytes(f"[{','.join(first)}]\n".encode(), headers=headers)
         response = _streamed(request, headers)
         await response.prepare(request)
+        if request.method == hdrs.METH_HEAD:
+            return response
         try:
-            await _write(request, response, f"[{','.join([*first, *second])}".encode())
+            await response.write(ascii_json(f"[{','.join([*first, *second])}".encode()))
             async for page in pages:
-                await _write(request, response, f",{','.join(page)}".encode())
-            await _write(request, response, b"]\n")
+                await response.write(ascii_json(f",{','.join(page)}".encode()))
+            await response.write(b"]\n")
         except BaseException:
             # Too late for another status: that the connection breaks tells the client, the log has the error.
             if request.transport:
@@ -115,18 +115,10 @@ def _streamed(request: web.Request, headers: Mapping[str, str]) -> web.StreamRes
     if (warning := warning_header.joined()) is not None:
         all_headers[warning_header.HEADER] = warning
     response = web.StreamResponse(headers=all_headers)
-    if request.app[TRAFFIC].stopping:
+    if request.app[TRAFFIC].stopping or request.version < HttpVersion11:
+        # HTTP/1.0 has no chunks: the end of the connection is the end of the answer.
         response.force_close()
     return response
-
-
-async def _write(request: web.Request, response: web.StreamResponse, part: bytes) -> None:
-    """Write a part of an answer; raises RequestTimeout when it is not read in time."""
-    try:
-        async with asyncio.timeout(request.app[CONFIG].write_timeout):
-            await response.write(ascii_json(part))
-    except TimeoutError as error:
-        raise RequestTimeout("The answer was not read in time") from error
 
 
 async def _next(pages: AsyncGenerator[Sequence[str], None]) -> Sequence[str] | None:

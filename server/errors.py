@@ -43,7 +43,7 @@ class NotFound(WindsockError):
 
 
 class RequestTimeout(WindsockError):
-    """408: the body of the request did not arrive, or the answer was not read (which the log alone shows), in time."""
+    """408: the body of the request did not arrive in time."""
 
     status = 408
 

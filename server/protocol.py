@@ -1,8 +1,8 @@
 """HTTP as both listeners speak it: what no handler sees is answered in JSON too, and without a version."""
 
+import asyncio
 import logging
-from collections.abc import Coroutine
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import HttpVersion11, StreamReader, hdrs, web
 from aiohttp.http import RawRequestMessage, StreamWriter
@@ -11,12 +11,60 @@ from aiohttp.web_protocol import RequestHandler, _ErrInfo
 from server.answers import Answer, error_answer, http_error
 from server.dispatch import Dispatch
 from server.observe.counters import COUNTERS, NO_ROUTE
+from server.slow_readers import SlowReaders
 
 logger = logging.getLogger(__name__)
 
 
 class HttpProtocol(RequestHandler):
-    """Answers what is not even HTTP in JSON too, without echoing it."""
+    """Answers what is not even HTTP in JSON too, without echoing it, and waits for no client for ever."""
+
+    def __init__(self, server: web.Server, readers: SlowReaders, **options: Any) -> None:  # noqa: ANN401 - aiohttp's
+        """Serve a connection of `server`; `readers` bounds the waits for its client."""
+        super().__init__(server, **options)
+        self._readers = readers
+        self._socket: asyncio.Transport | None = None
+        self._ended = self._reads_later = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin; aiohttp forgets its transport before the last of what was written is read."""
+        self._socket = cast("asyncio.Transport", transport)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End: nobody is waited for any more."""
+        if self._socket is not None:
+            self._readers.discard(self._socket)
+        super().connection_lost(exc)
+
+    async def start(self) -> None:
+        """Serve the connection until it ends; what is left to be read then is not kept for ever."""
+        try:
+            await self._serve_all()
+        finally:
+            self._ended = True
+            if self._socket is not None and self._socket.get_write_buffer_size():
+                self._readers.add(self._socket)
+
+    async def _serve_all(self) -> None:
+        await super().start()
+
+    def pause_writing(self) -> None:
+        """Wait for the client to read, within limits, and take no more requests of it meanwhile."""
+        super().pause_writing()
+        if (sock := self._socket) is not None:
+            self._readers.add(sock)
+            self._reads_later = sock.is_reading()
+            if self._reads_later:
+                sock.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Go on: the client has read."""
+        super().resume_writing()
+        if (sock := self._socket) is not None and not self._ended:
+            self._readers.discard(sock)
+            if self._reads_later:
+                sock.resume_reading()
 
     def data_received(self, data: bytes) -> None:
         """Fail the body that is being read when what follows of it is malformed: aiohttp would wait for its end."""
@@ -51,12 +99,19 @@ class HttpProtocol(RequestHandler):
         response.force_close()
         return response
 
-    def finish_response(
+    async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
-    ) -> Coroutine[Any, Any, tuple[web.StreamResponse, bool]]:
+    ) -> tuple[web.StreamResponse, bool]:
         """Answer in JSON too what aiohttp raises where no middleware sees it: 417, and whatever has no middleware."""
         answer = http_error(resp) if isinstance(resp, web.HTTPException) else resp
-        return super().finish_response(request, answer, start_time)
+        if request.version < HttpVersion11 and hdrs.TRANSFER_ENCODING in request.headers:
+            # Its end may not be where it seems to be (RFC 9112, section 6.1).
+            answer.force_close()
+        finished = await super().finish_response(request, answer, start_time)
+        # aiohttp's parser stops at 32 requests, but goes on by itself only if as many wait in its queue: a body that
+        # came late is one of the 32, and waits nowhere.
+        self.data_received(b"")
+        return finished
 
 
 class ApiProtocol(HttpProtocol):
@@ -65,9 +120,16 @@ class ApiProtocol(HttpProtocol):
     From the first request on that is not ordinary (`_is_ordinary`) the connection is aiohttp's.
     """
 
-    def __init__(self, server: web.Server, app: web.Application, dispatch: Dispatch, **options: Any) -> None:  # noqa: ANN401 - aiohttp's
+    def __init__(
+        self,
+        server: web.Server,
+        readers: SlowReaders,
+        app: web.Application,
+        dispatch: Dispatch,
+        **options: Any,  # noqa: ANN401 - aiohttp's
+    ) -> None:
         """Answer what is asked of `app` with what `dispatch` answers."""
-        super().__init__(server, **options)
+        super().__init__(server, readers, **options)
         self._client_max_size = app._client_max_size  # noqa: SLF001 - where aiohttp has it
         self._dispatch = dispatch
         # Where others want to see an answer before it is sent, aiohttp sends them all.
@@ -78,8 +140,7 @@ class ApiProtocol(HttpProtocol):
         if self._reading_paused:
             super().resume_reading(resume_parser)
 
-    async def start(self) -> None:
-        """Serve the connection until it ends."""
+    async def _serve_all(self) -> None:
         open_ = True
         try:
             while open_ and (message := await self._next_if_ordinary()) is not None:
@@ -89,7 +150,7 @@ class ApiProtocol(HttpProtocol):
             if not open_:
                 self.force_close()
         if open_:
-            await super().start()
+            await super()._serve_all()
 
     async def _next_if_ordinary(self) -> RawRequestMessage | None:
         """Wait for a request, and leave it where it is; one that others are waiting behind is not ordinary either."""

@@ -20,6 +20,7 @@ from server.dispatch import dispatcher
 from server.errors import StartupError
 from server.protocol import ApiProtocol
 from server.resources import TRAFFIC, Traffic
+from server.slow_readers import SlowReaders, bound_backlog
 
 logger = logging.getLogger(__name__)
 
@@ -38,31 +39,6 @@ _LINGER = 2.0
 # A client that has just had an answer sends its next request within this time.
 _GRACE = 0.2
 _POLL = 0.01
-
-
-class _Site(web.BaseSite):
-    """A listening socket whose connections are `ApiProtocol`s."""
-
-    def __init__(
-        self, runner: web.AppRunner, sock: socket.socket, options: dict[str, Any], tls: ssl.SSLContext | None
-    ) -> None:
-        super().__init__(runner, backlog=_BACKLOG, ssl_context=tls)
-        self._sock = sock
-        self._options = options
-
-    @property
-    def name(self) -> str:
-        """URL of the socket."""
-        return url_of(self._sock, "https" if self._ssl_context else "http")
-
-    async def start(self) -> None:
-        """Start accepting connections."""
-        await super().start()
-        loop = asyncio.get_running_loop()
-        server = self._runner.server
-        assert server is not None  # noqa: S101 - `setup` made it
-        factory = functools.partial(ApiProtocol, server, loop=loop, **self._options)
-        self._server = await loop.create_server(factory, sock=self._sock, backlog=_BACKLOG, ssl=self._ssl_context)
 
 
 def url_of(sock: socket.socket, scheme: str = "http") -> str:
@@ -103,30 +79,42 @@ async def serving(config: Config, sock: socket.socket) -> AsyncIterator[str]:
 async def serving_app(app: web.Application, config: Config, sock: socket.socket) -> AsyncIterator[str]:
     """Serve `app` as `serving` does."""
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=config.shutdown_timeout)
+    readers = SlowReaders(config.write_timeout)
+    try:
+        tls = tls_context(config)
+        await runner.setup()
+        protocol = _protocol(app, runner, readers, config)
+        loop = asyncio.get_running_loop()
+        bound_backlog(sock)
+        handles = (sock, *(sock.dup() for _ in range(_ACCEPTORS - 1)))
+        servers = [await loop.create_server(protocol, sock=each, backlog=_BACKLOG, ssl=tls) for each in handles]
+        try:
+            yield url_of(sock, "https" if tls else "http") + config.base_path
+        finally:
+            for server in servers:
+                server.close()
+            readers.hurry()
+            await _finish(app[TRAFFIC], config.shutdown_timeout)
+    finally:
+        await runner.cleanup()
+        readers.close()
+        sock.close()
+
+
+def _protocol(
+    app: web.Application, runner: web.AppRunner, readers: SlowReaders, config: Config
+) -> Callable[[], asyncio.Protocol]:
+    """What makes the protocol of a new connection."""
+    assert runner.server is not None  # noqa: S101 - `setup` made it
     options: dict[str, Any] = {
+        "loop": asyncio.get_running_loop(),
         "access_log": None,
         "auto_decompress": False,
         "keepalive_timeout": config.keepalive_timeout,
         "lingering_time": _LINGER,
         "max_field_size": _MAX_HEADER,
     }
-    try:
-        tls = tls_context(config)
-        await runner.setup()
-        options |= {"app": app, "dispatch": dispatcher(app)}
-        handles = (sock, *(sock.dup() for _ in range(_ACCEPTORS - 1)))
-        sites = [_Site(runner, handle, options, tls) for handle in handles]
-        for site in sites:
-            await site.start()
-        try:
-            yield sites[0].name + config.base_path
-        finally:
-            for site in sites:
-                await site.stop()
-            await _finish(app[TRAFFIC], config.shutdown_timeout)
-    finally:
-        await runner.cleanup()
-        sock.close()
+    return functools.partial(ApiProtocol, runner.server, readers, app=app, dispatch=dispatcher(app), **options)
 
 
 def tls_context(config: Config) -> ssl.SSLContext | None:

@@ -209,7 +209,7 @@ class Config:
     )
     write_timeout: float = option(
         values.seconds(0.1, 3600), "30", "windsock.write_timeout",
-        "How long a client may take to read a part (2,000 rows) of a long list before its connection is ended.",
+        "How long the service waits for a client to read an answer, or a part of a long one; then the connection ends.",
     )
     keepalive_timeout: float = option(
         values.seconds(0, 3600), "75", "windsock.keepalive_timeout", "How long an idle connection is kept open.",

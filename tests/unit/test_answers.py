@@ -2,12 +2,13 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
 import pytest
 from aiohttp import web
 
-from server.answers import json_bytes
+from server.answers import json_bytes, json_list
+from server.middleware import errors
 from server.resources import TRAFFIC, Traffic
 from server.serve import serving_app
 from tests.live import config_for
@@ -37,6 +38,14 @@ async def injected(_request: web.Request) -> web.Response:
     return json_bytes(BODY, headers={"X-Total-Count": "1\r\nX-Evil: 1"})
 
 
+async def long(request: web.Request) -> web.StreamResponse:
+    async def pages() -> AsyncGenerator[list[str], None]:
+        for page in (["1"], ["2"], ["3"]):
+            yield page
+
+    return await json_list(request, pages(), {"X-Total-Count": "3"})
+
+
 @pytest.fixture
 def slowly(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Methods of the requests that were answered aiohttp's way."""
@@ -53,15 +62,17 @@ def slowly(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 async def ask() -> AsyncIterator[Ask]:
-    app = web.Application()
-    app[TRAFFIC] = Traffic()
+    config, traffic = config_for("postgresql://nowhere", shutdown_timeout="1"), Traffic()
+    app = web.Application(middlewares=[errors(config, traffic)])
+    app[TRAFFIC] = traffic
     app.router.add_get("/plain", plain)
     app.router.add_get("/closing", closing)
     app.router.add_get("/cookie", cookie)
     app.router.add_get("/injected", injected)
+    app.router.add_get("/long", long)
     listening = socket.create_server(("127.0.0.1", 0))
     listening.settimeout(0)
-    async with serving_app(app, config_for("postgresql://nowhere", shutdown_timeout="1"), listening):
+    async with serving_app(app, config, listening):
         address = listening.getsockname()
 
         async def request(path: str, method: str = "GET", version: str = "1.1", *headers: str) -> Reply:
@@ -91,15 +102,16 @@ async def test_at_once_or_not_it_reads_the_same(ask: Ask, slowly: list[str]) -> 
     """GET is written at once, HEAD, HTTP/1.0 and a client that closes get the same head from aiohttp."""
     status, headers, body = await ask("/plain")
     assert (status, body, slowly) == ("HTTP/1.1 200 OK", BODY, [])
-    assert set(headers) == {"Content-Type", "Server", "X-Total-Count", "Content-Length", "Date"}
+    assert set(headers) == {"Content-Type", "Server", "X-Total-Count", "X-Request-ID", "Content-Length", "Date"}
     others = [
         await ask("/plain", "HEAD"),
         await ask("/plain", "GET", "1.0", "Connection: keep-alive"),
         await ask("/plain", "GET", "1.1", "Connection: close"),
     ]
     assert slowly == ["HEAD", "GET", "GET"]
+    varying = {"Date": "", "Connection": "", "X-Request-ID": ""}
     for _, other, _ in others:
-        assert {**other, "Date": "", "Connection": ""} == {**headers, "Date": "", "Connection": ""}
+        assert {**other, **varying} == {**headers, **varying}
     assert [other.get("Connection") for _, other, _ in others] == [None, "keep-alive", "close"]
     assert [body for _, _, body in others] == [b"", BODY, BODY + b"(end)"]
 
@@ -116,3 +128,16 @@ async def test_a_header_cannot_begin_another_line(ask: Ask) -> None:
     """Nothing is answered rather than a header that somebody smuggled in."""
     status, _, body = await ask("/injected")
     assert (status, body) == ("(end)", b"")
+
+
+async def test_a_long_list_ends_where_its_reader_expects_it(ask: Ask) -> None:
+    """HEAD has no body and leaves the connection usable; HTTP/1.0 has no chunks, so its connection ends."""
+    status, headers, body = await ask("/long")
+    assert (status, headers["Transfer-Encoding"]) == ("HTTP/1.1 200 OK", "chunked")
+    assert body.endswith(b"0\r\n\r\n")
+    status, headers, body = await ask("/long", "HEAD")
+    assert (status, headers["X-Total-Count"], body) == ("HTTP/1.1 200 OK", "3", b"")
+    assert "Connection" not in headers
+    for keep in ([], ["Connection: keep-alive"]):
+        status, headers, body = await ask("/long", "GET", "1.0", *keep)
+        assert (status, headers.get("Connection"), body) == ("HTTP/1.0 200 OK", None, b"[1,2,3]\n(end)")

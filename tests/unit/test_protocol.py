@@ -160,12 +160,28 @@ async def test_a_body_that_comes_later_is_waited_for(client: Client, handed_over
     assert len(handed_over) == 1
 
 
+@pytest.mark.parametrize("behind", [31, 32, 47, 48, 64, 100])
+async def test_many_may_follow_a_body_that_comes_later(client: Client, behind: int) -> None:
+    """As many as the parser takes at a time, and more; each is answered."""
+    connection = await client.open()
+    connection.send(b"POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbo")
+    await asyncio.sleep(0.05)
+    connection.send(b"dy" + b"".join(GET % b"n%d" % number for number in range(behind)))
+    assert await connection.answer() == (200, b"body")
+    assert [await connection.answer() for _ in range(behind)] == [(200, b"n%d" % number) for number in range(behind)]
+
+
 @pytest.mark.parametrize(
     ("request_", "expected"),
     [
         (b"nonsense\r\n\r\n", [400, 0]),
         (b"GET /a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", [200, 0]),
         (b"GET /a HTTP/1.0\r\n\r\n", [200, 0]),
+        (b"GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n" * 2, [200, 200]),
+        (
+            b"POST /x HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + GET % b"a",
+            [200, 0],
+        ),
         (b"GET /a HTTP/1.1\r\nHost: h\r\nExpect: something\r\n\r\n", [417]),
         (b"GET /a/b/c HTTP/1.1\r\nHost: h\r\n\r\n", [404]),
         (b"PUT /a HTTP/1.1\r\nHost: h\r\n\r\n", [405]),
