@@ -7,6 +7,7 @@ from datetime import UTC, datetime, tzinfo
 import msgspec
 
 from server.errors import BadRequest
+from server.warning_header import warn, warn_of_ignored
 from server.wire.dates import parse_execution_date
 
 MAX_ID_LENGTH = 250
@@ -16,6 +17,7 @@ _BOM = b"\xef\xbb\xbf"
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _INTEGER = re.compile(r"\s*[+-]?\d{1,20}\s*", re.ASCII)
 _TRUE_WORDS = frozenset({"true", "t", "y", "yes", "1"})
+_TRIGGER_FIELDS = frozenset({"run_id", "conf", "execution_date", "replace_microseconds"})
 _POOL_FIELDS = ("name", "slots", "description")
 _decode = msgspec.json.Decoder().decode
 
@@ -67,7 +69,7 @@ def parse_json(body: bytes, what: str = "The request body") -> object:
 
 def parse_trigger(body: bytes, default_timezone: tzinfo, now: datetime) -> Trigger:
     """Read the body of `POST /dags/<dag_id>/dag_runs`; `now` is aware. Raises BadRequest."""
-    fields = _object(parse_json(body))
+    fields = _trigger_fields(parse_json(body))
     text = fields.get("execution_date")
     date = now.astimezone(UTC) if text is None else parse_execution_date(text, default_timezone, now=now)
     if _replace_microseconds(fields.get("replace_microseconds"), default=text is None):
@@ -158,6 +160,22 @@ def _object(value: object) -> dict[str, object]:
     if isinstance(value, dict):
         return value
     raise BadRequest(f"The request body must be a JSON object, not {_kind(value)}")
+
+
+def _trigger_fields(value: object) -> dict[str, object]:
+    """Take the fields of a trigger; Airflow looks for their names in a string or a list too, and does without them."""
+    if isinstance(value, str | list):
+        if any(name in value for name in _TRIGGER_FIELDS):
+            raise BadRequest(
+                f"The request body must be a JSON object, not {_kind(value)} with names of its fields:"
+                " it seems to be encoded twice"
+            )
+        warn(f"The request body was ignored: it is {_kind(value)}, not an object")
+        return {}
+    fields = _object(value)
+    if not fields.keys() <= _TRIGGER_FIELDS:
+        warn_of_ignored("Field", fields, _TRIGGER_FIELDS)
+    return fields
 
 
 def _run_id(value: object) -> str | None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.errors import BadRequest
+from server.warning_header import begin, joined
 from server.wire import (
     PoolRequest,
     Trigger,
@@ -152,14 +153,48 @@ def test_any_body_is_understood_or_a_400(body: bytes) -> None:
 
 @pytest.mark.parametrize("body", [b"null", b"[]", b'["run_id"]', b'"x"', b'"{}"', b"0", b"true"])
 def test_a_body_must_be_an_object(body: bytes) -> None:
-    """Lists, strings (a doubly encoded body too) and the rest are refused, for triggers and pools alike."""
+    """Lists, strings and the rest are refused where Airflow has no use for them."""
     for parse in (
-        lambda: parse_trigger(body, UTC, NOW),
         lambda: parse_pool(body, 50),
         lambda: parse_dag_patch(body),
     ):
         with pytest.raises(BadRequest, match="must be"):
             parse()
+
+
+@pytest.mark.parametrize(
+    "body", ['""', '"x"', '"{}"', "[]", '["x"]', '[{"run_id": "r"}]', "[[]]", '"RUN_ID"', "[1, null]"]
+)
+def test_a_string_or_list_without_names_of_fields_is_an_empty_trigger(body: str) -> None:
+    """As Airflow: `json=''` of Python's requests sends an empty string. The caller is told that it was ignored."""
+    begin()
+    assert parse_trigger(body.encode(), UTC, NOW) == trigger()
+    assert (joined() or "").startswith("The request body was ignored: it is a ")
+
+
+@pytest.mark.parametrize("field", ["run_id", "conf", "execution_date", "replace_microseconds"])
+def test_a_body_that_is_encoded_twice_is_refused(field: str) -> None:
+    """The caller meant something by it; Airflow fails with a 500."""
+    for body in (json.dumps({field: "x"}), [field], f"no {field}"):
+        with pytest.raises(BadRequest, match="encoded twice"):
+            parse_trigger(json.dumps(body).encode(), UTC, NOW)
+
+
+@pytest.mark.parametrize("body", [b"null", b"0", b"-1.5", b"true", b"false"])
+def test_a_trigger_is_no_other_json(body: bytes) -> None:
+    with pytest.raises(BadRequest, match="must be a JSON object"):
+        parse_trigger(body, UTC, NOW)
+
+
+def test_fields_that_a_trigger_has_not_are_named() -> None:
+    """They are ignored all the same; a typo is found."""
+    begin()
+    assert trigger(excution_date="2020-01-01", **{"ż\r\n": 1}) == trigger()
+    known = "conf, execution_date, replace_microseconds, run_id"
+    assert joined() == f"Field ignored: excution_date, \\u017c\\r\\n (those of this endpoint are {known})"
+    begin()
+    trigger(run_id="r", conf={"any": 1}, execution_date="2020-01-01", replace_microseconds="false")
+    assert joined() is None
 
 
 def test_an_empty_trigger_is_now_without_microseconds() -> None:
