@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ("setup.py", "pyproject.toml", "schema.sql", "server", "auth_backends")
+SOURCES = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "schema.sql", "server", "auth_backends")
 
 
 @pytest.fixture(scope="module")
