@@ -47,6 +47,7 @@ def test_a_linter_has_nothing_to_say() -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
+@pytest.mark.timeout(600)
 def test_what_it_copies_is_there_and_installs(tmp_path: Path) -> None:
     """The files that it copies are enough for its own line, run in another place; what it depends on is here."""
     place = tmp_path / "src"
