@@ -4,10 +4,11 @@ It never touches an Airflow: its database is its own whatever `airflow.cfg` name
 and of a file that names a database it reads `[windsock]` alone.
 """
 
+import asyncio
 import dataclasses
 import shlex
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from socket import socket
@@ -18,7 +19,7 @@ import click
 import structlog
 
 from server.config import Config, Dsn, check_exposure, load_config
-from server.dags import DagLoader
+from server.dags.turns import keep_loading
 from server.embedded import EmbeddedPostgres, exclusive
 from server.logs import setup_logs
 from server.metadata import statements
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 _SQL = statements.load("standalone.sql", package="server")
+# How long the server waits for DAG files before it serves without them, in seconds.
+_LOAD_PATIENCE = 10.0
 _CURL = 'curl -X POST {url} -H \'Content-Type: application/json\' -d \'{{"conf":"{{\\"key\\":\\"value\\"}}"}}\''
 
 
@@ -62,7 +65,6 @@ def read_config(*, host: str | None, port: int | None, data_dir: Path | None, da
         defaults={
             "data_dir": str(Path(".windsock").absolute()),
             "dags_folder": str(Path("dags").absolute()),
-            "dags_are_paused_at_creation": "False",
         },
         database="windsock",
     )
@@ -84,12 +86,19 @@ async def _standalone(config: Config, sock: socket) -> None:
 
 async def _serve_dags(config: Config, sock: socket, watchers: list[Watcher]) -> None:
     await initdb(config.dsn)
-    async with _pool(config) as pool:
-        loader = DagLoader(pool, config.dags_folder, paused_at_creation=config.dags_are_paused_at_creation)
-        await loader.load_once()
-        async with serving(config, sock) as url:
+    loaded = asyncio.Event()
+    await first_to_end(*watchers, partial(keep_loading, config, loaded), partial(_serve_loaded, config, sock, loaded))
+
+
+async def _serve_loaded(config: Config, sock: socket, loaded: asyncio.Event) -> None:
+    """Serve once the DAGs are known, or some time later: no file keeps the service from starting."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LOAD_PATIENCE):
+            await loaded.wait()
+    async with serving(config, sock) as url:
+        async with _pool(config) as pool:
             _greet(url, await pool.fetchval(_SQL["first_dag"]), config)
-            await first_to_end(*watchers, loader.watch, partial(keep_scheduler, config))
+        await keep_scheduler(config)
 
 
 @asynccontextmanager
@@ -111,7 +120,13 @@ async def _database(config: Config) -> AsyncIterator[tuple[Dsn, list[Watcher]]]:
 def _write_commands_file(config: Config, dsn: str) -> str:
     """Write the airflow.cfg with which other commands find database, logs and DAGs; returns its path."""
     path = config.data_dir / "commands.cfg"
-    found = {"sql_alchemy_conn": dsn, "base_log_folder": config.base_log_folder, "dags_folder": config.dags_folder}
+    found = {
+        "sql_alchemy_conn": dsn,
+        "base_log_folder": config.base_log_folder,
+        "dags_folder": config.dags_folder,
+        "dags_are_paused_at_creation": config.dags_are_paused_at_creation,
+        "dag_ignore_file_syntax": config.dag_ignore_file_syntax,
+    }
     # A percent sign is written twice, as in every airflow.cfg.
     lines = [f"{key} = {str(value).replace('%', '%%')}\n" for key, value in found.items()]
     path.write_text(f"# Written by `windsock standalone` at each start.\n[core]\n{''.join(lines)}", encoding="utf-8")

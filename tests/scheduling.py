@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import yaml
 
-from server.dags import DagLoader
+from server.dags.loader import DagLoader
 from server.scheduler.service import schedule
 from server.scheduler.states import TRANSITIONS, State
 from server.wire.pickles import pickle_conf
@@ -73,7 +73,8 @@ class Bench:
             for dag_id, dag in dags.items()
         }
         (self.dags_folder / "dags.yaml").write_text(yaml.safe_dump(body, sort_keys=False))
-        report = await DagLoader(self.pool, self.dags_folder, paused_at_creation=False).load_once()
+        async with DagLoader(self.pool, self.dags_folder, paused_at_creation=False, settle=0) as loader:
+            report = await loader.load_once()
         assert not report.errors, report.errors
 
     async def trigger(self, dag_id: str, n: int = 0, conf: Mapping[str, object] | None = None) -> datetime:

@@ -32,8 +32,12 @@ class Config:
         "The folder of the embedded database (standalone); its default is `.windsock` where it is started.",
     )
     dags_are_paused_at_creation: bool = option(
-        values.boolean, "True", "core.dags_are_paused_at_creation",
-        "Whether a new DAG starts paused; under `windsock standalone` the default is False.",
+        values.boolean, "False", "core.dags_are_paused_at_creation",
+        "Whether a new DAG starts paused (standalone); Airflow's default is True.",
+    )
+    dag_ignore_file_syntax: str = option(
+        values.choice("regexp", "glob"), "regexp", "core.dag_ignore_file_syntax",
+        "What a line of an `.airflowignore` is: `regexp` or `glob` (standalone).",
     )
     default_timezone: str = option(
         values.timezone, "utc", "core.default_timezone",

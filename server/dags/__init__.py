@@ -1,5 +1,1 @@
 """Standalone's DAGs: YAML files in dag-factory's format, kept as Airflow 1.10 keeps its own."""
-
-from server.dags.loader import DagLoader, LoadReport
-
-__all__ = ["DagLoader", "LoadReport"]

@@ -5,7 +5,9 @@ that are no text, NaN, NUL) is refused, because it cannot go into the database a
 """
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -19,12 +21,26 @@ except ImportError:  # PyYAML was built without libyaml
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 40
 MAX_NODES = 50_000
+# Numbers are those that every reader of JSON understands; longer texts cost Python a time that grows with the square.
+MAX_NUMBER_LENGTH = 100
+SMALLEST, LARGEST = -(2**63), 2**64 - 1
+_MAX_REPORT = 10_000
+_MAX_PROBLEM = 1_000
 
 Path = tuple[str | int, ...]
 
-_MAP = "tag:yaml.org,2002:map"
-_SEQ = "tag:yaml.org,2002:seq"
-_MERGE = "tag:yaml.org,2002:merge"
+_YAML = "tag:yaml.org,2002:"
+_MAP, _SEQ, _MERGE = f"{_YAML}map", f"{_YAML}seq", f"{_YAML}merge"
+# The scalars that JSON and PostgreSQL have too, and what they are called; text needs no words.
+_SCALARS = {
+    f"{_YAML}str": "text",
+    f"{_YAML}null": "null",
+    f"{_YAML}bool": "true or false",
+    f"{_YAML}int": "a whole number",
+    f"{_YAML}float": "a number",
+    f"{_YAML}timestamp": "a date",
+}
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class Problem(NamedTuple):
@@ -43,11 +59,16 @@ class DagFileError(Exception):
 
     def __init__(self, *problems: Problem) -> None:
         super().__init__("; ".join(problem.text for problem in problems))
-        self.problems: Sequence[Problem] = problems
+        self.problems: Sequence[Problem] = [Problem(line, shortened(text, _MAX_PROBLEM)) for line, text in problems]
 
     def report(self, file: str) -> str:
-        """One line a problem."""
-        return "\n".join(problem.at(file) for problem in self.problems)
+        """One line a problem, as the database can keep it."""
+        return _UNSTORABLE.sub("?", "\n".join(problem.at(file) for problem in self.problems))[:_MAX_REPORT]
+
+
+def shortened(text: str, length: int = 40) -> str:
+    """The text, or its beginning."""
+    return text if len(text) <= length else f"{text[:length]}..."
 
 
 class Document(NamedTuple):
@@ -72,7 +93,7 @@ def read_document(raw: bytes) -> Document:
     """Parse one YAML document; an empty one is `{}`. Raises DagFileError."""
     text = _decode(raw)
     try:
-        _check_depth(text)
+        _check_shape(text)
         loader = _Loader(text)
         try:
             root = loader.get_single_node()
@@ -83,6 +104,8 @@ def read_document(raw: bytes) -> Document:
         mark = error.problem_mark or error.context_mark
         reason = " ".join(filter(None, (error.context, error.problem)))
         raise DagFileError(Problem(mark.line + 1 if mark else None, f"not valid YAML: {reason}")) from error
+    except yaml.YAMLError as error:
+        raise DagFileError(Problem(None, "not valid YAML")) from error
 
 
 def _decode(raw: bytes) -> str:
@@ -98,15 +121,24 @@ def _decode(raw: bytes) -> str:
     return text
 
 
-def _check_depth(text: str) -> None:
+def _check_shape(text: str) -> None:
     # Before anything recursive sees the text: libyaml's composer has no limit of its own.
-    depth = 0
+    depth = nodes = 0
     for event in yaml.parse(text, Loader=_Loader):
+        line = event.start_mark.line + 1 if event.start_mark else 1
+        nodes += isinstance(event, yaml.NodeEvent)
+        _refuse_nodes(nodes, line)
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
-            _refuse_depth(depth, event.start_mark.line + 1 if event.start_mark else 1)
+            _refuse_depth(depth, line)
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
+
+
+def _refuse_nodes(nodes: int, line: int) -> None:
+    # Keys count here as they are nodes of YAML; aliases count where they are used, once the nodes are walked.
+    if nodes > 2 * MAX_NODES:
+        raise DagFileError(Problem(line, f"more than {MAX_NODES} values"))
 
 
 def _refuse_depth(depth: int, line: int) -> None:
@@ -121,6 +153,7 @@ class _Builder:
         self._loader = loader
         self._lines: dict[Path, int] = {}
         self._nodes = 0
+        self._open: list[yaml.Node] = []
 
     def build(self, root: yaml.Node) -> Document:
         return Document(self._node(root, ()), self._lines)
@@ -131,28 +164,40 @@ class _Builder:
         self._nodes += 1
         if self._nodes > MAX_NODES:
             raise DagFileError(Problem(line, f"more than {MAX_NODES} values, aliases counted where they are used"))
-        _refuse_depth(len(path), line)
-        if isinstance(node, yaml.MappingNode) and node.tag == _MAP:
-            return self._mapping(node, path)
-        if isinstance(node, yaml.SequenceNode) and node.tag == _SEQ:
-            return [self._node(item, (*path, index)) for index, item in enumerate(node.value)]
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node)
-        raise DagFileError(Problem(line, f"the tag {node.tag} is not supported"))
+        with self._inside(node, line):
+            if isinstance(node, yaml.MappingNode) and node.tag == _MAP:
+                return self._mapping(node, path)
+            if isinstance(node, yaml.SequenceNode) and node.tag == _SEQ:
+                return [self._node(item, (*path, index)) for index, item in enumerate(node.value)]
+        raise DagFileError(Problem(line, f"the tag {shortened(node.tag)} is not supported"))
+
+    @contextmanager
+    def _inside(self, node: yaml.Node, line: int) -> Iterator[None]:
+        """Count how deep this is, by nesting, aliases and merges alike."""
+        if any(node is outer for outer in self._open):
+            raise DagFileError(Problem(line, "an alias stands inside of what it stands for: it is nested without end"))
+        self._open.append(node)
+        _refuse_depth(len(self._open), line)
+        yield
+        self._open.pop()
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         merged: dict[str, Any] = {}
         for key_node, value_node in node.value:
             if key_node.tag == _MERGE:
                 for other in self._merges(value_node, path):
-                    merged = other | merged
+                    for key, value in other.items():
+                        merged.setdefault(key, value)
         own: dict[str, Any] = {}
         for key_node, value_node in node.value:
             if key_node.tag == _MERGE:
                 continue
             key = self._key(key_node)
             if key in own:
-                raise DagFileError(Problem(key_node.start_mark.line + 1, f"the key {key!r} is there twice"))
+                text = f"the key {shortened(key)!r} is there twice"
+                raise DagFileError(Problem(key_node.start_mark.line + 1, text))
             own[key] = self._node(value_node, (*path, key))
             self._lines[(*path, key)] = key_node.start_mark.line + 1
         return merged | own
@@ -168,20 +213,38 @@ class _Builder:
         key = self._scalar(node) if isinstance(node, yaml.ScalarNode) else None
         if not isinstance(key, str):
             shown = node.value if isinstance(node, yaml.ScalarNode) else "a list or mapping"
-            raise DagFileError(Problem(node.start_mark.line + 1, f"keys must be text: put {shown} in quotes"))
+            text = f"keys must be text: put {shortened(shown)} in quotes"
+            raise DagFileError(Problem(node.start_mark.line + 1, text))
         return key
 
     def _scalar(self, node: yaml.ScalarNode) -> Any:  # noqa: ANN401 - any YAML value
-        line = node.start_mark.line + 1
         try:
-            value = self._loader.construct_object(node)
-        except (ValueError, OverflowError, LookupError, AttributeError, TypeError) as error:
+            return self._value(node)
+        except ValueError as error:
+            raise DagFileError(Problem(node.start_mark.line + 1, str(error))) from error
+
+    def _value(self, node: yaml.ScalarNode) -> str | int | float | date | None:
+        shown = repr(shortened(node.value))
+        kind = _SCALARS.get(node.tag)
+        if kind is None:
+            message = f"the tag {shortened(node.tag)} is not supported; put {shown} in quotes"
+            raise ValueError(message)
+        if kind != "text" and len(node.value) > MAX_NUMBER_LENGTH:
+            message = f"{shown}: {kind} has at most {MAX_NUMBER_LENGTH} characters; put it in quotes"
+            raise ValueError(message)
+        try:
+            value: str | int | float | date | None = self._loader.construct_object(node)
+        except (ValueError, OverflowError, LookupError, AttributeError, TypeError):
             # What PyYAML lets through when a tag does not fit its text, such as `!!int x` or `!!timestamp x`.
-            raise DagFileError(Problem(line, f"cannot read {node.value[:40]!r}: {error}")) from error
+            message = f"cannot read {shown} as {kind}"
+            raise ValueError(message) from None
         if isinstance(value, float) and not math.isfinite(value):
-            raise DagFileError(Problem(line, f"{node.value} is not a number that JSON knows"))
-        if isinstance(value, str) and any(char == "\0" or "\ud800" <= char <= "\udfff" for char in value):
-            raise DagFileError(Problem(line, "NUL and lone surrogates cannot be stored"))
-        if not isinstance(value, str | int | float | date | None):
-            raise DagFileError(Problem(line, f"the tag {node.tag} is not supported"))
+            message = f"{shown} is not a number that JSON knows"
+            raise ValueError(message)
+        if isinstance(value, int) and not SMALLEST <= value <= LARGEST:
+            message = f"the number {shown} has more than 64 bits; put it in quotes"
+            raise ValueError(message)
+        if isinstance(value, str) and _UNSTORABLE.search(value):
+            message = "NUL and lone surrogates cannot be stored"
+            raise ValueError(message)
         return value

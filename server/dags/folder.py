@@ -1,69 +1,124 @@
-"""The DAGs folder: which YAML files it holds, and what is in them."""
+"""The DAGs folder: which YAML files it holds. Nothing of them is read here."""
 
+import errno
+import io
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from server.dags.document import MAX_BYTES, DagFileError, Problem, read_document
-from server.dags.plan import plan_dags
-from server.dags.serialize import dag_row
-from server.dags.store import DagFile
+from server.dags.differences import DEFAULTS
 
+IGNORE_FILE = ".airflowignore"
 _SUFFIXES = (".yaml", ".yml")
-_DEFAULTS = ("defaults.yaml", "defaults.yml")
+_MAX_IGNORE = 64 * 1024
+# `import_error.filename` holds no more.
+_LONGEST_PATH = 1000
+# A link into nowhere, or in a circle, is no file; neither is one that was removed a moment ago.
+_NO_FILE = frozenset({errno.ENOENT, errno.ELOOP, errno.ENOTDIR})
 
-Signature = tuple[int, int, int]
+
+class Signature(NamedTuple):
+    """What changes when a file does; times in nanoseconds."""
+
+    modified: int
+    changed: int
+    size: int
+    inode: int
 
 
 class Scan(NamedTuple):
-    """The files found, with what changes when they do; not `complete` where a folder could not be listed."""
+    """The files found; not `complete` where a folder could not be listed.
+
+    `ignores` has the text of each `.airflowignore`, by its folder; `unusable` has files whose names cannot be stored.
+    """
 
     files: dict[str, Signature]
+    ignores: dict[str, str]
+    unusable: list[str]
     complete: bool
 
 
 def scan_folder(folder: Path) -> Scan:
     """Find the YAML files below the folder. Links are followed; names with a leading dot are skipped."""
+    scan = Scan({}, {}, [], complete=True)
     errors: list[OSError] = []
-    files: dict[str, Signature] = {}
-    for path in _walk(folder, errors):
+    for entry in _walk(str(folder.absolute()), errors):
+        if entry.name == IGNORE_FILE:
+            scan.ignores[str(Path(entry.path).parent)] = _read_ignores(entry.path)
+        elif (signature := _signature(entry, errors)) is not None:
+            if _can_be_stored(entry.path):
+                scan.files[entry.path] = signature
+            else:
+                scan.unusable.append(ascii(entry.path))
+    return scan._replace(complete=not errors)
+
+
+def open_regular(path: str) -> io.FileIO:
+    """Open a regular file for reading; a pipe is not waited for. Raises OSError, for other kinds of files too."""
+    file = io.FileIO(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY))
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    return file
+
+
+def _read_ignores(path: str) -> str:
+    """What an ignore file says; nothing where it cannot be read, as with Airflow."""
+    with suppress(OSError), open_regular(path) as file:
+        return (file.read(_MAX_IGNORE) or b"").decode(errors="replace")
+    return ""
+
+
+def _walk(top: str, errors: list[OSError]) -> Iterator[os.DirEntry[str]]:
+    """The files of all folders that may count, each folder once though links lead to it again and again."""
+    seen: set[tuple[int, int]] = set()
+    folders = [top]
+    while folders:
+        folder = folders.pop()
         try:
-            status = path.stat()
-        except FileNotFoundError:
-            continue
+            status = os.stat(folder)  # noqa: PTH116 - a folder is a text here
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            with os.scandir(folder) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
         except OSError as error:
             errors.append(error)
             continue
-        if stat.S_ISREG(status.st_mode):
-            files[str(path)] = (status.st_mtime_ns, status.st_size, status.st_ino)
-    return Scan(files, not errors)
+        folders += [entry.path for entry in reversed(entries) if not entry.name.startswith(".") and _is_folder(entry)]
+        yield from (entry for entry in entries if _may_count(entry.name))
 
 
-def _walk(folder: Path, errors: list[OSError]) -> Iterator[Path]:
-    seen: set[str] = set()
-    for parent, folders, names in os.walk(folder.absolute(), onerror=errors.append, followlinks=True):
-        real = str(Path(parent).resolve())
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (
-            Path(parent, name) for name in names if name.lower().endswith(_SUFFIXES) and not name.startswith(".")
-        )
+def _may_count(name: str) -> bool:
+    if name.startswith("."):
+        return name == IGNORE_FILE
+    return name.lower().endswith(_SUFFIXES) and name not in DEFAULTS
 
 
-def read_file(fileloc: str) -> DagFile:
-    """Read and validate one file. Raises DagFileError."""
+def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
-        with Path(fileloc).open("rb") as stream:
-            raw = stream.read(MAX_BYTES + 1)
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _signature(entry: os.DirEntry[str], errors: list[OSError]) -> Signature | None:
+    try:
+        status = os.stat(entry.path)  # noqa: PTH116 - as above
     except OSError as error:
-        raise DagFileError(Problem(None, f"cannot read the file: {error.strerror}")) from error
-    if Path(fileloc).name in _DEFAULTS:
-        text = f"{Path(fileloc).name} is not supported: put its content under the key `default` of each file"
-        raise DagFileError(Problem(None, text))
-    plans = plan_dags(read_document(raw), fileloc)
-    return DagFile(fileloc, raw.decode("utf-8-sig"), [dag_row(plan, fileloc) for plan in plans])
+        if error.errno not in _NO_FILE:
+            errors.append(error)
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    return Signature(status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
+
+
+def _can_be_stored(path: str) -> bool:
+    try:
+        return len(path.encode()) <= _LONGEST_PATH
+    except UnicodeEncodeError:
+        return False

@@ -1,33 +1,52 @@
 """Keeps the database in step with the DAGs folder: standalone's own database, never an Airflow's."""
 
 import asyncio
+import math
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import asyncpg
 import structlog
 
 from server.dags.document import DagFileError, Problem
-from server.dags.folder import Scan, Signature, read_file, scan_folder
-from server.dags.store import DagFile, Store, Written
+from server.dags.folder import Scan, Signature, scan_folder
+from server.dags.parser import Parsed, Parser
+from server.dags.serialize import DagFile
+from server.dags.settling import Change, Settling
+from server.dags.store import Store, Written
 from server.metadata.schema import check_schema
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 # How often to look whether somebody deleted a DAG whose file is still there, in seconds.
 _RECHECK = 10.0
+# How long a file must have been left alone, in seconds.
+SETTLE = 1.0
+# A look at the folder waits so long for files that take their time, and the first one for files that were just written.
+_PATIENCE = 1.0
+_START_PATIENCE = 3.0
+# A file that a process could not read, perhaps because the machine was busy, is read again after so many seconds.
+_AGAIN = 300.0
+# What is wrong with the values, not with the database.
+_REFUSALS = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError)
 
 
 @dataclass(slots=True)
 class LoadReport:
-    """What one pass did. `errors` maps a file to what is wrong with it, one problem a line."""
+    """What one pass did. `errors` maps a file to what is wrong with it, one problem a line.
+
+    `waiting`: how many files have changed and were not read yet.
+    """
 
     written: list[str] = field(default_factory=list)
     deactivated: list[str] = field(default_factory=list)
     errors: dict[str, str] = field(default_factory=dict)
+    waiting: int = 0
 
     def add(self, change: Written) -> None:
         """Count what the store did."""
@@ -42,99 +61,147 @@ class _Known:
     dag_ids: list[str]
     signature: Signature | None = None
     conflict: bool = False
+    bad_digest: str = ""
+    again: float = math.inf
 
 
 class DagLoader:
-    """Loads the YAML files of a folder into `dag`, `serialized_dag`, `dag_code` and `dag_tag`."""
+    """Loads the YAML files of a folder into `dag`, `serialized_dag`, `dag_code` and `dag_tag`.
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", folder: str | Path, *, paused_at_creation: bool) -> None:
+    A context manager: it has worker processes, which end with it.
+    """
+
+    def __init__(
+        self,
+        pool: "asyncpg.Pool[asyncpg.Record]",
+        folder: str | Path,
+        *,
+        paused_at_creation: bool,
+        ignore_syntax: str = "regexp",
+        settle: float = SETTLE,
+    ) -> None:
+        """`settle`: how many seconds a file must have been left alone before it counts."""
         self._pool = pool
         self._folder = Path(folder).absolute()
         self._paused_at_creation = paused_at_creation
+        self._parser = Parser(self._folder, ignore_syntax)
+        self._settling = Settling(settle)
         self._known: dict[str, _Known] | None = None
         self._rechecked = 0.0
         self._incomplete = False
+        self._unusable: set[str] = set()
 
-    async def watch(self, interval: float = 1.0) -> None:
-        """Load again and again, until cancelled. A database that is away for a while does not end it."""
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._parser.close()
+
+    async def watch(self, interval: float = 0.5, loaded: asyncio.Event | None = None) -> None:
+        """Load again and again, until cancelled. A database that is away for a while does not end it.
+
+        `loaded` is set when all files have been loaded that need no waiting for.
+        """
+        begin = time.monotonic()
         while True:
             try:
-                await self.load_once()
+                report = await self.load_once(_PATIENCE)
+                if loaded is not None and (not report.waiting or time.monotonic() - begin > _START_PATIENCE):
+                    loaded.set()
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 _log.warning("DAG files wait for the database", error=str(error) or type(error).__name__)
             await asyncio.sleep(interval)
 
-    async def load_once(self) -> LoadReport:
+    async def load_once(self, patience: float | None = None) -> LoadReport:
         """Bring the database in step with the folder. An unchanged file costs a `stat`.
 
-        Raises SchemaError for a database that is not standalone's own.
+        Files that take longer than `patience` seconds are left to another time. Raises SchemaError for a database
+        that is not standalone's own.
         """
-        scan = await asyncio.to_thread(scan_folder, self._folder)
+        scan = await self._parser.without_ignored(await asyncio.to_thread(scan_folder, self._folder))
         self._warn_of_gaps(scan)
-        if self._known is not None and not self._due(scan):
-            return LoadReport()
+        known = await self._checked()
+        changes = _changes(scan, known)
+        ready = await asyncio.to_thread(self._settling.ready, changes)
+        files = {file: scan.files[file] for file in changes if file in ready and file in scan.files}
+        removed = [file for file in changes if file in ready and file not in scan.files]
+        if files or removed:
+            files |= {file: scan.files[file] for file, state in known.items() if state.conflict and file in scan.files}
+        bad = {file: known[file].bad_digest for file in files if file in known}
+        parsed = await self._parser.read(files, bad, patience)
+        report = LoadReport(waiting=len(changes.keys() - parsed.keys() - set(removed)))
+        if parsed or removed:
+            async with self._store() as store:
+                await self._load(store, scan, parsed, removed, report)
+        return report
+
+    async def _checked(self) -> dict[str, _Known]:
+        """What is known of each file, compared with the database once in a while."""
+        now = time.monotonic()
+        if self._known is not None and now - self._rechecked <= _RECHECK:
+            return self._known
         async with self._store() as store:
             if self._known is None:
                 self._known = {file: _Known(ids) for file, ids in (await store.known_files()).items()}
-            await self._recheck(store)
-            return await self._load(store, scan, self._known)
-
-    def _due(self, scan: Scan) -> bool:
-        known = self._known or {}
-        changed = any(file not in known or known[file].signature != sign for file, sign in scan.files.items())
-        removed = scan.complete and not known.keys() <= scan.files.keys()
-        return changed or removed or time.monotonic() - self._rechecked > _RECHECK
-
-    async def _recheck(self, store: Store) -> None:
-        known = self._known or {}
-        missing = await store.missing([dag_id for state in known.values() for dag_id in state.dag_ids])
+            known = self._known
+            missing = await store.missing([dag_id for state in known.values() for dag_id in state.dag_ids])
         for state in known.values():
-            if not missing.isdisjoint(state.dag_ids):
-                state.signature = None
-        self._rechecked = time.monotonic()
+            if not missing.isdisjoint(state.dag_ids) or state.again <= now:
+                state.signature, state.bad_digest, state.again = None, "", math.inf
+        self._rechecked = now
+        return known
 
-    async def _load(self, store: Store, scan: Scan, known: dict[str, _Known]) -> LoadReport:
-        report = LoadReport()
-        removed = [file for file in known if file not in scan.files] if scan.complete else []
-        changed = {
-            file for file, signature in scan.files.items() if file not in known or known[file].signature != signature
-        }
-        if changed or removed:
-            changed |= {file for file, state in known.items() if state.conflict and file in scan.files}
-        parsed = await asyncio.to_thread(_read_files, sorted(changed))
+    async def _load(
+        self, store: Store, scan: Scan, parsed: Mapping[str, Parsed], removed: list[str], report: LoadReport
+    ) -> None:
+        known = {} if self._known is None else self._known
         others = {file: state.dag_ids for file, state in known.items() if file in scan.files}
-        outcome = _resolve(parsed, others)
-        for fileloc, result in outcome.items():
-            conflict = result is not parsed[fileloc]
-            await self._apply(store, fileloc, result, report)
-            ids = result.dag_ids if isinstance(result, DagFile) else others.get(fileloc, [])
-            known[fileloc] = _Known(ids, scan.files[fileloc], conflict)
-        for fileloc in removed:
-            report.add(await store.remove_file(fileloc))
-            del known[fileloc]
+        results = {file: one.result for file, one in parsed.items() if one.result is not None}
+        outcome = _resolve(results, others)
+        for file, one in parsed.items():
+            state = known.setdefault(file, _Known([]))
+            if one.result is not None:
+                refused = await self._apply(store, file, outcome[file], report)
+                state.conflict = outcome[file] is not one.result
+                state.bad_digest = one.digest if isinstance(one.result, DagFileError) else ""
+                state.again = math.inf if one.lasting else time.monotonic() + _AGAIN
+                if isinstance(one.result, DagFile) and not refused:
+                    state.dag_ids = one.result.dag_ids
+            state.signature = one.signature
+            self._parser.done(file)
+        for file in removed:
+            report.add(await store.remove_file(file))
+            del known[file]
         for dag_id in report.deactivated:
             _log.info("DAG deactivated, no file defines it any more", dag_id=dag_id)
-        return report
 
-    async def _apply(self, store: Store, fileloc: str, result: DagFile | DagFileError, report: LoadReport) -> None:
+    async def _apply(self, store: Store, file: str, result: DagFile | DagFileError, report: LoadReport) -> bool:
+        """Write what a file defines, or why it is refused; returns whether it is."""
         if isinstance(result, DagFile):
             try:
                 change = await store.put_file(result)
-            except asyncpg.DataError as error:
+            except _REFUSALS as error:
                 result = DagFileError(Problem(None, f"the database refuses it: {error}"))
             else:
                 report.add(change)
                 _log_loaded(result, change)
-                return
-        report.errors[fileloc] = result.report(fileloc)
-        if await store.put_error(fileloc, report.errors[fileloc]):
+                return False
+        report.errors[file] = result.report(file)
+        if await store.put_error(file, report.errors[file]):
             for problem in result.problems:
-                _log.error("DAG file refused", file=fileloc, line=problem.line, problem=problem.text)
+                _log.error("DAG file refused", file=file, line=problem.line, problem=problem.text)
+        return True
 
     def _warn_of_gaps(self, scan: Scan) -> None:
         if not scan.complete and not self._incomplete:
             _log.warning("DAGs folder cannot be read in full; no DAG is deactivated", folder=str(self._folder))
         self._incomplete = not scan.complete
+        for file in scan.unusable:
+            if file not in self._unusable:
+                _log.warning("DAG file left out: its path is too long, or is not UTF-8", file=file)
+        self._unusable = set(scan.unusable)
 
     @asynccontextmanager
     async def _store(self) -> AsyncIterator[Store]:
@@ -143,22 +210,23 @@ class DagLoader:
             yield Store(conn, paused_at_creation=self._paused_at_creation)
 
 
+def _changes(scan: Scan, known: Mapping[str, _Known]) -> dict[str, Change]:
+    """The files that are not as they were when they were read last, or are gone."""
+    changes = {}
+    for file, signature in scan.files.items():
+        read = known[file].signature if file in known else None
+        if read != signature:
+            changes[file] = Change(signature, read)
+    gone = known.keys() - scan.files.keys() if scan.complete else set()
+    return changes | {file: Change(None, known[file].signature) for file in sorted(gone)}
+
+
 def _log_loaded(file: DagFile, change: Written) -> None:
     for row in file.rows:
         if row.dag_id in change.written:
             _log.info("DAG loaded", dag_id=row.dag_id, file=file.fileloc)
             for note in row.notes:
                 _log.warning("DAG loaded with a note", dag_id=row.dag_id, file=file.fileloc, note=note)
-
-
-def _read_files(files: Iterable[str]) -> dict[str, DagFile | DagFileError]:
-    results: dict[str, DagFile | DagFileError] = {}
-    for fileloc in files:
-        try:
-            results[fileloc] = read_file(fileloc)
-        except DagFileError as error:
-            results[fileloc] = error
-    return results
 
 
 def _resolve(

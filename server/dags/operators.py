@@ -8,6 +8,10 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
+from server.dags.document import shortened
+
+# `task_instance.operator` holds the name of the class.
+_LONGEST_PATH = 500
 _EnvValue = str | int | float | bool | None
 
 
@@ -26,8 +30,8 @@ class BashArguments(Struct, forbid_unknown_fields=True, kw_only=True):
     def __post_init__(self) -> None:
         try:
             b"x".decode(self.output_encoding, "replace")
-        except LookupError as error:
-            message = f"`output_encoding`: {error}"
+        except (LookupError, ValueError):
+            message = f"`output_encoding`: {shortened(self.output_encoding)!r} is no encoding"
             raise ValueError(message) from None
 
 
@@ -162,8 +166,8 @@ _BY_CLASS = {(operator.module, operator.name): operator for operator in OPERATOR
 def find_operator(path: str) -> OperatorType:
     """The operator of a class path in a DAG file. Raises ValueError where it is not a dotted path."""
     module, _, name = path.rpartition(".")
-    if not module or not all(part.isidentifier() for part in path.split(".")):
-        message = f"{path!r} is not a class path such as airflow.operators.bash.BashOperator"
+    if not module or len(path) > _LONGEST_PATH or not all(part.isidentifier() for part in path.split(".")):
+        message = f"{shortened(path)!r} is not a class path such as airflow.operators.bash.BashOperator"
         raise ValueError(message)
     return OPERATORS.get(path) or OperatorType(name, module)
 

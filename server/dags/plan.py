@@ -10,12 +10,15 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from server.dags import spec
+from server.dags import differences, spec
 from server.dags.document import DagFileError, Document, Problem
 from server.dags.operators import OperatorType, PythonArguments, find_operator
 from server.dags.section import Section, merge, without_nulls
 from server.dags.tasklist import tasks_by_id
 from server.dags.times import is_no_schedule, parse_schedule, zone
+
+# So many tasks of a circle are named.
+_SHOWN = 10
 
 
 def plan_dags(document: Document, fileloc: str) -> list[spec.DagPlan]:
@@ -41,16 +44,14 @@ def plan_dags(document: Document, fileloc: str) -> list[spec.DagPlan]:
 def _plan_dag(dag_id: str, dag: Section, folder: Path) -> spec.DagPlan:
     _check_id(dag, None, "dag_id", dag_id)
     dag.refuse(spec.REFUSED_DAG_KEYS)
-    notes = _notes(dag, spec.IDLE_DAG_KEYS)
-    own_zone = _zone(dag)
+    notes = _notes(dag, spec.IDLE_DAG_KEYS) + differences.of_dag(dag_id, dag)
     default_args = dag.child("default_args")
     notes += _notes(default_args, spec.IDLE_TASK_KEYS)
-    args_zone = _zone(default_args) or own_zone or UTC
-    default_args = default_args.without({*spec.IDLE_TASK_KEYS, "timezone"}).normalised(args_zone)
+    # As with dag-factory: neither zone counts for the dates of the other place.
+    default_args = default_args.without({*spec.IDLE_TASK_KEYS, "timezone"}).normalised(_zone(default_args))
     default_args.only(spec.TASK_OPTIONS).convert(spec.TaskOptions)
-    options = dag.without(spec.DAG_KEYS | spec.IDLE_DAG_KEYS).normalised(own_zone or args_zone).convert(spec.DagOptions)
-    if options.dag_id not in {None, dag_id}:
-        dag.fail("dag_id", f"`dag_id` says {options.dag_id!r}, the key is another")
+    own = dag.without(spec.DAG_KEYS | spec.IDLE_DAG_KEYS).normalised(_zone(dag))
+    options = own.only(spec.DAG_OPTIONS).convert(spec.DagOptions)
     key = "schedule" if "schedule" in dag.data else "schedule_interval"
     schedule = dag.attempt(key, parse_schedule, dag.data.get(key))
     if not is_no_schedule(dag.data.get(key)):
@@ -76,7 +77,7 @@ def _plan_tasks(
     tasks: dict[str, spec.TaskPlan] = {}
     for task_id in bodies.data:
         task = bodies.child(task_id)
-        notes += _notes(task, spec.IDLE_TASK_KEYS)
+        notes += _notes(task, spec.IDLE_TASK_KEYS) + differences.of_task(task_id, task)
         tasks[task_id] = _plan_task(task_id, task, default_args, params, folder)
     for task_id, plan in tasks.items():
         for upstream in plan.upstream:
@@ -94,8 +95,6 @@ def _plan_task(
 ) -> spec.TaskPlan:
     _check_id(task, None, "task_id", task_id)
     task.refuse(spec.REFUSED_TASK_KEYS)
-    if task.data.get("task_id", task_id) != task_id:
-        task.fail("task_id", f"`task_id` says {task.data['task_id']!r}, the key is {task_id!r}")
     path = task.data.get("operator")
     if not isinstance(path, str):
         task.fail("operator", f"task {task_id!r} needs an `operator`, the path of a class")
@@ -138,7 +137,8 @@ def _refuse_circle(bodies: Section, tasks: Mapping[str, spec.TaskPlan]) -> None:
         TopologicalSorter({task_id: task.upstream for task_id, task in tasks.items()}).prepare()
     except CycleError as error:
         circle = error.args[1]
-        bodies.fail(circle[0], f"the tasks wait for each other in a circle: {' -> '.join(circle)}")
+        shown = circle if len(circle) <= _SHOWN else [*circle[:_SHOWN], "..."]
+        bodies.fail(circle[0], f"the tasks wait for each other in a circle: {' -> '.join(shown)}")
 
 
 def _check_id(section: Section, key: str | None, kind: str, value: str) -> None:
@@ -158,9 +158,8 @@ def _notes(section: Section, idle: frozenset[str]) -> list[str]:
     return [f"`{key}` has no effect" for key in section.data if key in idle]
 
 
-def _zone(section: Section) -> tzinfo | None:
-    name = section.data.get("timezone")
-    return None if name is None else section.attempt("timezone", lambda given: zone(str(given)), name)
+def _zone(section: Section) -> tzinfo:
+    return section.attempt("timezone", lambda given: zone(str(given)), section.data.get("timezone", "UTC"))
 
 
 def _zone_of(start: datetime | None) -> str | int:

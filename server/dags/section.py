@@ -1,23 +1,24 @@
 """A mapping of a DAG file and where its keys stand, so that every complaint about it has a line."""
 
-import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 from difflib import get_close_matches
-from typing import Any, Literal, NoReturn, TypeVar, get_args, get_origin, get_type_hints
+from functools import cache
+from typing import Any, NoReturn, TypeVar
 
 import msgspec
 
-from server.dags.document import DagFileError, Document, Path, Problem
+from server.dags.check import Checker
+from server.dags.document import DagFileError, Document, Path, Problem, shortened
 from server.dags.spec import DATES, DURATIONS, RENAMED_OPTIONS, RENAMED_RULES
 from server.dags.times import parse_date, parse_duration, plain
 
 T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
 
-_AT = re.compile(r" - at `\$\.?(?P<path>.*)`$")
-_NAMED = re.compile(r"(?P<what>unknown|missing required) field `(?P<key>.*?)`")
-_STEP = re.compile(r"[^.\[\]]+")
+# Nobody misspells a longer one, and to compare it would take long.
+_LONGEST_KEY = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,32 +94,35 @@ class Section:
                 data[name] = self.attempt(name, plain, value)
         return self._with(data)
 
-    def convert(self, kind: type[T]) -> T:
-        """The data as a msgspec struct."""
+    def convert(self, kind: type[S]) -> S:
+        """The data as a struct. What it has no field for is refused."""
+        checker = _checker(kind)
+        values = {}
+        for key, value in self.data.items():
+            if key not in checker.names:
+                self.fail(key, unknown_key(key, checker.names))
+            try:
+                values[key] = checker.convert(key, value)
+            except msgspec.ValidationError:
+                place, text = checker.mismatch(key, value)
+                self.fail(key, f"`{key}`: {text}", *place)
+        for name in checker.required:
+            if name not in values:
+                self.fail(None, f"`{name}` is missing")
         try:
-            return msgspec.convert(self.data, kind)
-        except msgspec.ValidationError as error:
-            self._complain(str(error), kind)
+            return kind(**values)
+        except ValueError as error:
+            # The struct's own check, in its own words.
+            self.fail(None, str(error))
 
-    def _complain(self, message: str, kind: type) -> NoReturn:
-        at = _AT.search(message)
-        text = message[: at.start()] if at else message
-        steps = [int(step) if step.isdigit() else step for step in _STEP.findall(at["path"])] if at else []
-        named = _NAMED.search(text)
-        if named and not steps:
-            self._complain_of_field(named["what"], named["key"], kind)
-        if not steps:
-            self.fail(None, text)
-        key = str(steps[0])
-        if choices := _choices(kind, key):
-            text = f"{self.data[key]!r} is none of {', '.join(choices)}"
-        self.fail(key, f"`{key}`: {text[:1].lower()}{text[1:]}", *steps[1:])
 
-    def _complain_of_field(self, what: str, key: str, kind: type) -> NoReturn:
-        if what != "unknown":
-            self.fail(None, f"`{key}` is missing")
-        close = get_close_matches(key, get_type_hints(kind), n=1)
-        self.fail(key, f"unknown key `{key}`" + (f", did you mean `{close[0]}`?" if close else ""))
+_checker = cache(Checker)
+
+
+def unknown_key(key: str, known: Collection[str]) -> str:
+    """What to say of a key that nobody knows."""
+    close = get_close_matches(key, known, n=1) if len(key) <= _LONGEST_KEY else []
+    return f"unknown key `{shortened(key)}`" + (f", did you mean `{close[0]}`?" if close else "")
 
 
 def without_nulls(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,8 +144,3 @@ def _param(value: object) -> object:
     if isinstance(value, dict) and str(value.get("__type__", "")).endswith(".Param"):
         return value.get("default")
     return value
-
-
-def _choices(kind: type, key: str) -> tuple[str, ...]:
-    options = get_args(get_type_hints(kind).get(key))
-    return next((get_args(option) for option in options if get_origin(option) is Literal), ())

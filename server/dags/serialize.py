@@ -6,7 +6,7 @@ them stay, under their own names: the format allows it, and the scheduler reads 
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -48,6 +48,19 @@ class DagRow(NamedTuple):
     is_paused: bool | None
     notes: list[str]
     line: int | None
+
+
+class DagFile(NamedTuple):
+    """A file that was read without problems."""
+
+    fileloc: str
+    source: str
+    rows: Sequence[DagRow]
+
+    @property
+    def dag_ids(self) -> list[str]:
+        """What it defines."""
+        return [row.dag_id for row in self.rows]
 
 
 def dag_row(plan: DagPlan, fileloc: str) -> DagRow:

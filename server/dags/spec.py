@@ -65,7 +65,6 @@ class TaskOptions(Struct, kw_only=True, omit_defaults=True):
 class DagOptions(Struct, kw_only=True, forbid_unknown_fields=True):
     """What a DAG takes besides its tasks and `default_args`."""
 
-    dag_id: str | None = None
     description: str | None = None
     doc_md: str | None = None
     start_date: datetime | None = None
@@ -106,6 +105,7 @@ class DagPlan(Struct, kw_only=True):
     notes: list[str]
 
 
+DAG_OPTIONS = frozenset(DagOptions.__struct_fields__)
 DATES = ("start_date", "end_date")
 DURATIONS = ("retry_delay", "max_retry_delay", "execution_timeout", "sla", "dagrun_timeout")
 TASK_OPTIONS = frozenset(TaskOptions.__struct_fields__)
@@ -116,7 +116,7 @@ RENAMED_OPTIONS = {f"{name}_{unit}": name for name in DURATIONS for unit in ("se
 }
 
 # Keys with a meaning of their own, taken out before the rest is validated.
-DAG_KEYS = frozenset({"default_args", "tasks", "timezone", "schedule", "schedule_interval"})
+DAG_KEYS = frozenset({"dag_id", "default_args", "tasks", "timezone", "schedule", "schedule_interval"})
 TASK_KEYS = frozenset({"task_id", "operator", "dependencies"})
 
 REFUSED_DAG_KEYS = {

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from server.dags.serialize import DagRow, fileloc_hash
+from server.dags.serialize import DagFile, DagRow, fileloc_hash
 from server.metadata import statements
 
 if TYPE_CHECKING:
@@ -12,19 +12,6 @@ if TYPE_CHECKING:
     Connection = asyncpg.Connection[Any] | asyncpg.pool.PoolConnectionProxy[Any]
 
 _SQL = statements.load("dags.sql", package="server.dags")
-
-
-class DagFile(NamedTuple):
-    """A file that was read without problems."""
-
-    fileloc: str
-    source: str
-    rows: Sequence[DagRow]
-
-    @property
-    def dag_ids(self) -> list[str]:
-        """What it defines."""
-        return [row.dag_id for row in self.rows]
 
 
 class Written(NamedTuple):

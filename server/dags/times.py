@@ -8,38 +8,55 @@ from typing import TypeVar
 import pendulum
 from pendulum.parsing.exceptions import ParserError
 
+from server.dags.document import shortened
+
 T = TypeVar("T")
 
 _PART = r"(\d+)\s*(second|minute|hour|day|week)s?"
 _RELATIVE = re.compile(rf"\s*{_PART}(?:(?:\s|,|and)+{_PART})*(?:\s+ago)?\s*", re.IGNORECASE)
 _PARTS = re.compile(_PART, re.IGNORECASE)
-_TYPE = "__type__"
-_LONGEST = 3_155_760_000.0
+_TYPE, _ARGS = "__type__", "__args__"
+_LONGEST = 3_155_760_000
+# No date, duration or time zone is longer.
+_LONGEST_TEXT = 100
+_LONGEST_SCHEDULE = 1_000
 
 
 def zone(name: str) -> tzinfo:
     """The time zone of this name, `UTC` or `Europe/Warsaw`. Raises ValueError."""
     try:
-        return pendulum.timezone(name)
-    except (KeyError, OSError, ValueError) as error:
-        message = f"unknown time zone {name!r}"
-        raise ValueError(message) from error
+        if len(name) <= _LONGEST_TEXT:
+            return pendulum.timezone(name)
+    except (KeyError, OSError, ValueError):
+        pass
+    message = f"unknown time zone {shortened(name)!r}"
+    raise ValueError(message)
 
 
 def parse_date(value: object, default_zone: tzinfo) -> datetime:
     """A moment, with its zone: a date, ISO 8601 text, `2 days` (before today's midnight) or a typed mapping.
 
-    An offset in the value wins over `default_zone`. Raises ValueError.
+    An offset in the value wins over `default_zone`. Raises ValueError, also where UTC has no such moment.
     """
+    moment = _parse_date(value, default_zone)
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        message = f"{shortened(str(value))!r} is not between the years 1 and 9999 in UTC"
+        raise ValueError(message) from None
+    return moment
+
+
+def _parse_date(value: object, default_zone: tzinfo) -> datetime:
     if isinstance(value, Mapping) and value.get(_TYPE) == "datetime.datetime":
         value = _typed(datetime, value)
     if isinstance(value, datetime):
         return value if value.tzinfo else value.replace(tzinfo=default_zone)
     if isinstance(value, date):
         return datetime.combine(value, time.min, default_zone)
-    if isinstance(value, str):
+    if isinstance(value, str) and len(value) <= _LONGEST_TEXT:
         return _parse_text(value, default_zone)
-    message = f"{value!r} is not a date; write 2024-01-31, 2024-01-31T12:00:00+01:00 or '2 days'"
+    message = f"{shortened(repr(value))} is not a date; write 2024-01-31, 2024-01-31T12:00:00+01:00 or '2 days'"
     raise ValueError(message)
 
 
@@ -49,7 +66,8 @@ def _parse_text(text: str, default_zone: tzinfo) -> datetime:
         return midnight - timedelta(seconds=parse_duration(text))
     try:
         parsed = pendulum.parse(text, tz=default_zone)
-    except (ParserError, ValueError, OverflowError):
+    except (ParserError, ValueError, OverflowError, LookupError, TypeError, AttributeError):
+        # Whatever its parser makes of a text that is no date.
         parsed = None
     if not isinstance(parsed, datetime):
         message = f"{text!r} is not a date; write 2024-01-31, 2024-01-31T12:00:00+01:00 or '2 days'"
@@ -60,30 +78,35 @@ def _parse_text(text: str, default_zone: tzinfo) -> datetime:
 
 def parse_duration(value: object) -> float:
     """Seconds: a number, `5 minutes`, `1 hour 30 minutes` or a typed mapping. Raises ValueError."""
+    seconds: float
     if isinstance(value, Mapping) and value.get(_TYPE) == "datetime.timedelta":
         seconds = _typed(timedelta, value).total_seconds()
-    elif isinstance(value, str) and _RELATIVE.fullmatch(value):
+    elif isinstance(value, str) and len(value) <= _LONGEST_TEXT and _RELATIVE.fullmatch(value):
         parts = {f"{unit.lower()}s": 0 for _, unit in _PARTS.findall(value)}
         for number, unit in _PARTS.findall(value):
             parts[f"{unit.lower()}s"] += int(number[:12])
         seconds = _typed(timedelta, parts).total_seconds()
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        seconds = float(value)
+        seconds = value
     else:
-        message = f"{value!r} is not a duration; write seconds or '5 minutes'"
+        message = f"{shortened(repr(value))} is not a duration; write seconds or '5 minutes'"
         raise ValueError(message)
     if not 0 <= seconds <= _LONGEST:
-        message = f"a duration must be between 0 and {_LONGEST:.0f} seconds"
+        message = f"a duration must be between 0 and {_LONGEST} seconds"
         raise ValueError(message)
-    return seconds
+    return float(seconds)
 
 
 def _typed(kind: Callable[..., T], value: Mapping[str, object]) -> T:
+    named = {key: item for key, item in value.items() if key not in {_TYPE, _ARGS}}
+    positional = value.get(_ARGS, [])
     try:
-        return kind(**{key: item for key, item in value.items() if key != _TYPE})
-    except (TypeError, ValueError, OverflowError) as error:
-        message = f"not a date or duration: {error}"
-        raise ValueError(message) from error
+        if isinstance(positional, list):
+            return kind(*positional, **named)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    message = f"{shortened(str(dict(value)), 100)} is not a date or duration"
+    raise ValueError(message)
 
 
 def plain(value: object) -> object:
@@ -110,15 +133,15 @@ def parse_schedule(value: object) -> str | timedelta | None:
 
     Raises ValueError for what is no schedule at all.
     """
-    if isinstance(value, Mapping) and value.get("type") in {"cron", "timedelta"}:
+    if isinstance(value, Mapping) and str(value.get("type")) in {"cron", "timedelta"}:
         inner = value.get("value")
         typed = value["type"] == "timedelta" and isinstance(inner, Mapping) and _TYPE not in inner
         value = {_TYPE: "datetime.timedelta", **inner} if typed and isinstance(inner, Mapping) else inner
     if isinstance(value, Mapping) and value.get(_TYPE) == "datetime.timedelta":
         return timedelta(seconds=parse_duration(value))
-    if isinstance(value, str):
+    if isinstance(value, str) and len(value) <= _LONGEST_SCHEDULE:
         return None if is_no_schedule(value) else value
     if value is None or isinstance(value, list | Mapping):
         return None
-    message = f"{value!r} is not a schedule; write a cron expression in quotes, or null"
+    message = f"{shortened(repr(value))} is not a schedule; write a cron expression in quotes, or null"
     raise ValueError(message)

@@ -27,28 +27,33 @@ _AFTER_ERROR = 5.0
 _TROUBLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
-async def keep_loading(config: Config) -> None:
+async def keep_loading(config: Config, loaded: asyncio.Event | None = None) -> None:
     """Load the folder's files and watch them whenever no other process does, until cancelled.
 
-    Two that did so with folders that differ would undo each other's work for ever.
+    Two that did so with folders that differ would undo each other's work for ever. `loaded` is set when the files have
+    been loaded for the first time, or another process does it.
     """
+    loaded = loaded or asyncio.Event()
     while True:
         try:
-            async with _turn(config) as lost:
-                await _load_until(lost, config)
+            async with _turn(config, loaded) as lost:
+                await _load_until(lost, config, loaded)
         except (SchemaError, *_TROUBLE) as error:
             _log.warning("DAG files are not watched for the moment", error=str(error) or type(error).__name__)
             await asyncio.sleep(_AFTER_ERROR)
 
 
 @asynccontextmanager
-async def _turn(config: Config) -> AsyncIterator[asyncio.Event]:
+async def _turn(config: Config, loaded: asyncio.Event) -> AsyncIterator[asyncio.Event]:
     """Wait until nobody else loads; yields what is set when the connection, and with it the lock, is lost."""
     connection = await asyncpg.connect(**config.dsn.connect_arguments(), timeout=_CONNECT_TIMEOUT)
     try:
         lost = asyncio.Event()
         connection.add_termination_listener(lambda _connection: lost.set())
-        while not await _take(connection):  # noqa: ASYNC110 - another process lets go of it
+        while not await _take(connection):
+            if not loaded.is_set():
+                _log.info("another process loads the DAG files")
+                loaded.set()
             await asyncio.sleep(_POLL)
         yield lost
     finally:
@@ -59,12 +64,17 @@ async def _take(connection: asyncpg.Connection) -> bool:
     return bool(await connection.fetchval(_SQL["take_turn"], _LOADER_LOCK, timeout=_CONNECT_TIMEOUT))
 
 
-async def _load_until(lost: asyncio.Event, config: Config) -> None:
+async def _load_until(lost: asyncio.Event, config: Config, loaded: asyncio.Event) -> None:
     _log.info("this process loads the DAG files", folder=str(config.dags_folder))
     pool = await open_pool(dataclasses.replace(config, pool_min_size=0, pool_max_size=1))
     try:
-        loader = DagLoader(pool, config.dags_folder, paused_at_creation=config.dags_are_paused_at_creation)
-        await first_to_end(loader.watch, partial(_fail_when, lost))
+        async with DagLoader(
+            pool,
+            config.dags_folder,
+            paused_at_creation=config.dags_are_paused_at_creation,
+            ignore_syntax=config.dag_ignore_file_syntax,
+        ) as loader:
+            await first_to_end(partial(loader.watch, loaded=loaded), partial(_fail_when, lost))
     finally:
         pool.terminate()
 

@@ -1,8 +1,7 @@
 """The quirks of Airflow's experimental API, and nothing else: lenient parsing, exact formatting.
 
 Pure functions: no HTTP, no database, no clock but the one that callers pass. Whatever a client sent
-that cannot be understood raises `server.errors.BadRequest` with words that say what would be right; of what
-is ignored, as Airflow does, `server.warning_header` is told.
+that cannot be understood raises `server.errors.BadRequest` with words that say what would be right.
 
 - `dates`: what Airflow accepted as an execution date
 - `bodies`: JSON bodies of triggers, pools and pauses, and names in paths

@@ -10,6 +10,7 @@ import pytest
 
 from server.embedded import EmbeddedPostgres
 from tests.acceptance.process import WINDSOCK, Standalone, is_running, wait_until
+from tests.dag_files import BAD
 
 RUNS = "dags/example_bash_operator/dag_runs"
 
@@ -236,3 +237,29 @@ def test_wrong_usage_is_status_2(option: tuple[str, ...]) -> None:
     """As every command line has it."""
     done = subprocess.run([WINDSOCK, "standalone", *option], capture_output=True, check=False, timeout=60)
     assert done.returncode == 2
+
+
+def test_bad_files_at_the_start(tmp_path: Path) -> None:
+    """They keep neither the service from starting nor the other files from loading; the same when it starts again.
+
+    `windsock scheduler` beside it loads nothing while it does, and ends as it was told to.
+    """
+    folder = tmp_path / "dags"
+    folder.mkdir()
+    for name, raw in BAD.items():
+        if len(raw) < 6000 or name == "sexagesimal":
+            (folder / f"{name}.yaml").write_bytes(raw)
+    (folder / "zero.yaml").symlink_to("/dev/zero")
+    os.mkfifo(folder / "pipe.yaml")
+    (folder / "good.yaml").write_text("good: {tasks: {t: {operator: airflow.operators.empty.EmptyOperator}}}")
+    for _ in range(2):
+        with Standalone(tmp_path / "data", "--dags-folder", str(folder)) as windsock:
+            run = windsock.paste()
+            assert "good" in run["message"]
+            env = {**os.environ, "AIRFLOW_CONFIG": str(tmp_path / "data" / "commands.cfg")}
+            with subprocess.Popen([WINDSOCK, "scheduler"], stderr=subprocess.PIPE, text=True, env=env) as beside:
+                assert beside.stderr is not None
+                assert any("another process loads the DAG files" in line for line in beside.stderr)
+                beside.send_signal(signal.SIGTERM)
+                assert beside.wait(timeout=60) == 0, beside.stderr.read()
+            assert windsock.stop(signal.SIGTERM) == 0

@@ -14,18 +14,18 @@ import asyncpg
 import pytest
 import yaml
 
-from server.dags import DagLoader
+from server.dags.loader import DagLoader
 from server.embedded import EmbeddedPostgres
 from tests.airflow.conftest import _create_database
 from tests.airflow.dags_of_both import dags_of_both, seconds
-from tests.airflow.real import RealAirflow, find_python, install, install_beside, until
-from tests.airflow.releases import RELEASES
+from tests.airflow.real import RELEASES, RealAirflow, find_python, install, install_beside, until
 from tests.live import live_server
 from tests.scheduling import START, Bench, bench
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
 
 RELEASE = RELEASES["2.11.2"]
+DAG_FACTORY = "dag-factory==1.1.0"
 LOAD = """
 from airflow import DAG
 from dagfactory import load_yaml_dags
@@ -67,7 +67,7 @@ async def airflow(postgres: EmbeddedPostgres, tmp_path: Path) -> AsyncIterator[R
     if python is None:
         pytest.skip(f"Airflow {RELEASE.version} needs Python {' or '.join(RELEASE.pythons)}")
     install(RELEASE, python)
-    beside = install_beside(RELEASE, "dag-factory")
+    beside = install_beside(RELEASE, DAG_FACTORY)
     dags = tmp_path / "dags"
     dags.mkdir()
     bodies = {
@@ -93,7 +93,8 @@ async def sides(airflow: RealAirflow, database: str, tmp_path: Path) -> AsyncIte
         folder = tmp_path / "windsock"
         folder.mkdir()
         b = await stack.enter_async_context(bench(database, folder))
-        report = await DagLoader(b.pool, tmp_path / "dags", paused_at_creation=False).load_once()
+        async with DagLoader(b.pool, tmp_path / "dags", paused_at_creation=False, settle=0) as loader:
+            report = await loader.load_once()
         assert not report.errors, report.errors
         await b.pool.execute(POOL)
         theirs = await stack.enter_async_context(asyncpg.create_pool(airflow.dsn, min_size=1, max_size=2))

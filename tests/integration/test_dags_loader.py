@@ -1,6 +1,8 @@
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -8,9 +10,10 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from server.dags import DagLoader
+from server.dags.loader import DagLoader
 from server.dags.serialize import fileloc_hash
 from server.metadata.schema import SchemaError
+from tests.dag_files import BAD
 
 DAG = "{name}:\n  tags: [{tag}]\n  tasks:\n    t: {{operator: a.B, value: {value}}}\n"
 
@@ -22,11 +25,14 @@ class Home:
         self.pool = pool
         self.conn = conn
         self.folder = folder
+        self.loaders: list[DagLoader] = []
         self.loader = self.restarted()
 
     def restarted(self, *, paused: bool = False) -> DagLoader:
         """Return a loader that remembers nothing."""
-        return DagLoader(self.pool, self.folder, paused_at_creation=paused)
+        loader = DagLoader(self.pool, self.folder, paused_at_creation=paused, settle=0)
+        self.loaders.append(loader)
+        return loader
 
     def write(self, file: str, *names: str, value: str = "1", tag: str = "x") -> Path:
         """Write a file that defines these DAGs."""
@@ -62,7 +68,11 @@ async def home(database: str, tmp_path: Path) -> AsyncIterator[Home]:
     conn = await asyncpg.connect(database)
     try:
         async with asyncpg.create_pool(database, min_size=0) as pool:
-            yield Home(pool, conn, folder)
+            home = Home(pool, conn, folder)
+            async with AsyncExitStack() as stack:
+                yield home
+                for loader in home.loaders:
+                    await stack.enter_async_context(loader)
     finally:
         await conn.close()
 
@@ -334,3 +344,67 @@ async def test_a_file_that_cannot_be_read_is_an_error(home: Home) -> None:
     await home.loader.load_once()
     assert await home.active() == {"one": "a.yaml", "two": "b.yaml"}
     assert await home.errors() == ["a.yaml"]
+
+
+async def test_a_file_that_is_written_in_pieces(home: Home) -> None:
+    """While its writer has it open nothing is loaded of it, however long that takes, though each piece is valid."""
+    path = home.write("a.yaml", "one", "two", "three")
+    await home.loader.load_once()
+    with path.open("w") as stream:
+        for name in ("one", "two", "three", "four"):
+            stream.write(DAG.format(name=name, value="2", tag="x"))
+            stream.flush()
+            for _ in range(2):
+                report = await home.loader.load_once()
+                assert (report.written, report.deactivated, report.waiting) == ([], [], 1)
+    assert len((await home.loader.load_once()).written) == 4
+
+
+async def test_a_file_that_is_replaced_is_loaded_at_once(home: Home) -> None:
+    """Whoever renames one over it has written it; one that was written where it is has to wait."""
+    home.write("a.yaml", "one")
+    await home.loader.load_once()
+    patient = DagLoader(home.pool, home.folder, paused_at_creation=False, settle=3600)
+    home.loaders.append(patient)
+    os.utime(home.folder / "a.yaml", (0, 0))
+    assert (await patient.load_once()).waiting == 1
+    home.write("a.yaml", "one", value="2")
+    assert (await patient.load_once()).waiting == 1
+    home.write("new", "one", value="3").rename(home.folder / "a.yaml")
+    assert (await home.loader.load_once()).written == ["one"]
+
+
+async def test_a_file_that_went_and_came_back(home: Home) -> None:
+    """Its DAGs are not deactivated for the moment in between."""
+    path = home.write("a.yaml", "one")
+    patient = DagLoader(home.pool, home.folder, paused_at_creation=False, settle=3600)
+    home.loaders.append(patient)
+    await home.loader.load_once()
+    path.unlink()
+    assert (await patient.load_once()).deactivated == []
+    assert await home.active() == {"one": "a.yaml"}
+    assert (await home.loader.load_once()).deactivated == ["one"]
+
+
+async def test_ignored_files_are_not_loaded(home: Home) -> None:
+    """An `.airflowignore` counts as soon as it is there; what it names is as good as removed."""
+    home.write("a.yaml", "one")
+    home.write("b.yaml", "two")
+    (home.folder / ".airflowignore").write_text("a\\.yaml")
+    await home.loader.load_once()
+    assert await home.active() == {"two": "b.yaml"}
+    (home.folder / ".airflowignore").write_text("^b")
+    await home.loader.load_once()
+    assert await home.active() == {"one": "a.yaml"}
+
+
+async def test_bad_files_beside_a_good_one(home: Home) -> None:
+    """All of them are import errors with a reason, and none of them is tried again."""
+    home.write("good.yaml", "one")
+    for name, raw in BAD.items():
+        if len(raw) < 6000:
+            (home.folder / f"{name}.yaml").write_bytes(raw)
+    report = await home.loader.load_once()
+    assert report.written == ["one"]
+    assert {f"{name}.yaml" for name, raw in BAD.items() if len(raw) < 6000} == set(await home.errors())
+    assert (await home.loader.load_once()).errors == {}

@@ -8,7 +8,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from server.dags import DagLoader
+from server.dags.loader import DagLoader
 
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 DAGS = Path(__file__).parents[2] / "dags"
@@ -26,8 +26,11 @@ CHECKS = (
 @pytest.fixture
 async def url(database: str, serve: Callable[[], Awaitable[str]]) -> str:
     """Serve the example DAGs, which the description's examples name."""
-    async with asyncpg.create_pool(database, min_size=1) as pool:
-        await DagLoader(pool, DAGS, paused_at_creation=False).load_once()
+    async with (
+        asyncpg.create_pool(database, min_size=1) as pool,
+        DagLoader(pool, DAGS, paused_at_creation=False, settle=0) as loader,
+    ):
+        await loader.load_once()
     return await serve()
 
 

@@ -15,7 +15,7 @@ import bcrypt
 import yaml
 
 from server.config import Dsn
-from server.dags import DagLoader
+from server.dags.loader import DagLoader
 from server.embedded import EmbeddedPostgres
 from server.metadata.schema import initdb
 from tests.acceptance.service import Service, activated
@@ -120,7 +120,8 @@ async def _seed(one: Ground) -> None:
     dag = {"schedule": None, "default_args": {"start_date": "2018-01-01"}, "tasks": {"work": task}}
     (dags / "dags.yaml").write_text(yaml.safe_dump(dict.fromkeys([*DAGS, PAUSED], dag)))
     async with asyncpg.create_pool(one.postgres.dsn, min_size=1) as pool:
-        loaded = await DagLoader(pool, dags, paused_at_creation=False).load_once()
+        async with DagLoader(pool, dags, paused_at_creation=False, settle=0) as loader:
+            loaded = await loader.load_once()
         assert not loaded.errors, loaded.errors
         await pool.execute(_SEED)
         await pool.execute(_USER, USER, stored)

@@ -5,11 +5,15 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.dags.document import MAX_BYTES, MAX_DEPTH, MAX_NODES, DagFileError, read_document
+from server.dags.document import LARGEST, MAX_BYTES, MAX_DEPTH, MAX_NODES, SMALLEST, DagFileError, read_document
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
+    st.none()
+    | st.booleans()
+    | st.integers(SMALLEST, LARGEST)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXT,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
     max_leaves=20,
 )
@@ -90,7 +94,16 @@ def test_merge_keys_work_and_own_keys_win() -> None:
         (b"a: b\n\xff\n", 2, "UTF-8"),
         (b"a:\n\x00\n", 2, "not allowed"),
         (b"a: 2020-99-01\n", 1, "cannot read"),
-        (b"a: " + b"9" * 5000, 1, "cannot read"),
+        (b"a: " + b"9" * 5000, 1, "at most 100 characters"),
+        (b"a: 0x" + b"f" * 5000, 1, "at most 100 characters"),
+        (b"a: 0b" + b"1" * 5000, 1, "at most 100 characters"),
+        (b"a: 0" + b"7" * 5000, 1, "at most 100 characters"),
+        (b"a: 1" + b":1" * 50_000, 1, "at most 100 characters"),
+        (b"a: 1" + b":1" * 50_000 + b".5", 1, "at most 100 characters"),
+        (b"a: 18446744073709551616", 1, "64 bits"),
+        (b"a: &a\n  <<: *a\n", 1, "without end"),
+        (b"a: &a\n  <<: [{b: 1}, *a]\n", 1, "without end"),
+        (b"a: &a {b: {<<: *a}}\n", 1, "without end"),
         (b"<<: 3\n", 1, "merged"),
     ],
 )
@@ -112,6 +125,12 @@ def test_depth_is_bounded() -> None:
     assert read_document(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH).data
     for depth in (MAX_DEPTH + 1, 500_000):
         assert "nest" in problem(b"[" * depth)[1]
+
+
+def test_merges_are_bounded_in_depth() -> None:
+    """What a mapping merges may merge others, but only so deep."""
+    chain = b"a0: &a0 {x: 1}\n" + b"".join(b"a%d: &a%d {<<: *a%d}\n" % (n, n, n - 1) for n in range(1, 300))
+    assert "nested deeper" in problem(chain)[1]
 
 
 def test_an_alias_of_itself_is_refused() -> None:

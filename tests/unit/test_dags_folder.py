@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 
 from server.dags.document import DagFileError
-from server.dags.folder import read_file, scan_folder
+from server.dags.folder import scan_folder
+from server.dags.parsing import Request, read_file
+from server.dags.serialize import DagFile
 
 ROOT = Path(__file__).parents[2]
 
@@ -12,6 +14,14 @@ ROOT = Path(__file__).parents[2]
 def names(folder: Path) -> set[str]:
     """Return the files found, relative to the folder."""
     return {str(Path(file).relative_to(folder)) for file in scan_folder(folder).files}
+
+
+def read(file: Path | str) -> DagFile:
+    """Read a file in this process. Raises DagFileError."""
+    answer = read_file(Request(str(file), str(Path(file).parent), "", {}))
+    if answer.file is None:
+        raise DagFileError(*answer.problems)
+    return answer.file
 
 
 def test_finds_yaml_everywhere_below(tmp_path: Path) -> None:
@@ -29,6 +39,7 @@ def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").symlink_to("..data/a.yaml")
     (tmp_path / "dangling.yaml").symlink_to("nowhere")
     (tmp_path / "loop").symlink_to(tmp_path)
+    (tmp_path / "itself.yaml").symlink_to("itself.yaml")
     assert names(tmp_path) == {"a.yaml"}
     assert scan_folder(tmp_path).complete
 
@@ -62,7 +73,7 @@ def test_a_change_changes_the_signature(tmp_path: Path) -> None:
 
 def test_the_examples_load_without_notes() -> None:
     """Every file that ships in dags/ is in order, and runs nothing by a schedule."""
-    rows = [row for file in scan_folder(ROOT / "dags").files for row in read_file(file).rows]
+    rows = [row for file in scan_folder(ROOT / "dags").files for row in read(file).rows]
     assert {"example_bash_operator", "example_python_operator", "example_pipeline"} <= {row.dag_id for row in rows}
     assert [row.notes for row in rows if row.notes] == []
 
@@ -70,19 +81,62 @@ def test_the_examples_load_without_notes() -> None:
 def test_the_broken_fixture_is_refused_at_its_line() -> None:
     """The fixture's only mistake is found where it is."""
     with pytest.raises(DagFileError) as caught:
-        read_file(str(ROOT / "tests/fixtures/dags/broken.yaml"))
+        read(ROOT / "tests/fixtures/dags/broken.yaml")
     assert [problem.line for problem in caught.value.problems] == [9]
 
 
-@pytest.mark.parametrize("name", ["defaults.yml", "gone.yaml"])
+@pytest.mark.parametrize("name", ["folder.yaml", "pipe.yaml", "zero.yaml", "loop.yaml", "gone.yaml", "large.yaml"])
 def test_files_that_cannot_be_used(tmp_path: Path, name: str) -> None:
-    """dag-factory's shared defaults, and a file that vanished, are problems like any other."""
-    (tmp_path / "defaults.yml").write_text("default_args: {}")
+    """A file that vanished, or is none, is a problem like any other; nobody waits for what never comes."""
+    (tmp_path / "folder.yaml").mkdir()
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "zero.yaml").symlink_to("/dev/zero")
+    (tmp_path / "loop.yaml").symlink_to(tmp_path / "loop.yaml")
+    (tmp_path / "large.yaml").touch()
+    os.truncate(tmp_path / "large.yaml", 2**40)
     with pytest.raises(DagFileError):
-        read_file(str(tmp_path / name))
+        read(tmp_path / name)
 
 
 def test_the_source_is_kept_without_its_mark(tmp_path: Path) -> None:
     """A byte order mark is not part of the text."""
     (tmp_path / "a.yaml").write_bytes(b"\xef\xbb\xbf# \xc5\xbc\n")
-    assert read_file(str(tmp_path / "a.yaml")).source == "# ż\n"
+    assert read(tmp_path / "a.yaml").source == "# ż\n"
+
+
+def test_deep_folders(tmp_path: Path) -> None:
+    """Folders may be nested as deep as paths are long."""
+    deepest = tmp_path.joinpath(*["d"] * 400)
+    deepest.mkdir(parents=True)
+    (deepest / "a.yaml").touch()
+    assert len(names(tmp_path)) == 1
+
+
+def test_names_that_cannot_be_stored_are_left_out(tmp_path: Path) -> None:
+    """One that is not UTF-8, or longer than the database keeps, concerns no other."""
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.yaml")).touch()
+    deep = tmp_path.joinpath(*["d" * 250] * 5)
+    deep.mkdir(parents=True)
+    (deep / "b.yaml").touch()
+    (tmp_path / "a.yaml").touch()
+    scan = scan_folder(tmp_path)
+    assert (names(tmp_path), len(scan.unusable), scan.complete) == ({"a.yaml"}, 2, True)
+
+
+def test_defaults_beside_a_file_are_noted(tmp_path: Path) -> None:
+    """dag-factory would merge them; here they are no DAG files, and the log says that they count for nothing."""
+    (tmp_path / "defaults.yml").write_text("default_args: {}")
+    (tmp_path / "a.yaml").write_text("one: {tasks: {t: {operator: a.B}}}")
+    assert names(tmp_path) == {"a.yaml"}
+    (row,) = read(tmp_path / "a.yaml").rows
+    assert [note for note in row.notes if "defaults.yml is not read" in note]
+
+
+def test_content_that_is_known_to_be_bad_is_not_tried_again(tmp_path: Path) -> None:
+    """What was refused is refused, whatever else of the file changed."""
+    file = tmp_path / "a.yaml"
+    file.write_text("x: [")
+    first = read_file(Request(str(file), str(tmp_path), "", {}))
+    assert first.problems
+    again = read_file(Request(str(file), str(tmp_path), first.digest, {}))
+    assert (again.file, list(again.problems)) == (None, [])

@@ -1,4 +1,5 @@
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -98,6 +99,28 @@ def test_dag_level_times() -> None:
     assert plan_of({"default_args": {"start_date": "2020-01-01"}}).timezone == "UTC"
 
 
+def test_a_zone_counts_where_it_stands() -> None:
+    """As with dag-factory: that of the DAG for its own dates, that of `default_args` for the dates there."""
+    for zones, own, inherited in (
+        ({"timezone": "Europe/Warsaw"}, 1, 0),
+        ({"default_args": {"timezone": "Europe/Warsaw"}}, 0, 1),
+        ({"timezone": "Asia/Tokyo", "default_args": {"timezone": "Europe/Warsaw"}}, 9, 1),
+    ):
+        args = {"start_date": "2020-01-01", **zones.get("default_args", {})}  # type: ignore[dict-item]
+        dag = plan_of({"start_date": "2020-01-01", **zones, "default_args": args})
+        assert dag.options.start_date is not None
+        offsets = [date.utcoffset() for date in (dag.options.start_date, dag.default_args["start_date"])]
+        assert offsets == [timedelta(hours=own), timedelta(hours=inherited)]
+
+
+def test_typed_values_take_positional_arguments() -> None:
+    """`__args__` are those of the constructor."""
+    day = {"__type__": "datetime.timedelta", "__args__": [1], "hours": 1}
+    assert task_of({"execution_timeout": day}).options.execution_timeout == 90_000
+    date = {"__type__": "datetime.datetime", "__args__": [2024, 1, 31]}
+    assert plan_of({"start_date": date}).options.start_date == datetime(2024, 1, 31, tzinfo=UTC)
+
+
 def test_params_of_dag_and_task() -> None:
     """A task sees the DAG's params and its own over them; Param objects count as their default."""
     param = {"__type__": "airflow.models.param.Param", "default": 5, "type": "integer"}
@@ -160,6 +183,13 @@ def test_unknown_operators_keep_their_arguments() -> None:
         ({"on_failure_callback": "a.b"}, "on_failure_callback"),
         ({"default_args": {"on_success_callback": "a.b"}}, "on_success_callback"),
         ({"template_searchpath": "/x"}, "template_searchpath"),
+        ({"cathcup": False}, "unknown key `cathcup`, did you mean `catchup`?"),
+        ({"dag_id": "two"}, "`dag_id` says 'two'"),
+        ({"dag_id": 2}, "`dag_id` says '2'"),
+        ({"tasks": {"t": {"task_id": "u", "operator": "a.B"}}}, "`task_id` says 'u'"),
+        ({"params": {"a": [{"__type__": "airflow.sdk.Asset"}]}}, "`a` stays a plain mapping"),
+        ({"params": {"a": "$HOME/x"}}, "`a`: the environment variable in '$HOME'"),
+        ({"default_args": {"queue": "${QUEUE}"}}, "'${QUEUE}'"),
     ],
 )
 def test_what_has_no_effect_is_noted(dag: dict[str, Any], note: str) -> None:
@@ -207,7 +237,7 @@ one:
     [
         ("bash_command:", "bash_comand:", 8, "did you mean `bash_command`"),
         ("bash_command:", "cwd:", 6, "`bash_command` is missing"),
-        ("echo 1", "[1]", 8, "`bash_command`: expected `str`"),
+        ("echo 1", "[1]", 8, "`bash_command`: [1] is not text"),
         ("{A: 1}", "{A: [1]}", 9, "`env`"),
         ("dependencies: [a]", "dependencies: [z]", 13, "'z', which is no task"),
         ("dependencies: [a]", "dependencies: a", 13, "list of names"),
@@ -219,19 +249,20 @@ one:
         ("task_id: b", "task_id: ../b", 10, "only letters"),
         ("task_id: b", "name: b", 10, "needs a `task_id`"),
         ("tags: [a]", "tags: [a, 3]", 3, "`tags`"),
-        ("catchup", "cathcup", 2, "did you mean `catchup`"),
         ("2020-01-01", "someday", 4, "not a date"),
         ("owner: me", "owner: 3", 4, "`owner`"),
         ("owner: me", "pool: " + "p" * 51, 4, "`pool`"),
         ("owner: me", "timezone: Mars", 4, "Mars"),
-        ("owner: me", "retries: -1", 4, "`retries`"),
+        ("owner: me", "retries: -1", 4, "`retries`: -1 is not a whole number from 0 to 2147483647"),
+        ("owner: me", "email: {a: b}", 4, "is not text or a list"),
+        ("owner: me", "email: [a, 1]", 4, "1 is not text"),
         ("module.function", "3", 12, "`python_callable`"),
         ("python_callable:", "op_args: []\n      image:", 13, "unknown key `image`"),
         ("airflow.operators.bash.BashOperator", "bash", 7, "not a class path"),
         ("operator: airflow.operators.bash.BashOperator", "x: 1", 6, "needs an `operator`"),
         ("catchup: false", "task_groups: {}", 2, "task groups"),
         ("env: {A: 1}", "expand: {env: []}", 9, "not supported"),
-        ("catchup: false", "dag_id: two", 2, "`dag_id`"),
+        ("echo 1", "''", 8, "text that is not empty"),
         ("default_args: {", "default_args: [{", 4, "YAML"),
         ("catchup: false", "schedule: 5", 2, "not a schedule"),
     ],

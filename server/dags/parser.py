@@ -1,0 +1,116 @@
+"""Has DAG files read by worker processes, so that none of them can stop anything else."""
+
+import asyncio
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from server.dags import parsing
+from server.dags.document import DagFileError, Problem
+from server.dags.folder import Scan, Signature
+from server.dags.serialize import DagFile
+from server.offload import OffloadError, OutOfMemory, WorkerPool
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+# What one file may take.
+_SECONDS = 10.0
+_MEMORY = 2**29
+_AT_ONCE = 2
+_QUEUE = 2**20
+# Variables that hold what no path is made of: a file could have them shown.
+_SECRET = re.compile(r"^(AIRFLOW__|AIRFLOW_CONN_|AIRFLOW_VAR_|PG)|PASSW|SECRET|TOKEN|CREDENTIAL|KEY", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What became of a file that looked like this. `result` is None where its content is known to be bad.
+
+    Not `lasting`: it may be read well another time, though nobody changes it.
+    """
+
+    signature: Signature
+    result: DagFile | DagFileError | None
+    digest: str = ""
+    lasting: bool = True
+
+
+class Parser:
+    """Reads files in worker processes; what takes long goes on while others are used."""
+
+    def __init__(self, folder: Path, syntax: str, seconds: float = _SECONDS) -> None:
+        """`syntax` is that of ignore files; `seconds`: how long a file may take."""
+        self._folder = folder
+        self._syntax = syntax
+        self._workers = WorkerPool(parsing.__name__, count=_AT_ONCE, seconds=seconds, memory=_MEMORY, waiting=_QUEUE)
+        self._under_way: dict[str, tuple[Signature, asyncio.Task[Parsed]]] = {}
+        self._ignored: tuple[tuple[set[str], dict[str, str]], set[str]] = ((set(), {}), set())
+
+    async def close(self) -> None:
+        """Stop reading, and end the processes."""
+        tasks = [task for _, task in self._under_way.values()]
+        self._under_way.clear()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._workers.close()
+
+    async def read(
+        self, files: Mapping[str, Signature], bad: Mapping[str, str], patience: float | None
+    ) -> dict[str, Parsed]:
+        """Read these files; those that take longer than `patience` seconds are there another time.
+
+        `bad` has the digest of the content that was refused last. What `read` answered it answers again until the
+        file changes, or `done` was called.
+        """
+        for file in [file for file, (signature, _) in self._under_way.items() if files.get(file) != signature]:
+            self._under_way.pop(file)[1].cancel()
+        # Small files first: those that take long are hardly ever among them.
+        for file, signature in sorted(files.items(), key=lambda item: item[1].size):
+            if file not in self._under_way:
+                task = asyncio.create_task(self._read(file, signature, bad.get(file, "")))
+                self._under_way[file] = signature, task
+        tasks = {file: task for file, (_, task) in self._under_way.items()}
+        if tasks:
+            await asyncio.wait(tasks.values(), timeout=patience)
+        return {file: task.result() for file, task in tasks.items() if task.done()}
+
+    def done(self, file: str) -> None:
+        """Forget what was read: it is used."""
+        del self._under_way[file]
+
+    async def _read(self, file: str, signature: Signature, bad_digest: str) -> Parsed:
+        environment = {name: value for name, value in os.environ.items() if not _SECRET.search(name)}
+        request = msgspec.json.encode(parsing.Request(file, str(self._folder), bad_digest, environment))
+        try:
+            answer = msgspec.json.decode(await self._workers.call("read_file", request), type=parsing.Answer)
+        except OffloadError as error:
+            problem = DagFileError(Problem(None, f"it cannot be read: {error}"))
+            return Parsed(signature, problem, lasting=isinstance(error, OutOfMemory))
+        if answer.problems:
+            return Parsed(signature, DagFileError(*answer.problems), answer.digest)
+        return Parsed(signature, answer.file, answer.digest)
+
+    async def without_ignored(self, scan: Scan) -> Scan:
+        """The scan less the files that its ignore files name."""
+        if not scan.ignores:
+            return scan
+        state = (set(scan.files), scan.ignores)
+        if self._ignored[0] != state:
+            self._ignored = state, set(await self._find_ignored(sorted(scan.files), scan.ignores))
+        files = {file: signature for file, signature in scan.files.items() if file not in self._ignored[1]}
+        return scan._replace(files=files)
+
+    async def _find_ignored(self, files: list[str], ignores: dict[str, str]) -> Sequence[str]:
+        request = parsing.IgnoreRequest(files, str(self._folder), ignores, self._syntax)
+        try:
+            answer = await self._workers.call("ignored", msgspec.json.encode(request))
+        except OffloadError as error:
+            _log.warning(".airflowignore counts for nothing", folder=str(self._folder), reason=str(error))
+            return ()
+        return msgspec.json.decode(answer, type=list[str])

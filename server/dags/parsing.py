@@ -1,0 +1,99 @@
+"""What a worker process does with DAG files: whatever they hold, nothing but that process suffers."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from server.dags.differences import of_place
+from server.dags.document import MAX_BYTES, DagFileError, Problem, read_document
+from server.dags.folder import open_regular
+from server.dags.ignoring import ignored
+from server.dags.plan import plan_dags
+from server.dags.serialize import DagFile, dag_row
+
+# All DAGs of a file, as the database keeps them.
+_MAX_STORED = 16 * 1024 * 1024
+
+
+class Request(msgspec.Struct):
+    """Which file to read, unless its content is known to be bad. `environment` is for paths with variables in them."""
+
+    fileloc: str
+    dags_folder: str
+    bad_digest: str
+    environment: dict[str, str]
+
+
+class Answer(msgspec.Struct):
+    """What became of a file: one of `file` and `problems`, or neither where its content is known to be bad."""
+
+    digest: str = ""
+    file: DagFile | None = None
+    problems: Sequence[Problem] = ()
+
+
+class IgnoreRequest(msgspec.Struct):
+    """The arguments of `ignoring.ignored`."""
+
+    files: list[str]
+    folder: str
+    ignores: dict[str, str]
+    syntax: str
+
+
+def read_file(request: Request) -> Answer:
+    """Read and validate one file."""
+    answer = Answer()
+    try:
+        raw = _read(request.fileloc)
+        answer.digest = hashlib.sha256(raw).hexdigest()
+        if answer.digest != request.bad_digest:
+            answer.file = _parse(raw, request)
+    except DagFileError as error:
+        answer.problems = error.problems
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - no check foresaw it: it is still this file's error alone
+        answer.problems = [Problem(None, f"it cannot be read: {type(error).__name__}")]
+    return answer
+
+
+def _read(fileloc: str) -> bytes:
+    try:
+        with open_regular(fileloc) as file:
+            raw = b""
+            while len(raw) <= MAX_BYTES and (part := file.read(MAX_BYTES + 1 - len(raw))) != b"":
+                if part is None:
+                    raise DagFileError(Problem(None, "cannot read the file: what it holds would have to be waited for"))
+                raw += part
+            return raw
+    except OSError as error:
+        raise DagFileError(Problem(None, f"cannot read the file: {error.strerror}")) from error
+
+
+def _parse(raw: bytes, request: Request) -> DagFile:
+    plans = plan_dags(read_document(raw), request.fileloc)
+    beside = of_place(Path(request.fileloc), Path(request.dags_folder))
+    rows = [dag_row(plan, request.fileloc) for plan in plans]
+    rows = [row._replace(notes=row.notes + beside) for row in rows]
+    if sum(len(row.data) for row in rows) > _MAX_STORED:
+        raise DagFileError(Problem(None, f"its DAGs are larger than {_MAX_STORED} bytes as the database keeps them"))
+    return DagFile(request.fileloc, raw.decode("utf-8-sig"), rows)
+
+
+def _read_file(data: bytes) -> bytes:
+    request = msgspec.json.decode(data, type=Request)
+    # This process has none of its own.
+    os.environ.update(request.environment)
+    return msgspec.json.encode(read_file(request))
+
+
+def _ignored(data: bytes) -> bytes:
+    request = msgspec.json.decode(data, type=IgnoreRequest)
+    return msgspec.json.encode(ignored(request.files, request.folder, request.ignores, request.syntax))
+
+
+FUNCTIONS = {"read_file": _read_file, "ignored": _ignored}
