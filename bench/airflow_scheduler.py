@@ -7,7 +7,8 @@ from pathlib import Path
 import asyncpg
 
 from server.embedded import EmbeddedPostgres
-from tests.airflow.real import RELEASES, RealAirflow, find_python, install, until
+from tests.airflow.real import RealAirflow, find_python, install, until
+from tests.airflow.releases import RELEASES
 
 RELEASE = RELEASES["2.11.2"]
 # Better than its defaults: more tasks a look, hardly a sleep when idle, no more workers than two cores feed.

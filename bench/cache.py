@@ -37,18 +37,19 @@ def _program(name: str, advice: str) -> str:
 def install() -> None:
     """Install what is missing of the peers; those that cannot be installed are left out of the bench."""
     CACHE.mkdir(exist_ok=True)
-    requirements = HERE / "peers" / "requirements.txt"
-    if _changed(requirements, PYTHON.parent.parent):
+    lock = ROOT / "requirements" / "peers.txt"
+    if _changed(lock, PYTHON.parent.parent):
         _try("FastAPI", [sys.executable, "-m", "venv", "--clear", str(PYTHON.parent.parent)])
-        if _try("FastAPI", [str(PYTHON), "-m", "pip", "install", "--quiet", "-r", str(requirements)]):
-            shutil.copy(requirements, PYTHON.parent.parent)
-    package = HERE / "peers" / "node" / "package.json"
+        if _try("FastAPI", [str(PYTHON), "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(lock)]):
+            shutil.copy(lock, PYTHON.parent.parent)
+    lock = HERE / "peers" / "node" / "package-lock.json"
     node = NODE_MODULES.parent
-    if shutil.which("npm") and _changed(package, node):
+    if shutil.which("npm") and _changed(lock, node):
         node.mkdir(exist_ok=True)
-        shutil.copy(package, node)
-        if not _try("Fastify and PostgREST", ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(node)]):
-            (node / package.name).unlink()
+        shutil.copy(lock, node)
+        shutil.copy(lock.with_name("package.json"), node)
+        if not _try("Fastify and PostgREST", ["npm", "ci", "--no-audit", "--no-fund", "--prefix", str(node)]):
+            (node / lock.name).unlink()
 
 
 def _changed(source: Path, folder: Path) -> bool:

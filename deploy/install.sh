@@ -3,19 +3,21 @@
 #
 #   deploy/install.sh [--kerberos] [--wheel FILE] [--wheelhouse FOLDER] [--python PROGRAM]
 #
-# Without --wheel it installs the checkout that it is part of. Packages come from the index that pip is set up for, or
-# from --wheelhouse alone. A new release lies beside the old one; running services go over to it when they restart.
+# Without --wheel it installs the checkout that it is part of. Packages come from the index that pip is set up for, with
+# the versions and hashes of requirements/, or from --wheelhouse alone, with the versions: what was built for it has
+# hashes of its own. A new release lies beside the old one; running services go over to it when they restart.
 # --kerberos adds what kerberos_auth needs; what was installed with it stays so.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-wheel='' wheelhouse='' python='' extras=''
+requirements=$(dirname "$here")/requirements
+wheel='' wheelhouse='' python='' lock=windsock
 while [ $# -gt 0 ]; do
     case $1 in
-        --kerberos) extras='[kerberos]'; shift ;;
+        --kerberos) lock=kerberos; shift ;;
         --wheel) wheel=${2:?--wheel needs a file}; shift 2 ;;
         --wheelhouse) wheelhouse=${2:?--wheelhouse needs a folder}; shift 2 ;;
         --python) python=${2:?--python needs a program}; shift 2 ;;
-        *) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+        *) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac
 done
 die() { echo "install.sh: $*" >&2; exit 1; }
@@ -43,16 +45,37 @@ trap 'rm -rf "$release"' EXIT
 chmod 755 "$release"
 "$python" -m venv "$release"
 if [ -x /opt/windsock/current/bin/python ] && /opt/windsock/current/bin/python -c 'import gssapi' 2>/dev/null; then
-    extras='[kerberos]'
+    lock=kerberos
 fi
-set -- --quiet --disable-pip-version-check --no-input
+pip_install() {
+    "$release/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --no-deps "$@"
+}
+# Takes what a lock file says, exactly.
+pip_install_locked() {
+    name=$1
+    shift
+    if [ -n "$wheelhouse" ]; then
+        sed '/^ *--hash/d; s/ *\\$//' "$requirements/$name.txt" > "$release/requirements.txt"
+        pip_install "$@" --no-index --find-links "$wheelhouse" -r "$release/requirements.txt"
+        rm "$release/requirements.txt"
+    else
+        pip_install "$@" --require-hashes -r "$requirements/$name.txt"
+    fi
+}
+# What builds wheels is not part of the release. Pip itself would take whatever is the newest.
+pip_install_locked build --target "$release/build-tools"
+export PYTHONPATH="$release/build-tools"
+pip_install_locked "$lock" --no-build-isolation
 # Not built in the checkout: modules that a build of another release left there would become part of this one.
 printf '[build]\nbuild_base = %s/build\n' "$release" > "$release/build.cfg"
 export DIST_EXTRA_CONFIG="$release/build.cfg"
-[ -z "$wheelhouse" ] || set -- "$@" --no-index --find-links "$wheelhouse"
-"$release/bin/python" -m pip install "$@" "${wheel:-$(dirname "$here")}$extras"
+pip_install --no-build-isolation "${wheel:-$(dirname "$here")}"
+unset PYTHONPATH
 "$release/bin/windsock" --version
-rm -rf "$release/build" "$release/build.cfg"
+pip_install_locked man --target "$release/man-tools"
+install -d -m 755 "$release/share/man/man1"
+PYTHONPATH="$release/man-tools" "$release/bin/python" -m click_man --target "$release/share/man/man1" windsock >/dev/null
+rm -rf "$release/build" "$release/build.cfg" "$release/build-tools" "$release/man-tools"
 trap - EXIT
 # rename(2) is atomic: a service that starts meanwhile finds the one or the other.
 before=$(readlink /opt/windsock/current || true)
@@ -75,6 +98,19 @@ if [ ! -e /etc/windsock/credentials/tasks_dsn ]; then
 fi
 install -m 644 "$here"/systemd/* /usr/local/lib/systemd/system/
 install -m 755 "$here/windsock-admin" /usr/local/sbin/windsock-admin
+# The command as every user has it, with its man pages and what shells complete; somebody else's `windsock` stays.
+case $(readlink /usr/local/bin/windsock || ls -d /usr/local/bin/windsock 2>/dev/null) in
+    '' | /opt/windsock/*) ln -sfn /opt/windsock/current/bin/windsock /usr/local/bin/windsock ;;
+    *) echo "install.sh: /usr/local/bin/windsock is not of this installation and stays as it is" >&2 ;;
+esac
+install -d -m 755 /usr/local/share/man/man1 /usr/local/share/bash-completion/completions \
+    /usr/local/share/zsh/site-functions /usr/local/share/fish/vendor_completions.d
+rm -f /usr/local/share/man/man1/windsock.1 /usr/local/share/man/man1/windsock-*.1
+install -m 644 "$release"/share/man/man1/* /usr/local/share/man/man1/
+write_completion() { _WINDSOCK_COMPLETE=$1_source "$release/bin/windsock" > "/usr/local/share/$2"; }
+write_completion bash bash-completion/completions/windsock
+write_completion zsh zsh/site-functions/_windsock
+write_completion fish fish/vendor_completions.d/windsock.fish
 [ ! -e "$here/../docs/deployment.md" ] || install -m 644 "$here"/../docs/*.md /usr/local/share/doc/windsock/
 systemctl daemon-reload
 

@@ -15,7 +15,10 @@ for unit in windsock.service windsock.socket windsock-scheduler.service; do
 done
 rm -f /usr/local/lib/systemd/system/windsock.service /usr/local/lib/systemd/system/windsock.socket \
     /usr/local/lib/systemd/system/windsock-scheduler.service /usr/local/lib/systemd/system/windsock-initdb.service \
-    /usr/local/sbin/windsock-admin
+    /usr/local/sbin/windsock-admin /usr/local/share/man/man1/windsock.1 /usr/local/share/man/man1/windsock-*.1 \
+    /usr/local/share/bash-completion/completions/windsock /usr/local/share/zsh/site-functions/_windsock \
+    /usr/local/share/fish/vendor_completions.d/windsock.fish
+[ "$(readlink /usr/local/bin/windsock || true)" != /opt/windsock/current/bin/windsock ] || rm /usr/local/bin/windsock
 rm -rf /opt/windsock /usr/local/share/doc/windsock
 if [ "${1:-}" = --purge ]; then
     for unit in windsock.service windsock.socket windsock-scheduler.service windsock-initdb.service; do

@@ -1,3 +1,3 @@
 """Windsock: the experimental API of Airflow 1.10, served from Postgres."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

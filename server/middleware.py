@@ -17,6 +17,7 @@ from server.config import Config
 from server.errors import WindsockError
 from server.logs import REQUEST_ID
 from server.observe.counters import COUNTERS, NO_ROUTE
+from server.parameters import warn_of_unknown
 from server.resources import ANSWER_HEADERS, PROXIES, USER, Traffic
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,8 @@ def errors(config: Config, traffic: Traffic) -> Middleware:
         warning_header.begin()
         start = time.perf_counter()
         traffic.in_flight += 1
+        if request.rel_url.raw_query_string:
+            warn_of_unknown(request)
         try:
             response = await handler(request)
         except Exception as error:  # noqa: BLE001 - the boundary of a request

@@ -3,12 +3,16 @@
 Bodies stay as they are documented. Any handler or operation says `warn(text)`; several texts are joined.
 """
 
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from contextvars import ContextVar
 
 HEADER = "X-Windsock-Warning"
 # Characters: a proxy has room for 4 KB of all headers together.
 _MAX_TEXT = 300
 _MAX_LENGTH = 1000
+_MAX_NAME = 30
+_MAX_NAMES = 4
 _SEPARATOR = "; "
 
 # A tuple that is replaced, not a list that grows: the task of a statement that requests share has a copy of somebody's
@@ -27,6 +31,15 @@ def warn(text: str) -> None:
     safe = header_safe(text, _MAX_TEXT)
     if safe not in texts:
         _TEXTS.set((*texts, safe))
+
+
+def warn_of_ignored(kind: str, names: Iterable[str], known: AbstractSet[str]) -> None:
+    """Warn of those `names` that are not `known`, the first few of them, and say which are."""
+    unknown = [header_safe(name, _MAX_NAME) for name in dict.fromkeys(names) if name not in known]
+    if unknown:
+        more = f" and {len(unknown) - _MAX_NAMES} more" if len(unknown) > _MAX_NAMES else ""
+        right = f"those of this endpoint are {', '.join(sorted(known))}" if known else "this endpoint has none"
+        warn(f"{kind} ignored: {', '.join(unknown[:_MAX_NAMES])}{more} ({right})")
 
 
 def joined() -> str | None:

@@ -27,7 +27,7 @@ from server.client.interface import (
 )
 from server.config import Config, ConfigError
 from server.errors import StartupError, Unavailable, WindsockError
-from server.metadata.dag_runs import NewRun, RunFilter
+from server.metadata.dag_runs import RunFilter
 from server.metadata.metadata import Metadata, open_metadata
 from server.scheduler.logs import LogFile, local_log
 from server.wire.dates import timezone_of
@@ -103,9 +103,8 @@ class LocalClient(Client):
         async def trigger(metadata: Metadata) -> Answer:
             checked = wire.check_id(dag_id, "dag_id")
             asked = wire.parse_trigger(json.dumps(fields).encode(), self._zone, datetime.now(UTC))
-            run = NewRun(checked, asked.run_id, asked.execution_date, asked.conf)
-            await metadata.dag_runs.trigger(run)
-            return with_warning(_answer(wire.trigger_answer(dag_id, asked)), warning_header.joined())
+            made = await metadata.dag_runs.trigger(checked, asked)
+            return with_warning(_answer(wire.trigger_answer(dag_id, made)), warning_header.joined())
 
         return self._call(trigger)
 

@@ -8,7 +8,7 @@ from server import wire
 from server.answers import json_answer, json_bytes, json_list
 from server.bodies import read_body
 from server.handlers.paging import page_headers
-from server.metadata.dag_runs import NewRun, RunFilter
+from server.metadata.dag_runs import RunFilter
 from server.resources import METADATA, TIMEZONE
 
 
@@ -17,9 +17,8 @@ async def trigger(request: web.Request) -> web.Response:
     dag_id = wire.check_id(request.match_info["dag_id"], "dag_id")
     app = request.app
     asked = wire.parse_trigger(await read_body(request), app[TIMEZONE], datetime.now(UTC))
-    run = NewRun(dag_id, asked.run_id, asked.execution_date, asked.conf)
-    await app[METADATA].dag_runs.trigger(run)
-    return json_bytes(wire.trigger_answer(dag_id, asked))
+    made = await app[METADATA].dag_runs.trigger(dag_id, asked)
+    return json_bytes(wire.trigger_answer(dag_id, made))
 
 
 async def list_runs(request: web.Request) -> web.StreamResponse:

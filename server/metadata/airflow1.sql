@@ -2,7 +2,8 @@
 
 -- name: trigger
 -- One row a request: inserted where the DAG is known and its serialized row is the one that the request was checked
--- against (`fresh`). A row that is known and fresh but has no id collided with an existing run.
+-- against (`fresh`). A row that is known and fresh but has no id collided with another run, perhaps of this statement.
+-- Each request has its id before the insert, so an id that was stored tells whose run it is.
 WITH requested AS (
     SELECT * FROM unnest(
         ARRAY(SELECT json_array_elements_text($1)),
@@ -13,25 +14,31 @@ WITH requested AS (
         ARRAY(SELECT json_array_elements_text($6))
     ) WITH ORDINALITY AS r (dag_id, run_id, execution_date, conf, root_dag_id, version, n)
 ), checked AS (
-    SELECT requested.*, d.dag_id IS NOT NULL AS known, d.is_paused, s.version IS NOT DISTINCT FROM requested.version AS fresh
+    SELECT requested.*, d.dag_id IS NOT NULL AS known, d.is_paused,
+        s.version IS NOT DISTINCT FROM requested.version AS fresh
     FROM requested
     LEFT JOIN LATERAL (SELECT dag.dag_id, dag.is_paused FROM dag WHERE dag.dag_id = requested.dag_id) AS d ON true
     LEFT JOIN LATERAL (
         SELECT serialized_dag.xmin::text AS version FROM serialized_dag
         WHERE serialized_dag.dag_id = requested.root_dag_id
     ) AS s ON true
-), created AS (
-    INSERT INTO dag_run (dag_id, run_id, execution_date, conf, state, external_trigger, start_date)
-    SELECT dag_id, run_id, execution_date, conf, 'running', true, now()
+), numbered AS (
+    SELECT *, CASE WHEN known AND fresh THEN nextval((
+        SELECT coalesce(pg_get_serial_sequence('dag_run', 'id'), 'dag_run_id_seq')::regclass
+    )) END AS id
     FROM checked
-    WHERE known AND fresh
-    ORDER BY dag_id, execution_date, run_id
+), created AS (
+    INSERT INTO dag_run (id, dag_id, run_id, execution_date, conf, state, external_trigger, start_date)
+    SELECT id, dag_id, run_id, execution_date, conf, 'running', true, now()
+    FROM numbered
+    WHERE id IS NOT NULL
+    ORDER BY dag_id, execution_date, run_id, n
     ON CONFLICT DO NOTHING
-    RETURNING id, dag_id, run_id
+    RETURNING id
 )
-SELECT checked.known, checked.fresh, checked.is_paused, created.id
-FROM checked LEFT JOIN created ON created.dag_id = checked.dag_id AND created.run_id = checked.run_id
-ORDER BY checked.n
+SELECT numbered.known, numbered.fresh, numbered.is_paused, created.id
+FROM numbered LEFT JOIN created ON created.id = numbered.id
+ORDER BY numbered.n
 
 -- name: trigger_family
 -- A DAG and its sub-DAGs together or not at all: a collision raises, so nothing is inserted.
@@ -63,17 +70,17 @@ FROM array_to_string($1::int[], ',') AS ids
 
 -- name: find_collisions
 -- The runs that a new run would collide with: by run_id, and by execution_date.
-SELECT by_run_id.run_id IS NOT NULL AS run_id_taken, by_date.run_id AS run_at_date
+SELECT by_run_id.id IS NOT NULL AS run_id_taken, by_date.id IS NOT NULL AS date_taken, by_date.run_id AS run_at_date
 FROM unnest(
     ARRAY(SELECT json_array_elements_text($1)),
     ARRAY(SELECT json_array_elements_text($2)),
     ARRAY(SELECT json_array_elements_text($3)::timestamptz)
 ) WITH ORDINALITY AS requested (dag_id, run_id, execution_date, n)
 LEFT JOIN LATERAL (
-    SELECT run_id FROM dag_run WHERE dag_id = requested.dag_id AND run_id = requested.run_id
+    SELECT id FROM dag_run WHERE dag_id = requested.dag_id AND run_id = requested.run_id
 ) AS by_run_id ON true
 LEFT JOIN LATERAL (
-    SELECT run_id FROM dag_run WHERE dag_id = requested.dag_id AND execution_date = requested.execution_date
+    SELECT id, run_id FROM dag_run WHERE dag_id = requested.dag_id AND execution_date = requested.execution_date
 ) AS by_date ON true
 ORDER BY requested.n
 

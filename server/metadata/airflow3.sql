@@ -31,7 +31,8 @@ UPDATE dag SET is_paused = $2 WHERE dag_id = $1 RETURNING dag_id
 
 -- name: trigger
 -- One row a request: inserted where the DAG is known and its serialized row is the one that the request was checked
--- against (`fresh`). A row that is known and fresh but has no id collided with an existing run.
+-- against (`fresh`). A row that is known and fresh but has no id collided with another run, perhaps of this statement.
+-- Each request has its id before the insert, so an id that was stored tells whose run it is.
 -- bundle_version stays NULL: anything else makes the scheduler call the run a success without running a task.
 WITH requested AS (
     SELECT * FROM unnest(
@@ -59,38 +60,43 @@ WITH requested AS (
         WHERE dag_version.dag_id = requested.root_dag_id
         ORDER BY dag_version.version_number DESC LIMIT 1
     ) AS s ON true
+), numbered AS (
+    SELECT *, CASE WHEN known AND fresh THEN nextval((
+        SELECT coalesce(pg_get_serial_sequence('dag_run', 'id'), 'dag_run_id_seq')::regclass
+    )) END AS id
+    FROM checked
 ), created AS (
     INSERT INTO dag_run (
         created_at,  -- if dag_run.created_at
-        dag_id, run_id, logical_date, run_after, conf, state, run_type, triggered_by, queued_at, updated_at,
+        id, dag_id, run_id, logical_date, run_after, conf, state, run_type, triggered_by, queued_at, updated_at,
         data_interval_start, data_interval_end, log_template_id, created_dag_version_id, clear_number, span_status)
     SELECT
         now(),  -- if dag_run.created_at
-        dag_id, run_id, logical_date, greatest(now(), logical_date), conf, 'queued', run_type, 'REST_API', now(), now(),
+        id, dag_id, run_id, logical_date, greatest(now(), logical_date), conf, 'queued', run_type, 'REST_API', now(), now(),
         data_interval_start, data_interval_end, (SELECT max(id) FROM log_template), dag_version_id, 0, 'not_started'
-    FROM checked
-    WHERE known AND fresh
-    ORDER BY dag_id, logical_date, run_id
+    FROM numbered
+    WHERE id IS NOT NULL
+    ORDER BY dag_id, logical_date, run_id, n
     ON CONFLICT DO NOTHING
-    RETURNING id, dag_id, run_id
+    RETURNING id
 )
-SELECT checked.known, checked.fresh, checked.is_paused, checked.is_active, created.id
-FROM checked LEFT JOIN created ON created.dag_id = checked.dag_id AND created.run_id = checked.run_id
-ORDER BY checked.n
+SELECT numbered.known, numbered.fresh, numbered.is_paused, numbered.is_active, created.id
+FROM numbered LEFT JOIN created ON created.id = numbered.id
+ORDER BY numbered.n
 
 -- name: find_collisions
 -- The runs that a new run would collide with: by run_id, and by date.
-SELECT by_run_id.run_id IS NOT NULL AS run_id_taken, by_date.run_id AS run_at_date
+SELECT by_run_id.id IS NOT NULL AS run_id_taken, by_date.id IS NOT NULL AS date_taken, by_date.run_id AS run_at_date
 FROM unnest(
     ARRAY(SELECT json_array_elements_text($1)),
     ARRAY(SELECT json_array_elements_text($2)),
     ARRAY(SELECT json_array_elements_text($3)::timestamptz)
 ) WITH ORDINALITY AS requested (dag_id, run_id, logical_date, n)
 LEFT JOIN LATERAL (
-    SELECT run_id FROM dag_run WHERE dag_id = requested.dag_id AND run_id = requested.run_id
+    SELECT id FROM dag_run WHERE dag_id = requested.dag_id AND run_id = requested.run_id
 ) AS by_run_id ON true
 LEFT JOIN LATERAL (
-    SELECT run_id FROM dag_run WHERE dag_id = requested.dag_id AND logical_date = requested.logical_date
+    SELECT id, run_id FROM dag_run WHERE dag_id = requested.dag_id AND logical_date = requested.logical_date
 ) AS by_date ON true
 ORDER BY requested.n
 

@@ -121,20 +121,27 @@ class Batcher(Generic[Key, Result]):
         error = asyncio.CancelledError() if done.cancelled() else done.exception()
         if isinstance(error, asyncpg.PostgresError | Locked) and len(batch) > 1:
             for entry in batch:
-                self._send([entry])
-            return
-        if error:
-            for _, future in batch:
-                if not future.done():
-                    future.set_exception(error)
+                if not entry[1].done():
+                    self._send([entry])
         else:
-            for (_, future), result in zip(batch, done.result(), strict=True):
-                if not future.done():
-                    future.set_result(result)
+            _answer(batch, error, () if error else done.result())
         if not self._running:
             keys = min(len(batch) + len(self._waiting), _WORTH_WHILE)
             self._expect(keys, keys * _RETURN)
         self._start()
+
+
+def _answer(batch: "Batch[Key, Result]", error: BaseException | None, results: Sequence[Result]) -> None:
+    """Hand out the results, or the error; with too many or too few results nobody can tell whose each is."""
+    if error is None and len(results) != len(batch):
+        error = RuntimeError(f"{len(results)} results for {len(batch)} keys")
+    for index, (_, future) in enumerate(batch):
+        if future.done():
+            continue
+        if error:
+            future.set_exception(error)
+        else:
+            future.set_result(results[index])
 
 
 class Shared(Generic[Key, Result]):

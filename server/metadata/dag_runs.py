@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 import asyncpg
 
@@ -16,14 +16,16 @@ from server.metadata.database import Database
 from server.metadata.new_runs import NewRun
 from server.metadata.settings import Settings
 from server.warning_header import warn
+from server.wire.bodies import Trigger
 
 _PAUSED = "The DAG is paused: this run starts when it is unpaused"
 _INACTIVE = "The DAG is not active: this run starts when Airflow finds its file again"
-_ATTEMPTS = 5
+# Far more than changes of a DAG and other moments for a run are likely to take.
+_ATTEMPTS = 10
 _STREAM_PAGE = 2000
 Row = tuple[object, ...]
 
-__all__ = ["DagRuns", "NewRun", "RunFilter", "missing_run"]
+__all__ = ["DagRuns", "RunFilter", "missing_run"]
 
 
 @dataclass(frozen=True)
@@ -55,33 +57,40 @@ class DagRuns:
         self._dags = dags
         self._settings = settings
         self._generation = settings.generation
-        self._insert: Batcher[Row, asyncpg.Record | None] = settings.batcher(self._insert_many)
-        self._collision: Batcher[NewRun, asyncpg.Record] = settings.batcher(self._find_collisions)
+        self._insert: Batcher[Row, asyncpg.Record] = settings.batcher(self._insert_many)
+        self._collision: Batcher[tuple[str, str, datetime], asyncpg.Record] = settings.batcher(self._find_collisions)
         self._find: Batcher[tuple[str, datetime], asyncpg.Record] = settings.batcher(self._find_many)
         self._first_page: Shared[Row, list[asyncpg.Record]] = Shared(self._read_first_page)
         self._latest: Batcher[None, bytes] = settings.shared(self._read_latest)
 
-    async def trigger(self, run: NewRun) -> None:
+    async def trigger(self, dag_id: str, asked: Trigger) -> Trigger:
         """Make the run and those of its sub-DAGs, durably; a warning tells why it will not start for now, if so.
 
-        Raises NotFound for the DAG, BadRequest for a date before the DAG's start or a run that exists.
+        Answers the run as it was made, whose date may be another than `asked` where nobody named one. Raises NotFound
+        for the DAG, then BadRequest for a date that it cannot have, for a run that exists, and for a run_id or a conf
+        that it cannot have.
         """
         for _ in range(_ATTEMPTS):
-            dag = await self._dags.recent(run.dag_id)
-            new_runs.check(run, dag, self._settings)
-            values = new_runs.row(run, dag, self._generation)
+            run = NewRun(dag_id, asked)
+            dag, values = await self._prepare(run)
             row = await (self._insert_family(values, dag) if dag.subdag_ids else self._insert(values))
             if row is not None and not row["known"]:
-                self._dags.forget(run.dag_id)
-                raise unknown_dag(run.dag_id)
-            if row is not None and row["fresh"] and row["id"] is not None:
-                _warn_of_waiting(row)
-                return
+                self._dags.forget(dag_id)
+                raise unknown_dag(dag_id)
             if row is not None and not row["fresh"]:
-                self._dags.forget(run.dag_id)
+                self._dags.forget(dag_id)
                 continue
-            await self._refuse_collision(run, dag)
-        raise Conflict(f"Dag {run.dag_id} or its runs keep changing; try again")
+            if row is not None and row["id"] is not None:
+                _warn_of_waiting(row)
+                return asked
+            if asked.moment is None:
+                await self._refuse_collision(run, dag)
+            else:
+                # Nearly always it was the second that was taken; who gave a run_id is told when that is.
+                if asked.id_given and asked.execution_date == asked.moment:
+                    await self._refuse_run_id(run, dag)
+                asked = asked.moved(datetime.now(UTC))
+        raise Conflict(f"Dag {dag_id} or its runs keep changing; try again")
 
     async def state(self, dag_id: str, execution_date: datetime) -> str | None:
         """State of the run at that date; raises NotFound."""
@@ -129,17 +138,24 @@ class DagRuns:
         """The newest run of each DAG, as the body of the answer."""
         return await self._latest(None)
 
-    async def _insert_many(self, runs: Sequence[Row]) -> Sequence[asyncpg.Record | None]:
+    async def _prepare(self, run: NewRun) -> tuple[Dag, Row]:
+        """Find the DAG and the row to insert. Raises NotFound and BadRequest."""
+        dag = await self._dags.recent(run.dag_id)
+        try:
+            return dag, new_runs.row(run, dag, self._settings)
+        except BadRequest:
+            if await self._dags.get(run.dag_id) is not dag:
+                # What was read a while ago refuses nothing.
+                return await self._prepare(run)
+            new_runs.check_date(run, dag, self._settings)
+            if run.asked.id_given:
+                await self._refuse_run_id(run, dag)
+            raise
+
+    async def _insert_many(self, runs: Sequence[Row]) -> Sequence[asyncpg.Record]:
         rows = await self._database.fetch_each("trigger", runs)
-        # Two requests for the very same run share its row; only the first of them made it.
-        made: set[int] = set()
-        answers: list[asyncpg.Record | None] = []
-        for row in rows:
-            answers.append(None if row["id"] in made else row)
-            if row["id"] is not None:
-                made.add(row["id"])
-        self._announce(made)
-        return answers
+        self._announce([row["id"] for row in rows if row["id"] is not None])
+        return rows
 
     async def _insert_family(self, values: Row, dag: Dag) -> asyncpg.Record | None:
         members = [dag.dag_id, *dag.subdag_ids]
@@ -153,16 +169,26 @@ class DagRuns:
         return row
 
     async def _refuse_collision(self, run: NewRun, dag: Dag) -> None:
+        """Raise BadRequest where the run, or one of its sub-DAGs, has the run_id or the date of another."""
         for dag_id in [run.dag_id, *dag.subdag_ids]:
-            row = await self._collision(run._replace(dag_id=dag_id))
-            if row["run_id_taken"]:
-                raise BadRequest(f"Run id {run.run_id} already exists for dag id {dag_id}")
-            if row["run_at_date"] is not None:
-                date = run.execution_date.isoformat()
-                raise BadRequest(f"Execution date {date} is taken for dag id {dag_id} by run id {row['run_at_date']}")
+            row = await self._find_collision(run, dag_id)
+            if row["date_taken"]:
+                date, other = run.execution_date.isoformat(), row["run_at_date"] or "None"
+                raise BadRequest(f"Execution date {date} is taken for dag id {dag_id} by run id {other}")
 
-    async def _find_collisions(self, runs: Sequence[NewRun]) -> Sequence[asyncpg.Record]:
-        return await self._database.fetch_each("find_collisions", [run[:3] for run in runs])
+    async def _refuse_run_id(self, run: NewRun, dag: Dag) -> None:
+        """Raise BadRequest where the run, or one of its sub-DAGs, has the run_id of another."""
+        for dag_id in [run.dag_id, *dag.subdag_ids]:
+            await self._find_collision(run, dag_id)
+
+    async def _find_collision(self, run: NewRun, dag_id: str) -> asyncpg.Record:
+        row = await self._collision((dag_id, run.run_id, run.execution_date))
+        if row["run_id_taken"]:
+            raise BadRequest(f"Run id {run.run_id} already exists for dag id {dag_id}")
+        return row
+
+    async def _find_collisions(self, runs: Sequence[tuple[str, str, datetime]]) -> Sequence[asyncpg.Record]:
+        return await self._database.fetch_each("find_collisions", runs)
 
     async def _find_many(self, keys: Sequence[tuple[str, datetime]]) -> Sequence[asyncpg.Record]:
         return await self._database.fetch_each("find_runs", keys)

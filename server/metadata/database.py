@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 # missing database (3D), resources (53), operator intervention (57), system (58).
 _TRANSIENT_CLASSES = frozenset({"08", "28", "3D", "53", "57", "58"})
 _READ_ONLY = "25006"
+# Nobody knows whether it was done (40003), so it is not tried again.
+_UNKNOWN = "40003"
 _RETRIED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 _ATTEMPTS = 3
 _REPORT_INTERVAL = 1.0
@@ -52,7 +54,7 @@ def _lost_database() -> Iterator[None]:
         COUNTERS.database_errors[state[:2] or "none"] += 1
         if isinstance(error, asyncpg.LockNotAvailableError):
             raise Locked("Another transaction holds what this request needs; try again shortly") from error
-        if state[:2] in _TRANSIENT_CLASSES or state == _READ_ONLY:
+        if state[:2] in _TRANSIENT_CLASSES or state in {_READ_ONLY, _UNKNOWN}:
             _report(error)
             raise Unavailable("The database is not available at the moment; try again shortly") from error
         raise

@@ -16,6 +16,7 @@ from server.metadata import params
 from server.metadata.dags import Dag
 from server.metadata.serialized import SerializedDag
 from server.metadata.settings import Settings
+from server.wire.bodies import Trigger, conf_refusal, kind_of
 from server.wire.pickles import pickle_conf
 
 # Types that a run_id's prefix tells. A run of type `backfill` is never scheduled, so that is left out.
@@ -23,31 +24,62 @@ _RUN_TYPES: Mapping[int, tuple[str, ...]] = {
     2: ("scheduled", "dataset_triggered"),
     3: ("scheduled", "asset_triggered"),
 }
+# From this one on conf is JSON; before, a pickle.
+_JSON_CONF = 3
 # What they allow whatever the pattern says.
 _OWN_RUN_ID = re.compile(r"(?:manual|scheduled)__\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$", re.ASCII)
 
 
 class NewRun(NamedTuple):
-    """A run to be made."""
+    """A run to be made: for this DAG, as it was asked for."""
 
     dag_id: str
-    run_id: str
-    execution_date: datetime
-    conf: Mapping[str, object] | None
+    asked: Trigger
+
+    @property
+    def run_id(self) -> str:
+        """Its id."""
+        return self.asked.run_id
+
+    @property
+    def execution_date(self) -> datetime:
+        """Its date, aware."""
+        return self.asked.execution_date
 
 
-def check(run: NewRun, dag: Dag, settings: Settings) -> None:
-    """Raise BadRequest for a run that Airflow would refuse or choke on.
+def row(run: NewRun, dag: Dag, settings: Settings) -> tuple[object, ...]:
+    """Arguments of the statement `trigger`; raises BadRequest for a run that Airflow would refuse or choke on.
 
-    In 2.x and 3.x that includes one that would succeed without running a task.
+    What is wrong with the date comes first, then the run_id, then the conf.
+    """
+    check_date(run, dag, settings)
+    _check_run_id(run, dag, settings)
+    _check_conf(run, dag, settings)
+    generation, conf = settings.generation, run.asked.conf
+    written = pickle_conf(conf, generation) if generation < _JSON_CONF else _json(conf)
+    values = run.dag_id, run.run_id, run.execution_date, written, dag.root_dag_id, dag.version
+    return values if generation == 1 else (*values, run_type(run.run_id, generation), *_interval(run, dag))
+
+
+def check_date(run: NewRun, dag: Dag, settings: Settings) -> None:
+    """Raise BadRequest for a date that the DAG cannot have.
+
+    In 2.x and 3.x that includes one at which the run would succeed without running a task.
     """
     if dag.serialized is None:
         return
     _check_start_date(run, dag.serialized)
-    if settings.generation == 1:
+    if settings.generation > 1:
         # Airflow 1.10 takes a date before its tasks' start_date, and callers may rely on that: the contract has it.
+        _check_tasks(run, dag.serialized)
+        _interval(run, dag)
+
+
+def _check_run_id(run: NewRun, dag: Dag, settings: Settings) -> None:
+    if run.asked.run_id_error is not None:
+        raise run.asked.run_id_error
+    if settings.generation == 1 or dag.serialized is None:
         return
-    _check_tasks(run, dag.serialized)
     if not settings.run_id_pattern.match(run.run_id) and not _OWN_RUN_ID.match(run.run_id):
         # The scheduler process of 2.x and 3.x ends over such a row, again at every start.
         raise BadRequest(
@@ -56,17 +88,19 @@ def check(run: NewRun, dag: Dag, settings: Settings) -> None:
     allowed = dag.serialized.allowed_run_types
     if allowed is not None and (kind := run_type(run.run_id, settings.generation)) not in allowed:
         raise BadRequest(f"Dag {run.dag_id} does not allow {kind} runs, only {', '.join(sorted(allowed)) or 'none'}")
-    params.check(dag.serialized.params, run.conf)
 
 
-def row(run: NewRun, dag: Dag, generation: int) -> tuple[object, ...]:
-    """Arguments of the statement `trigger`; raises BadRequest for a date without a data interval."""
-    if generation == 1:
-        conf: bytes | str | None = pickle_conf(run.conf, generation)
-        return run.dag_id, run.run_id, run.execution_date, conf, dag.root_dag_id, dag.version
-    conf = _json(run.conf) if generation > 2 else pickle_conf(run.conf, generation)  # noqa: PLR2004 - Airflow 2
-    kind = run_type(run.run_id, generation)
-    return run.dag_id, run.run_id, run.execution_date, conf, dag.root_dag_id, dag.version, kind, *_interval(run, dag)
+def _check_conf(run: NewRun, dag: Dag, settings: Settings) -> None:
+    if run.asked.conf_error is not None:
+        raise run.asked.conf_error
+    if settings.generation == 1:
+        return
+    conf = run.asked.conf
+    if conf is not None and not isinstance(conf, dict):
+        # The schedulers of 2.x and 3.x need a dict.
+        raise conf_refusal(f"one that holds {kind_of(conf)}")
+    if dag.serialized is not None:
+        params.check(dag.serialized.params, conf)
 
 
 def run_type(run_id: str, generation: int) -> str:
@@ -74,8 +108,8 @@ def run_type(run_id: str, generation: int) -> str:
     return next((kind for kind in _RUN_TYPES[generation] if run_id.startswith(f"{kind}__")), "manual")
 
 
-def _json(conf: Mapping[str, object] | None) -> str:
-    return msgspec.json.encode(conf or {}).decode()
+def _json(conf: object) -> str:
+    return msgspec.json.encode({} if conf is None else conf).decode()
 
 
 def _interval(run: NewRun, dag: Dag) -> tuple[datetime, datetime]:

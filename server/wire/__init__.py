@@ -1,7 +1,8 @@
 """The quirks of Airflow's experimental API, and nothing else: lenient parsing, exact formatting.
 
 Pure functions: no HTTP, no database, no clock but the one that callers pass. Whatever a client sent
-that cannot be understood raises `server.errors.BadRequest` with words that say what would be right.
+that cannot be understood raises `server.errors.BadRequest` with words that say what would be right; of what
+is ignored, as Airflow does, `server.warning_header` is told.
 
 - `dates`: what Airflow accepted as an execution date
 - `bodies`: JSON bodies of triggers, pools and pauses, and names in paths

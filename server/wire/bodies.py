@@ -2,11 +2,15 @@
 
 import json
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
+from random import randrange
+from typing import TypeVar
 
 import msgspec
 
 from server.errors import BadRequest
+from server.warning_header import warn, warn_of_ignored
 from server.wire.dates import parse_execution_date
 
 MAX_ID_LENGTH = 250
@@ -16,22 +20,41 @@ _BOM = b"\xef\xbb\xbf"
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _INTEGER = re.compile(r"\s*[+-]?\d{1,20}\s*", re.ASCII)
 _TRUE_WORDS = frozenset({"true", "t", "y", "yes", "1"})
+_TRIGGER_FIELDS = frozenset({"run_id", "conf", "execution_date", "replace_microseconds"})
 _POOL_FIELDS = ("name", "slots", "description")
+Value = TypeVar("Value")
 _decode = msgspec.json.Decoder().decode
 
 
 class Trigger(msgspec.Struct, frozen=True):
-    """A trigger as it will be stored: `execution_date` is aware, `conf` is None when none was sent."""
+    """A trigger as it will be stored: `execution_date` is aware, `conf` is None when none was sent.
+
+    With a `moment` the caller named no date: where the date is taken, the run may have another. A `run_id` that was not
+    given follows the date. What is wrong with the run_id or the conf is told after it is known that the DAG exists.
+    """
 
     run_id: str
     execution_date: datetime
-    conf: dict[str, object] | None
+    conf: object
     date_given: bool
+    id_given: bool = True
+    moment: datetime | None = None
+    run_id_error: BadRequest | None = None
+    conf_error: BadRequest | None = None
 
     @property
     def shown_date(self) -> str:
         """The date as `message` shows it: with a space when the caller left it out, with a T otherwise."""
         return self.execution_date.isoformat("T" if self.date_given else " ")
+
+    def moved(self, now: datetime) -> "Trigger":
+        """The same for its moment, or if it was that one's turn already, for any other of the second of `now`."""
+        date = self.moment
+        if date is None or date == self.execution_date:
+            date = now.replace(microsecond=randrange(now.microsecond + 1))  # noqa: S311 - no secret
+        return msgspec.structs.replace(
+            self, execution_date=date, moment=date, run_id=self.run_id if self.id_given else default_run_id(date)
+        )
 
 
 class PoolRequest(msgspec.Struct, frozen=True):
@@ -66,18 +89,31 @@ def parse_json(body: bytes, what: str = "The request body") -> object:
 
 
 def parse_trigger(body: bytes, default_timezone: tzinfo, now: datetime) -> Trigger:
-    """Read the body of `POST /dags/<dag_id>/dag_runs`; `now` is aware. Raises BadRequest."""
-    fields = _object(parse_json(body))
+    """Read the body of `POST /dags/<dag_id>/dag_runs`; `now` is aware. Raises BadRequest, also for a bad date."""
+    fields = _trigger_fields(parse_json(body))
     text = fields.get("execution_date")
-    date = now.astimezone(UTC) if text is None else parse_execution_date(text, default_timezone, now=now)
-    if _replace_microseconds(fields.get("replace_microseconds"), default=text is None):
+    moment = now.astimezone(UTC)
+    date = moment if text is None else parse_execution_date(text, default_timezone, now=now)
+    replace = _replace_microseconds(fields.get("replace_microseconds"))
+    if replace or (replace is None and text is None):
         date = date.replace(microsecond=0)
+    run_id, run_id_error = _attempt(_run_id, fields.get("run_id"))
+    conf, conf_error = _attempt(_conf, fields.get("conf"))
     return Trigger(
-        run_id=_run_id(fields.get("run_id")) or f"manual__{date.isoformat()}",
+        run_id=run_id or default_run_id(date),
         execution_date=date,
-        conf=_conf(fields.get("conf")),
+        conf=conf,
         date_given=text is not None,
+        id_given=run_id is not None,
+        moment=moment if text is None and not replace else None,
+        run_id_error=run_id_error,
+        conf_error=conf_error,
     )
+
+
+def default_run_id(date: datetime) -> str:
+    """Name a run by its execution date."""
+    return f"manual__{date.isoformat()}"
 
 
 def parse_pool(body: bytes, name_limit: int) -> PoolRequest:
@@ -89,12 +125,12 @@ def parse_pool(body: bytes, name_limit: int) -> PoolRequest:
         raise BadRequest(f"{'; '.join(wrong[:5])}. A pool has exactly `name`, `slots` and `description`")
     name = fields["name"] or ""
     if not isinstance(name, str):
-        raise BadRequest(f"`name` must be a string, not {_kind(name)}")
+        raise BadRequest(f"`name` must be a string, not {kind_of(name)}")
     if len(parse_pool_name(name)) > name_limit:
         raise BadRequest(f"`name` must be at most {name_limit} characters long; it has {len(name)}")
     description = fields["description"]
     if description is not None and not isinstance(description, str):
-        raise BadRequest(f"`description` must be a string or null, not {_kind(description)}")
+        raise BadRequest(f"`description` must be a string or null, not {kind_of(description)}")
     return PoolRequest(name, _slots(fields["slots"]), description)
 
 
@@ -157,40 +193,65 @@ def _encodable(text: str) -> bool:
 def _object(value: object) -> dict[str, object]:
     if isinstance(value, dict):
         return value
-    raise BadRequest(f"The request body must be a JSON object, not {_kind(value)}")
+    raise BadRequest(f"The request body must be a JSON object, not {kind_of(value)}")
+
+
+def _trigger_fields(value: object) -> dict[str, object]:
+    """Take the fields of a trigger; Airflow looks for their names in a string or a list too, and does without them."""
+    if isinstance(value, str | list):
+        if any(name in value for name in _TRIGGER_FIELDS):
+            raise BadRequest(
+                f"The request body must be a JSON object, not {kind_of(value)} with names of its fields:"
+                " it seems to be encoded twice"
+            )
+        warn(f"The request body was ignored: it is {kind_of(value)}, not an object")
+        return {}
+    fields = _object(value)
+    if not fields.keys() <= _TRIGGER_FIELDS:
+        warn_of_ignored("Field", fields, _TRIGGER_FIELDS)
+    return fields
 
 
 def _run_id(value: object) -> str | None:
     if not value:
         return None
     if not isinstance(value, str):
-        raise BadRequest(f"`run_id` must be a string, not {_kind(value)}")
+        raise BadRequest(f"`run_id` must be a string, not {kind_of(value)}")
     if len(value) > MAX_ID_LENGTH:
         raise BadRequest(f"`run_id` must be at most {MAX_ID_LENGTH} characters long; it has {len(value)}")
     return value
 
 
-def _conf(value: object) -> dict[str, object] | None:
-    """Accept an object or a JSON string of one; the string "{}" is an empty conf, while {} itself is none."""
+def _conf(value: object) -> object:
+    """Accept an object or a JSON string, of an object nearly always; "{}" is an empty conf, while {} itself is none."""
     if not value:
         return None
     if isinstance(value, str):
-        value = parse_json(value.encode(), "`conf`")
-        if value is None:
-            return None
+        return parse_json(value.encode(), "`conf`")
     if isinstance(value, dict):
         return value
-    raise BadRequest(f"`conf` must be an object, or a JSON string that holds an object, not {_kind(value)}")
+    raise conf_refusal(kind_of(value))
 
 
-def _replace_microseconds(value: object, *, default: bool) -> bool:
-    if value is None:
-        return default
-    if isinstance(value, bool):
+def conf_refusal(what: str) -> BadRequest:
+    """Build the error for a conf that is no object."""
+    return BadRequest(f"`conf` must be an object, or a JSON string that holds an object, not {what}")
+
+
+def _attempt(read: Callable[[object], Value], value: object) -> tuple[Value | None, BadRequest | None]:
+    """Read a field; what is wrong with it is returned, for an unknown DAG must be told first."""
+    try:
+        return read(value), None
+    except BadRequest as error:
+        return None, error
+
+
+def _replace_microseconds(value: object) -> bool | None:
+    if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
         return value.lower() in _TRUE_WORDS
-    raise BadRequest(f'`replace_microseconds` must be "true" or "false", not {_kind(value)}')
+    raise BadRequest(f'`replace_microseconds` must be "true" or "false", not {kind_of(value)}')
 
 
 def _slots(value: object) -> int:
@@ -225,6 +286,7 @@ def _too_deep(what: str) -> BadRequest:
     return BadRequest(f"{what} is nested too deeply; {MAX_DEPTH} levels are the limit")
 
 
-def _kind(value: object) -> str:
+def kind_of(value: object) -> str:
+    """Name the JSON type of a value, with its article."""
     kinds = {bool: "a boolean", str: "a string", list: "a list", dict: "an object", type(None): "null"}
     return kinds.get(type(value), "a number")

@@ -9,7 +9,7 @@ import io
 import itertools
 import pickle
 import pickletools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Never
 
 _PROTOCOLS = {1: 4, 2: 5}
@@ -58,14 +58,14 @@ class _Unpickler(pickle.Unpickler):
         raise UnsafePickleError(message)
 
 
-def pickle_conf(conf: Mapping[str, object] | None, generation: int) -> bytes | None:
+def pickle_conf(conf: object, generation: int) -> bytes | None:
     """Pickle a run's conf for Airflow 1.10 (`generation` 1, no conf is NULL) or 2.x (2, no conf is `{}`).
 
     The protocol is one that every Python of that Airflow reads: protocol 5 stalls 1.10 on Python 3.7.
     """
     if conf is None and generation == 1:
         return None
-    return pickle.dumps(dict(conf or {}), _PROTOCOLS[generation])
+    return pickle.dumps({} if conf is None else conf, _PROTOCOLS[generation])
 
 
 def load_conf(data: bytes) -> object:

@@ -19,8 +19,8 @@ MAX_LIMIT = 10_000
 RUN_ORDERS = ("execution_date",)
 DAG_ORDERS = ("dag_id",)
 _INTEGER = re.compile(r"\d{1,9}", re.ASCII)
-_PAGE_PARAMETERS = frozenset({"limit", "offset", "order_by"})
-_RUN_PARAMETERS = _PAGE_PARAMETERS | {"state", "run_id", "execution_date_gte", "execution_date_lte"}
+PAGE_PARAMETERS = frozenset({"limit", "offset", "order_by"})
+RUN_PARAMETERS = PAGE_PARAMETERS | {"state", "run_id", "execution_date_gte", "execution_date_lte"}
 
 Pairs = Iterable[tuple[str, str]]
 
@@ -51,7 +51,7 @@ class DagRunsQuery(msgspec.Struct, frozen=True):
 
 def parse_dag_runs_query(pairs: Pairs, default_timezone: tzinfo) -> DagRunsQuery:
     """Read the query of `GET /dags/<dag_id>/dag_runs`; unknown parameters are ignored. Raises BadRequest."""
-    given = _collect(pairs, _RUN_PARAMETERS)
+    given = _collect(pairs, RUN_PARAMETERS)
     states = [check_id(state, "state").lower() for state in given.get("state", ())]
     page = _page(given, RUN_ORDERS)
     if "order_by" not in given:
@@ -70,7 +70,7 @@ def parse_dag_runs_query(pairs: Pairs, default_timezone: tzinfo) -> DagRunsQuery
 
 def parse_dags_query(pairs: Pairs) -> Page:
     """Read the query of `GET /dags`: by dag_id, in parts if wanted. Raises BadRequest."""
-    return _page(_collect(pairs, _PAGE_PARAMETERS), DAG_ORDERS)
+    return _page(_collect(pairs, PAGE_PARAMETERS), DAG_ORDERS)
 
 
 def parse_map_index(pairs: Pairs) -> int | None:
@@ -97,7 +97,7 @@ def page_links(path: str, pairs: Pairs, page: Page, total: int) -> str:
         offsets["prev"] = max(page.offset - limit, 0)
     if page.offset + limit < total:
         offsets["next"] = page.offset + limit
-    kept = [(name, value) for name, value in pairs if name not in _PAGE_PARAMETERS]
+    kept = [(name, value) for name, value in pairs if name not in PAGE_PARAMETERS]
     order = ("order_by", f"{'-' if page.descending else ''}{page.order_by}")
     return ", ".join(
         f'<{path}?{urlencode([*kept, order, ("limit", limit), ("offset", offset)])}>; rel="{rel}"'

@@ -41,7 +41,7 @@ SCENARIOS = {
         Step("trigger_dag -r other -e 2024-05-06T05:08:09Z ref_setup", 1, "is taken for dag id ref_setup by run id"),
         Step("trigger_dag ref_setup", 0, "Created <DagRun ref_setup @ <now>+00:00: manual__<now>+00:00, externally"),
         Step("trigger_dag nope", 3, "Dag id nope not found in DagModel"),
-        Step("trigger_dag -c '[1]' ref_setup", 1, "`conf` must be an object"),
+        Step("trigger_dag -c '[1' ref_setup", 1, "`conf` is not valid JSON"),
         Step("trigger_dag -c '{' ref_setup", 1, "`conf` is not valid JSON"),
         Step("trigger_dag -e junk ref_setup", 1, "Given execution date, junk, could not be identified as a date"),
         Step("trigger_dag -sd /dags --run_id r2 --exec_date 2024-01-01 ref_parent", 0, "Created <DagRun ref_parent"),

@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-import sysconfig
 from collections import defaultdict
 from pathlib import Path
 
@@ -48,6 +47,7 @@ def test_a_linter_has_nothing_to_say() -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
+@pytest.mark.timeout(600)
 def test_what_it_copies_is_there_and_installs(tmp_path: Path) -> None:
     """The files that it copies are enough for its own line, run in another place; what it depends on is here."""
     place = tmp_path / "src"
@@ -60,14 +60,14 @@ def test_what_it_copies_is_there_and_installs(tmp_path: Path) -> None:
             into = place / (source if target == "./" else target)
             copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copy
             copy(ROOT / source, into)
-    (install,) = (rest for rest in values("RUN") if "pip install" in rest)
-    command = install.replace("python -m", f"{sys.executable} -m").replace("/opt/windsock", str(tmp_path / "opt"))
-    subprocess.run(["sh", "-ec", command], cwd=place, check=True, env={**os.environ, "PIP_NO_DEPS": "1"})
-    (installed,) = (tmp_path / "opt").glob("lib/python*/site-packages")
+    for install in (rest for rest in values("RUN") if "pip install" in rest):
+        # Gssapi, which takes minutes to build, is what the tests themselves have.
+        command = install.replace("kerberos.txt", "windsock.txt").replace("python -m", f"{sys.executable} -m")
+        subprocess.run(["sh", "-ec", command.replace("/opt", str(tmp_path))], cwd=place, check=True)
+    (installed,) = (tmp_path / "windsock").glob("lib/python*/site-packages")
     assert (installed / "server" / "schema.sql").read_bytes() == (ROOT / "schema.sql").read_bytes()
-    program, here = tmp_path / "opt" / "bin" / "windsock", sysconfig.get_path("purelib")
-    env = {**os.environ, "PYTHONPATH": f"{installed}:{here}"}
-    assert subprocess.run([program, "--version"], capture_output=True, text=True, check=True, env=env).stdout
+    program = tmp_path / "windsock" / "bin" / "windsock"
+    assert subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
 
 
 @pytest.mark.parametrize("line", [rest for rest in values("RUN") if "apt-get" in rest])

@@ -15,7 +15,8 @@ import asyncpg
 import pytest
 
 from server.embedded import EmbeddedPostgres
-from tests.airflow.real import RELEASES, RealAirflow, find_python, install, until
+from tests.airflow.real import RealAirflow, find_python, install, until
+from tests.airflow.releases import LOCKED, RELEASES
 from tests.live import live_server
 
 _XCOM = {
@@ -23,7 +24,7 @@ _XCOM = {
     2: "SELECT convert_from(value, 'UTF8')::json #>> '{}' FROM xcom WHERE dag_id = $1 AND run_id = $2",
     3: "SELECT value #>> '{}' FROM xcom WHERE dag_id = $1 AND run_id = $2",
 }
-CHOSEN = os.environ.get("WINDSOCK_AIRFLOWS", "1.10.15 2.11.2 3.3.2").split()
+CHOSEN = os.environ.get("WINDSOCK_AIRFLOWS", " ".join(LOCKED)).split()
 
 
 @dataclass

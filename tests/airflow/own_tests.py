@@ -14,7 +14,8 @@ from pathlib import Path
 import asyncpg
 
 from server.embedded import EmbeddedPostgres
-from tests.airflow.real import CACHE, RELEASES, RealAirflow, find_python, install
+from tests.airflow.real import CACHE, RealAirflow, find_python, install
+from tests.airflow.releases import RELEASES
 from tests.live import live_server
 
 RELEASE = RELEASES["1.10.15"]

@@ -1,4 +1,4 @@
-"""A real Airflow: installed from PyPI into a folder of its own, with a database, a scheduler and what else it needs."""
+"""A real Airflow: installed into a folder of its own, with a database, a scheduler and what else it needs."""
 
 import asyncio
 import json
@@ -8,47 +8,19 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import asyncpg
 
+from tests.airflow.releases import LOCKED, Release
+
 HERE = Path(__file__).parent
-CACHE = Path(os.environ.get("WINDSOCK_AIRFLOW_CACHE", HERE.parent.parent / ".airflow-cache"))
-
-
-class Release(NamedTuple):
-    """One release and how it is installed: pins of its time, or nothing newer than a day."""
-
-    version: str
-    pythons: tuple[str, ...]
-    before: str
-    extra: tuple[str, ...] = ()
-
-    @property
-    def generation(self) -> int:
-        """1, 2 or 3."""
-        return int(self.version[0])
-
-
-# SQLAlchemy 1.4 came out days before 1.10.15, which it breaks.
-_OLD = ("SQLAlchemy<1.4", "setuptools<66")
-RELEASES = {
-    "1.10.15": Release("1.10.15", ("3.8", "3.7"), "2021-03-20", _OLD),
-    "2.7.0": Release("2.7.0", ("3.11",), "2023-09-01"),
-    "2.7.3": Release("2.7.3", ("3.11",), "2023-11-30"),
-    "2.8.4": Release("2.8.4", ("3.11",), "2024-04-05"),
-    "2.9.3": Release("2.9.3", ("3.11",), "2024-07-30"),
-    "2.10.5": Release("2.10.5", ("3.11",), "2025-03-01"),
-    "2.11.2": Release("2.11.2", ("3.11",), "2026-05-01"),
-    "3.0.0": Release("3.0.0", ("3.11",), "2025-05-05", ("asyncpg",)),
-    "3.0.6": Release("3.0.6", ("3.11",), "2025-10-01", ("asyncpg",)),
-    "3.1.0": Release("3.1.0", ("3.11",), "2025-10-10", ("asyncpg",)),
-    "3.1.8": Release("3.1.8", ("3.11",), "2026-05-01", ("asyncpg",)),
-    "3.2.0": Release("3.2.0", ("3.11",), "2026-04-30", ("asyncpg",)),
-    "3.3.2": Release("3.3.2", ("3.11",), "2026-11-30", ("asyncpg",)),
-}
+ROOT = HERE.parent.parent
+CACHE = Path(os.environ.get("WINDSOCK_AIRFLOW_CACHE", ROOT / ".airflow-cache"))
+REQUIREMENTS = ROOT / "requirements"
 
 
 def find_python(release: Release) -> Path | None:
@@ -69,35 +41,50 @@ def find_python(release: Release) -> Path | None:
 def install(release: Release, python: Path) -> Path:
     """Install the release once; the folder of its programs."""
     folder = CACHE / f"airflow-{release.version}"
-    stamp = folder / "windsock-installed"
-    if not stamp.exists():
-        uv = _uv()
-        _run([uv, "venv", "--quiet", "--clear", "--python", str(python), str(folder)])
-        packages = [f"apache-airflow=={release.version}", "psycopg2-binary", *release.extra]
-        target = ["--python", str(folder / "bin" / "python"), "--exclude-newer", release.before]
-        _run([uv, "pip", "install", "--quiet", *target, *packages])
-        stamp.touch()
+    target = ["--python", str(folder / "bin" / "python"), "--exclude-newer", release.before]
+    lock = REQUIREMENTS / f"airflow-{release.version}.txt"
+    with installed(folder, lock.read_text("utf-8") if release.version in LOCKED else release.before) as missing:
+        if missing:
+            _run([_uv(), "venv", "--quiet", "--clear", "--python", str(python), str(folder)])
+            what = ["--require-hashes", "-r", str(lock)] if release.version in LOCKED else release.packages
+            _run([_uv(), "pip", "install", "--quiet", *target, *what])
     return folder / "bin"
 
 
-def install_beside(release: Release, package: str) -> Path:
-    """Install a package, not what it needs, into a folder for the PYTHONPATH of an installed release."""
-    folder = CACHE / package.replace("==", "-")
-    stamp = folder / "windsock-installed"
-    if not stamp.exists():
-        python = CACHE / f"airflow-{release.version}" / "bin" / "python"
-        target = ["--python", str(python), "--target", str(folder), "--no-deps"]
-        _run([_uv(), "pip", "install", "--quiet", *target, package])
-        stamp.touch()
+def install_beside(release: Release, name: str) -> Path:
+    """Install the package of that lock, not what it needs, into a folder for the PYTHONPATH of an installed release."""
+    folder, lock = CACHE / name, REQUIREMENTS / f"{name}.txt"
+    with installed(folder, lock.read_text("utf-8")) as missing:
+        if missing:
+            python = CACHE / f"airflow-{release.version}" / "bin" / "python"
+            target = ["--python", str(python), "--target", str(folder), "--no-deps"]
+            _run([_uv(), "pip", "install", "--quiet", *target, "--require-hashes", "-r", str(lock)])
     return folder
 
 
+@contextmanager
+def installed(folder: Path, lock: str) -> Iterator[bool]:
+    """Tell whether the block has to install what `lock` says into the folder, and keep in mind that it did."""
+    stamp = folder / "windsock-installed"
+    missing = not stamp.exists() or stamp.read_text("utf-8") != lock
+    yield missing
+    if missing:
+        stamp.write_text(lock, "utf-8")
+
+
 def _uv() -> str:
-    uv = CACHE / "uv" / "bin" / "uv"
-    if not uv.exists():
-        _run([sys.executable, "-m", "venv", str(CACHE / "uv")])
-        _run([str(CACHE / "uv" / "bin" / "python"), "-m", "pip", "install", "--quiet", "uv"])
-    return str(uv)
+    folder, lock = CACHE / "uv", REQUIREMENTS / "uv.txt"
+    with installed(folder, lock.read_text("utf-8")) as missing:
+        if missing:
+            make_environment(folder, lock)
+    return str(folder / "bin" / "uv")
+
+
+def make_environment(folder: Path, lock: Path) -> None:
+    """Make a virtual environment of this Python with the packages of a lock file."""
+    _run([sys.executable, "-m", "venv", "--clear", str(folder)])
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    _run([*pip, "--require-hashes", "-r", str(lock)])
 
 
 def _free_port() -> int:

@@ -2,7 +2,10 @@
 
 import json
 import zlib
+from copy import deepcopy
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import asyncpg
 
@@ -57,6 +60,42 @@ async def add_dag(dsn: str, release: str, *, compressed: bool = False) -> None:
             await conn.execute("UPDATE serialized_dag SET data = $1, data_compressed = $2", *data)
     finally:
         await conn.close()
+
+
+async def copy_dag(dsn: str, dag_id: str, *, subdag_id: str | None = None) -> None:
+    """Add a DAG like `d` of `add_dag` under another id; with a `subdag_id` its task `t` is a sub-DAG of that id."""
+    conn = await asyncpg.connect(dsn)
+    try:
+        tables = {row[0] for row in await conn.fetch(statements.load("common.sql")["tables"])}
+        await _copy(conn, "dag", {"dag_id": dag_id})
+        changes: dict[str, object] = {"dag_id": dag_id}
+        if "dag_version" in tables:
+            changes |= {"id": str(uuid4()), "dag_version_id": (version := str(uuid4()))}
+            await _copy(
+                conn, "dag_version", {"dag_id": dag_id, "id": version, "version_number": 1}, "version_number = 2"
+            )
+        if subdag_id is not None:
+            await _copy(conn, "dag", {"dag_id": subdag_id, "is_subdag": True, "root_dag_id": dag_id})
+            changes["data"] = _with_subdag(
+                json.loads(await conn.fetchval("SELECT data FROM serialized_dag")), subdag_id
+            )
+        await _copy(conn, "serialized_dag", changes)
+    finally:
+        await conn.close()
+
+
+async def _copy(conn: asyncpg.Connection, table: str, changes: dict[str, object], condition: str = "true") -> None:
+    await conn.execute(
+        f"INSERT INTO {table} SELECT (jsonb_populate_record({table}, $1::jsonb)).* FROM {table}"
+        f" WHERE dag_id = 'd' AND {condition} LIMIT 1",
+        json.dumps(changes),
+    )
+
+
+def _with_subdag(document: dict[str, Any], subdag_id: str) -> dict[str, Any]:
+    task = document["dag"]["tasks"][0]
+    task.get("__var", task)["subdag"] = {**document["dag"], "_dag_id": subdag_id, "tasks": [deepcopy(task)]}
+    return document
 
 
 async def add_runs(dsn: str) -> None:

@@ -18,14 +18,14 @@ from server.dags.loader import DagLoader
 from server.embedded import EmbeddedPostgres
 from tests.airflow.conftest import _create_database
 from tests.airflow.dags_of_both import dags_of_both, seconds
-from tests.airflow.real import RELEASES, RealAirflow, find_python, install, install_beside, until
+from tests.airflow.real import RealAirflow, find_python, install, install_beside, until
+from tests.airflow.releases import RELEASES
 from tests.live import live_server
 from tests.scheduling import START, Bench, bench
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
 
 RELEASE = RELEASES["2.11.2"]
-DAG_FACTORY = "dag-factory==1.1.0"
 LOAD = """
 from airflow import DAG
 from dagfactory import load_yaml_dags
@@ -67,7 +67,7 @@ async def airflow(postgres: EmbeddedPostgres, tmp_path: Path) -> AsyncIterator[R
     if python is None:
         pytest.skip(f"Airflow {RELEASE.version} needs Python {' or '.join(RELEASE.pythons)}")
     install(RELEASE, python)
-    beside = install_beside(RELEASE, DAG_FACTORY)
+    beside = install_beside(RELEASE, "dag-factory")
     dags = tmp_path / "dags"
     dags.mkdir()
     bodies = {

@@ -4,16 +4,15 @@ import asyncio
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.airflow.real import CACHE, RELEASES, find_python, install
+from tests.airflow.real import CACHE, REQUIREMENTS, find_python, install, installed, make_environment
+from tests.airflow.releases import RELEASES
 
-NPM = "airflow-api@0.1.8"
-SDK = "airflow-restapi-sdk==1.0.0"
+NPM = Path(__file__).parent / "npm"
 
 
 async def run(command: Sequence[str], env: Mapping[str, str] | None = None, given: str = "") -> tuple[int, str, str]:
@@ -63,23 +62,19 @@ def airflow_api() -> Path:
     if shutil.which("npm") is None:
         pytest.skip("airflow-api needs npm")
     folder = CACHE / "airflow-api"
-    package = folder / "node_modules" / "airflow-api"
-    if not (folder / "installed").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        command = ["npm", "install", "--no-audit", "--no-fund", "--omit=dev", "--prefix", str(folder), NPM]
-        subprocess.run(command, check=True, capture_output=True, timeout=300)
-        (folder / "installed").touch()
-    return package
+    with installed(folder, (NPM / "package-lock.json").read_text("utf-8")) as missing:
+        if missing:
+            shutil.copytree(NPM, folder, dirs_exist_ok=True)
+            command = ["npm", "ci", "--no-audit", "--no-fund", "--omit=dev", "--prefix", str(folder)]
+            subprocess.run(command, check=True, capture_output=True, timeout=300)
+    return folder / "node_modules" / "airflow-api"
 
 
 @pytest.fixture(scope="session")
 def sdk_python() -> Path:
     """Install PyPI's airflow-restapi-sdk; the interpreter that has it."""
-    folder = CACHE / "airflow-restapi-sdk"
-    python = folder / "bin" / "python"
-    if not (folder / "installed").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True, timeout=120)
-        command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", SDK]
-        subprocess.run(command, check=True, capture_output=True, timeout=300)
-        (folder / "installed").touch()
-    return python
+    folder, lock = CACHE / "airflow-restapi-sdk", REQUIREMENTS / "clients.txt"
+    with installed(folder, lock.read_text("utf-8")) as missing:
+        if missing:
+            make_environment(folder, lock)
+    return folder / "bin" / "python"

@@ -70,8 +70,8 @@ class Case(msgspec.Struct, forbid_unknown_fields=True):
     """One exchange.
 
     With `replay_only` it is a write that later cases build on. `db_effect` is the change in the database. `beyond`
-    marks what is answered although Airflow has an error there; `new_second`, a run whose date is the current second,
-    which no other run may have.
+    marks what is answered although Airflow has an error there; `new_second`, a run that is recorded at the second
+    itself, which it gets where no other run has it.
     """
 
     name: str

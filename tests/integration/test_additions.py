@@ -193,6 +193,32 @@ async def test_a_trigger_on_a_paused_dag_says_so(client: Client) -> None:
     assert set(answer) == {"execution_date", "message", "run_id"}
 
 
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/test?x=1", "Query parameter ignored: x (this endpoint has none)"),
+        ("/latest_runs?limit=1&limit=2", "Query parameter ignored: limit (this endpoint has none)"),
+        (
+            "/dags/ref_setup/dag_runs?limti=5&state=success",
+            "Query parameter ignored: limti (those of this endpoint are ",
+        ),
+        ("/dags?orderby=1&%0d%0aX=1", "Query parameter ignored: orderby, \\r\\nX (those of this endpoint are limit,"),
+        ("/pools/nope?z", "Query parameter ignored: z (this"),
+        ("/dags?" + "&".join(f"{'p' * 500}{n}=1" for n in range(12)), "pppp... and 8 more (those"),
+        ("/dags/ref_setup/dag_runs?limit=1&offset=0", ""),
+        ("/dags", ""),
+        ("/nowhere?x=1", ""),
+    ],
+)
+async def test_parameters_that_an_endpoint_has_not_are_named(client: Client, path: str, words: str) -> None:
+    """They are ignored, as by Airflow, but a typo can be found; of long and many ones the header stays short."""
+    _, _, response = await client.ask(f"{API}{path}")
+    warning = response.headers.get("X-Windsock-Warning", "")
+    assert words in warning
+    assert bool(words) == bool(warning)
+    assert len(warning) < 500
+
+
 async def test_task_info_follows_the_serialized_row(client: Client, connection: asyncpg.Connection) -> None:
     """What is cached of a DAG is never older than its row, whatever column of it changed."""
     path = f"{API}/dags/ref_echo/tasks/after"

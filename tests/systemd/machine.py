@@ -116,7 +116,8 @@ def booted() -> Iterator[Machine]:
 
 def _make_wheels(folder: Path) -> None:
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--quiet", "--wheel-dir", str(folder)]
-    subprocess.run([*command, f"{ROOT}[kerberos]", "setuptools", "wheel"], check=True, timeout=600)
+    locks = [f"--requirement={ROOT / 'requirements' / name}.txt" for name in ("kerberos", "build", "man")]
+    subprocess.run([*command, "--no-build-isolation", "--require-hashes", *locks], check=True, timeout=900)
 
 
 @contextlib.contextmanager

@@ -11,11 +11,14 @@ def test_removal(service: Machine) -> None:
     for wrong in ("--help", "--purge-all", "--purge now", "''"):
         assert service.says(f"/srv/windsock/deploy/uninstall.sh {wrong} >/dev/null 2>&1 || echo $?") == "2"
     assert service.says("systemctl is-active windsock.service") == "active"
-    service.run("touch /etc/windsock/credentials/of_the_operator")
+    service.run("touch /etc/windsock/credentials/of_the_operator /usr/local/share/doc/of_the_operator_windsock")
     for unit in ("windsock.service", "windsock.socket", "windsock-scheduler.service", "windsock-initdb.service"):
         service.run(f"install -d /etc/systemd/system/{unit}.d")
     follow(service, "Removal")
-    assert service.says("ls -d /opt/windsock /usr/local/sbin/windsock-admin 2>/dev/null") == ""
+    assert (
+        service.says("ls -d /opt/windsock 2>/dev/null; find /usr/local -name '*windsock*'")
+        == "/usr/local/share/doc/of_the_operator_windsock"
+    )
     assert "No files found" in service.says("systemctl cat windsock.service 2>&1")
     assert {"dsn", "of_the_operator", "secret_key", "tasks_dsn"} <= set(
         service.says("ls /etc/windsock/credentials").split()
