@@ -1,5 +1,6 @@
--- What Windsock needs in the database of an Airflow, whichever it is, and nothing more. Run it as the owner of the
--- tables, in that database, once now and again after each upgrade of Airflow (an upgrade may bring tables):
+-- What Windsock needs in the database of an Airflow, whichever it is, and nothing more: it reads the columns that are named
+-- here and no others. Run it as the owner of the tables, in that database, once now and again after each upgrade of Airflow
+-- or of Windsock (either may bring tables and columns). What the role could do to these tables before is taken back first.
 --
 --     psql -v ON_ERROR_STOP=1 -c "CREATE ROLE windsock LOGIN PASSWORD '...'" airflow
 --     psql -v ON_ERROR_STOP=1 -f deploy/grants.sql airflow
@@ -12,38 +13,84 @@ DECLARE
     needed record;
 BEGIN
     EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', current_schema(), role_name);
+    -- Of each row the tables and columns that exist; no columns are the whole table. A row with a condition is for those
+    -- Airflows that have that `table.column`, or with a ! have not.
+    CREATE TEMPORARY TABLE windsock_grants ON COMMIT DROP AS
+    SELECT to_regclass(name) AS name, privilege, columns FROM (VALUES
+        -- to know which Airflow it is, and whether its scheduler lives
+        ('SELECT', 'version_num', 'alembic_version', ''),
+        ('SELECT', 'job_type state latest_heartbeat', 'job', ''),
+        -- who may authenticate, with password_auth; `windsock list_users`
+        ('SELECT', 'id username email password superuser', 'users', ''),
+        ('SELECT', 'id username email password active', 'ab_user', ''),
+        -- DAGs, their source and what is serialized of them; xmin tells whether that row was written anew
+        ('SELECT', 'dag_id root_dag_id is_subdag is_paused is_active is_stale fileloc relative_fileloc bundle_name owners'
+            ' schedule_interval timetable_summary', 'dag', ''),
+        ('SELECT', 'dag_id name', 'dag_tag', ''),
+        ('SELECT', 'source_code dag_version_id', 'dag_code', ''),
+        ('SELECT', 'fileloc', 'dag_code', '!dag_code.dag_version_id'),
+        ('SELECT', 'id dag_id version_number', 'dag_version', ''),
+        ('SELECT', 'xmin dag_id data data_compressed dag_version_id', 'serialized_dag', ''),
+        -- runs and task instances
+        ('SELECT', 'id dag_id run_id execution_date logical_date state start_date', 'dag_run', ''),
+        ('SELECT', 'task_id dag_id run_id execution_date map_index duration executor_config start_date end_date queued_dttm'
+            ' hostname unixname pid job_id max_tries operator pool pool_slots priority_weight queue state', 'task_instance', ''),
+        ('SELECT', 'try_number', 'task_instance', 'task_instance.map_index'),
+        -- to trigger; the parent's hash is for runs of sub-DAGs
+        ('INSERT', '', 'dag_run', ''),
+        ('SELECT', 'id', 'log_template', ''),
+        ('SELECT', 'dag_hash', 'serialized_dag', 'dag_run.dag_hash'),
+        -- to pause; also what locks a DAG while it is deleted
+        ('UPDATE', 'is_paused', 'dag', ''),
+        -- pools
+        ('SELECT', 'id pool slots description', 'slot_pool', ''),
+        ('UPDATE', 'slots description', 'slot_pool', ''),
+        ('INSERT', '', 'slot_pool', ''),
+        ('DELETE', '', 'slot_pool', ''),
+        -- who did what
+        ('INSERT', '', 'log', ''),
+        -- to delete a DAG: whose the rows are, and the ids by which rows of others refer to them
+        ('DELETE', '', 'dag dag_run dag_tag dag_version import_error job serialized_dag task_instance', ''),
+        ('DELETE', '', 'dag_code', 'dag_code.dag_id'),
+        ('SELECT', 'dag_id', 'dag_code job', ''),
+        ('SELECT', 'filename bundle_name', 'import_error', ''),
+        ('SELECT', 'id', 'task_instance', 'task_reschedule.ti_id'),
+        ('SELECT', 'id', 'serialized_dag', 'deadline_alert.serialized_dag_id'),
+        ('SELECT', 'task_instance_id', 'task_instance_history', 'hitl_detail_history.ti_history_id'),
+        ('SELECT', 'id', 'backfill', ''),
+        ('SELECT, DELETE', 'dag_id', 'backfill dag_favorite dag_owner_attributes dag_schedule_asset_alias_reference'
+            ' dag_schedule_asset_name_reference dag_schedule_asset_reference dag_schedule_asset_uri_reference'
+            ' dag_schedule_dataset_alias_reference dag_schedule_dataset_reference dag_warning rendered_task_instance_fields'
+            ' sla_miss task_fail task_inlet_asset_reference task_instance_history task_map task_outlet_asset_reference'
+            ' task_outlet_dataset_reference task_state_store xcom', ''),
+        ('SELECT, DELETE', 'dag_id ti_id', 'task_instance_note task_reschedule', ''),
+        ('SELECT, DELETE', 'dag_run_id', 'dag_run_note dagrun_asset_event dagrun_dataset_event', ''),
+        ('SELECT, DELETE', 'target_dag_id', 'asset_dag_run_queue dataset_dag_run_queue', ''),
+        ('SELECT, DELETE', 'created_dag_run_id', 'asset_partition_dag_run', ''),
+        ('SELECT, DELETE', 'backfill_id', 'backfill_dag_run', ''),
+        ('SELECT, DELETE', 'dagrun_id', 'deadline', ''),
+        ('SELECT, DELETE', 'serialized_dag_id', 'deadline_alert', ''),
+        ('SELECT, DELETE', 'ti_id', 'hitl_detail', ''),
+        ('SELECT, DELETE', 'ti_history_id', 'hitl_detail_history', '')
+    ) AS list (privileges, columns, names, condition),
+        regexp_split_to_table(privileges, ', ') AS privilege, regexp_split_to_table(names, ' ') AS name
+    WHERE to_regclass(name) IS NOT NULL AND (condition = '' OR condition LIKE '!%' <> EXISTS (
+        SELECT FROM pg_attribute
+        WHERE attrelid = to_regclass(split_part(trim('!' FROM condition), '.', 1)) AND attname = split_part(condition, '.', 2)
+            AND NOT attisdropped));
+    FOR needed IN SELECT DISTINCT name FROM windsock_grants LOOP
+        EXECUTE format('REVOKE ALL ON TABLE %s FROM %I', needed.name, role_name);
+    END LOOP;
     FOR needed IN
-        SELECT privileges, unnest(names) AS name FROM (VALUES
-            -- to know which Airflow it is, and to read
-            ('SELECT', ARRAY['alembic_version', 'dag_code', 'dag_version', 'job', 'log_template']),
-            -- who may authenticate, with password_auth
-            ('SELECT', ARRAY['users', 'ab_user']),
-            -- to trigger
-            ('SELECT, INSERT', ARRAY['dag_run']),
-            -- to pause; also what locks a DAG while it is deleted
-            ('SELECT, UPDATE (is_paused)', ARRAY['dag']),
-            -- pools
-            ('SELECT, INSERT, UPDATE, DELETE', ARRAY['slot_pool']),
-            -- who did what
-            ('INSERT', ARRAY['log']),
-            -- to delete a DAG
-            ('SELECT, DELETE', ARRAY[
-                'asset_dag_run_queue', 'asset_partition_dag_run', 'backfill', 'backfill_dag_run', 'dag', 'dag_favorite',
-                'dag_owner_attributes', 'dag_run', 'dag_run_note', 'dag_schedule_asset_alias_reference',
-                'dag_schedule_asset_name_reference', 'dag_schedule_asset_reference',
-                'dag_schedule_asset_uri_reference', 'dag_schedule_dataset_alias_reference',
-                'dag_schedule_dataset_reference', 'dag_tag', 'dag_version', 'dag_warning', 'dagrun_asset_event',
-                'dagrun_dataset_event', 'dataset_dag_run_queue', 'deadline', 'deadline_alert', 'hitl_detail',
-                'hitl_detail_history', 'import_error', 'job', 'rendered_task_instance_fields', 'serialized_dag',
-                'sla_miss', 'task_fail', 'task_inlet_asset_reference', 'task_instance', 'task_instance_history',
-                'task_instance_note', 'task_map', 'task_outlet_asset_reference', 'task_outlet_dataset_reference',
-                'task_reschedule', 'task_state_store', 'xcom', 'dag_code'])
-        ) AS list (privileges, names)
+        -- Nobody deletes or inserts column by column.
+        SELECT name, privilege, CASE WHEN privilege IN ('SELECT', 'UPDATE') THEN format('(%s)', (
+            SELECT string_agg(quote_ident(attname), ', ') FROM pg_attribute
+            WHERE attrelid = name AND attname = ANY (string_to_array(columns, ' ')) AND NOT attisdropped
+        )) ELSE '' END AS columns
+        FROM windsock_grants
     LOOP
-        -- dag_code is a DAG's own only since 3.0
-        CONTINUE WHEN to_regclass(needed.name) IS NULL OR needed.privileges = 'SELECT, DELETE' AND needed.name = 'dag_code'
-            AND to_regclass('dag_version') IS NULL;
-        EXECUTE format('GRANT %s ON TABLE %I TO %I', needed.privileges, needed.name, role_name);
+        CONTINUE WHEN needed.columns = '()';
+        EXECUTE format('GRANT %s %s ON TABLE %s TO %I', needed.privilege, needed.columns, needed.name, role_name);
     END LOOP;
     FOR needed IN SELECT unnest(ARRAY['dag_run_id_seq', 'slot_pool_id_seq', 'log_id_seq']) AS name LOOP
         CONTINUE WHEN to_regclass(needed.name) IS NULL;

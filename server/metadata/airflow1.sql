@@ -216,7 +216,9 @@ LEFT JOIN LATERAL (
     WHERE dag_run.dag_id = requested.dag_id AND dag_run.execution_date = requested.execution_date
 ) AS r ON true
 LEFT JOIN LATERAL (
-    SELECT * FROM task_instance
+    SELECT task_id, duration, executor_config, end_date, hostname, job_id, max_tries, operator, pid, pool, pool_slots,
+        priority_weight, queue, queued_dttm, start_date, state, unixname
+    FROM task_instance
     WHERE task_instance.task_id = requested.task_id AND task_instance.dag_id = requested.dag_id
         AND task_instance.execution_date = requested.execution_date
 ) AS ti ON true

@@ -44,7 +44,7 @@ FROM (SELECT description, id, pool, slots FROM slot_pool) AS one
 -- name: find_pools
 SELECT p.id, p.pool, p.slots, p.description
 FROM unnest(ARRAY(SELECT json_array_elements_text($1))) WITH ORDINALITY AS requested (name, n)
-LEFT JOIN LATERAL (SELECT * FROM slot_pool WHERE slot_pool.pool = requested.name) AS p ON true
+LEFT JOIN LATERAL (SELECT id, pool, slots, description FROM slot_pool WHERE slot_pool.pool = requested.name) AS p ON true
 ORDER BY requested.n
 
 -- name: set_pool

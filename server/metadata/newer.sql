@@ -72,7 +72,11 @@ LEFT JOIN LATERAL (
         AND dag_run.logical_date = requested.execution_date  -- if dag_run.logical_date
 ) AS r ON true
 LEFT JOIN LATERAL (
-    SELECT * FROM task_instance
+    SELECT
+        job_id,  -- if task_instance.job_id
+        task_id, map_index, duration, executor_config, end_date, hostname, max_tries, operator, pid, pool, pool_slots,
+        priority_weight, queue, queued_dttm, start_date, state, try_number, unixname
+    FROM task_instance
     WHERE task_instance.dag_id = requested.dag_id AND task_instance.task_id = requested.task_id
         AND task_instance.run_id = r.run_id
         AND (requested.map_index IS NULL OR task_instance.map_index = requested.map_index)
