@@ -20,7 +20,7 @@ import bcrypt
 import pytest
 
 from tests.acceptance.process import wait_until
-from tests.acceptance.service import Service, free_port
+from tests.acceptance.service import Service, activated, free_port
 
 CONF = Path("deploy/nginx/windsock.conf").read_text("utf-8")
 MAIN = """
@@ -41,12 +41,13 @@ http {{
 """
 ANN = {"Authorization": aiohttp.encode_basic_auth("ann", "right")}
 API = "/prefix/api/experimental"
+SOCKET = "windsock.sock"
 
 
 class Nginx:
-    """Runs the sample configuration; `https` and `http` are its URLs."""
+    """Runs the sample configuration before a unix socket; `https` and `http` are its URLs."""
 
-    def __init__(self, folder: Path, upstream: int) -> None:
+    def __init__(self, folder: Path, upstream: Path) -> None:
         self.folder = folder
         tls, plain = free_port(), free_port()
         self.https, self.http = f"https://localhost:{tls}", f"http://localhost:{plain}"
@@ -60,12 +61,12 @@ class Nginx:
         self.tls = ssl.create_default_context(cafile=str(certificate))
         text = CONF
         for ours, theirs in {
-            "listen 80;": f"listen 127.0.0.1:{plain};",
-            "listen 443 ssl;": f"listen 127.0.0.1:{tls} ssl;",
-            "windsock.example.org;": "localhost;",
-            "https://$host$": f"https://$host:{tls}$",
+            "listen 80": f"listen 127.0.0.1:{plain}",
+            "listen 443": f"listen 127.0.0.1:{tls}",
+            "https://windsock.example.org$": f"https://localhost:{tls}$",
+            "windsock.example.org": "localhost",
             "/etc/ssl/windsock/": f"{folder}/",
-            "127.0.0.1:8080": f"127.0.0.1:{upstream}",
+            "unix:/run/windsock.sock": f"unix:{upstream}",
         }.items():
             assert ours in text, ours
             text = text.replace(ours, theirs)
@@ -90,20 +91,24 @@ async def service(database: str, tmp_path: Path) -> AsyncIterator[Service]:
     await conn.execute("INSERT INTO users (username, password) VALUES ('ann', $1)", stored)
     await conn.execute("INSERT INTO dag (dag_id, is_active, is_paused, is_subdag) VALUES ('d', true, false, false)")
     await conn.close()
-    options: dict[str, Any] = {"auth_backend": "password_auth", "trusted_proxies": "127.0.0.1", "access_log": "True"}
-    with Service(database, tmp_path, base_path="/prefix", **options) as one:
-        yield one
+    options: dict[str, Any] = {"auth_backend": "password_auth", "trusted_proxies": "unix:", "access_log": "True"}
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / SOCKET))
+        listening.listen()
+        with Service(database, tmp_path, base_path="/prefix", **activated(listening.fileno()), **options) as one:
+            yield one
 
 
 @pytest.fixture
 def nginx(service: Service, tmp_path: Path) -> Iterator[Nginx]:
-    with before(service.port, tmp_path) as one:
+    del service
+    with before(tmp_path / SOCKET, tmp_path) as one:
         yield one
 
 
 @contextmanager
-def before(upstream: int, folder: Path) -> Iterator[Nginx]:
-    """Run nginx before this port."""
+def before(upstream: Path, folder: Path) -> Iterator[Nginx]:
+    """Run nginx before this socket."""
     folder = folder / "nginx"
     folder.mkdir()
     one = Nginx(folder, upstream)
@@ -216,16 +221,32 @@ async def test_http_is_sent_to_https(nginx: Nginx) -> None:
         assert answer.headers["Location"] == f"{nginx.https}{API}/dags/d/dag_runs?a=b"
 
 
-async def test_a_service_that_is_away(service: Service, nginx: Nginx) -> None:
-    """502 from nginx, which sends no trigger twice, and all is well once the service is back."""
+async def test_other_hosts_get_nothing(nginx: Nginx) -> None:
+    """Neither a redirect to a name that the client chose, nor a handshake for one, nor the service by TLS for ours."""
+    for host in ("evil.example", "localhost.evil.example", "127.0.0.1"):
+        named = {"Host": host}
+        async with nginx.client() as client:
+            async with client.get(f"{nginx.http}{API}/test", headers=named, allow_redirects=False) as answer:
+                assert (answer.status, "Location" in answer.headers) == (421, False)
+            async with client.get(f"{API}/test", headers=named) as answer:
+                assert answer.status == 421
+            with pytest.raises(aiohttp.ClientConnectorError):
+                await client.get(f"{API}/test", server_hostname=host)
+
+
+async def test_a_service_that_is_away(database: str, service: Service, nginx: Nginx) -> None:
+    """Callers wait in the queue of the socket, which outlives the service, and a trigger is sent once."""
     service.process.terminate()
     service.process.wait(30)
     async with nginx.client() as client:
-        async with client.post(f"{API}/dags/d/dag_runs", json={}) as answer:
-            assert answer.status == 502
+        waiting = asyncio.ensure_future(client.post(f"{API}/dags/d/dag_runs", json={}))
+        await asyncio.sleep(0.5)
         await asyncio.to_thread(service.__enter__)
-        async with client.post(f"{API}/dags/d/dag_runs", json={}) as answer:
+        async with await waiting as answer:
             assert answer.status == 200
+    conn = await asyncpg.connect(database)
+    assert await conn.fetchval("SELECT count(*) FROM dag_run") == 1
+    await conn.close()
 
 
 async def test_a_kept_connection_that_ends_under_a_request(tmp_path: Path) -> None:
@@ -242,8 +263,8 @@ async def test_a_kept_connection_that_ends_under_a_request(tmp_path: Path) -> No
         writer.close()
 
     statuses = []
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        with before(server.sockets[0].getsockname()[1], tmp_path) as nginx:
+    async with await asyncio.start_unix_server(serve, tmp_path / SOCKET):
+        with before(tmp_path / SOCKET, tmp_path) as nginx:
             async with nginx.client() as client:
                 for method in ("GET", "GET", "POST", "POST"):
                     async with client.request(method, f"{API}/test") as answer:

@@ -90,6 +90,10 @@ def test_the_socket_alone_starts_the_service(service: Machine) -> None:
 def test_tls(service: Machine) -> None:
     """At nginx as the document says; and by ssl_cert alone, where a reload takes up a renewed certificate."""
     assert '"items"' in follow(service, "TLS")
+    assert "421" in service.says("curl -so /dev/null -w '%{http_code}' -H 'Host: evil.example' http://127.0.0.1/")
+    # The other tests come by the address.
+    service.run("rm -r /etc/systemd/system/windsock.socket.d && systemctl daemon-reload")
+    service.run("systemctl restart windsock.socket windsock.service")
     service.run("""
         cp /etc/windsock/airflow.cfg /tmp/airflow.cfg
         grep -A 2 '^.windsock' <(grep -B 1 -A 1 '^ssl_cert' docs/deployment.md) > /tmp/tls
