@@ -1,22 +1,30 @@
-"""Keeping other web sites out of a browser's access to this server.
+"""Cross-site request forgery (CSRF) and DNS rebinding: other web sites' pages must not use a browser's access.
 
 Credentials that a browser adds by itself (cookies, Basic, Negotiate), and above all a server that asks for none,
-would let any page trigger DAGs. Browsers say where a request comes from; scripts and curl say nothing and are not
-concerned.
+would let any page trigger DAGs. Browsers say where a request comes from: in `Sec-Fetch-Site`, which they send to https
+and to localhost only; in `Origin`, which they do not send with an image; in `Referer`, which a page can leave out.
+Callers that are no browsers send none of these and need none.
 """
 
 import ipaddress
-from collections.abc import Callable, Collection
+import re
+from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from server.config import Config, is_loopback
 from server.errors import Forbidden
+from server.proxies import Origin, read_origin
 from server.resources import PROXIES
 
 _OWN_SITE = frozenset({"same-origin", "none"})
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+# Every browser names its platform; programs that only say "Mozilla/5.0" do not.
+_BROWSER = re.compile(r"Mozilla/\d\.\d \(")
+# What the elements of a page ask for; each browser also says its languages, always.
+_PAGE_TYPES = re.compile(r"\b(?:text/(?:html|css)|(?:image|audio|video|font)/)")
 
 
 def changes(request: web.Request, changing_gets: Collection[Callable[..., object]]) -> bool:
@@ -25,42 +33,86 @@ def changes(request: web.Request, changing_gets: Collection[Callable[..., object
 
 
 def refuse_other_sites(request: web.Request, origins: Collection[str] = ()) -> None:
-    """Raise Forbidden when a request, one that changes something, comes from a page of another site than `origins`."""
+    """Raise Forbidden when a request, one that changes something, may be the work of a page of another site.
+
+    It may be when it says so, and when a browser sent it and does not say otherwise. Pages of `origins` are welcome.
+    """
     headers = request.headers
-    site = headers.get("Sec-Fetch-Site")
-    origin = headers.get("Origin")
-    if origin is not None and origin in origins:
+    site, origin, referer = headers.get("Sec-Fetch-Site"), headers.get("Origin"), headers.get("Referer")
+    source = origin if origin is not None else referer or None
+    if source is None and site is None:
+        if _is_browser(headers):
+            raise Forbidden(
+                "A browser sent this without saying from which page (no Sec-Fetch-Site, Origin or Referer), as a page"
+                " of another site could do, so it may not change anything here; programs need not look like browsers"
+            )
+        return
+    said = read_origin(source) if source is not None else None
+    if said is not None and str(said) in origins:
         return
     if (site is not None and site not in _OWN_SITE) or (
-        origin is not None and _netloc(origin) != request.app[PROXIES].host(request)
+        source is not None and not _is_own(said, request.app[PROXIES].origin(request), site, by_referer=origin is None)
     ):
-        raise Forbidden("Requests from other web sites' pages may not change anything here")
+        raise Forbidden(
+            "Requests from other web sites' pages may not change anything here; a proxy must be in [windsock]"
+            " trusted_proxies, pass on Host and set X-Forwarded-Proto"
+        )
 
 
-def _netloc(origin: str) -> str | None:
-    try:
-        return urlsplit(origin).netloc.lower()
-    except ValueError:
-        # Nothing that a browser would send.
-        return None
+def _is_own(said: Origin | None, own: Origin | None, site: str | None, *, by_referer: bool) -> bool:
+    """Whether a page that says where it is from is one of this server itself."""
+    if said is None or own is None or said.host != own.host:
+        return False
+    # With same-origin the browser has compared what a proxy may not have passed on.
+    if said == own or site == "same-origin":
+        return True
+    # Go's client names what redirected it from http to https. A browser would send Sec-Fetch-Site to https.
+    return by_referer and site is None and (said.scheme, own.scheme) == ("http", "https")
 
 
-def refuse_other_hosts(request: web.Request, own_host: str) -> None:
-    """Raise Forbidden when `Host` is a name that is not this server's own (DNS rebinding)."""
-    host = request.headers.get("Host")
-    if not host or is_own_host(host, own_host):
-        return
-    raise Forbidden(
-        "This server asks for no credentials and so answers to its own address only (localhost);"
-        " to serve it under another name choose an [api] auth_backend that asks for them"
+def _is_browser(headers: Mapping[str, str]) -> bool:
+    """Whether the headers are like those of a browser's request.
+
+    Java's own client accepts text/html, and PowerShell calls itself Mozilla: neither does both.
+    """
+    return bool(_BROWSER.match(headers.get("User-Agent", ""))) and (
+        "Accept-Language" in headers or bool(_PAGE_TYPES.search(headers.get("Accept", "")))
     )
 
 
-@lru_cache(maxsize=256)
-def is_own_host(host: str, own_host: str) -> bool:
-    """Whether a Host header names a loopback address or the host that this server was told to listen on."""
+def host_rule(config: Config, *, open_to_all: bool) -> Callable[[web.Request], None] | None:
+    """Return what raises Forbidden for a `Host` that is no name of this server (DNS rebinding); None: any will do.
+
+    `[windsock] allowed_hosts` are the names. Without them a server on a loopback address that asks for no credentials
+    has those of loopback alone.
+    """
+    if not config.allowed_hosts and not (open_to_all and is_loopback(config.host)):
+        return None
+    names = (config.host.lower(), *config.allowed_hosts)
+    is_own = lru_cache(maxsize=256)(lambda host: is_own_host(host, names))
+
+    def refuse_other_hosts(request: web.Request) -> None:
+        host = request.app[PROXIES].host(request)
+        if host and not is_own(host):
+            raise Forbidden(
+                "This server does not answer to the name in the header Host; [windsock] allowed_hosts lists the names"
+                " by which callers reach it, beside localhost"
+            )
+
+    return refuse_other_hosts
+
+
+def is_own_host(host: str, names: Collection[str]) -> bool:
+    """Whether a Host header, in lower case, is a loopback name or one of `names`; `.a.org` is all below too."""
     try:
-        name = urlsplit(f"//{host}").hostname or ""
-        return name in {"localhost", own_host} or ipaddress.ip_address(name).is_loopback
+        name = (urlsplit(f"//{host}").hostname or "").removesuffix(".")
     except ValueError:
         return False
+    if not name or name == "localhost" or name in names:
+        return bool(name)
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return any(f".{name}".endswith(suffix) for suffix in names if suffix.startswith("."))
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address.is_loopback or str(address) in names

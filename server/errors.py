@@ -42,6 +42,15 @@ class NotFound(WindsockError):
     status = 404
 
 
+class MethodNotAllowed(WindsockError):
+    """405: the operator has switched this off, so `Allow` is empty (RFC 9110, 10.2.1); the message names a way."""
+
+    status = 405
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, {"Allow": ""})
+
+
 class RequestTimeout(WindsockError):
     """408: the body of the request did not arrive in time."""
 

@@ -1,24 +1,55 @@
-"""What trusted reverse proxies say about a request: its client's address, and whether it came over TLS."""
+"""What trusted reverse proxies say about a request: its client's address, and how that client reached the server."""
 
+import contextlib
 import ipaddress
+import socket
+import struct
 from collections.abc import Sequence
+from typing import Literal, NamedTuple
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+UNIX = "unix:"
+"""Stands for whoever can connect to the server's unix socket, as in nginx' `set_real_ip_from`."""
+Proxy = Network | Literal["unix:"]
+
+_PORTS = {"http": 80, "https": 443}
+_IPV6_NETWORK = 64
+# struct ucred of unix(7): process, user, group.
+_PEER = struct.Struct("3i")
+
+
+class Origin(NamedTuple):
+    """Scheme, host and port, as browsers compare them (RFC 6454)."""
+
+    scheme: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """Write it as the header `Origin` has it."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}" + ("" if self.port == _PORTS[self.scheme] else f":{self.port}")
 
 
 class Proxies:
-    """Reads `X-Forwarded-For`, `-Proto` and `-Host` of connections from `networks`, and of no others."""
+    """Reads `X-Forwarded-For`, `-Proto`, `-Host` and `-Port` of connections from `trusted`, and of no others."""
 
-    def __init__(self, networks: Sequence[Network]) -> None:
-        """Trust these networks; none: the headers are never looked at."""
-        self._networks = tuple(networks)
+    def __init__(self, trusted: Sequence[Proxy]) -> None:
+        """Trust these networks, and the unix socket if `UNIX` is among them; none: the headers are never looked at."""
+        self._networks = tuple(proxy for proxy in trusted if not isinstance(proxy, str))
+        self._trusts_unix = UNIX in trusted
+        self._any = bool(trusted)
 
     def address(self, request: web.BaseRequest) -> str | None:
-        """Return the client's address: the nearest one that is not a trusted proxy's own."""
-        remote = request.remote
-        if not self._networks or not self._trusts(remote):
+        """Return the client's address: the nearest one that is not a trusted proxy's own.
+
+        Of a process at the other end of a unix socket it is the user, as `unix:uid=1000`.
+        """
+        remote = request.remote or _peer(request)
+        if not self._trusts(request):
             return remote
         hops = ",".join(request.headers.getall("X-Forwarded-For", ())).split(",")
         for hop in reversed(hops):
@@ -26,7 +57,7 @@ class Proxies:
             if address is None:
                 return remote
             remote = str(address)
-            if not self._trusts(remote):
+            if not self._is_proxy(remote):
                 return remote
         return remote
 
@@ -34,22 +65,80 @@ class Proxies:
         """Whether the client speaks TLS, to us or to a trusted proxy."""
         if request.secure:
             return True
-        if not self._networks or not self._trusts(request.remote):
-            return False
-        said = ",".join(request.headers.getall("X-Forwarded-Proto", ())).split(",")
-        return said[-1].strip().lower() == "https"
+        return self._trusts(request) and _last(request, "X-Forwarded-Proto").lower() == "https"
 
     def host(self, request: web.BaseRequest) -> str:
-        """Return the host that the client asked for, with its port, in lower case."""
-        if self._networks and self._trusts(request.remote):
-            said = ",".join(request.headers.getall("X-Forwarded-Host", ())).split(",")[-1].strip()
-            if said:
-                return said.lower()
-        return request.headers.get("Host", "").lower()
+        """Return the host that the client asked for, with its port if it said one, in lower case."""
+        said = _last(request, "X-Forwarded-Host") if self._trusts(request) else ""
+        return (said or request.headers.get("Host", "")).lower()
 
-    def _trusts(self, text: str | None) -> bool:
+    def origin(self, request: web.BaseRequest) -> Origin | None:
+        """Return the origin that the client asked for; None where its `Host` is none."""
+        host = self.host(request)
+        if self._trusts(request) and not _has_port(host) and (port := _last(request, "X-Forwarded-Port")):
+            host = f"{host}:{port}"
+        return read_origin(f"{'https' if self.secure(request) else 'http'}://{host}")
+
+    def _trusts(self, request: web.BaseRequest) -> bool:
+        if not self._any:
+            return False
+        return (
+            self._is_proxy(request.remote)
+            if request.remote
+            else self._trusts_unix and _unix_socket(request) is not None
+        )
+
+    def _is_proxy(self, text: str | None) -> bool:
         address = _address(text or "")
         return address is not None and any(address in network for network in self._networks)
+
+
+def network(address: str | None) -> str:
+    """Return what counts as one client: an IPv4 address, of an IPv6 address the /64 network, a user of this machine.
+
+    Whoever has one address of an IPv6 network has all of them.
+    """
+    found = _address((address or "").partition("%")[0])
+    if isinstance(found, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((found, _IPV6_NETWORK), strict=False))
+    return str(found or address or "")
+
+
+def read_origin(url: str) -> Origin | None:
+    """Read the origin of an http or https URL, None of anything else; user, path and query do not matter."""
+    try:
+        parts = urlsplit(url)
+        port = _PORTS.get(parts.scheme) if parts.port is None else parts.port
+    except ValueError:
+        return None
+    if port is None or not parts.hostname or parts.scheme not in _PORTS:
+        return None
+    return Origin(parts.scheme, parts.hostname, port)
+
+
+def _last(request: web.BaseRequest, name: str) -> str:
+    """Return what the nearest proxy said."""
+    return ",".join(request.headers.getall(name, ())).rpartition(",")[2].strip()
+
+
+def _has_port(host: str) -> bool:
+    return ":" in host.rpartition("]")[2]
+
+
+def _unix_socket(request: web.BaseRequest) -> socket.socket | None:
+    """Return the connection's socket if it is a unix socket."""
+    sock: socket.socket | None = request.transport.get_extra_info("socket") if request.transport else None
+    return sock if sock is not None and sock.family == socket.AF_UNIX else None
+
+
+def _peer(request: web.BaseRequest) -> str | None:
+    """Return the user whose process is at the other end of a unix socket, None where the system does not say."""
+    # Only Linux has the option.
+    with contextlib.suppress(AttributeError, OSError):
+        if sock := _unix_socket(request):
+            _, user, _ = _PEER.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+            return f"{UNIX}uid={user}"
+    return None
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -23,7 +23,7 @@ _OUTCOMES = {401: "no_credentials", 403: "refused", 429: "throttled"}
 
 def authentication(backend: Backend, config: Config, open_paths: frozenset[str]) -> Middleware:
     """Build the middleware: only `open_paths` go past `backend`."""
-    check_host = getattr(backend, "CHECK_HOST", False)
+    check_host = cross_site.host_rule(config, open_to_all=getattr(backend, "CHECK_HOST", False))
     authenticate, audit, outcomes = backend.authenticate, config.audit_log, COUNTERS.authentication
     origins = frozenset(config.cors_origins)
 
@@ -32,7 +32,7 @@ def authentication(backend: Backend, config: Config, open_paths: frozenset[str])
         if request.rel_url.path_safe in open_paths:
             return await handler(request)
         if check_host:
-            cross_site.refuse_other_hosts(request, config.host)
+            check_host(request)
         changes = cross_site.changes(request, CHANGING_GETS)
         if changes:
             cross_site.refuse_other_sites(request, origins)

@@ -9,9 +9,9 @@
 """
 
 from server.config.dsn import Dsn
-from server.config.exposure import check_exposure
+from server.config.exposure import check_exposure, is_loopback
 from server.config.load import load_config
 from server.config.options import Config
 from server.config.values import ConfigError
 
-__all__ = ["Config", "ConfigError", "Dsn", "check_exposure", "load_config"]
+__all__ = ["Config", "ConfigError", "Dsn", "check_exposure", "is_loopback", "load_config"]

@@ -1,15 +1,24 @@
 """An API that lets everyone in is served on loopback addresses, unless somebody insists."""
 
 import ipaddress
+import logging
 import socket
 
 from server.config.options import Config
 from server.config.values import BACKENDS, ConfigError
 
+logger = logging.getLogger(__name__)
+
 
 def check_exposure(config: Config) -> None:
-    """Raise ConfigError when no backend was chosen and the address is not loopback; may ask the resolver."""
-    if config.auth_backend_explicit or is_loopback(config.host):
+    """Raise ConfigError when no backend was chosen and the address is not loopback; may ask the resolver.
+
+    Of one that was chosen and lets everyone in, by whatever name, a warning is logged.
+    """
+    if config.auth_backend_explicit:
+        _warn_of_every_host(config)
+        return
+    if is_loopback(config.host):
         return
     place = config.sources.get("host", "host")
     message = (
@@ -19,6 +28,16 @@ def check_exposure(config: Config) -> None:
         "with [api] auth_backend = airflow.api.auth.backend.default"
     )
     raise ConfigError(message)
+
+
+def _warn_of_every_host(config: Config) -> None:
+    if config.auth_backend.rpartition(".")[2] != BACKENDS[0] or config.allowed_hosts or is_loopback(config.host):
+        return
+    logger.warning(
+        "everyone who reaches %s may call the API, by any host name; [windsock] allowed_hosts lists the names by which"
+        " callers reach it, and keeps out web pages in browsers that reach it by another (DNS rebinding)",
+        config.host,
+    )
 
 
 def is_loopback(host: str) -> bool:

@@ -8,6 +8,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -16,6 +17,7 @@ from server.errors import StartupError
 BACKENDS = ("default", "deny_all", "password_auth", "kerberos_auth")
 SECRET_LENGTH = 16
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Proxy = Network | Literal["unix:"]
 PUBLISHED_SECRETS = frozenset(
     {
         "temporary_key",  # Airflow's own files, up to 1.10
@@ -92,13 +94,32 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(_names(text))
 
 
-def networks(text: str) -> tuple[Network, ...]:
-    """Read a list of addresses and networks."""
+def proxies(text: str) -> tuple[Proxy, ...]:
+    """Read a list of addresses and networks; `unix:` stands for whoever connects to the unix socket."""
     try:
-        return tuple(ipaddress.ip_network(name) for name in _names(text))
+        return tuple(
+            "unix:" if name.lower() in {"unix", "unix:"} else ipaddress.ip_network(name) for name in _names(text)
+        )
     except ValueError:
-        message = "expected IP addresses and networks such as 127.0.0.1 10.0.0.0/8"
+        message = "expected IP addresses and networks such as 127.0.0.1 10.0.0.0/8, or unix: for the unix socket"
         raise ValueError(message) from None
+
+
+def host_names(text: str) -> tuple[str, ...]:
+    """Read a list of host names, `.suffix`es of such, and addresses, as the header Host has them, without ports."""
+    return tuple(_host_name(name) for name in _names(text))
+
+
+def _host_name(text: str) -> str:
+    bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    try:
+        return str(ipaddress.ip_address(bare))
+    except ValueError:
+        name = text.lower().removesuffix(".")
+    if not re.fullmatch(r"\.?[0-9a-z_-]{1,63}(\.[0-9a-z_-]{1,63})*", name):
+        message = "expected host names, suffixes and addresses such as airflow .example.org 192.0.2.2, without ports"
+        raise ValueError(message)
+    return name
 
 
 def origins(text: str) -> tuple[str, ...]:

@@ -5,8 +5,9 @@ from aiohttp import web
 from server import wire
 from server.answers import json_answer, json_list, text_answer
 from server.bodies import read_body
+from server.errors import MethodNotAllowed
 from server.handlers.paging import page_headers
-from server.resources import METADATA
+from server.resources import CONFIG, METADATA
 
 
 async def list_dags(request: web.Request) -> web.StreamResponse:
@@ -32,6 +33,11 @@ async def is_paused(request: web.Request) -> web.Response:
 
 async def set_paused(request: web.Request) -> web.Response:
     """`GET /dags/<dag_id>/paused/<true or false>`, which changes the DAG although it is a GET."""
+    if not request.app[CONFIG].pause_by_get:
+        raise MethodNotAllowed(
+            "Pausing by GET is switched off here ([windsock] pause_by_get);"
+            ' send PATCH /dags/<dag_id> with {"is_paused": true} or {"is_paused": false} instead'
+        )
     dag_id = wire.check_id(request.match_info["dag_id"], "dag_id")
     paused = wire.parse_pause(request.match_info["paused"])
     await request.app[METADATA].dags.pause(dag_id, is_paused=paused)

@@ -1,0 +1,92 @@
+"""The part of the table of options that says who may call the API; `Config` has these fields too."""
+# ruff: noqa: RUF009 - option() declares a field, as dataclasses' own field() does
+
+import dataclasses
+from pathlib import Path
+
+from server.config import values
+from server.config.option import option
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class AuthOptions:
+    """Options of authentication."""
+
+    # fmt: off
+    secret_key: str | None = option(
+        values.secret_key, "", "windsock.secret_key api.secret_key webserver.secret_key",
+        "Signs what must survive a restart. A published or short key (under 16 characters) counts as unset.",
+        remark=values.weak_secret, sensitive=True,
+    )
+    auth_backend: str = option(
+        values.auth_backend, "default",
+        "windsock.auth_backend api.auth_backend fab.auth_backends api.auth_backends core.auth_manager",
+        "Who may call the API: `default` (all), `deny_all`, `password_auth`, `kerberos_auth` or a module.",
+        remark=values.other_backends,
+    )
+    kerberos_keytab: Path | None = option(
+        values.keytab, "", "kerberos.keytab",
+        "The keytab of the service, for `kerberos_auth`.",
+    )
+    kerberos_hostname: str = option(
+        lambda text: values.host(text) if text else "", "", "windsock.kerberos_hostname kerberos.hostname",
+        "The host in the service's name, `airflow/HOST`; without it the machine's full name.",
+    )
+    kerberos_realms: tuple[str, ...] = option(
+        values.words, "", "windsock.kerberos_realms",
+        "The realms whose users are admitted; without any, the realm of the keytab's service.",
+    )
+    kerberos_strip_realms: tuple[str, ...] = option(
+        values.words, "", "windsock.kerberos_strip_realms",
+        "Realms whose users are admitted and known without `@REALM`.",
+    )
+    verified_seconds: float = option(
+        values.seconds(0, 60), "60", "windsock.verified_seconds",
+        "How long after its last use a password that verified need not be hashed again; 0: hash each time.",
+    )
+    user_check_seconds: float = option(
+        values.seconds(0, 60), "10", "windsock.user_check_seconds",
+        "A process reads a user's row at most once in this time: how long a changed or deleted user may go on.",
+    )
+    throttle_failures: int = option(
+        values.whole(0, 100000), "10", "windsock.throttle_failures",
+        "After so many refused passwords a pair of user and address has to wait (429); 0 switches it off.",
+    )
+    throttle_seconds: float = option(
+        values.seconds(1, 86400), "60", "windsock.throttle_seconds",
+        "How long it has to wait after the last refused password.",
+    )
+    hash_threads: int = option(
+        values.whole(1, 64), "1", "windsock.hash_threads",
+        "The threads of each process that hash passwords, and those that read Kerberos tickets.",
+    )
+    hash_queue_limit: int = option(
+        values.whole(0, 10000), "32", "windsock.hash_queue_limit",
+        "The most requests of a process that wait for such a thread; further ones are answered with 503.",
+    )
+    session_lifetime: float = option(
+        values.seconds(1, 2592000), "28800", "windsock.session_lifetime",
+        "How long a session lasts.",
+    )
+    old_secret_keys: tuple[str, ...] = option(
+        values.secret_keys, "", "windsock.old_secret_keys",
+        "Earlier secret keys, divided by blanks or commas: sessions signed with them stay valid.", sensitive=True,
+    )
+    trusted_proxies: tuple[values.Proxy, ...] = option(
+        values.proxies, "", "windsock.trusted_proxies",
+        "Addresses and networks of reverse proxies whose `X-Forwarded-` `For`, `Proto`, `Host` and `Port` are believed;"
+        " `unix:` is whoever connects to the unix socket.",
+    )
+    allowed_hosts: tuple[str, ...] = option(
+        values.host_names, "", "windsock.allowed_hosts",
+        "Names, `.suffix`es and addresses by which callers reach the server, beside localhost; others are refused.",
+    )
+    pause_by_get: bool = option(
+        values.boolean, "True", "windsock.pause_by_get",
+        "Whether `GET .../paused/true` and `/false` work, which change something; `PATCH /dags/<dag_id>` always does.",
+    )
+    audit_log: bool = option(
+        values.boolean, "True", "windsock.audit_log",
+        "Whether what an identified user changes is written to Airflow's `log` table.",
+    )
+    # fmt: on
