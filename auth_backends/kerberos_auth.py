@@ -20,7 +20,8 @@ from server.auth.executor import Executor
 from server.config import Config
 from server.errors import Forbidden, StartupError, Unauthorized, Unavailable
 from server.kerberos import SERVICE, import_spnego, reason
-from server.resources import CONFIG
+from server.proxies import network
+from server.resources import CONFIG, PROXIES
 
 if TYPE_CHECKING:
     import spnego
@@ -71,10 +72,13 @@ class Kerberos:
                 " sets the host"
             )
 
-    async def accept(self, token: bytes) -> Identity:
-        """Answer whose token it is; raises Forbidden, or Unavailable when the queue is full or the keytab is gone."""
+    async def accept(self, token: bytes, client: str) -> Identity:
+        """Answer whose token it is that `client` sent; raises Forbidden.
+
+        Raises Unavailable when the queue is full or the keytab is gone.
+        """
         try:
-            accepted = await self._executor.run(self._step, token)
+            accepted = await self._executor.run(client, self._step, token)
             user = self._user(accepted)
         except _Refused as error:
             logger.info("a Kerberos token was refused", extra={"reason": str(error)})
@@ -192,7 +196,8 @@ async def authenticate(request: web.Request) -> Identity:
         token = b""
     if len(sent) > 1 or scheme.lower() != "negotiate" or not token:
         raise Forbidden("Forbidden: this server takes one header, `Authorization: Negotiate TOKEN`")
-    return await request.app[KERBEROS].accept(token)
+    app = request.app
+    return await app[KERBEROS].accept(token, network(app[PROXIES].address(request)))
 
 
 def client_auth(_config: Config) -> "ClientAuth":

@@ -6,6 +6,8 @@ Whoever authenticates may do everything.
 import asyncio
 import base64
 import hashlib
+import logging
+from collections.abc import Awaitable
 from typing import NamedTuple
 
 from aiohttp import web
@@ -17,22 +19,30 @@ from server.auth.throttle import Throttle
 from server.auth.verified import Verified
 from server.config import Config
 from server.errors import Forbidden, StartupError, TooManyRequests, Unavailable
-from server.metadata.users import Users
+from server.metadata.users import User, Users
+from server.proxies import network
 from server.resources import CONFIG, METADATA, PROXIES
+
+logger = logging.getLogger(__name__)
 
 # Longer names are in no table; they are not looked up, and cost what unknown ones do.
 _LONGEST_NAME = 512
 # Refusals that cost nothing are held for a moment, so that guessers do not take the time of others.
 _HOLD = 0.25
+_MOST_REPORTS = 1000
 _USUAL_METHOD = f"$2b${hashes.COST}"
 
 
 class _Known(NamedTuple):
-    """A user's row as it was read; the dummy's for a name that is in no row."""
+    """A user's row as it was read; the dummy's for a name that is in no row, or in one without a usable hash.
 
+    `name` is the row's own, whatever spelling found it: under it tries are counted. Without a row it is the spelling's.
+    """
+
+    name: str
     stored: str
-    identity: Identity | None
-    stamp: str | None
+    identity: Identity | None = None
+    stamp: str | None = None
 
 
 class Passwords:
@@ -42,21 +52,21 @@ class Passwords:
         """Ask `users`; `dummy` is the hash that names without a user are checked against."""
         self._users = users
         self._dummy = dummy
-        self._nobody = _Known(dummy, None, None)
         self._rows = Recent(self._read, config.user_check_seconds)
         self._verified = Verified(config.verified_seconds)
         self._throttle = Throttle(config.throttle_failures, config.throttle_seconds)
         self._executor = Executor("hash", config.hash_threads, config.hash_queue_limit, nice=True)
+        self._reported: set[str] = set()
 
-    async def verify(self, user: str, password: str, address: str | None) -> Identity:
+    async def verify(self, user: str, password: str, client: str) -> Identity:
         """Answer who that is; raises Forbidden, TooManyRequests or Unavailable."""
         if "\0" in user or "\0" in password:
             raise _refused()
         known = self._rows.peek(user) or await self._row(user)
-        digest = self._verified.digest(user, password, known.stored)
+        digest = self._verified.digest(known.name, password, known.stored)
         if known.identity is not None and self._verified.knows(digest):
             return known.identity
-        if not await self._check(digest, user, password, address, known) or known.identity is None:
+        if not await self._check(digest, password, client, known) or known.identity is None:
             raise _refused()
         return known.identity
 
@@ -69,37 +79,52 @@ class Passwords:
         self._executor.close()
 
     async def _row(self, user: str) -> _Known:
-        return await self._rows.get(user) if len(user) <= _LONGEST_NAME else self._nobody
+        return await self._rows.get(user) if len(user) <= _LONGEST_NAME else self._nobody(user)
+
+    def _nobody(self, name: str) -> _Known:
+        return _Known(name.casefold(), self._dummy)
 
     async def _read(self, name: str) -> _Known:
         user = await self._users.find(name)
         if user is None:
-            return self._nobody
+            return self._nobody(name)
+        if fault := hashes.fault(user.password):
+            self._report(user, fault)
+            # It still costs what others do.
+            return _Known(user.name, self._dummy)
         stamp = base64.b64encode(hashlib.sha256(f"session {user.password}".encode()).digest()[:18]).decode()
-        if hashes.method(user.password) is None:
-            # Not a hash that anything verifies against; it still costs what others do.
-            return _Known(self._dummy, None, None)
-        return _Known(user.password, Identity(user.name), stamp)
+        return _Known(user.name, user.password, Identity(user.name), stamp)
 
-    async def _check(self, digest: bytes, user: str, password: str, address: str | None, known: _Known) -> bool:
-        if not self._verified.check_under_way(digest):
-            if wait := self._throttle.wait(user, address):
-                await asyncio.sleep(_HOLD)
-                raise TooManyRequests("Too many refused passwords; try again later", wait)
-            if self._executor.full:
-                await asyncio.sleep(_HOLD)
-        self._throttle.count(user, address)
+    def _report(self, user: User, fault: str) -> None:
+        """Log once that a user's hash cannot be used; a user who has none comes in by other ways."""
+        if not user.password or user.name in self._reported or len(self._reported) >= _MOST_REPORTS:
+            return
+        self._reported.add(user.name)
+        logger.warning("the stored hash of a user is refused: %s", fault, extra={"user": user.name})
+
+    async def _check(self, digest: bytes, password: str, client: str, known: _Known) -> bool:
+        """Verify, unless the same is being verified for somebody else: then that try is the one that counts."""
+        if not self._verified.check_under_way(digest) and (wait := self._throttle.wait(known.name, client)):
+            await asyncio.sleep(_HOLD)
+            raise TooManyRequests("Too many refused passwords; try again later", wait)
         try:
-            good = await self._verified.check(digest, lambda: self._hash(password, known.stored))
+            return await self._verified.check(digest, lambda: self._try(password, client, known))
         except Unavailable:
-            self._throttle.forgive(user, address)
+            await asyncio.sleep(_HOLD)
             raise
-        if good:
-            self._throttle.forget(user, address)
-        return good
 
-    async def _hash(self, password: str, stored: str) -> bool:
-        return bool(await self._executor.run(hashes.verify, password, stored))
+    def _try(self, password: str, client: str, known: _Known) -> Awaitable[bool]:
+        """Count the try from now on: of many at once no more are made than one after the other."""
+        return self._hash(self._throttle.begin(known.name, client), password, client, known)
+
+    async def _hash(self, pair: bytes, password: str, client: str, known: _Known) -> bool:
+        """Hash, and count the outcome, whether or not the caller still waits for it."""
+        good = None
+        try:
+            good = bool(await self._executor.run(client, hashes.verify, password, known.stored))
+        finally:
+            self._throttle.end(pair, good=good)
+        return good
 
 
 PASSWORDS = web.AppKey("PASSWORDS", Passwords)
@@ -126,7 +151,7 @@ async def authenticate(request: web.Request) -> Identity:
     """Answer whose the Basic credentials are: 401 without usable ones, 403 for wrong ones, 429 for too many."""
     user, password = basic.credentials(request)
     app = request.app
-    return await app[PASSWORDS].verify(user, password, app[PROXIES].address(request))
+    return await app[PASSWORDS].verify(user, password, network(app[PROXIES].address(request)))
 
 
 async def session_stamp(app: web.Application, user: str) -> str | None:

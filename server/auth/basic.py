@@ -1,4 +1,4 @@
-"""HTTP Basic credentials (RFC 7617)."""
+"""HTTP Basic credentials (RFC 7617), whatever the scheme is called: Airflow never looked, and callers send `token`."""
 
 import base64
 import binascii
@@ -18,14 +18,12 @@ def credentials(request: web.Request) -> tuple[str, str]:
         raise Unauthorized("Unauthorized: this server asks for a user name and a password", CHALLENGE)
     if len(sent) > 1:
         raise Unauthorized("Unauthorized: there is more than one Authorization header", CHALLENGE)
-    scheme, _, encoded = sent[0].partition(" ")
-    if scheme.lower() != "basic":
-        raise Unauthorized("Unauthorized: this server takes the scheme Basic only", CHALLENGE)
+    _, _, encoded = sent[0].strip().partition(" ")
     try:
         # Only the first colon divides: a password may have others.
         user, colon, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
     except (binascii.Error, ValueError):
-        raise Unauthorized("Unauthorized: the credentials are not base64 of UTF-8", CHALLENGE) from None
+        user, colon, password = "", "", ""
     if not colon:
-        raise Unauthorized("Unauthorized: the credentials lack the colon between user and password", CHALLENGE)
+        raise Unauthorized("Unauthorized: this server takes Basic and the base64 of user:password in UTF-8", CHALLENGE)
     return user, password

@@ -1,13 +1,16 @@
-"""Slow work in threads of its own, with a bounded queue."""
+"""Slow work in threads of its own, with a bounded queue that clients share fairly."""
 
 import asyncio
 import contextlib
+import functools
 import os
 import threading
+import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from server.auth.fair_queue import FairQueue, Full
 from server.errors import Unavailable
 
 Result = TypeVar("Result")
@@ -15,34 +18,74 @@ _NICENESS = 10
 
 
 class Executor:
-    """Runs functions in `threads` threads; further ones wait, at most `queue_limit` of them."""
+    """Runs functions in `threads` threads; further ones wait, at most `queue_limit` of them, as `FairQueue` has it."""
 
     def __init__(self, name: str, threads: int, queue_limit: int, *, nice: bool = False) -> None:
         """Start no thread yet; `nice` threads give way to everything else on the machine."""
         self._pool = ThreadPoolExecutor(threads, name, initializer=_give_way if nice else None)
-        self._limit = threads + queue_limit
-        self._pending = 0
+        self._free = threads
+        self._waiting: FairQueue[asyncio.Future[None]] = FairQueue(queue_limit)
 
-    @property
-    def full(self) -> bool:
-        """Whether there is no room for more."""
-        return self._pending >= self._limit
+    async def run(self, client: str, function: Callable[..., Result], *arguments: object) -> Result:
+        """Answer what `function` answers.
 
-    async def run(self, function: Callable[..., Result], *arguments: object) -> Result:
-        """Answer what `function` answers; raises Unavailable when the queue is full."""
-        if self.full:
-            raise Unavailable("Too many credentials are waiting to be verified; try again shortly")
-        future = asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
-        self._pending += 1
-        future.add_done_callback(self._done)
-        return await future
+        Raises Unavailable when there is no room for another call of this client, at once or while it waits.
+        """
+        if self._free:
+            self._free -= 1
+        else:
+            await self._wait(client)
+        loop = asyncio.get_running_loop()
+        future = self._pool.submit(function, *arguments)
+        future.add_done_callback(functools.partial(self._ended, loop, client, time.monotonic()))
+        return await asyncio.wrap_future(future)
 
     def close(self) -> None:
         """Drop what waits; what runs comes to its end."""
+        while (turn := self._waiting.get()) is not None:
+            turn.cancel()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _done(self, _future: "asyncio.Future[Result]") -> None:
-        self._pending -= 1
+    async def _wait(self, client: str) -> None:
+        """Wait for a thread."""
+        turn = asyncio.get_running_loop().create_future()
+        try:
+            displaced = self._waiting.put(client, turn)
+        except Full:
+            raise _busy() from None
+        if displaced is not None and not displaced.done():
+            displaced.set_exception(_busy())
+        try:
+            await turn
+        except asyncio.CancelledError:
+            self._waiting.remove(client, turn)
+            if not turn.cancelled():
+                # A thread was given to somebody who does not want it any more.
+                self._release()
+            raise
+
+    def _ended(
+        self, loop: asyncio.AbstractEventLoop, client: str, start: float, _future: "Future[Result]"
+    ) -> None:  # fmt: skip
+        """Give the thread to the next; called in the thread."""
+        # A loop that is closed has nobody who waits.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(self._pass_on, client, time.monotonic() - start)
+
+    def _pass_on(self, client: str, seconds: float) -> None:
+        self._waiting.charge(client, seconds)
+        self._release()
+
+    def _release(self) -> None:
+        while (turn := self._waiting.get()) is not None:
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
+
+
+def _busy() -> Unavailable:
+    return Unavailable("Too many credentials are waiting to be verified; try again shortly")
 
 
 def _give_way() -> None:

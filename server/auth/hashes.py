@@ -1,4 +1,8 @@
-"""Password hashes: bcrypt (Airflow 1.10's `users`, and ours) and werkzeug's formats (`ab_user`)."""
+"""Password hashes: bcrypt (Airflow 1.10's `users`, and ours) and werkzeug's formats (`ab_user`).
+
+A stored hash says what verifying it costs. One that costs more than a second or two of a thread is refused: whoever can
+write a row must not be able to stop everybody else's password from being verified.
+"""
 
 import hashlib
 import hmac
@@ -10,11 +14,16 @@ import bcrypt
 COST = 12
 # bcrypt looks at the first 72 bytes; releases before 5.0 dropped the rest in silence, and so did Airflow.
 LIMIT = 72
-_BCRYPT = re.compile(r"(\$2[aby]\$)(\d\d)\$[./A-Za-z0-9]{53}")
-_WERKZEUG = re.compile(r"(pbkdf2:sha(?:1|224|256|384|512)(?::\d{1,8})?|scrypt(?::\d{1,8}){3})\$([^$]+)\$([0-9a-f]+)")
+_BCRYPT = re.compile(r"(\$2[aby]\$)([0-9]{2})\$[./A-Za-z0-9]{53}")
+_WERKZEUG = re.compile(
+    r"(pbkdf2:sha(?:1|224|256|384|512)(?::[0-9]{1,20})?|scrypt(?::[0-9]{1,20}){3})\$([^$]{1,128})\$([0-9a-f]{1,256})"
+)
 _PBKDF2_DEFAULT = 1_000_000
-# 128 * n * r bytes: an entry of the table must not take the machine's memory.
-_SCRYPT_MEMORY = 2**28
+# About four times what the libraries choose today, each.
+_BCRYPT_COSTS = range(4, 15)
+_PBKDF2_ROUNDS = 4_000_000
+# n * r * p: the time. 128 * n * r bytes is the memory, so at most 256 MB.
+_SCRYPT_WORK = 2**21
 
 
 def make(password: str) -> str:
@@ -27,43 +36,54 @@ def make(password: str) -> str:
     return bcrypt.hashpw(encoded, bcrypt.gensalt(COST)).decode()
 
 
-def method(stored: str) -> str | None:
-    """Return how the stored hash was made (`$2b$12`, `pbkdf2:sha256:260000`, `scrypt:32768:8:1`), None if broken."""
+def fault(stored: str) -> str | None:
+    """Say why no password is verified against a stored text, without a part of it; None: it is a hash like any."""
     if match := _BCRYPT.fullmatch(stored):
-        return match[1] + match[2]
+        return None if int(match[2]) in _BCRYPT_COSTS else f"its cost is above {_BCRYPT_COSTS[-1]}, or no cost"
     match = _WERKZEUG.fullmatch(stored)
-    return match[1] if match else None
+    if match is None:
+        return "it is neither bcrypt nor one of werkzeug's pbkdf2 and scrypt"
+    name, *numbers = match[1].split(":")
+    if name == "pbkdf2":
+        rounds = int(numbers[1]) if len(numbers) > 1 else _PBKDF2_DEFAULT
+        return None if 0 < rounds <= _PBKDF2_ROUNDS else f"its rounds are above {_PBKDF2_ROUNDS}, or none"
+    n, r, p = map(int, numbers)
+    return None if 0 < n * r * p <= _SCRYPT_WORK else f"its n * r * p is above {_SCRYPT_WORK}, or 0"
+
+
+def method(stored: str) -> str | None:
+    """Return how a hash was made (`$2b$12`, `pbkdf2:sha256:260000`, `scrypt:32768:8:1`); None: it has a `fault`."""
+    return None if fault(stored) else stored[:6] if stored.startswith("$") else stored.partition("$")[0]
 
 
 def dummy(made_by: str) -> str:
     """Return a hash that costs what one of that method costs, and that no password has."""
     if made_by.startswith("$"):
-        cost = min(max(int(made_by[-2:]), 4), 31)
-        return bcrypt.gensalt(cost).decode() + "." * 31
+        return bcrypt.gensalt(int(made_by[-2:])).decode() + "." * 31
     length = 64 if made_by.startswith("scrypt") else hashlib.new(made_by.split(":")[1]).digest_size
     return f"{made_by}${secrets.token_hex(8)}${secrets.token_hex(length)}"
 
 
 def verify(password: str, stored: str) -> bool | None:
-    """Whether the hash is this password's; None where the stored text is no hash that can be verified. Slow."""
+    """Whether the hash is this password's; None where the stored text has a `fault`. Slow, within bounds."""
+    if fault(stored):
+        return None
     try:
         if stored.startswith("$"):
-            return bcrypt.checkpw(password.encode()[:LIMIT], stored.encode()) if _BCRYPT.fullmatch(stored) else None
-        match = _WERKZEUG.fullmatch(stored)
-        return _werkzeug(password, match) if match else None
+            return bcrypt.checkpw(password.encode()[:LIMIT], stored.encode())
+        return _werkzeug(password, *stored.split("$"))
     except ValueError:
-        # A cost that bcrypt does not know, parameters that OpenSSL refuses.
+        # Parameters that OpenSSL refuses.
         return None
 
 
-def _werkzeug(password: str, match: re.Match[str]) -> bool:
-    name, *numbers = match[1].split(":")
-    salt = match[2].encode()
+def _werkzeug(password: str, made_by: str, salt: str, expected: str) -> bool:
+    name, *numbers = made_by.split(":")
     if name == "scrypt":
         n, r, p = map(int, numbers)
-        memory = min(132 * n * r * p, _SCRYPT_MEMORY)
-        found = hashlib.scrypt(password.encode(), salt=salt, n=n, r=r, p=p, maxmem=memory)
+        memory = 132 * n * r * p
+        found = hashlib.scrypt(password.encode(), salt=salt.encode(), n=n, r=r, p=p, maxmem=memory)
     else:
         rounds = int(numbers[1]) if len(numbers) > 1 else _PBKDF2_DEFAULT
-        found = hashlib.pbkdf2_hmac(numbers[0], password.encode(), salt, rounds)
-    return hmac.compare_digest(found.hex(), match[3])
+        found = hashlib.pbkdf2_hmac(numbers[0], password.encode(), salt.encode(), rounds)
+    return hmac.compare_digest(found.hex(), expected)

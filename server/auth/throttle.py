@@ -1,68 +1,88 @@
 """Those who guess passwords have to wait.
 
-What counts is the pair of user name and address: a guesser locks out nobody but whoever uses the same name from the
-same address. Names that do not exist count like those that do.
+What counts is the pair of a user's name and a client (see `server.proxies.network`): a guesser locks out nobody but
+whoever uses the same name from the same network. Names that do not exist count like those that do.
 """
 
 import hashlib
-import ipaddress
 import math
 import time
-
-_IPV6_NETWORK = 64
+from collections import Counter
 
 
 class Throttle:
     """After `failures` refusals a pair waits until `seconds` have gone by since the last; 0 failures: never."""
 
     def __init__(self, failures: int, seconds: float, limit: int = 10_000) -> None:
-        """Keep at most `limit` pairs: the one whose last refusal is oldest goes first."""
+        """Keep at most `limit` pairs: of those with the fewest refusals the oldest goes first.
+
+        So that a client that makes names up does not push out how often it has guessed at one.
+        """
         self._failures = failures
         self._seconds = seconds
         self._limit = limit
-        self._pairs: dict[bytes, tuple[int, float]] = {}
+        self._count: dict[bytes, int] = {}
+        # The pairs that were refused so often, with the end of their time; the oldest first.
+        self._refused: dict[int, dict[bytes, float]] = {}
+        self._trying: Counter[bytes] = Counter()
 
     def __len__(self) -> int:
-        return len(self._pairs)
+        return len(self._count)
 
-    def wait(self, user: str, address: str | None) -> int:
-        """Return the whole seconds that this pair has to wait; 0: none."""
-        count, until = self._pairs.get(_pair(user, address), (0, 0.0))
-        left = until - time.monotonic()
-        return math.ceil(left) if self._failures and count >= self._failures and left > 0 else 0
-
-    def count(self, user: str, address: str | None) -> None:
-        """Count a try as refused; `forgive` takes it back. Before the check, so that many at once count too."""
+    def wait(self, name: str, client: str) -> int:
+        """Return the whole seconds that this pair has to wait; 0: none. Tries under way count as if refused."""
         if not self._failures:
-            return
-        pair, now = _pair(user, address), time.monotonic()
-        count, until = self._pairs.pop(pair, (0, 0.0))
-        if len(self._pairs) >= self._limit:
-            del self._pairs[next(iter(self._pairs))]
-        self._pairs[pair] = (count + 1 if now < until else 1, now + self._seconds)
+            return 0
+        pair = _pair(name, client)
+        count, left = self._known(pair)
+        if count >= self._failures:
+            return math.ceil(left)
+        return 1 if count + self._trying[pair] >= self._failures else 0
 
-    def forgive(self, user: str, address: str | None) -> None:
-        """Take one try back: the server could not check it."""
-        pair = _pair(user, address)
-        if pair in self._pairs:
-            count, until = self._pairs[pair]
-            self._pairs[pair] = (count - 1, until)
+    def begin(self, name: str, client: str) -> bytes:
+        """Note that a password is being checked; `end` takes what this returns."""
+        pair = _pair(name, client)
+        self._trying[pair] += 1
+        return pair
 
-    def forget(self, user: str, address: str | None) -> None:
-        """Forget the refusals of a pair that has verified."""
-        self._pairs.pop(_pair(user, address), None)
+    def end(self, pair: bytes, *, good: bool | None) -> None:
+        """Count a refusal, or forget all of them after a success; None: nothing was checked, so nothing is counted."""
+        self._trying[pair] -= 1
+        if self._trying[pair] <= 0:
+            del self._trying[pair]
+        if good:
+            self._drop(pair)
+        elif good is not None and self._failures:
+            self._refuse(pair)
+
+    def _known(self, pair: bytes) -> tuple[int, float]:
+        """Return how often the pair was refused, and the seconds for which that still counts."""
+        count = self._count.get(pair, 0)
+        left = self._refused[count][pair] - time.monotonic() if count else 0.0
+        return (count, left) if left > 0 else (0, 0.0)
+
+    def _refuse(self, pair: bytes) -> None:
+        count = min(self._known(pair)[0] + 1, self._failures)
+        self._drop(pair)
+        if len(self._count) >= self._limit:
+            self._drop(self._least())
+        self._count[pair] = count
+        self._refused.setdefault(count, {})[pair] = time.monotonic() + self._seconds
+
+    def _least(self) -> bytes:
+        """Return the pair that is missed least: one whose time is over, or the oldest of those refused least often."""
+        now = time.monotonic()
+        oldest = [next(iter(self._refused[count].items())) for count in sorted(self._refused)]
+        return next((pair for pair, until in oldest if until <= now), oldest[0][0])
+
+    def _drop(self, pair: bytes) -> None:
+        count = self._count.pop(pair, 0)
+        if count:
+            del self._refused[count][pair]
+            if not self._refused[count]:
+                del self._refused[count]
 
 
-def _pair(user: str, address: str | None) -> bytes:
+def _pair(name: str, client: str) -> bytes:
     # A digest, so that long names take no more memory than short ones.
-    return hashlib.blake2b(f"{_network(address)}\0{user}".encode(), digest_size=16).digest()
-
-
-def _network(address: str | None) -> str:
-    """Return an IPv4 address as it is, of an IPv6 address the network: whoever has one of it has all."""
-    if not address or ":" not in address:
-        return address or ""
-    try:
-        return str(ipaddress.ip_network((address.partition("%")[0], _IPV6_NETWORK), strict=False))
-    except ValueError:
-        return address
+    return hashlib.blake2b(f"{client}\0{name}".encode(), digest_size=16).digest()

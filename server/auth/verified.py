@@ -47,16 +47,16 @@ class Verified:
         return self._checks.get(digest)
 
     async def check(self, digest: bytes, verify: Callable[[], Awaitable[bool]]) -> bool:
-        """Verify, once for all who ask at the same time; remembers a success."""
+        """Verify, once for all who ask at the same time; remembers a success. `verify` is called now or not at all."""
         task = self._checks.get(digest)
         if task is None:
-            task = asyncio.get_running_loop().create_task(self._check(digest, verify))
+            task = asyncio.get_running_loop().create_task(self._check(digest, verify()))
             self._checks[digest] = task
             task.add_done_callback(lambda done: self._end(digest, done))
         return await asyncio.shield(task)
 
-    async def _check(self, digest: bytes, verify: Callable[[], Awaitable[bool]]) -> bool:
-        good = await verify()
+    async def _check(self, digest: bytes, verifying: Awaitable[bool]) -> bool:
+        good = await verifying
         if good and self._seconds:
             if len(self._until) >= self._limit:
                 del self._until[next(iter(self._until))]
