@@ -92,7 +92,8 @@ def host_rule(config: Config, *, open_to_all: bool) -> Callable[[web.Request], N
     is_own = lru_cache(maxsize=256)(lambda host: is_own_host(host, names))
 
     def refuse_other_hosts(request: web.Request) -> None:
-        host = request.app[PROXIES].host(request)
+        # Without a list of names a proxy may call this server as it likes; with one, it is the client who asks.
+        host = request.app[PROXIES].host(request) if config.allowed_hosts else request.headers.get("Host", "").lower()
         if host and not is_own(host):
             raise Forbidden(
                 "This server does not answer to the name in the header Host; [windsock] allowed_hosts lists the names"

@@ -75,7 +75,8 @@ async def test_everything_lives_below_the_base_path(database: str) -> None:
 
 async def test_a_trusted_proxy_says_which_host_was_asked_for(database: str) -> None:
     """A page of the proxy's own name may change things; who is no trusted proxy cannot make up that name."""
-    headers = {"Origin": "https://airflow.example.com", "X-Forwarded-Host": "airflow.example.com"}
+    forwarded = {"X-Forwarded-Host": "airflow.example.com", "X-Forwarded-Proto": "https"}
+    headers = {"Origin": "https://airflow.example.com", **forwarded}
     for proxies, status in (("127.0.0.1", 404), ("10.0.0.0/8", 403)):
         async with live_server(database, trusted_proxies=proxies) as url:
             assert (await answer(f"{url}{API}/dags/a/paused/true", **headers)).status == status
