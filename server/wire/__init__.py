@@ -4,7 +4,7 @@ Pure functions: no HTTP, no database, no clock but the one that callers pass. Wh
 that cannot be understood raises `server.errors.BadRequest` with words that say what would be right; of what
 is ignored, as Airflow does, `server.warning_header` is told.
 
-- `dates`: what Airflow accepted as an execution date
+- `dates`, `prose`: what Airflow accepted as an execution date
 - `bodies`: JSON bodies of triggers, pools and pauses, and names in paths
 - `query`: the query strings of lists
 - `pickles`: the `conf` and `executor_config` columns

@@ -1,7 +1,7 @@
 """Execution dates as Airflow 1.10 read them: ISO 8601 first, then most of what people write.
 
-Airflow read many more texts, often as some unrelated moment (intervals, zone names, a number as an hour,
-a time overridden by a lost offset). What is not sure to mean one thing is refused.
+Airflow read many more texts, often as some unrelated moment (intervals, a number as an hour, a day that is not in
+the text, a time overridden by a lost offset). Those are refused.
 """
 
 import re
@@ -12,8 +12,9 @@ import pendulum
 from pendulum.tz import get_local_timezone
 
 from server.errors import BadRequest
+from server.wire.prose import read_prose
 
-_MAX_LENGTH = 64
+_MAX_LENGTH = 100
 _TIME = r"(?:[01]\d|2[0-3]):\d\d(?::\d\d(?:[.,]\d{1,9})?)?"
 _OFFSET = r"(?:Z|[+-]\d\d(?::?\d\d)?)"
 _ISO = re.compile(rf"\d{{4}}-\d\d-\d\d(?:[T ]{_TIME}{_OFFSET}?)?", re.ASCII | re.IGNORECASE)
@@ -22,26 +23,15 @@ _TODAY_AT = re.compile(rf"{_TIME}{_OFFSET}?", re.ASCII | re.IGNORECASE)
 _MIDNIGHT = re.compile(r"(.*[T ]00:00(?::00(?:\.0+)?)?) (00:00)", re.ASCII | re.IGNORECASE)
 _LOST_PLUS = re.compile(r"(:\d\d(?:[.,]\d+)?) (\d\d:\d\d)$", re.ASCII)
 
-_MONTH = (
-    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
-    r"|sep(?:t|tember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
-)
-_WEEKDAY = r"(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?"
-_CLOCK = rf"{_TIME}(?: ?[AP]M)?(?: ?(?:{_OFFSET}|UTC|GMT))?"
 # Year, month, week, ordinal, compact, hour only
 _RARE_ISO = re.compile(
     rf"\d{{4}}|\d{{4}}-\d\d|\d{{4}}-?W\d\d(?:-?\d)?|\d{{4}}-?\d{{3}}|\d{{4}}-\d\d-\d\d[T ]\d\d{_OFFSET}?"
-    rf"|\d{{8}}(?:T(?:[01]\d|2[0-3])(?:\d\d(?:\d\d(?:\.\d{{1,6}})?)?)?{_OFFSET}?)?",
+    rf"|\d{{8}}(?:T(?:[01]\d|2[0-3])(?:\d\d(?:\d\d(?:\.\d{{1,6}})?)?)?{_OFFSET}?)?"
+    rf"|\d{{4}}-?(?:W\d\d-?\d|\d{{3}})[T ](?:{_TIME}|(?:[01]\d|2[0-3])\d\d(?:\d\d)?){_OFFSET}?",
     re.ASCII | re.IGNORECASE,
 )
-# Slashes, single digits, month/day/year, English, RFC 2822, ctime
-_PROSE = re.compile(
-    rf"(?:[1-9]\d{{3}}([-/])\d\d?\1\d\d?|\d\d?/\d\d?/[1-9]\d{{3}})(?:[T ]+{_CLOCK})?"
-    rf"|(?:{_WEEKDAY},? )?\d\d?(?:st|nd|rd|th)? {_MONTH},? [1-9]\d{{3}}(?:,? {_CLOCK})?"
-    rf"|(?:{_WEEKDAY},? )?{_MONTH} \d\d?(?:st|nd|rd|th)?,? [1-9]\d{{3}}(?:,? {_CLOCK})?"
-    rf"|{_WEEKDAY} {_MONTH} +\d\d? {_TIME} [1-9]\d{{3}}",
-    re.ASCII | re.IGNORECASE,
-)
+# Java's ZonedDateTime of UTC; Airflow reads no other zone in brackets
+_BRACKETS = re.compile(r"(?<=Z)\[UTC\]$", re.IGNORECASE)
 # asyncpg sends Python's first and last microsecond as -infinity and infinity, which Airflow cannot read
 _FIRST = datetime.min.replace(tzinfo=UTC)
 _LAST = datetime.max.replace(tzinfo=UTC)
@@ -93,7 +83,7 @@ def _read(text: str, default_timezone: tzinfo, now: datetime | None) -> datetime
         return _fixed(today)
     if _TODAY_AT.fullmatch(text):
         return _read_iso(f"{today.date()}T{text}", default_timezone)
-    mended = _MIDNIGHT.sub(r"\1+\2", text.strip())
+    mended = _BRACKETS.sub("", _MIDNIGHT.sub(r"\1+\2", text.strip()))
     if _ISO.fullmatch(mended):
         return _read_iso(mended, default_timezone)
     return _read_leniently(text, default_timezone)
@@ -105,10 +95,9 @@ def _read_iso(text: str, default_timezone: tzinfo) -> datetime:
 
 
 def _read_leniently(text: str, default_timezone: tzinfo) -> datetime:
-    strict = _RARE_ISO.fullmatch(text) is not None
-    if not strict and not _PROSE.fullmatch(text):
-        raise ValueError(text)
-    date = pendulum.parse(text, strict=strict, tz=default_timezone)
+    if not _RARE_ISO.fullmatch(text):
+        return _fixed(read_prose(text, default_timezone))
+    date = pendulum.parse(text, tz=default_timezone)
     if not isinstance(date, datetime):
         raise ValueError(text)  # noqa: TRY004 - the text is at fault, not its type
     return _fixed(date)

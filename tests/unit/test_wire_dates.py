@@ -1,7 +1,9 @@
 """Execution dates: what Airflow 1.10 read is read the same or refused, and nothing ever crashes."""
 
+import json
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -9,8 +11,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from server.errors import BadRequest
+from server.warning_header import begin, joined
 from server.wire import parse_execution_date
 
+DATES = Path(__file__).parents[1] / "fixtures" / "dates.tsv"
 WARSAW = ZoneInfo("Europe/Warsaw")
 NOW = datetime(2026, 11, 22, 12, 4, 28, 526230, tzinfo=UTC)
 
@@ -77,9 +81,7 @@ REFUSED = [
     "2020-01-01/2020-01-02",
     "2020-01-05/P1D",
     "10000-01-01",
-    "2020-01-01T00:00:00 CET",
     "2020-01-01T00:00:00[Europe/Warsaw]",
-    "2020-01-01T01:02:03 GMT+3",
     "2020-02-17T00:00:00+25:00",
     "2020-02-17T00:00:00+24:00",
     "9999-12-31T23:59:59-05:00",
@@ -103,6 +105,73 @@ REFUSED = [
 def test_reads_what_airflow_read(text: str, expected: str) -> None:
     """Each of these gives the moment and the offset that Airflow 1.10.15 gave."""
     assert parse_execution_date(text, UTC, now=NOW).isoformat() == expected
+
+
+def outcome(text: str) -> str:
+    """Return the date that is read, or 400 where it is refused in a short message."""
+    try:
+        return parse_execution_date(text, UTC, now=NOW).isoformat()
+    except BadRequest as error:
+        return "400" if len(error.message) < 250 else error.message
+
+
+def table() -> list[tuple[str, str]]:
+    """Read `dates.tsv`: texts, what Airflow 1.10.15 made of them, and what Windsock makes of them where that differs.
+
+    It differs where Airflow fills in what a text does not say, drops what it says, or reads what Postgres cannot hold.
+    """
+    lines = [line.split("\t") for line in DATES.read_text("utf-8").splitlines()]
+    return [(json.loads(text), (own or [airflow])[0]) for text, airflow, *own in lines]
+
+
+@pytest.mark.parametrize(("text", "expected"), table())
+def test_reads_what_airflow_read_in_many_forms(text: str, expected: str) -> None:
+    """Recorded with the parser of a real Airflow 1.10.15: other programs' defaults, and what people type."""
+    read = outcome(text)
+    assert read == expected or (expected == "today" and read.startswith("2026-11-22T"))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("2020-01-01T00:00:00 CET", "is not known and was ignored"),
+        ("Thu May 26 2022 07:39:56 GMT+0200 (CEST)", "was turned round, as by Airflow: 2022-05-26T07:39:56-02:00"),
+        ("Thu May 26 2022 07:39:56 GMT+0000", ""),
+        ("Thu, 26 May 2022 07:39:56 +0200", ""),
+        ("2022-05-26T07:39:56Z[UTC]", ""),
+        ("26-May-2022 07:39:56 +02:00", ""),
+    ],
+)
+def test_a_reading_that_is_hardly_meant_comes_with_a_warning(text: str, words: str) -> None:
+    """Airflow reads it so, and its runs have these dates; the caller may have meant another moment."""
+    begin()
+    parse_execution_date(text, UTC)
+    assert words in (joined() or "")
+    assert bool(words) == (joined() is not None)
+
+
+LONG = [
+    "9" * 100_000,
+    "1" * 99,
+    f"2022-05-26T07:39:56.{'1' * 70}Z",
+    f"2022 {'1 ' * 40}",
+    "9999999999-01-01",
+    "2022" * 20,
+]
+ODD = [
+    f"2022-05-26{' am' * 28}",
+    f"{'Jan ' * 24}2022",
+    f"2022-01-01T00:00:00+{'9' * 60}",
+    "2022:" * 16,
+    "1e9999 2022 may 5",
+]
+ODD += [f"2022-05-26T07:39:56.{chr(0xFF11) * 9}", "26 May 99999999", "0x2022 May 26", "2022-05-26T07:39:56" + " " * 900]
+
+
+@pytest.mark.parametrize("text", [*LONG, *ODD])
+def test_long_and_odd_texts_are_read_or_refused(text: str) -> None:
+    """Nothing is computed of thousands of digits, and the message stays short."""
+    assert outcome(text) == "400" or outcome(text).startswith("2022-")
 
 
 @pytest.mark.parametrize("text", REFUSED)
