@@ -74,7 +74,7 @@ unset PYTHONPATH
 "$release/bin/windsock" --version
 pip_install_locked man --target "$release/man-tools"
 install -d -m 755 "$release/share/man/man1"
-PYTHONPATH="$release/man-tools" "$release/bin/python" -m click_man --target "$release/share/man/man1" windsock >/dev/null
+PYTHONPATH="$release/man-tools" "$release/man-tools/bin/click-man" --target "$release/share/man/man1" windsock >/dev/null
 rm -rf "$release/build" "$release/build.cfg" "$release/build-tools" "$release/man-tools"
 trap - EXIT
 # rename(2) is atomic: a service that starts meanwhile finds the one or the other.

@@ -64,6 +64,22 @@ def test_secrets(service: Machine) -> None:
     assert "Permission denied" in mine
 
 
+def test_every_user_has_the_command(service: Machine) -> None:
+    """With a man page for each subcommand, and what shells complete."""
+    assert service.says("setpriv --reuid nobody --clear-groups windsock --version").startswith("windsock, version")
+    pages = service.says("ls /usr/local/share/man/man1").split()
+    assert {"windsock.1", "windsock-trigger_dag.1", "windsock-dags-trigger.1"} <= set(pages)
+    completed = """
+        . /usr/local/share/bash-completion/completions/windsock
+        COMP_WORDS=(windsock trig) COMP_CWORD=1
+        _windsock_completion windsock
+        echo "${COMPREPLY[@]}"
+    """
+    assert service.says(completed) == "trigger_dag"
+    assert service.says("head -1 /usr/local/share/zsh/site-functions/_windsock") == "#compdef windsock"
+    assert "complete" in service.says("cat /usr/local/share/fish/vendor_completions.d/windsock.fish")
+
+
 def test_installing_again_keeps_what_the_operator_changed(service: Machine) -> None:
     """Configuration and secrets stay, two releases stay, and what runs is not taken away below the service."""
     service.run("echo '# mine' >> /etc/windsock/airflow.cfg")
