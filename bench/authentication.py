@@ -4,6 +4,7 @@ import asyncio
 import base64
 import http.client
 import json
+import secrets
 import subprocess
 import tempfile
 import time
@@ -15,6 +16,7 @@ from statistics import median
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
+import aiohttp
 import asyncpg
 import click
 
@@ -29,7 +31,9 @@ from server.metadata.schema import initdb
 _PATH = f"{API}/pools/default_pool"
 _USER, _PASSWORD = "bench", "a good password"
 _CONNECTIONS, _GUESSERS, _GUESSES = 32, 50, 20_000
-_FORBIDDEN = 403
+_OK, _FORBIDDEN = 200, 403
+_FLOOD, _PATIENCE = 48, 2
+_USERS = [f"carol{number}" for number in range(1, 7)]
 _TITLES = {
     "default": "default: no authentication",
     "basic": "Basic on every request",
@@ -147,6 +151,42 @@ def timing(url: str, tries: int) -> None:
           met=abs(unknown / wrong - 1) <= _TIMING)  # fmt: skip
 
 
+async def lockout(url: str) -> None:
+    """Guess made-up names from one address, and come in from another as users whose password is not remembered."""
+    guessing = True
+    async with _from("127.0.0.2") as guesser, _from("127.0.0.3") as user:
+
+        async def guess() -> None:
+            while guessing:
+                await _answer(guesser, url, secrets.token_hex(8), "guess")
+
+        async def come_in(name: str) -> float:
+            start = time.perf_counter()
+            # Those who find no room are answered after a moment.
+            while await _answer(user, url, name, _PASSWORD) != _OK:
+                pass
+            return time.perf_counter() - start
+
+        guessers = [asyncio.create_task(guess()) for _ in range(_FLOOD)]
+        await asyncio.sleep(2)
+        waited = await asyncio.gather(*(come_in(name) for name in _USERS))
+        guessing = False
+        await asyncio.gather(*guessers)
+    shown = f"{min(waited):.2f} to {max(waited):.2f} s"
+    _tell(f"{len(_USERS)} users, beside {_FLOOD} guessers elsewhere", shown, f"each in {_PATIENCE} s",
+          met=max(waited) <= _PATIENCE)  # fmt: skip
+
+
+def _from(address: str) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, local_addr=(address, 0)))
+
+
+async def _answer(client: aiohttp.ClientSession, url: str, user: str, password: str) -> int:
+    headers = {"Authorization": f"Basic {basic(user, password)}"}
+    async with client.get(url + _PATH, headers=headers) as answer:
+        return answer.status
+
+
 def _tell(what: str, measured: str, bar: str, *, met: bool) -> None:
     click.echo(f"{what:<48} {measured:<32} {bar}: {'met' if met else 'MISSED'}")
 
@@ -154,7 +194,8 @@ def _tell(what: str, measured: str, bar: str, *, met: bool) -> None:
 async def _fill(postgres: EmbeddedPostgres) -> None:
     await initdb(Dsn.parse(postgres.dsn))
     connection = await asyncpg.connect(postgres.dsn)
-    await connection.execute("INSERT INTO users (username, password) VALUES ($1, $2)", _USER, hashes.make(_PASSWORD))
+    add = "INSERT INTO users (username, password) SELECT name, $2 FROM unnest($1::text[]) AS name"
+    await connection.execute(add, [_USER, *_USERS], hashes.make(_PASSWORD))
     await connection.close()
 
 
@@ -183,6 +224,8 @@ def main(rounds: int, seconds: int, tries: int) -> None:
                 throughput(default, password, rounds, seconds)
             with _served(postgres.dsn, "timing", auth_backend="password_auth", throttle_failures="0") as url:
                 timing(url, tries)
+            with _served(postgres.dsn, "lockout", auth_backend="password_auth") as url:
+                runner.run(lockout(url))
         finally:
             runner.run(postgres.stop())
 

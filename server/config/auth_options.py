@@ -57,7 +57,7 @@ class AuthOptions:
         "How long it has to wait after the last refused password.",
     )
     hash_threads: int = option(
-        values.whole(1, 64), "1", "windsock.hash_threads",
+        values.whole(1, 64), "2", "windsock.hash_threads",
         "The threads of each process that hash passwords, and those that read Kerberos tickets.",
     )
     hash_queue_limit: int = option(

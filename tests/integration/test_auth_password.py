@@ -141,7 +141,7 @@ async def test_only_trusted_proxies_name_addresses(start: Serve) -> None:
 
 async def test_a_flood_of_guesses(start: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full queue is 503 with Retry-After; those who have verified go on; afterwards all is well."""
-    url = await start(hash_queue_limit="1", throttle_failures="0")
+    url = await start(hash_threads="1", hash_queue_limit="1", throttle_failures="0")
     assert await status(url, basic("alice")) == 200
     verify = hashes.verify
 

@@ -59,7 +59,7 @@ async def test_names_of_airflow_1_are_throttled_exactly(database: str, start: Se
 
 async def test_a_full_queue_is_no_refused_password(start: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever was told 503 has not guessed, so nobody waits for it."""
-    url = await start(hash_queue_limit="0", throttle_failures="2")
+    url = await start(hash_threads="1", hash_queue_limit="0", throttle_failures="2")
     held, verify = threading.Event(), hashes.verify
 
     def slow(password: str, stored: str) -> bool | None:
@@ -91,7 +91,7 @@ async def test_guesses_count_without_anybody_who_waits_for_the_answer(start: Ser
 
 async def test_a_flood_from_one_address_keeps_nobody_out(start: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its guesses wait and are refused, while others are served before the next of them."""
-    url = await start(hash_queue_limit="4", throttle_failures="0", trusted_proxies="127.0.0.1")
+    url = await start(hash_threads="1", hash_queue_limit="4", throttle_failures="0", trusted_proxies="127.0.0.1")
     gate, verify = threading.Semaphore(0), hashes.verify
 
     def one_by_one(password: str, stored: str) -> bool | None:
