@@ -11,8 +11,8 @@ from setuptools import find_packages, setup
 NEEDED = [
     # 6.0.2 is the first for Python 3.13; CVE-2020-14343 was before 5.4.
     "PyYAML>=6.0.2,<7",
-    # Answers and what is no HTTP go below what aiohttp promises to keep, too.
-    "aiohttp>=3.14.1,<3.15",
+    # CVE-2026-69243, CVE-2026-69244: request smuggling by an upgrade, a read beyond the heap.
+    "aiohttp>=3.14.3,<4",
     # No advisory.
     "aiohttp-session[secure]>=2.12.1,<3",
     # CVE-2020-17446 was before 0.21; 0.30 is the first for Python 3.13.

@@ -5,9 +5,9 @@ from contextlib import aclosing
 
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
-from aiohttp.helpers import rfc822_formatted_time
 
 from server import warning_header
+from server.fast import SHORTCUTS
 from server.logs import REQUEST_ID
 from server.resources import ANSWER_HEADERS, TRAFFIC
 from server.wire import ascii_json, encode
@@ -20,7 +20,7 @@ _REASONS = {
     417: "Expect may be 100-continue and nothing else",
 }
 _HEADERS = {"Content-Type": "application/json", "Server": SERVER}
-_ALWAYS = "".join(f"{name}: {value}\r\n" for name, value in _HEADERS.items())
+ALWAYS = "".join(f"{name}: {value}\r\n" for name, value in _HEADERS.items())
 
 
 class Answer(web.Response):
@@ -28,31 +28,15 @@ class Answer(web.Response):
 
     def __init__(self, body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
         """Answer `body`."""
-        # Past all that aiohttp does for other kinds of bodies.
-        web.StreamResponse.__init__(self, status=status, headers=headers)
-        self._body = body
+        if SHORTCUTS.fill is None:
+            super().__init__(body=body, status=status, headers=headers)
+        else:
+            SHORTCUTS.fill(self, body, status, headers)
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Let aiohttp write it, in a dozen calls."""
         self.headers.update(_HEADERS)
         return await super().prepare(request)
-
-    def whole(self) -> bytes | None:
-        """Head and body, to HTTP/1.1 on a connection that stays open; None where aiohttp must write them.
-
-        It must where there are cookies or the connection ends, and it refuses headers that would end their line.
-        """
-        body = self._body
-        if self._keep_alive is not None or self._cookies or self._eof_sent or not isinstance(body, bytes):
-            return None
-        head = f"HTTP/1.1 {self._status} {self._reason}\r\n{_ALWAYS}Content-Length: {len(body)}\r\n"
-        for name, value in self._headers.items():
-            line = f"{name}: {value}"
-            if not line.isprintable():
-                return None
-            head += f"{line}\r\n"
-        self._keep_alive = self._eof_sent = True
-        return f"{head}Date: {rfc822_formatted_time()}\r\n\r\n".encode() + body
 
 
 def json_bytes(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:

@@ -1,7 +1,6 @@
 """The process: listen, say so, serve until told to stop, stop cleanly."""
 
 import asyncio
-import functools
 import gc
 import logging
 import signal
@@ -16,9 +15,8 @@ from aiohttp import web
 
 from server.app import create_app
 from server.config import Config
-from server.dispatch import dispatcher
 from server.errors import StartupError
-from server.protocol import ApiProtocol
+from server.fast import use
 from server.resources import TRAFFIC, Traffic
 from server.slow_readers import SlowReaders, bound_backlog
 
@@ -83,7 +81,7 @@ async def serving_app(app: web.Application, config: Config, sock: socket.socket)
     try:
         tls = tls_context(config)
         await runner.setup()
-        protocol = _protocol(app, runner, readers, config)
+        protocol = await _protocol(app, runner, readers, config)
         loop = asyncio.get_running_loop()
         bound_backlog(sock)
         handles = (sock, *(sock.dup() for _ in range(_ACCEPTORS - 1)))
@@ -101,10 +99,9 @@ async def serving_app(app: web.Application, config: Config, sock: socket.socket)
         sock.close()
 
 
-def _protocol(
+async def _protocol(
     app: web.Application, runner: web.AppRunner, readers: SlowReaders, config: Config
-) -> Callable[[], asyncio.Protocol]:
-    """What makes the protocol of a new connection."""
+) -> use.MakeProtocol:
     assert runner.server is not None  # noqa: S101 - `setup` made it
     options: dict[str, Any] = {
         "loop": asyncio.get_running_loop(),
@@ -114,7 +111,7 @@ def _protocol(
         "lingering_time": _LINGER,
         "max_field_size": _MAX_HEADER,
     }
-    return functools.partial(ApiProtocol, runner.server, readers, app=app, dispatch=dispatcher(app), **options)
+    return await use.connections(app, runner.server, readers, wanted=config.fast_path, **options)
 
 
 def tls_context(config: Config) -> ssl.SSLContext | None:

@@ -86,11 +86,17 @@ async def _run_sql(dsn: str, statement: str) -> None:
 
 
 @pytest.fixture
-async def serve(database: str) -> AsyncIterator[Callable[..., Awaitable[str]]]:
+def fast_path() -> str:
+    """`[windsock] fast_path` of the servers; `tests.ways` has the fixture for both."""
+    return "True"
+
+
+@pytest.fixture
+async def serve(database: str, fast_path: str) -> AsyncIterator[Callable[..., Awaitable[str]]]:
     """Start servers on the test's database; `await start(rbac="True")`, with fields of `Config`, gives the URL."""
     async with AsyncExitStack() as stack:
 
         async def start(**options: object) -> str:
-            return await stack.enter_async_context(live_server(database, **options))
+            return await stack.enter_async_context(live_server(database, **{"fast_path": fast_path, **options}))
 
         yield start

@@ -149,6 +149,10 @@ class Config(AuthOptions):
         values.seconds(0.1, 3600), "30", "windsock.write_timeout",
         "How long the service waits for a client to read an answer, or a part of a long one; then the connection ends.",
     )
+    fast_path: bool = option(
+        values.boolean, "True", "windsock.fast_path",
+        "Whether ordinary requests take a shorter way, below what aiohttp promises to keep; False: right, but slower.",
+    )
     keepalive_timeout: float = option(
         values.seconds(0, 3600), "75", "windsock.keepalive_timeout", "How long an idle connection is kept open.",
     )

@@ -16,6 +16,7 @@ from server.config import Dsn
 from server.embedded import EmbeddedPostgres
 from server.metadata.schema import initdb
 from tests.acceptance.service import Service
+from tests.ways import WAYS
 
 SETTINGS = {"max_connections": "30", "shared_buffers": "16MB"}
 OPTIONS: dict[str, Any] = {
@@ -97,7 +98,11 @@ class Victim:
 
 @asynccontextmanager
 async def a_victim(
-    folder: Path, *, settings: Mapping[str, str] | None = None, env: Mapping[str, str] | None = None
+    folder: Path,
+    *,
+    settings: Mapping[str, str] | None = None,
+    env: Mapping[str, str] | None = None,
+    fast_path: str = "True",
 ) -> AsyncIterator[Victim]:
     """Start both; `settings` are more of Postgres', `env` is the service's."""
     data_dir = folder / "pg"
@@ -109,23 +114,23 @@ async def a_victim(
         conn = await asyncpg.connect(server.dsn)
         await conn.execute(DAG)
         await conn.close()
-        with Service(server.dsn, folder, workers="2", env=env, **OPTIONS) as service:
+        with Service(server.dsn, folder, workers="2", env=env, fast_path=fast_path, **OPTIONS) as service:
             yield Victim(service, server)
     finally:
         await server.stop()
 
 
 @pytest.fixture
-async def victim(tmp_path: Path) -> AsyncIterator[Victim]:
+async def victim(tmp_path: Path, fast_path: str) -> AsyncIterator[Victim]:
     """Start both anew: what one test breaks is no other's business."""
-    async with a_victim(tmp_path) as one:
+    async with a_victim(tmp_path, fast_path=fast_path) as one:
         yield one
 
 
-@pytest.fixture(scope="session")
-def shared_victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victim]:
+@pytest.fixture(scope="session", params=[*WAYS.values()], ids=[*WAYS])
+def shared_victim(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victim]:
     """Start both once, for tests that break nothing."""
     with asyncio.Runner() as runner:
-        context = a_victim(tmp_path_factory.mktemp("shared"))
+        context = a_victim(tmp_path_factory.mktemp("shared"), fast_path=request.param)
         yield runner.run(context.__aenter__())
         runner.run(context.__aexit__(None, None, None))

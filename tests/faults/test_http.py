@@ -14,6 +14,9 @@ import pytest
 
 from tests.acceptance.process import wait_until
 from tests.faults.conftest import Victim
+from tests.ways import fast_path
+
+__all__ = ["fast_path"]
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 TEST = b"GET /api/experimental/test HTTP/1.1\r\nHost: localhost\r\n\r\n"

@@ -20,6 +20,9 @@ from server.metadata.metadata import open_metadata
 from server.metadata.schema import initdb
 from tests.contract import cases
 from tests.live import config_for, live_server
+from tests.ways import fast_path
+
+__all__ = ["fast_path"]
 
 API = "/api/experimental/dags/ref_echo/dag_runs"
 Serve = Callable[..., Awaitable[str]]

@@ -14,6 +14,9 @@ from server.middleware import errors
 from server.resources import CONFIG, TRAFFIC, Traffic
 from server.serve import serving_app
 from tests.live import config_for
+from tests.ways import fast_path
+
+__all__ = ["fast_path"]
 
 BIG = 4_000_000
 _ESTABLISHED = 1
@@ -87,9 +90,9 @@ async def until_ended(sock: socket.socket) -> None:
 
 
 @pytest.mark.parametrize("path", [b"small", b"big", b"pages", b"closing"])
-async def test_a_client_that_never_reads_is_ended(path: bytes) -> None:
+async def test_a_client_that_never_reads_is_ended(path: bytes, fast_path: str) -> None:
     """Whatever it asks for, once or in a pipeline, `write_timeout` after it was first waited for; others are served."""
-    async with served(write_timeout="1", shutdown_timeout="1", keepalive_timeout="60") as address:
+    async with served(fast_path=fast_path, write_timeout="1", shutdown_timeout="1", keepalive_timeout="60") as address:
         with connected(address) as sock:
             sock.send(GET % path)
             if path != b"closing":
@@ -101,9 +104,9 @@ async def test_a_client_that_never_reads_is_ended(path: bytes) -> None:
         writer.close()
 
 
-async def test_no_more_is_read_while_answers_wait() -> None:
+async def test_no_more_is_read_while_answers_wait(fast_path: str) -> None:
     """Of a client that pipelines and never reads a little is taken, however long it goes on."""
-    async with served(write_timeout="60", shutdown_timeout="1") as address:
+    async with served(fast_path=fast_path, write_timeout="60", shutdown_timeout="1") as address:
         with connected(address) as sock:
             sent = await pipeline(sock, GET % b"big")
             # Nearly all of this is in the kernel's buffers.
@@ -111,19 +114,19 @@ async def test_no_more_is_read_while_answers_wait() -> None:
 
 
 @pytest.mark.parametrize("path", [b"small", b"big", b"pages"])
-async def test_a_stop_does_not_wait_for_them(path: bytes) -> None:
+async def test_a_stop_does_not_wait_for_them(path: bytes, fast_path: str) -> None:
     """It would be over after `shutdown_timeout`, or later."""
     with ExitStack() as stack:
-        async with served(write_timeout="600", shutdown_timeout="60") as address:
+        async with served(fast_path=fast_path, write_timeout="600", shutdown_timeout="60") as address:
             await pipeline(stack.enter_context(connected(address)), GET % path)
             begin = time.monotonic()
     assert time.monotonic() - begin < 20
 
 
 @pytest.mark.parametrize("path", [b"big", b"pages"])
-async def test_a_stop_waits_for_who_reads(path: bytes) -> None:
+async def test_a_stop_waits_for_who_reads(path: bytes, fast_path: str) -> None:
     """A slow reader gets its whole answer, although that takes longer than those who read nothing are given."""
-    async with served(write_timeout="600", shutdown_timeout="60") as address:
+    async with served(fast_path=fast_path, write_timeout="600", shutdown_timeout="60") as address:
         reader, writer = await asyncio.open_connection(*address, limit=4096)
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         writer.write(GET % path)

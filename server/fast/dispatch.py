@@ -34,7 +34,7 @@ def dispatcher(app: web.Application) -> Dispatch:
         else:
             handler = endpoint(match.handler)
         match.add_app(app)
-        request._match_info = match  # noqa: SLF001 - as aiohttp does
+        request._match_info = match
         return await handler(request)
 
     return dispatch

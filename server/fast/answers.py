@@ -1,0 +1,31 @@
+"""Answers, made and written in one step each."""
+
+from collections.abc import Mapping
+
+from aiohttp import web
+from aiohttp.helpers import rfc822_formatted_time
+
+
+def fill(answer: web.Response, body: bytes, status: int, headers: Mapping[str, str] | None) -> None:
+    """Begin an answer, past all that aiohttp does for other kinds of bodies."""
+    web.StreamResponse.__init__(answer, status=status, headers=headers)
+    answer._body = body  # As `Response.body` does
+
+
+def whole(answer: web.Response, always: str) -> bytes | None:
+    """Head and body, to HTTP/1.1 on a connection that stays open; None where aiohttp must write them.
+
+    `always` are header lines, those of every answer. aiohttp must write where there are cookies or the connection
+    ends, and it refuses headers that would end their line.
+    """
+    body = answer._body
+    if answer._keep_alive is not None or answer._cookies or answer._eof_sent or not isinstance(body, bytes):
+        return None
+    head = f"HTTP/1.1 {answer._status} {answer._reason}\r\n{always}Content-Length: {len(body)}\r\n"
+    for name, value in answer._headers.items():
+        line = f"{name}: {value}"
+        if not line.isprintable():
+            return None
+        head += f"{line}\r\n"
+    answer._keep_alive = answer._eof_sent = True
+    return f"{head}Date: {rfc822_formatted_time()}\r\n\r\n".encode() + body

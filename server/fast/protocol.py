@@ -1,0 +1,121 @@
+"""Ordinary requests, served without most of what aiohttp does of each."""
+
+from typing import Any
+
+from aiohttp import HttpVersion11, StreamReader, hdrs, web
+from aiohttp.http import RawRequestMessage, StreamWriter
+from aiohttp.web_protocol import _ErrInfo
+
+from server.answers import ALWAYS, Answer
+from server.fast.answers import whole
+from server.fast.dispatch import Dispatch
+from server.protocol import HttpProtocol
+from server.slow_readers import SlowReaders
+
+
+class FastProtocol(HttpProtocol):
+    """Serves ordinary requests in the connection's own task; aiohttp makes another one of each, and does much besides.
+
+    From the first request on that is not ordinary (`_is_ordinary`) the connection is aiohttp's.
+    """
+
+    def __init__(
+        self,
+        server: web.Server,
+        readers: SlowReaders,
+        app: web.Application,
+        dispatch: Dispatch,
+        **options: Any,  # noqa: ANN401 - aiohttp's
+    ) -> None:
+        """Answer what is asked of `app` with what `dispatch` answers."""
+        super().__init__(server, readers, **options)
+        self._client_max_size = app._client_max_size
+        self._dispatch = dispatch
+        # Where others want to see an answer before it is sent, aiohttp sends them all.
+        self._signals = bool(app.on_response_prepare)
+
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's
+        """Go on reading if that was paused; aiohttp also asks for it when a body that was there has been taken."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
+    async def _serve_all(self) -> None:
+        open_ = True
+        try:
+            while open_ and (message := await self._next_if_ordinary()) is not None:
+                open_ = False
+                open_ = await self._serve(message, self._messages.popleft()[1])
+        finally:
+            if not open_:
+                self.force_close()
+        if open_:
+            await super()._serve_all()
+
+    async def _next_if_ordinary(self) -> RawRequestMessage | None:
+        """Wait for a request, and leave it where it is; one that others are waiting behind is not ordinary either."""
+        if not self._messages:
+            self._waiter = self._loop.create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        message, body = self._messages[0]
+        if isinstance(message, _ErrInfo) or len(self._messages) > 1 or not _is_ordinary(message, body):
+            return None
+        return message
+
+    async def _serve(self, message: RawRequestMessage, body: StreamReader) -> bool:
+        """Answer a request; returns whether the connection stays open."""
+        loop, task = self._loop, self._task_handler
+        if self._parser is None or task is None:
+            # The client went while its request waited for its turn.
+            return False
+        self._parser.message_consumed()
+        writer, limit = StreamWriter(self, loop), self._client_max_size
+        request = web.Request(message, body, self, writer, task, loop, client_max_size=limit)
+        try:
+            response = await self._dispatch(request)
+            await self._send(request, response)
+        except ConnectionError:
+            # The client has gone.
+            return False
+        if self._close or self._force_close or not response.keep_alive:
+            return False
+        self._rest()
+        return True
+
+    async def _send(self, request: web.Request, response: web.StreamResponse) -> None:
+        if not self._write_whole(response):
+            await response.prepare(request)
+            await response.write_eof()
+        elif self.writing_paused:
+            await self._drain_helper()
+
+    def _write_whole(self, response: web.StreamResponse) -> bool:
+        """Write an answer that is there as a whole; returns whether it was, and somebody is there."""
+        transport = self.transport
+        if self._signals or not isinstance(response, Answer) or transport is None or transport.is_closing():
+            return False
+        written = whole(response, ALWAYS)
+        if written is not None:
+            transport.write(written)
+        return written is not None
+
+    def _rest(self) -> None:
+        """Bound the wait for the next request, as aiohttp does."""
+        self._keepalive = True
+        end = self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        if self._keepalive_handle is None:
+            self._keepalive_handle = self._loop.call_at(end, self._process_keepalive)
+
+
+def _is_ordinary(message: RawRequestMessage, body: StreamReader) -> bool:
+    """Tell whether a request is HTTP/1.1 and there as a whole, and its answer is all that it asks for."""
+    return (
+        body.is_eof()
+        and message.version == HttpVersion11
+        and not message.should_close
+        and not message.upgrade
+        and message.method != hdrs.METH_HEAD
+        and hdrs.EXPECT not in message.headers
+    )

@@ -1,0 +1,54 @@
+"""Whether this process takes the fast path."""
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from server.fast import SHORTCUTS
+from server.fast.check import find_problem, fits_malformed
+from server.protocol import HttpProtocol
+from server.slow_readers import SlowReaders
+
+logger = logging.getLogger(__name__)
+
+MakeProtocol = Callable[[], HttpProtocol]
+
+
+async def connections(
+    app: web.Application,
+    server: web.Server,
+    readers: SlowReaders,
+    *,
+    wanted: bool,
+    **options: Any,  # noqa: ANN401 - aiohttp's
+) -> MakeProtocol:
+    """What serves each new connection; where the fast path is `wanted` and of no use, the log says why."""
+    SHORTCUTS.fail_malformed_body = _fail_malformed_body()
+    problem = await find_problem() if wanted else "it is switched off"
+    if problem is not None:
+        SHORTCUTS.fill = None
+        if wanted:
+            logger.warning(
+                "aiohttp is not as the fast path expects it: requests are served without it, right but more slowly",
+                extra={"aiohttp": aiohttp.__version__, "reason": problem},
+            )
+        return partial(HttpProtocol, server, readers, **options)
+    # It may not even be importable with another aiohttp.
+    from server.fast.answers import fill  # noqa: PLC0415
+    from server.fast.dispatch import dispatcher  # noqa: PLC0415
+    from server.fast.protocol import FastProtocol  # noqa: PLC0415
+
+    SHORTCUTS.fill = fill
+    return partial(FastProtocol, server, readers, app=app, dispatch=dispatcher(app), **options)
+
+
+def _fail_malformed_body() -> Callable[[web.RequestHandler], None] | None:
+    if not fits_malformed():
+        return None
+    from server.fast.malformed import fail_malformed_body  # noqa: PLC0415 - likewise
+
+    return fail_malformed_body
