@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from server.dags.operators import DUMMY, OperatorType, operator_of_task
 from server.metadata.serialized import SerializedDag, Task
 from server.scheduler.rules import RULES
+from server.scheduler.weights import total_weights
 
 _INT32 = 2**31 - 1
 
@@ -54,14 +55,13 @@ class LimitedNode(NamedTuple):
     task_concurrency: int
 
 
-def _node(task: Task, above: list[str], below: list[str]) -> Node:
+def _node(task: Task, above: list[str], below: list[str], weight: int) -> Node:
     operator = operator_of_task(str(task.fields.get("_task_module", "")), task.operator)
     rule = str(task.get("trigger_rule"))
     if rule not in RULES:
         message = f"task {task.task_id} has an unknown trigger rule: {rule}"
         raise ValueError(message)
     waits_below = bool(task.get("wait_for_downstream"))
-    weight = task.priority_weight_total
     return Node(
         task_id=task.task_id,
         task=task,
@@ -99,9 +99,11 @@ class Graph:
         self.changed_at = changed_at
         self.dag_id = dag.dag_id
         self.dag = dag
-        order = TopologicalSorter(dag.upstream).static_order()
+        order = list(TopologicalSorter(dag.upstream).static_order())
+        weights = total_weights(dag, order)
         self.nodes = {
-            task_id: _node(dag.tasks[task_id], dag.upstream[task_id], dag.downstream[task_id]) for task_id in order
+            task_id: _node(dag.tasks[task_id], dag.upstream[task_id], dag.downstream[task_id], weights[task_id])
+            for task_id in order
         }
 
     @cached_property
