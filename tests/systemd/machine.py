@@ -141,7 +141,7 @@ def _cgroup(folder: Path) -> Iterator[Path]:
 
 
 def _remove(group: Path) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while group.exists():
         for path, _, _ in os.walk(group, topdown=False):
             # Processes that were killed are still leaving it.

@@ -86,7 +86,7 @@ async def test_a_template_whose_task_is_ended(renderer: Renderer) -> None:
 )
 async def test_a_template_that_takes_too_much(renderer: Renderer, text: str, reason: str) -> None:
     """It fails; the next one does not notice."""
-    renderer.workers._seconds = 20
+    renderer.workers._seconds = 100
     with pytest.raises(TaskFailed, match=reason):
         await render(renderer, text)
     assert await render(renderer, "{{ 1 + 1 }}") == "2"
@@ -111,7 +111,7 @@ async def test_no_secret_is_in_its_environment(renderer: Renderer, monkeypatch: 
 
 async def test_many_at_once(renderer: Renderer) -> None:
     """More than there are processes wait for each other; nobody gets the answer of another."""
-    renderer.workers._seconds = 20
+    renderer.workers._seconds = 100
     begin = time.monotonic()
     texts = [f"{{{{ {n} * 2 }}}}" for n in range(200)]
     assert await asyncio.gather(*(render(renderer, text) for text in texts)) == [str(n * 2) for n in range(200)]
