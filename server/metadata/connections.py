@@ -6,10 +6,16 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 if TYPE_CHECKING:
-    from server.config import Config
+    from collections.abc import Mapping
+
+    from server.config import Config, Dsn
 
 # A row that some other transaction has inserted and not committed must not hold up a whole batch for long.
 _SESSION = {"application_name": "windsock", "lock_timeout": "2s"}
+# A machine that is gone without a word is noticed within half a minute.
+KEEPALIVE = {
+    "tcp_keepalives_idle": "15", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3", "tcp_user_timeout": "30s",
+}  # fmt: skip
 
 Connection = asyncpg.pool.PoolConnectionProxy
 
@@ -71,18 +77,24 @@ def _is_open(connection: Connection) -> bool:
         return False
 
 
+def with_session(dsn: "Dsn", session: "Mapping[str, str]") -> dict[str, Any]:
+    """Arguments for asyncpg to connect with these settings of the session, unless the DSN says otherwise."""
+    arguments = dsn.connect_arguments()
+    return {**arguments, "server_settings": {**session, **arguments.get("server_settings", {})}}
+
+
 async def open_pool(config: "Config", **session: str) -> "asyncpg.Pool[asyncpg.Record]":
     """Open the pool that `config` describes; raises OSError or asyncpg.PostgresError when it cannot.
 
     `session` are more settings of its sessions, which PgBouncer does not hand on.
     """
-    arguments = config.dsn.connect_arguments()
     if config.pgbouncer:
+        arguments = config.dsn.connect_arguments()
         # It hands on no settings of a session, and it knows prepared statements only from 1.21 on.
         arguments.pop("server_settings", None)
         arguments["statement_cache_size"] = 0
     else:
-        arguments["server_settings"] = {**_SESSION, **session, **arguments.get("server_settings", {})}
+        arguments = with_session(config.dsn, {**_SESSION, **session})
     return await asyncpg.create_pool(
         **arguments,
         min_size=config.pool_min_size,

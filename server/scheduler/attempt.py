@@ -118,6 +118,7 @@ async def _run_operator(running: Running) -> XComValues:
     fields = {name: attempt.node.task.get(name) for name in attempt.node.task.fields if not name.startswith("_")}
     # Its templates do not count for its execution_timeout, as in Airflow.
     rendered = await running.place.renderer.render(attempt, fields, operator.template_fields)
+    await running.place.lease.held()
     timeout = attempt.node.task.get("execution_timeout")
     deadline = asyncio.timeout(timeout.total_seconds() if timeout else None)
     try:
@@ -140,4 +141,5 @@ def ended(attempt: Try, state: State, values: XComValues | None = None) -> Ended
     """
     if not attempt.node.pushes:
         values = {key: value for key, value in (values or {}).items() if key != "return_value"}
-    return Ended(attempt.run, attempt.key, attempt.try_number, state, encode(values or {}))
+    failed = after_failure(attempt.try_number, attempt.max_tries)
+    return Ended(attempt.run, attempt.key, attempt.try_number, state, encode(values or {}), failed)

@@ -8,6 +8,7 @@ from subprocess import DEVNULL, STDOUT
 from server.processes.spawn import ChildProcess, spawn
 from server.scheduler.context import Try
 from server.scheduler.errors import TaskFailed
+from server.scheduler.lease import Lease
 from server.scheduler.logs import TaskLog
 from server.scheduler.output import Output
 from server.scheduler.processes import clear_group, death_with_parent, end_group
@@ -17,13 +18,14 @@ from server.scheduler.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where tasks run: the folders, how long an ended task may take to leave, in seconds, and who renders."""
+    """Where tasks run: the folders, how long an ended task may take to leave, in seconds, who renders, the lease."""
 
     log_folder: Path
     dags_folder: Path
     patience: float
     renderer: Renderer
     workspace: Workspace
+    lease: Lease
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,10 @@ class Running:
                 raise TaskFailed(f"the process cannot be started: {error}") from error
             finally:
                 output.hand_over()
+            if not self.place.lease.valid:
+                # This process was stopped just before: another scheduler may have this task by now.
+                await end_group(process, 0)
+                raise TaskFailed("its scheduler did not answer for too long")
             self.began(process.pid)
             return await self._wait(process, output)
 

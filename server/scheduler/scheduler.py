@@ -19,7 +19,9 @@ from server.scheduler.agenda import Agenda
 from server.scheduler.claim import Claimer
 from server.scheduler.examine import Examiner
 from server.scheduler.graphs import Graphs
+from server.scheduler.lease import Lease
 from server.scheduler.renderer import Renderer
+from server.scheduler.reports import Reporter
 from server.scheduler.running import Place
 from server.scheduler.states import State
 from server.scheduler.store import Store
@@ -44,7 +46,7 @@ _TROUBLE = (Unavailable, asyncpg.PostgresError, OSError, asyncpg.InterfaceError,
 class Scheduler:
     """Runs what was triggered, in the name of the row `job_id` of `job`."""
 
-    def __init__(self, database: Database, config: Config, job_id: int) -> None:
+    def __init__(self, database: Database, config: Config, job_id: int, lease: Lease) -> None:
         self._config = config
         self._database = database
         self._job_id = job_id
@@ -55,7 +57,9 @@ class Scheduler:
         self._renderer = Renderer()
         self._workspace = Workspace()
         patience = config.killed_task_cleanup_time
-        place = Place(config.base_log_folder, config.dags_folder, patience, self._renderer, self._workspace)
+        place = Place(config.base_log_folder, config.dags_folder, patience, self._renderer, self._workspace, lease)
+        self._lease = lease
+        self._reporter = Reporter(self._store, job_id, config.base_log_folder)
         self._tries = Tries(database, graphs, place, self.wake)
         threshold = config.scheduler_zombie_task_threshold
         self._undertaker = Undertaker(self._store, job_id, threshold, config.base_log_folder)
@@ -113,8 +117,8 @@ class Scheduler:
     async def round(self) -> None:
         """Do all that is due once."""
         self._awake.clear()
-        if time.monotonic() >= self._next_beat:
-            await self._beat()
+        if beats := time.monotonic() >= self._next_beat:
+            await self._look_after()
         await self._report()
         if self._sweep_due:
             self._sweep_due = False
@@ -123,6 +127,8 @@ class Scheduler:
             await self._examine(run_ids)
         if self._claim_due or time.monotonic() >= self._next_claim:
             await self._claim()
+        if beats:
+            await self._database.fetch("heartbeat", self._job_id)
 
     async def _sleep(self) -> None:
         now = time.monotonic()
@@ -135,15 +141,15 @@ class Scheduler:
             except TimeoutError:
                 return
 
-    async def _beat(self) -> None:
-        """Say that this scheduler lives, end what is not its own any more, look for the dead, look at everything."""
+    async def _look_after(self) -> None:
+        """End what is not this scheduler's own any more, look for the dead, look at everything."""
         self._next_beat = time.monotonic() + self._config.scheduler_heartbeat_sec
-        await self._database.fetch("heartbeat", self._job_id)
+        known, since = self._tries.under_way, self._lease.now()
+        rows = await self._database.fetch("running", self._job_id)
         now = time.monotonic()
         self._answered_since = min(self._answered_since, now)
-        known = self._tries.under_way
-        rows = await self._database.fetch("running", self._job_id)
         self._tries.keep_only(rows, known)
+        self._lease.confirm(since)
         self._tries.begin(rows)
         if now - self._answered_since >= self._config.scheduler_zombie_task_threshold:
             self._agenda.add(await self._undertaker.bury())
@@ -153,8 +159,7 @@ class Scheduler:
         """Write how tries ended, and the ids of processes that began."""
         ended = dict(self._tries.unreported)
         if ended:
-            await self._store.end_tries(self._job_id, list(ended.values()))
-            for identity in ended:
+            for identity in await self._reporter.report(ended):
                 self._tries.forget(identity)
                 self._agenda.add([identity.run])
             graphs = {key.dag_id: self._graphs.recent(key.dag_id) for _, key, _ in ended}

@@ -8,6 +8,7 @@ VALUES ('running', 'SchedulerJob', now(), now(), 'LocalExecutor', $1, $2)
 RETURNING id
 
 -- name: heartbeat
+-- After a round that did all that was due: a scheduler without it makes no progress, whatever else it does.
 UPDATE job SET latest_heartbeat = now(), state = 'running', end_date = NULL WHERE id = $1
 
 -- name: end_job
@@ -16,6 +17,18 @@ UPDATE job SET state = $2, end_date = now(), latest_heartbeat = now() WHERE id =
 -- name: hold_job
 -- Held by the listening connection as long as the scheduler lives: nobody takes its tasks for zombies.
 SELECT pg_try_advisory_lock($1::int, $2::int)
+
+-- name: ping
+SELECT 1
+
+-- name: end_when_silent
+-- The session that holds the lock of `hold_job` ends when its process says nothing for so many milliseconds: one that was
+-- stopped, or is cut off, does not keep its tasks for ever. Before Postgres 14 there is no such limit.
+SELECT set_config(name, $1, false) FROM pg_settings WHERE name = 'idle_session_timeout'
+
+-- name: allow_rest
+-- This transaction waits for processes to end.
+SELECT set_config('idle_in_transaction_session_timeout', '30s', true)
 
 -- name: analyze
 -- Autovacuum comes once a minute; until then the planner takes a table that was just filled for an empty one.

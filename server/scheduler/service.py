@@ -14,10 +14,11 @@ from server.dags.turns import keep_loading
 from server.errors import StartupError, Unavailable
 from server.logs import setup_logs
 from server.metadata import statements
-from server.metadata.connections import Connections, open_pool
+from server.metadata.connections import KEEPALIVE, Connections, open_pool
 from server.metadata.database import Database
 from server.metadata.schema import check_schema
 from server.privileges import hide_from_others
+from server.scheduler.lease import Lease
 from server.scheduler.scheduler import Scheduler
 from server.scheduler.signs import LOST, Signs
 from server.scheduler.store import Store
@@ -25,6 +26,8 @@ from server.serve import Watcher, first_to_end, run, until_stopped
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
+# A process that is stopped inside of a transaction, or is gone, keeps its locks from others for so long.
+_SESSION = {**KEEPALIVE, "idle_in_transaction_session_timeout": "5s"}
 # From <linux/prctl.h>: which signal a process gets when its parent ends.
 _SET_DEATH_SIGNAL = 1
 
@@ -66,7 +69,7 @@ def load_statements() -> dict[str, str]:
 async def schedule(config: Config) -> None:
     """Run what is triggered until cancelled."""
     with _one_line(config):
-        pool = await open_pool(config)
+        pool = await open_pool(config, **_SESSION)
     connections = Connections(pool, config.acquire_timeout)
     try:
         with _one_line(config):
@@ -90,8 +93,11 @@ def _one_line(config: Config) -> Iterator[None]:
 async def _schedule(config: Config, database: Database) -> None:
     store = Store(database)
     job_id = await database.fetchval("start_job", store.hostname, store.unixname)
-    scheduler = Scheduler(database, config, job_id)
-    signs = Signs(config.dsn, database.statements["hold_job"], job_id, scheduler.notified, scheduler.look_everywhere)
+    lease = Lease(config.scheduler_zombie_task_threshold)
+    scheduler = Scheduler(database, config, job_id, lease)
+    signs = Signs(
+        config.dsn, database.statements, job_id, lease, scheduler.notified, scheduler.look_everywhere
+    )  # fmt: skip
     _log.info("the scheduler runs", job_id=job_id, parallelism=config.parallelism)
     listening = asyncio.create_task(signs.keep())
     try:

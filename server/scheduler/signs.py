@@ -1,13 +1,15 @@
 """The connection that says that this scheduler lives, and over which the database wakes it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import asyncpg
 import structlog
 
 from server.config import Dsn
+from server.metadata.connections import KEEPALIVE, with_session
+from server.scheduler.lease import Lease
 from server.scheduler.store import JOB_LOCK
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -22,12 +24,19 @@ class Signs:
     """Listens, and holds the lock of the job, on one connection that is made again whenever it is lost."""
 
     def __init__(
-        self, dsn: Dsn, hold: str, job_id: int, notified: Callable[[str], None], connected: Callable[[], None]
+        self,
+        dsn: Dsn,
+        statements: Mapping[str, str],
+        job_id: int,
+        lease: Lease,
+        notified: Callable[[str], None],
+        connected: Callable[[], None],
     ) -> None:
-        """`hold` is the statement that takes the lock; `connected` is called when something may have been missed."""
+        """`connected` is called when something may have been missed."""
         self._dsn = dsn
-        self._hold = hold
+        self._sql = statements
         self._job_id = job_id
+        self._lease = lease
         self._notified = notified
         self._connected = connected
 
@@ -38,19 +47,41 @@ class Signs:
                 await self._listen()
             except LOST as error:
                 _log.debug("the listening connection is lost", reason=str(error) or type(error).__name__)
+            finally:
+                self._lease.lose()
             await asyncio.sleep(_AGAIN)
 
     async def _listen(self) -> None:
-        connection = await asyncpg.connect(**self._dsn.connect_arguments(), timeout=_CHECK)
+        connection = await asyncpg.connect(**with_session(self._dsn, KEEPALIVE), timeout=_CHECK)
         try:
             lost = asyncio.Event()
             connection.add_termination_listener(lambda _connection: lost.set())
+            await self._hold(connection)
             await connection.add_listener(CHANNEL, self._hear)
-            await connection.fetchval(self._hold, JOB_LOCK, self._job_id)
             self._connected()
-            await lost.wait()
+            while not await _is_set(lost, min(self._lease.seconds / 4, _CHECK)):
+                since = self._lease.now()
+                await connection.fetchval(self._sql["ping"], timeout=_CHECK)
+                self._lease.renew(since)
         finally:
             connection.terminate()
 
+    async def _hold(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+        """Take the lock, which Postgres takes back from a process that says nothing any more."""
+        milliseconds = str(round(self._lease.seconds * 1000))
+        await connection.execute(self._sql["end_when_silent"], milliseconds)
+        since = self._lease.now()
+        if not await connection.fetchval(self._sql["hold_job"], JOB_LOCK, self._job_id):
+            raise ConnectionError("another scheduler has the lock of this one")
+        self._lease.renew(since)
+
     def _hear(self, _connection: Any, _pid: int, _channel: str, payload: object) -> None:  # noqa: ANN401 - asyncpg's
         self._notified(str(payload))
+
+
+async def _is_set(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False

@@ -36,13 +36,17 @@ class Move(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """How a try ended, and what it leaves to others: JSON by key. `run` is None where somebody deleted it."""
+    """How a try ended, and what it leaves to others: JSON by key. `run` is None where somebody deleted it.
+
+    `failed` is the state where the database refuses this, so that the try has failed.
+    """
 
     run: int | None
     key: Key
     try_number: int
     state: State
     xcoms: Mapping[str, bytes]
+    failed: State = State.FAILED
 
 
 def _columns(rows: Iterable[Sequence[object]], width: int) -> list[Sequence[object]]:

@@ -41,6 +41,7 @@ class Undertaker:
             # A scheduler that is only slow, or cut off from its heartbeat, still holds its lock.
             if not await conn.fetchval(self._sql["is_dead"], JOB_LOCK, job_id):
                 return []
+            await conn.fetch(self._sql["allow_rest"])
             orphans = await conn.fetch(self._sql["orphans"], job_id)
             await self._end(orphans)
             await self._release(conn, orphans)

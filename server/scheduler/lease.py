@@ -1,0 +1,54 @@
+"""The right to run what the database has in this scheduler's name: for a while, from each sign of life on.
+
+Another scheduler takes over once Postgres has ended the session that holds the lock of this one. A process that was
+stopped (SIGSTOP, a frozen machine) finds out by its clock, before it starts anything.
+"""
+
+import asyncio
+import time
+
+# What is left of the time for clocks that differ, and for the way to the database.
+_SAFE = 0.75
+
+
+class Lease:
+    """Held for `seconds` from the last renewal; once it has lapsed, only after a look at what is still one's own."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._until = 0.0
+        self._since = 0.0
+        self._confirmed = False
+        self._changed = asyncio.Event()
+
+    @staticmethod
+    def now() -> float:
+        """Seconds since the machine was started, those that it slept included."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+    @property
+    def valid(self) -> bool:
+        """Whether tasks may be started."""
+        return self._confirmed and self.now() < self._until
+
+    def renew(self, since: float) -> None:
+        """Note that the lock was held at some time after `since`."""
+        if self.now() >= self._until:
+            self._confirmed, self._since = False, self.now()
+        self._until = since + self.seconds * _SAFE
+
+    def lose(self) -> None:
+        """Note that the lock may be another's."""
+        self._until, self._confirmed = 0.0, False
+
+    def confirm(self, since: float) -> None:
+        """Note that nothing runs here but what was this scheduler's own at some time after `since`."""
+        if since >= self._since and self.now() < self._until:
+            self._confirmed = True
+            self._changed.set()
+
+    async def held(self) -> None:
+        """Wait until tasks may be started."""
+        while not self.valid:
+            self._changed.clear()
+            await self._changed.wait()

@@ -1,0 +1,148 @@
+"""Schedulers that are stopped (SIGSTOP), or make no progress: others go on, and everybody can see it."""
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import aiohttp
+import asyncpg
+import pytest
+
+from server.scheduler.store import CLAIM_LOCK, JOB_LOCK
+from tests.acceptance.process import WINDSOCK
+from tests.scheduling import Bench, bash, bench
+
+THRESHOLD = 6
+
+
+@pytest.fixture
+async def b(database: str, tmp_path: Path) -> AsyncIterator[Bench]:
+    """Set up a bench."""
+    async with bench(database, tmp_path) as made:
+        yield made
+
+
+@contextmanager
+def _scheduler(b: Bench) -> Iterator["subprocess.Popen[bytes]"]:
+    options = {
+        "sql_alchemy_conn": b.dsn, "base_log_folder": str(b.log_folder), "dags_folder": str(b.dags_folder),
+        "scheduler_heartbeat_sec": "0.5", "scheduler_zombie_task_threshold": str(THRESHOLD),
+    }  # fmt: skip
+    env = {f"AIRFLOW__WINDSOCK__{name.upper()}": value for name, value in options.items()}
+    process = subprocess.Popen([WINDSOCK, "scheduler"], env={**os.environ, **env})
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGCONT)
+        process.terminate()
+        process.wait()
+
+
+async def _stop_inside(b: Bench, process: "subprocess.Popen[bytes]", lock: int) -> None:
+    """Stop the scheduler while one of its transactions has the lock: it waits for a row that is held meanwhile."""
+    holder = await asyncpg.connect(b.dsn)
+    try:
+        await holder.execute("BEGIN; LOCK TABLE slot_pool IN ACCESS EXCLUSIVE MODE")
+        await b.trigger("d", 1)
+        holds = "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = $1 AND granted)"
+        await b.until(holds, lock)
+        process.send_signal(signal.SIGSTOP)
+        await holder.execute("ROLLBACK")
+    finally:
+        await holder.close()
+
+
+async def test_a_scheduler_stopped_while_it_claims(b: Bench) -> None:
+    """Postgres ends its transaction; another one starts tasks within seconds, and each task runs once."""
+    runs = b.dags_folder / "runs"
+    await b.load({"d": {"tasks": {"t": bash(f"echo {{{{ run_id }}}} >> {runs}")}}})
+    with _scheduler(b) as first:
+        await b.trigger("d", 0)
+        await b.until("SELECT count(*) = 1 FROM dag_run WHERE state = 'success'")
+        await _stop_inside(b, first, CLAIM_LOCK)
+        with _scheduler(b):
+            await b.until("SELECT count(*) = 2 FROM dag_run WHERE state = 'success'", patience=45)
+            await b.trigger("d", 2)
+            await b.until("SELECT count(*) = 3 FROM dag_run WHERE state = 'success'", patience=15)
+            first.send_signal(signal.SIGCONT)
+            await b.trigger("d", 3)
+            await b.until("SELECT count(*) = 4 FROM dag_run WHERE state = 'success'")
+            await asyncio.sleep(2)
+    assert sorted(runs.read_text().split()) == ["run_0", "run_1", "run_2", "run_3"]
+    assert not await b.witnessed()
+
+
+async def test_tasks_of_a_stopped_scheduler(b: Bench) -> None:
+    """After the threshold another one ends them and tries them again; when the first goes on it has lost them."""
+    lock, twice = b.dags_folder / "lock", b.dags_folder / "twice"
+    command = f"exec 9>>{lock}; flock -n 9 || touch {twice}; sleep 3600"
+    await b.load({"d": {"tasks": {"t": bash(command, retries=1)}}})
+    await b.trigger("d")
+    running = (
+        "SELECT EXISTS (SELECT FROM task_instance WHERE state = 'running' AND pid IS NOT NULL AND try_number = $1)"
+    )
+    with _scheduler(b) as first:
+        await b.until(running, 1)
+        first.send_signal(signal.SIGSTOP)
+        if await b.pool.fetchval("SELECT current_setting('server_version_num')::int >= 140000"):
+            with _scheduler(b):
+                await b.until(running, 2, patience=60)
+                first.send_signal(signal.SIGCONT)
+                await asyncio.sleep(4)
+                assert await b.pool.fetchval(running, 2)
+                held = "SELECT count(*) = 2 FROM pg_locks WHERE locktype = 'advisory' AND classid = $1 AND granted"
+                await b.until(held, JOB_LOCK)
+    assert not twice.exists()
+    assert "its scheduler died" in b.log("d", "t", 1)
+
+
+async def test_a_scheduler_that_makes_no_progress(b: Bench, serve: Callable[..., Awaitable[str]]) -> None:
+    """One that can write its heartbeat and nothing else is unhealthy; it is well again when it can."""
+    url = await serve()
+
+    async def health() -> str:
+        async with aiohttp.ClientSession() as session, session.get(f"{url}/health") as answer:
+            status: str = (await answer.json())["scheduler"]["status"]
+            return status
+
+    async def until(status: str) -> None:
+        async with asyncio.timeout(60):
+            while await health() != status:
+                await asyncio.sleep(0.2)
+
+    await b.load({"d": {"tasks": {"t": bash("true")}}})
+    holder = await asyncpg.connect(b.dsn)
+    with _scheduler(b):
+        await until("healthy")
+        await holder.execute("BEGIN; LOCK TABLE task_instance IN ACCESS EXCLUSIVE MODE")
+        await until("unhealthy")
+        await holder.execute("ROLLBACK")
+        await until("healthy")
+    await holder.close()
+
+
+REFUSES = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not this one'; END $$;
+CREATE TRIGGER refuse BEFORE INSERT ON xcom FOR EACH ROW WHEN (new.task_id = 'bad') EXECUTE FUNCTION refuse();
+"""
+
+
+async def test_a_report_that_the_database_refuses(b: Bench) -> None:
+    """Whatever the reason: that try fails, its log says why, and others that end at the same time are written."""
+    await b.pool.execute(REFUSES)
+    tasks = {"bad": bash("echo 1", retries=1), **{f"good{n}": bash("echo 1") for n in range(5)}}
+    await b.load({"d": {"tasks": tasks}, "other": {"tasks": {"t": bash("true")}}})
+    await b.trigger("d")
+    async with b.scheduler():
+        await b.until("SELECT state IN ('up_for_retry', 'failed') FROM task_instance WHERE task_id = 'bad'")
+        await b.trigger("other")
+        await b.until_done()
+    assert await b.states("d") == {"bad": "failed", **{f"good{n}": "success" for n in range(5)}}
+    assert await b.run_state("other") == "success"
+    for number in (1, 2):
+        assert "Failed: the database refuses what it leaves for other tasks: not this one" in b.log("d", "bad", number)
+    assert not await b.witnessed()
