@@ -75,6 +75,15 @@ class UnsupportedMediaType(WindsockError):
     status = 415
 
 
+class RangeNotSatisfiable(WindsockError):
+    """416: the part that was asked for begins behind the end; `Content-Range` says how long the whole is."""
+
+    status = 416
+
+    def __init__(self, message: str, size: int) -> None:
+        super().__init__(message, {"Content-Range": f"bytes */{size}"})
+
+
 class TooManyRequests(WindsockError):
     """429: too many refused credentials; `Retry-After` in seconds."""
 

@@ -17,6 +17,14 @@ class TaskLog(NamedTuple):
     text: str
 
 
+class TaskLogPart(NamedTuple):
+    """Some bytes of what a task wrote in one of its tries; `size` is that of the whole so far."""
+
+    try_number: int
+    data: bytes
+    size: int
+
+
 class ClientError(Exception):
     """A call failed; the text is one line for a person, `detail` more of it for those who ask."""
 
@@ -122,6 +130,12 @@ class Client(ABC):
     @abstractmethod
     def get_task_log(self, dag_id: str, execution_date: str, task_id: str, try_number: int | None = None) -> TaskLog:
         """Return what a task wrote, by default in its last try; only of tasks that Windsock itself runs."""
+
+    @abstractmethod
+    def get_task_log_part(
+        self, dag_id: str, execution_date: str, task_id: str, try_number: int | None, start: int, size: int
+    ) -> TaskLogPart:
+        """Return up to `size` bytes of it from `start` on; b"" where there are none."""
 
     @abstractmethod
     def get_pools(self) -> list[Answer]:

@@ -12,6 +12,7 @@ from server.client.interface import (
     ApiError,
     Client,
     TaskLog,
+    TaskLogPart,
     Unreachable,
     runs_query,
     trigger_fields,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _API = "/api/experimental"
 _OK, _BAD_REQUEST, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 400, 401, 403, 404
+_PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE = 206, 416
 _REDIRECTS, _SERVER_ERRORS = range(300, 400), range(500, 600)
 _NO_ENDPOINT = "Not found: there is no such endpoint"
 
@@ -171,14 +173,22 @@ class JsonClient(Client):
 
     def get_task_log(self, dag_id: str, execution_date: str, task_id: str, try_number: int | None = None) -> TaskLog:
         """See `Client.get_task_log`."""
-        run = f"dags/{_quote(dag_id, 'dag_id')}/dag_runs/{_quote(execution_date, 'execution_date')}"
-        query = "" if try_number is None else f"?try_number={try_number}"
-        reply = self._text(f"{run}/tasks/{_quote(task_id, 'task_id')}/logs{query}")
-        try:
-            number = int(reply.headers["X-Try-Number"])
-        except (TypeError, ValueError) as error:
-            raise self._no_api(reply) from error
-        return TaskLog(number, reply.body.decode(errors="replace"))
+        reply = self._send("GET", _log_path(dag_id, execution_date, task_id, try_number), safe=True)
+        if reply.status != _OK:
+            raise self._failure(reply)
+        return TaskLog(self._number(reply, "X-Try-Number"), reply.body.decode(errors="replace"))
+
+    def get_task_log_part(
+        self, dag_id: str, execution_date: str, task_id: str, try_number: int | None, start: int, size: int
+    ) -> TaskLogPart:
+        """See `Client.get_task_log_part`."""
+        part = {"Range": f"bytes={start}-{start + size - 1}"}
+        reply = self._send("GET", _log_path(dag_id, execution_date, task_id, try_number), safe=True, headers=part)
+        if reply.status not in {_PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE}:
+            raise self._failure(reply)
+        data = reply.body if reply.status == _PARTIAL_CONTENT else b""
+        whole = self._number(reply, "Content-Range")
+        return TaskLogPart(self._number(reply, "X-Try-Number"), data, whole)
 
     def get_pools(self) -> list[Answer]:
         """See `Client.get_pools`."""
@@ -201,15 +211,30 @@ class JsonClient(Client):
         target = f"{path}?{urlencode(query, errors='surrogateescape')}" if query else path
         return self._read(self._send("GET", target, safe=True))
 
+    def _number(self, reply: Reply, header: str) -> int:
+        """The number that the header ends in."""
+        try:
+            return int(reply.headers[header].rpartition("/")[2])
+        except (AttributeError, TypeError, ValueError) as error:
+            raise self._no_api(reply) from error
+
     def _text(self, path: str) -> Reply:
         reply = self._send("GET", path, safe=True)
         if reply.status != _OK:
             raise self._failure(reply)
         return reply
 
-    def _send(self, method: str, path: str, body: Mapping[str, object] | None = None, *, safe: bool = False) -> Reply:
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, object] | None = None,
+        *,
+        safe: bool = False,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
         content = None if body is None else json.dumps(body).encode()
-        reply = self._transport.send(method, f"{self._base}/{path}", content, safe=safe)
+        reply = self._transport.send(method, f"{self._base}/{path}", content, safe=safe, headers=headers)
         if self._warn is not None and (warning := _warning(reply)) is not None:
             self._warn(warning)
         return reply
@@ -272,6 +297,12 @@ def _what_to_show(reply: Reply) -> str:
     if reply.headers.get("WWW-Authenticate", "").lower().startswith("negotiate"):
         return "the server wants a Kerberos ticket: run kinit, and set [api] auth_backend = kerberos_auth here too"
     return "set WINDSOCK_USERNAME and WINDSOCK_PASSWORD, or [cli] username and password, or use ~/.netrc"
+
+
+def _log_path(dag_id: str, execution_date: str, task_id: str, try_number: int | None) -> str:
+    run = f"dags/{_quote(dag_id, 'dag_id')}/dag_runs/{_quote(execution_date, 'execution_date')}"
+    query = "" if try_number is None else f"?try_number={try_number}"
+    return f"{run}/tasks/{_quote(task_id, 'task_id')}/logs{query}"
 
 
 def _quote(text: str, what: str) -> str:

@@ -7,7 +7,7 @@ import asyncio
 import dataclasses
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -19,6 +19,7 @@ from server.client.interface import (
     ApiError,
     Client,
     TaskLog,
+    TaskLogPart,
     Unreachable,
     runs_query,
     trigger_fields,
@@ -29,7 +30,7 @@ from server.config import Config, ConfigError
 from server.errors import StartupError, Unavailable, WindsockError
 from server.metadata.dag_runs import RunFilter
 from server.metadata.metadata import Metadata, open_metadata
-from server.scheduler.logs import LogFile, local_log
+from server.scheduler.log_reading import LogFile, local_log
 from server.wire.dates import timezone_of
 
 T = TypeVar("T")
@@ -205,14 +206,23 @@ class LocalClient(Client):
 
     def get_task_log(self, dag_id: str, execution_date: str, task_id: str, try_number: int | None = None) -> TaskLog:
         """See `Client.get_task_log`; the log is read on this machine."""
+        with closing(self._open_log(dag_id, execution_date, task_id, try_number)) as log:
+            return TaskLog(log.try_number, log.read(0, log.size).decode("utf-8", errors="replace"))
 
+    def get_task_log_part(
+        self, dag_id: str, execution_date: str, task_id: str, try_number: int | None, start: int, size: int
+    ) -> TaskLogPart:
+        """See `Client.get_task_log_part`; the log is read on this machine."""
+        with closing(self._open_log(dag_id, execution_date, task_id, try_number)) as log:
+            return TaskLogPart(log.try_number, log.read(start, size), log.size)
+
+    def _open_log(self, dag_id: str, execution_date: str, task_id: str, try_number: int | None) -> LogFile:
         async def task_log(metadata: Metadata) -> LogFile:
             date = wire.parse_execution_date(execution_date, self._zone)
             ids = wire.check_id(dag_id, "dag_id"), date, wire.check_id(task_id, "task_id")
             return await local_log(metadata, self._config.base_log_folder, *ids, try_number)
 
-        log = self._call(task_log)
-        return TaskLog(log.try_number, log.path.read_text("utf-8", errors="replace"))
+        return self._call(task_log)
 
     def get_pools(self) -> list[Answer]:
         """See `Client.get_pools`."""

@@ -38,6 +38,13 @@ class _Broken(Exception):
         self.error, self.sent = error, sent
 
 
+class _Request(NamedTuple):
+    method: str
+    target: str
+    body: bytes | None
+    headers: Mapping[str, str]
+
+
 class Transport:
     """Sends requests to one server."""
 
@@ -60,12 +67,15 @@ class Transport:
             self._connection.close()
             self._connection = None
 
-    def send(self, method: str, target: str, body: bytes | None, *, safe: bool) -> Reply:
+    def send(
+        self, method: str, target: str, body: bytes | None, *, safe: bool, headers: Mapping[str, str] | None = None
+    ) -> Reply:
         """Send a request; one that is `safe` to repeat is tried three times. Raises Unreachable."""
+        request = _Request(method, target, body, headers or {})
         uncertain = False
         for pause in _PAUSES if safe else ():
             try:
-                reply = self._authorized(method, target, body, uncertain=uncertain)
+                reply = self._authorized(request, uncertain=uncertain)
             except _Broken as broken:
                 uncertain = uncertain or broken.sent
                 self._trace(f"{broken}; trying again")
@@ -76,28 +86,27 @@ class Transport:
                 pause = max(pause, _retry_after(reply.headers))  # noqa: PLW2901 - the server knows better
             time.sleep(pause)
         try:
-            return self._authorized(method, target, body, uncertain=uncertain)
+            return self._authorized(request, uncertain=uncertain)
         except _Broken as broken:
             raise broken.error from broken.__cause__
 
-    def _authorized(self, method: str, target: str, body: bytes | None, *, uncertain: bool) -> Reply:
+    def _authorized(self, request: _Request, *, uncertain: bool) -> Reply:
         """Show who is asking, by the session if there is one, and again where the server wants that."""
         headers = {} if self._cookies else self._auth.authorize(self.host, [])
-        response, content = self._try(method, target, body, headers)
+        response, content = self._try(request, headers)
         if response.status == _UNAUTHORIZED:
             again = self._auth.authorize(self.host, response.headers.get_all("WWW-Authenticate") or [])
             if again and dict(again) != dict(headers):
                 headers = again
-                response, content = self._try(method, target, body, headers)
+                response, content = self._try(request, headers)
         # What is no success is not relied on, and whoever refuses may say so without a proof.
         if headers and response.status < _ERRORS:
             self._auth.verify(response.headers.get_all("WWW-Authenticate") or [])
         return Reply(response.status, response.headers, content, uncertain)
 
-    def _try(
-        self, method: str, target: str, body: bytes | None, authorization: Mapping[str, str]
-    ) -> tuple[HTTPResponse, bytes]:
-        headers = {"Accept": "application/json", "User-Agent": f"windsock/{__version__}", **authorization}
+    def _try(self, request: _Request, authorization: Mapping[str, str]) -> tuple[HTTPResponse, bytes]:
+        method, target, body, own = request
+        headers = {"Accept": "application/json", "User-Agent": f"windsock/{__version__}", **own, **authorization}
         if body is not None:
             headers["Content-Type"] = "application/json"
         if self._cookies:

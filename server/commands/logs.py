@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _NOT_FOUND = 404
 _INTERVAL = 0.5
+_PART = 2**20
 _UNDER_WAY = frozenset({"queued", "running"})
 _DONE = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 
@@ -38,32 +39,42 @@ def task_log(
             client.get_task_instance(dag_id, execution_date, task_id)
         except ApiError as error:
             execution_date = str(run_of_no_date(client, dag_id, execution_date, error)["execution_date"])
-        if follow:
-            for text in _follow(client, dag_id, execution_date, task_id, try_number):
-                click.echo(text, nl=False)
-        else:
-            click.echo(client.get_task_log(dag_id, execution_date, task_id, try_number).text, nl=False)
+        log = (dag_id, execution_date, task_id)
+        for data in _follow(client, log, try_number) if follow else _parts(client, log, try_number):
+            click.echo(data, nl=False)
 
 
-def _follow(client: "Client", dag_id: str, date: str, task_id: str, only: int | None) -> Iterator[str]:
+def _parts(client: "Client", log: tuple[str, str, str], number: int | None, start: int = 0) -> Iterator[bytes]:
+    """Yield what there is now of the log of a try, from some byte on."""
+    part = client.get_task_log_part(*log, number, start, _PART)
+    end = part.size
+    while part.data:
+        yield part.data
+        start += len(part.data)
+        if start >= end:
+            return
+        part = client.get_task_log_part(*log, part.try_number, start, _PART)
+
+
+def _follow(client: "Client", log: tuple[str, str, str], only: int | None) -> Iterator[bytes]:
     """Yield the log so far, then what is added, and the logs of further tries unless it is to be one `only`."""
     from server.client import ApiError  # noqa: PLC0415 - likewise
 
-    number, shown = only, ""
+    number, shown = only, 0
     while True:
-        # The state comes first: what a task wrote before it was done is then in the text.
-        done = _is_done(client, dag_id, date, task_id)
+        # The state comes first: what a task wrote before it was done is then in the log.
+        done = _is_done(client, *log)
         try:
-            last = client.get_task_log(dag_id, date, task_id, only)
+            newest = client.get_task_log_part(*log, only, shown, 1).try_number
         except ApiError as error:
             if done or error.status != _NOT_FOUND:
                 raise
         else:
-            for ended in range(number or last.try_number, last.try_number):
-                yield client.get_task_log(dag_id, date, task_id, ended).text.removeprefix(shown)
-                shown = ""
-            yield last.text.removeprefix(shown)
-            number, shown = last
+            for each in range(number or newest, newest + 1):
+                number, shown = each, shown if each == number else 0
+                for data in _parts(client, log, number, shown):
+                    shown += len(data)
+                    yield data
         if done:
             return
         time.sleep(_INTERVAL)

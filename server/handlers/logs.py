@@ -1,11 +1,19 @@
 """Logs of tasks, where Windsock itself runs them."""
 
-from aiohttp import web
+import asyncio
+from email.utils import formatdate
+
+from aiohttp import payload, web
+from aiohttp.abc import AbstractStreamWriter
 
 from server import wire
 from server.answers import SERVER
-from server.resources import ANSWER_HEADERS, CONFIG, METADATA, TIMEZONE
-from server.scheduler.logs import local_log
+from server.errors import BadRequest, RangeNotSatisfiable
+from server.resources import CONFIG, METADATA, TIMEZONE
+from server.scheduler.log_reading import LogFile, local_log
+from server.wire.ranges import parse_range
+
+_PORTION = 2**18
 
 
 async def task_log(request: web.Request) -> web.StreamResponse:
@@ -13,14 +21,96 @@ async def task_log(request: web.Request) -> web.StreamResponse:
     date = wire.parse_execution_date(request.match_info["execution_date"], request.app[TIMEZONE])
     dag_id = wire.check_id(request.match_info["dag_id"], "dag_id")
     task_id = wire.check_id(request.match_info["task_id"], "task_id")
-    try_number = wire.parse_try_number(request.query.items())
+    query = wire.parse_log_query(request.query.items())
     base = request.app[CONFIG].base_log_folder
-    log = await local_log(request.app[METADATA], base, dag_id, date, task_id, try_number)
+    log = await local_log(request.app[METADATA], base, dag_id, date, task_id, query.try_number)
+    try:
+        return _answer(request, log, query.tail)
+    except RangeNotSatisfiable as error:
+        log.close()
+        error.headers = {**error.headers, "X-Try-Number": str(log.try_number)}
+        raise
+    except BaseException:
+        log.close()
+        raise
+
+
+def _answer(request: web.Request, log: LogFile, tail: int | None) -> web.Response:
+    seconds = log.modified // 10**9
+    tag = f"{log.modified:x}-{log.size:x}"
     headers = {
         "Content-Type": "text/plain; charset=utf-8",
         "X-Content-Type-Options": "nosniff",
         "X-Try-Number": str(log.try_number),
+        "Accept-Ranges": "bytes",
+        "ETag": f'"{tag}"',
+        "Last-Modified": formatdate(seconds, usegmt=True),
         "Server": SERVER,
-        **request.get(ANSWER_HEADERS, {}),
     }
-    return web.FileResponse(log.path, headers=headers)
+    if _is_known(request, tag, seconds):
+        log.close()
+        return web.Response(status=304, headers=headers)
+    part = _part(request, log, tag, seconds)
+    if tail is not None:
+        if part is not None:
+            raise BadRequest("Expected either `tail` or the header `Range`, not both")
+        start, end = max(0, log.size - tail), log.size
+        headers["X-Log-Offset"] = str(start)
+        return web.Response(body=_Part(log, start, end), headers=headers)
+    if part is None:
+        return web.Response(body=_Part(log, 0, log.size), headers=headers)
+    headers["Content-Range"] = f"bytes {part[0]}-{part[1] - 1}/{log.size}"
+    return web.Response(status=206, body=_Part(log, *part), headers=headers)
+
+
+def _is_known(request: web.Request, tag: str, seconds: int) -> bool:
+    """Whether the client has it already (RFC 9110, 13.1)."""
+    tags = request.if_none_match
+    if tags is not None:
+        return any(each.value in {tag, "*"} for each in tags)
+    since = request.if_modified_since
+    return since is not None and seconds <= since.timestamp()
+
+
+def _part(request: web.Request, log: LogFile, tag: str, seconds: int) -> tuple[int, int] | None:
+    """What of the log is asked for (RFC 9110, 13.1.5 and 14.2), None for all of it. Raises RangeNotSatisfiable."""
+    if request.method != "GET":
+        return None
+    condition = request.headers.get("If-Range")
+    if condition is not None and condition.strip() not in {f'"{tag}"', formatdate(seconds, usegmt=True)}:
+        return None
+    return parse_range(request.headers.get("Range"), log.size)
+
+
+class _Part(payload.Payload):
+    """A part of a log, read as it is sent: no more of it than a portion is in memory."""
+
+    _autoclose = False
+
+    def __init__(self, log: LogFile, start: int, end: int) -> None:
+        super().__init__(log, content_type="text/plain; charset=utf-8")
+        self._log = log
+        self._start = start
+        self._end = end
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+        return self._end - self._start
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """Its text: not for a part of any size."""
+        raise NotImplementedError
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Send it; raises ConnectionResetError where the log has become shorter, as no other part can end it."""
+        try:
+            at = self._start
+            while at < self._end:
+                data = await asyncio.to_thread(self._log.read, at, min(_PORTION, self._end - at))
+                if not data:
+                    raise ConnectionResetError("the log was cut short while it was sent")
+                await writer.write(data)
+                at += len(data)
+        finally:
+            self._log.close()

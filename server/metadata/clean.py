@@ -11,7 +11,7 @@ import asyncpg
 from server.config import Dsn
 from server.metadata import statements
 from server.metadata.schema import check_schema
-from server.scheduler.logs import remove_logs
+from server.scheduler.log_reading import remove_logs
 
 _SQL = statements.load("clean.sql")
 _KINDS = ("runs", "log", "job")

@@ -38,8 +38,8 @@ from server.wire.query import (
     page_links,
     parse_dag_runs_query,
     parse_dags_query,
+    parse_log_query,
     parse_map_index,
-    parse_try_number,
 )
 
 __all__ = [
@@ -59,12 +59,12 @@ __all__ = [
     "parse_dags_query",
     "parse_execution_date",
     "parse_json",
+    "parse_log_query",
     "parse_map_index",
     "parse_pause",
     "parse_pool",
     "parse_pool_name",
     "parse_trigger",
-    "parse_try_number",
     "pickle_conf",
     "render_strings",
     "render_ti",

@@ -7,6 +7,7 @@ request which Airflow answered gets another list, `offset` and several `state` n
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
+from typing import NamedTuple
 from urllib.parse import urlencode
 
 import msgspec
@@ -83,9 +84,17 @@ def parse_map_index(pairs: Pairs) -> int | None:
     return int(text)
 
 
-def parse_try_number(pairs: Pairs) -> int | None:
-    """Read `try_number` of `GET .../logs`: which try, counted from 1; None is the last one. Raises BadRequest."""
-    return _integer(_collect(pairs, frozenset({"try_number"})), "try_number", 1, 10**9 - 1)
+class LogQuery(NamedTuple):
+    """Which try of a task, counted from 1, None for the last; and how many of its last bytes, None for all."""
+
+    try_number: int | None
+    tail: int | None
+
+
+def parse_log_query(pairs: Pairs) -> LogQuery:
+    """Read the parameters of `GET .../logs`. Raises BadRequest."""
+    given = _collect(pairs, frozenset({"try_number", "tail"}))
+    return LogQuery(_integer(given, "try_number", 1, 10**9 - 1), _integer(given, "tail", 0, 10**15))
 
 
 def page_links(path: str, pairs: Pairs, page: Page, total: int) -> str:

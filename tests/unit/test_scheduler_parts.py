@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import subprocess
+from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from server.processes.spawn import ChildProcess, spawn
 from server.scheduler.agenda import Agenda
 from server.scheduler.errors import TaskFailed
 from server.scheduler.http import _decode, _form, _timeout
-from server.scheduler.logs import NoLogError, find_log, log_folder, open_log
+from server.scheduler.log_reading import open_log_of
+from server.scheduler.logs import NoLogError, log_folder, open_log
 from server.scheduler.names import MACROS, pull
 from server.scheduler.processes import clear_group, kill_left
 from server.scheduler.templates import may_pull, mentions, render_fields, templates_of
@@ -28,11 +30,13 @@ def test_logs_lie_where_airflow_has_them(tmp_path: Path) -> None:
         with open_log(folder, number) as log:
             log.say("hello")
     (folder / "x.log").touch()
-    assert find_log(folder) == (10, folder / "10.log")
-    assert find_log(folder, 2) == (2, folder / "2.log")
+    for asked, number in ((None, 10), (2, 2)):
+        with closing(open_log_of(folder, asked)) as found:
+            assert found.try_number == number
+            assert found.read(0, 100) == (folder / f"{number}.log").read_bytes()
     for missing in (3, 0, -1):
         with pytest.raises(NoLogError):
-            find_log(folder, missing)
+            open_log_of(folder, missing)
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc", "../x", "a\0"])
