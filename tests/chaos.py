@@ -1,4 +1,4 @@
-"""Kills schedulers, tasks and Postgres at random moments, and says what came of it.
+"""Kills and stops schedulers, kills tasks and Postgres at random moments, and says what came of it.
 
 `python -m tests.chaos --minutes 10` runs it for long; `tests/acceptance/test_scheduler_kill.py` for short.
 """
@@ -54,6 +54,22 @@ def _task(pause: float, *above: str, before: str = "", status: str = "0", **opti
     return bash(command, *above, env=env, **{"retries": 1000, "retry_delay": 0, "pool": "narrow", **options})
 
 
+# A function whose result the database could not keep.
+POISON = """
+import gc, json, os
+def poison():
+    file = next(o["result_file"] for o in gc.get_objects() if isinstance(o, dict) and "result_file" in o)
+    json.dump({"outcome": "success", "xcoms": {"k" * 513: 1}}, open(file, "w"))
+    os._exit(0)
+"""
+
+
+def _poison(*above: str) -> dict[str, object]:
+    operator = "airflow.operators.python.PythonOperator"
+    function = {"python_callable_file": "poison.py", "python_callable_name": "poison"}
+    return {"operator": operator, **function, "dependencies": list(above), "retries": 0}
+
+
 def _dags(folder: Path) -> dict[str, dict[str, object]]:
     tasks = {
         "start": empty(),
@@ -63,7 +79,9 @@ def _dags(folder: Path) -> dict[str, dict[str, object]]:
         "caught": _task(0.05, "fails", trigger_rule="one_failed"),
         "stubborn": _task(60, "start", before="trap '' TERM", execution_timeout=0.2, retries=0),
         "caught_too": _task(0.05, "stubborn", trigger_rule="one_failed"),
-        "end": _task(0.02, "work0", "work1", "work2", "work3", "flaky", "caught", "caught_too"),
+        "poison": _poison("start"),
+        "caught_poison": _task(0.05, "poison", trigger_rule="one_failed"),
+        "end": _task(0.02, "work0", "work1", "work2", "work3", "flaky", "caught", "caught_too", "caught_poison"),
     }
     for task in tasks.values():
         if "env" in task:
@@ -91,6 +109,7 @@ class Storm:
             await initdb(Dsn.parse(self.postgres.dsn))
             async with bench(self.postgres.dsn, self.folder) as self.bench:
                 await self.bench.pool.execute("INSERT INTO slot_pool (pool, slots) VALUES ('narrow', 5)")
+                (self.bench.dags_folder / "poison.py").write_text(POISON)
                 await self.bench.load(_dags(self.folder))
                 self.schedulers = [await self._scheduler() for _ in range(2)]
                 try:
@@ -132,7 +151,7 @@ class Storm:
                     n += 1
                     await self.bench.trigger("storm", n)
             await asyncio.sleep(self.random.uniform(0.05, 0.5))
-            kind = self.random.choices(["nothing", "scheduler", "task", "postgres"], [12, 2, 4, 1])[0]
+            kind = self.random.choices(["nothing", "scheduler", "task", "postgres", "stopped"], [12, 2, 4, 1, 2])[0]
             await getattr(self, f"_kill_{kind}")()
 
     async def _kill_nothing(self) -> None:
@@ -146,6 +165,15 @@ class Storm:
         await process.wait()
         self.outcome.killed["scheduler"] += 1
         self.schedulers[place] = await self._scheduler()
+
+    async def _kill_stopped(self) -> None:
+        """Stop a scheduler, for longer than the others wait for it or not, and let it go on."""
+        process = self.random.choice(self.schedulers)
+        with suppress(ProcessLookupError):
+            process.send_signal(signal.SIGSTOP)
+            self.outcome.killed["stopped"] += 1
+            await asyncio.sleep(self.random.uniform(0.1, 4))
+            process.send_signal(signal.SIGCONT)
 
     async def _kill_task(self) -> None:
         with suppress(*_LOST, ProcessLookupError):

@@ -76,3 +76,11 @@ DELETE FROM import_error WHERE filename = $1;
 
 -- name: put_import_error
 INSERT INTO import_error ("timestamp", filename, stacktrace) VALUES (now(), $1, $2);
+
+-- name: end_when_silent
+-- A process that is stopped does not keep its turn: its session ends after so many milliseconds without a word. Before
+-- Postgres 14 there is no such limit.
+SELECT set_config(name, $1, false) FROM pg_settings WHERE name = 'idle_session_timeout'
+
+-- name: keep_turn
+SELECT 1

@@ -12,7 +12,7 @@ import structlog
 from server.config import Config
 from server.dags.loader import DagLoader
 from server.metadata import statements
-from server.metadata.connections import open_pool
+from server.metadata.connections import KEEPALIVE, open_pool, with_session
 from server.metadata.schema import SchemaError
 from server.serve import first_to_end
 
@@ -24,6 +24,8 @@ _LOADER_LOCK = 0x77690004
 _POLL = 1.0
 _CONNECT_TIMEOUT = 5.0
 _AFTER_ERROR = 5.0
+# A process that says nothing for so long has lost its turn, in seconds.
+_SILENCE = 15.0
 _TROUBLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
@@ -46,18 +48,33 @@ async def keep_loading(config: Config, loaded: asyncio.Event | None = None) -> N
 @asynccontextmanager
 async def _turn(config: Config, loaded: asyncio.Event) -> AsyncIterator[asyncio.Event]:
     """Wait until nobody else loads; yields what is set when the connection, and with it the lock, is lost."""
-    connection = await asyncpg.connect(**config.dsn.connect_arguments(), timeout=_CONNECT_TIMEOUT)
+    connection = await asyncpg.connect(**with_session(config.dsn, KEEPALIVE), timeout=_CONNECT_TIMEOUT)
     try:
         lost = asyncio.Event()
         connection.add_termination_listener(lambda _connection: lost.set())
+        await connection.execute(_SQL["end_when_silent"], str(round(_SILENCE * 1000)))
         while not await _take(connection):
             if not loaded.is_set():
                 _log.info("another process loads the DAG files")
                 loaded.set()
             await asyncio.sleep(_POLL)
-        yield lost
+        keeping = asyncio.create_task(_keep(connection, lost))
+        try:
+            yield lost
+        finally:
+            keeping.cancel()
     finally:
         connection.terminate()
+
+
+async def _keep(connection: asyncpg.Connection, lost: asyncio.Event) -> None:
+    """Say that this process goes on, until the connection is lost."""
+    try:
+        while not lost.is_set():
+            await connection.fetchval(_SQL["keep_turn"], timeout=_CONNECT_TIMEOUT)
+            await asyncio.sleep(_SILENCE / 5)
+    except _TROUBLE:
+        lost.set()
 
 
 async def _take(connection: asyncpg.Connection) -> bool:
@@ -66,7 +83,8 @@ async def _take(connection: asyncpg.Connection) -> bool:
 
 async def _load_until(lost: asyncio.Event, config: Config, loaded: asyncio.Event) -> None:
     _log.info("this process loads the DAG files", folder=str(config.dags_folder))
-    pool = await open_pool(dataclasses.replace(config, pool_min_size=0, pool_max_size=1))
+    session = {**KEEPALIVE, "idle_in_transaction_session_timeout": "5s"}
+    pool = await open_pool(dataclasses.replace(config, pool_min_size=0, pool_max_size=1), **session)
     try:
         async with DagLoader(
             pool,

@@ -20,12 +20,16 @@ _LIMITS = (*(str(bound) for bound in BOUNDS), "+Inf")
 
 @dataclass(frozen=True)
 class Service:
-    """What is known of all processes together; `started` is in seconds since 1970."""
+    """What is known of all processes together; `started` is in seconds since 1970.
+
+    `heartbeat_age` is how long ago a scheduler said that it makes progress, in seconds, None where that is not known.
+    """
 
     workers: int
     restarts: int
     reloads: Mapping[str, int]
     started: float
+    heartbeat_age: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +89,9 @@ def _service(figures: Snapshot, service: Service) -> Iterator[Metric]:
     yield _gauge("windsock_resident_memory_bytes", "Memory of the serving processes", figures.resident_bytes)
     yield _gauge("windsock_tasks", "Tasks of the serving processes' event loops", figures.tasks)
     yield _gauge("windsock_start_time_seconds", "When the service started", service.started)
+    if service.heartbeat_age is not None:
+        text = "Time since a scheduler of the database last said that it makes progress"
+        yield _gauge("windsock_scheduler_heartbeat_age_seconds", text, service.heartbeat_age)
     build = GaugeMetricFamily("windsock_build_info", "Always 1", labels=("version", "python"))
     build.add_metric((__version__, platform.python_version()), 1)
     yield build

@@ -11,7 +11,7 @@ LIMIT = 2**22
 
 
 class Question(msgspec.Struct):
-    """What the parent wants to know: `snapshot` or `ready`."""
+    """What the parent wants to know: `snapshot`, `ready` or `scheduler`."""
 
     number: int
     about: str

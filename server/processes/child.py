@@ -84,6 +84,13 @@ class Child:
         except (ConnectionError, TimeoutError):
             return "a worker does not answer"
 
+    async def heartbeat_age(self, seconds: float) -> float | None:
+        """Seconds since the newest heartbeat of a scheduler in the database, None where that is not known in time."""
+        try:
+            return msgspec.json.decode(await self.asker.ask("scheduler", seconds), type=float | None)
+        except (ConnectionError, TimeoutError):
+            return None
+
     async def stop(self) -> None:
         """Let it finish the requests under way and end; one that does not is killed."""
         self.stopping = True

@@ -93,9 +93,11 @@ class Supervisor:
     async def figures(self) -> tuple[Snapshot, Service]:
         """What all workers did and do."""
         await asyncio.gather(*(child.refresh(_ANSWER) for child in self._children))
+        # They share the database.
+        age = await child.heartbeat_age(_ANSWER) if (child := next(iter(self._children), None)) else None
         # Whoever ended meanwhile is counted with those that are gone.
         children = list(self._children)
-        service = Service(len(children), self._restarts, self._reloads, self._since)
+        service = Service(len(children), self._restarts, self._reloads, self._since, age)
         return snapshot.total([self._gone, *(child.snapshot for child in children)]), service
 
     async def problem(self) -> str | None:

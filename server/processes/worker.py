@@ -12,6 +12,7 @@ import resource
 import signal
 import socket
 import sys
+from datetime import UTC, datetime
 
 import asyncpg
 from aiohttp import web
@@ -61,7 +62,20 @@ class _Worker:
 
     async def answer(self, about: str) -> object:
         """Answer a question of the parent."""
-        return snapshot.take(self._app) if about == "snapshot" else await self._problem()
+        match about:
+            case "snapshot":
+                return snapshot.take(self._app)
+            case "scheduler":
+                return await self._heartbeat_age()
+        return await self._problem()
+
+    async def _heartbeat_age(self) -> float | None:
+        """Seconds since the newest heartbeat of a scheduler, None where there is none or it is not known."""
+        try:
+            latest, _ = await self._app[METADATA].scheduler_heartbeat()
+        except (SchemaError, WindsockError, asyncpg.PostgresError):
+            return None
+        return (datetime.now(UTC) - latest).total_seconds() if latest else None
 
     async def _problem(self) -> str | None:
         """What keeps this worker from serving, None when nothing does."""

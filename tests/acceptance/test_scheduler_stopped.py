@@ -12,6 +12,7 @@ import aiohttp
 import asyncpg
 import pytest
 
+from server.dags.turns import _LOADER_LOCK as LOADER_LOCK
 from server.scheduler.store import CLAIM_LOCK, JOB_LOCK
 from tests.acceptance.process import WINDSOCK
 from tests.scheduling import Bench, bash, bench
@@ -123,6 +124,23 @@ async def test_a_scheduler_that_makes_no_progress(b: Bench, serve: Callable[...,
         await holder.execute("ROLLBACK")
         await until("healthy")
     await holder.close()
+
+
+async def test_a_loader_that_is_stopped(b: Bench) -> None:
+    """Another one loads the files within seconds; the first goes on when it may, and does not load beside it."""
+    turns = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 0 AND objid = $1 AND granted"
+    with _scheduler(b) as first:
+        await b.until(f"SELECT ({turns}) = 1", LOADER_LOCK)
+        first.send_signal(signal.SIGSTOP)
+        with _scheduler(b):
+            (b.dags_folder / "new.yaml").write_text(
+                "new:\n  default_args: {start_date: 2020-01-01}\n"
+                "  tasks:\n    - {task_id: a, operator: airflow.operators.bash.BashOperator, bash_command: 'true'}\n"
+            )
+            await b.until("SELECT EXISTS (SELECT FROM dag WHERE dag_id = 'new')", patience=60)
+            first.send_signal(signal.SIGCONT)
+            await asyncio.sleep(2)
+            assert await b.pool.fetchval(turns, LOADER_LOCK) == 1
 
 
 REFUSES = """
