@@ -33,7 +33,7 @@ async def environment(
 async def test_tries_that_follow_each_other_quickly(b: Bench, environment: Mapping[str, str]) -> None:
     """Each of them is shown once and whole, however quickly the next one comes."""
     command = (
-        "echo first of {{ ti.try_number }}; sleep 0.2; echo last of {{ ti.try_number }}; [ {{ ti.try_number }} = 9 ]"
+        "echo first of {{ ti.try_number }}; sleep 0.6; echo last of {{ ti.try_number }}; [ {{ ti.try_number }} = 9 ]"
     )
     await b.load({"d": {"tasks": {"t": bash(command, retries=8)}}})
     await b.trigger("d")
