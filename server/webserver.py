@@ -10,6 +10,7 @@ from functools import partial
 from server.admin import admin_listener
 from server.config import Config, check_exposure
 from server.logs import setup_logs
+from server.privileges import hide_from_others
 from server.processes import systemd
 from server.processes.supervisor import Supervisor
 from server.serve import listen, run
@@ -19,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 def run_webserver(read: Callable[[], Config]) -> None:
     """Serve what `read` says until SIGTERM or SIGINT, and read it again at SIGHUP; raises StartupError."""
+    hide_from_others()
     passed = systemd.passed_socket()
     if passed:
         read = partial(_read_beside, passed, read)

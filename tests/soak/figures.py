@@ -64,8 +64,16 @@ def held(pid: int, role: str) -> Held:
     up = float(Path("/proc/uptime").read_text().split()[0])
     return Held(
         time.monotonic(), pid, role, up - started, int(status["VmRSS"].split()[0]) * 1024,
-        len(list((folder / "fd").iterdir())), int(status["Threads"]),
+        _descriptors(folder), int(status["Threads"]),
     )  # fmt: skip
+
+
+def _descriptors(folder: Path) -> int:
+    """How many descriptors it has; 0 for whoever may not look, as only root may."""
+    try:
+        return len(list((folder / "fd").iterdir()))
+    except PermissionError:
+        return 0
 
 
 async def rest(ground: Ground) -> Rest:
