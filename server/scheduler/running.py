@@ -1,5 +1,6 @@
 """What an operator has while its task runs."""
 
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from server.scheduler.errors import TaskFailed
 from server.scheduler.lease import Lease
 from server.scheduler.logs import TaskLog
 from server.scheduler.output import Output
-from server.scheduler.processes import clear_group, death_with_parent, end_group
+from server.scheduler.processes import clear_group, death_with_parent, end_group, signal_group
 from server.scheduler.renderer import Renderer
 from server.scheduler.workspace import Workspace
 
@@ -53,15 +54,12 @@ class Running:
                 raise TaskFailed(f"the process cannot be started: {error}") from error
             finally:
                 output.hand_over()
-            if not self.place.lease.valid:
-                # This process was stopped just before: another scheduler may have this task by now.
-                await end_group(process, 0)
-                raise TaskFailed("its scheduler did not answer for too long")
             self.began(process.pid)
             return await self._wait(process, output)
 
     async def _wait(self, process: ChildProcess, output: Output) -> int:
         try:
+            await self._hold_back(process)
             status = await process.wait()
             if status == 0:
                 # As in Airflow: what it has left in the background belongs to it as long as it may write.
@@ -70,5 +68,12 @@ class Running:
         finally:
             if process.returncode:
                 await clear_group(process.pid)
-            elif not output.ended.is_set():
+            elif process.returncode is None or not output.ended.is_set():
                 await end_group(process, self.place.patience)
+
+    async def _hold_back(self, process: ChildProcess) -> None:
+        """Let it wait where the scheduler was stopped just before it began: another one may have this try by now."""
+        if not self.place.lease.valid:
+            signal_group(process.pid, signal.SIGSTOP)
+            await self.place.lease.held()
+            signal_group(process.pid, signal.SIGCONT)

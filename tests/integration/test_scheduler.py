@@ -416,6 +416,17 @@ async def test_what_does_not_listen_to_sigterm_is_killed(database: str, tmp_path
         assert await b.states("e") == {"b": "failed"}
 
 
+async def test_a_task_that_closes_its_output(b: Bench, tmp_path: Path) -> None:
+    """It is ended like any other that takes too long."""
+    command = f"exec >/dev/null 2>&1; while sleep 0.05; do :; done # {tmp_path}"
+    await b.load({"d": {"tasks": {"t": bash(command, execution_timeout=1)}}})
+    await b.trigger("d")
+    async with b.scheduler():
+        await b.until_done()
+        assert await b.states("d") == {"t": "failed"}
+        assert not _runs(tmp_path)
+
+
 async def test_children_have_time_to_leave(b: Bench) -> None:
     """Those of a shell, which itself is gone at SIGTERM, and those that it left in the background."""
     slow = "bash -c 'trap \"sleep 0.5; echo cleaned; exit 0\" TERM; while :; do sleep 0.01; done'"

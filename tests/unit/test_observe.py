@@ -30,7 +30,7 @@ def sample() -> Snapshot:
 
 
 def exported() -> str:
-    return render(sample(), Service(2, 1, {"done": 1, "refused": 0}, 1.0)).decode()
+    return render(sample(), Service(2, 1, {"done": 1, "refused": 0}, 1.0, 2.5)).decode()
 
 
 def names() -> set[str]:
