@@ -94,7 +94,7 @@ async def served(backend: str, options: Mapping[str, str]) -> AsyncIterator[str]
     module = load_backend(backend)
     traffic = Traffic()
     errors = middleware.errors(config, traffic)
-    app = web.Application(middlewares=[errors, authentication(module, config, frozenset({OPEN}))])
+    app = web.Application(middlewares=[errors, authentication(module, config, OPEN.__eq__)])
     app[CONFIG], app[TRAFFIC], app[PROXIES] = config, traffic, Proxies(config.trusted_proxies)
     app[SESSIONS] = Sessions(config, module, app[PROXIES])
     app.router.add_get(f"{API}/test", service.test)

@@ -1,6 +1,7 @@
 """The application: its middleware chain, routes and resources. Reading this shows the whole server."""
 
 from collections.abc import AsyncIterator
+from functools import lru_cache, partial
 
 from aiohttp import web
 
@@ -10,7 +11,7 @@ from server.auth.sessions import Sessions
 from server.config import Config
 from server.handlers import service
 from server.metadata.metadata import open_metadata
-from server.paths import Paths
+from server.paths import Paths, spellings
 from server.proxies import Proxies
 from server.resources import CONFIG, METADATA, PATHS, PROXIES, SESSIONS, TIMEZONE, TRAFFIC, Traffic
 from server.wire.dates import timezone_of
@@ -25,7 +26,7 @@ def create_app(config: Config) -> web.Application:
         middlewares=[
             middleware.errors(config, traffic),
             *cors.middlewares(config),
-            authentication(backend, config, frozenset({config.base_path + routes.HEALTH})),
+            authentication(backend, config, partial(_is_health, config.base_path)),
         ],
     )
     app[CONFIG] = config
@@ -33,16 +34,21 @@ def create_app(config: Config) -> web.Application:
     app[SESSIONS] = Sessions(config, backend, app[PROXIES])
     app[TRAFFIC] = traffic
     app[TIMEZONE] = timezone_of(config.default_timezone)
-    prefix = config.base_path + routes.PREFIX
-    app[PATHS] = Paths(prefix, routes.table(prefix))
+    health = web.get(routes.HEALTH, service.health)
+    app[PATHS] = Paths(routes.PREFIX, routes.table(routes.PREFIX), [health], config.base_path)
     app.router.register_resource(app[PATHS])
-    app.router.add_get(config.base_path + routes.HEALTH, service.health)
     cors.install(app, config)
     app.cleanup_ctx.append(_metadata)
     for hook, signal in (("startup", app.on_startup), ("cleanup", app.on_cleanup)):
         if hasattr(backend, hook):
             signal.append(getattr(backend, hook))
     return app
+
+
+@lru_cache(maxsize=1024)
+def _is_health(base_path: str, path: str) -> bool:
+    """Whether a path is that of `/health`, however it is written; the other paths are asked about again and again."""
+    return routes.HEALTH in spellings(path, base_path)
 
 
 async def _metadata(app: web.Application) -> AsyncIterator[None]:

@@ -19,28 +19,37 @@ class _Endpoint(NamedTuple):
     methods: set[str]
 
 
+def spellings(path: str, base_path: str) -> list[str]:
+    """The paths at the root that `path` may stand for: slashes at its beginning are one, `base_path` may go before."""
+    path = f"/{path.lstrip('/')}"
+    if base_path and path.startswith(f"{base_path}/"):
+        return [path, f"/{path.removeprefix(base_path).lstrip('/')}"]
+    return [path]
+
+
 class Paths(web.PlainResource):
     """Endpoints below a prefix; in their paths words of ours and what a caller chose take turns.
 
     So the number of parts and the words among them tell the endpoint: of `dags/{dag_id}/dag_runs/{execution_date}`
-    they are 4, `dags` and `dag_runs`.
+    they are 4, `dags` and `dag_runs`. All are at the root and below `base_path`, and have one name there and here.
     """
 
-    def __init__(self, prefix: str, table: Iterable[web.RouteDef]) -> None:
-        """Index the routes that aiohttp makes of `table`, all of them below `prefix`."""
-        super().__init__(prefix)
+    def __init__(
+        self, prefix: str, table: Iterable[web.RouteDef], others: Iterable[web.RouteDef] = (), base_path: str = ""
+    ) -> None:
+        """Index the routes that aiohttp makes of `table`, all of them below `prefix`, and of `others`, plain paths."""
+        # aiohttp asks what is at the root about every path.
+        super().__init__("/")
         first = prefix.count("/") + 1
-        self._prefix = f"{prefix}/"
+        self._prefix, self._base_path = f"{prefix}/", base_path
         self._words, self._chosen = slice(first, None, 2), slice(first + 1, None, 2)
-        router = web.UrlDispatcher()
-        router.add_routes(table)
+        self._others = {resource.canonical: _endpoint(resource, []) for resource in _resources(others)}
         self._endpoints: dict[tuple[int | str, ...], _Endpoint] = {}
         self._at = lru_cache(_REMEMBERED)(self._look_up)
-        for resource in router.resources():
+        for resource in _resources(table):
             parts = resource.canonical.split("/")
             names = [name.strip("{}") for name in parts[self._chosen]]
-            routes = {route.method: route for route in resource if isinstance(route, ResourceRoute)}
-            self._endpoints[len(parts), *parts[self._words]] = _Endpoint(names, routes, set(routes))
+            self._endpoints[len(parts), *parts[self._words]] = _endpoint(resource, names)
 
     def __len__(self) -> int:
         """How many routes there are."""
@@ -48,7 +57,11 @@ class Paths(web.PlainResource):
 
     def __iter__(self) -> Iterator[ResourceRoute]:
         """Every route."""
-        return (route for endpoint in self._endpoints.values() for route in endpoint.routes.values())
+        return (
+            route
+            for endpoint in (*self._endpoints.values(), *self._others.values())
+            for route in endpoint.routes.values()
+        )
 
     async def resolve(self, request: web.Request) -> tuple[web.UrlMappingMatchInfo | None, set[str]]:
         """Answer the route and what the caller chose, or which methods the path allows."""
@@ -65,6 +78,12 @@ class Paths(web.PlainResource):
 
     def _look_up(self, path: str) -> tuple[_Endpoint | None, dict[str, str]]:
         """What is at a path, and what the caller chose of it, by name."""
+        found = (self._look_up_at_root(spelling) for spelling in spellings(path, self._base_path))
+        return next((each for each in found if each[0] is not None), (None, {}))
+
+    def _look_up_at_root(self, path: str) -> tuple[_Endpoint | None, dict[str, str]]:
+        if path in self._others:
+            return self._others[path], {}
         parts = path.split("/")
         chosen = parts[self._chosen]
         endpoint = self._endpoints.get((len(parts), *parts[self._words]))
@@ -73,3 +92,14 @@ class Paths(web.PlainResource):
         # `path_safe` leaves these two quoted, so that a slash of the caller's does not end a part.
         chosen = [part.replace("%2F", "/").replace("%25", "%") for part in chosen]
         return endpoint, dict(zip(endpoint.names, chosen, strict=True))
+
+
+def _resources(table: Iterable[web.RouteDef]) -> Iterable[web.AbstractResource]:
+    router = web.UrlDispatcher()
+    router.add_routes(table)
+    return router.resources()
+
+
+def _endpoint(resource: web.AbstractResource, names: list[str]) -> _Endpoint:
+    routes = {route.method: route for route in resource if isinstance(route, ResourceRoute)}
+    return _Endpoint(names, routes, set(routes))

@@ -44,4 +44,6 @@ def table(prefix: str) -> list[web.RouteDef]:
         get(f"{dag}/code", dags.code),
         patch(dag, dags.patch),
         delete(dag, dags.delete),
+        # As some releases of Airflow's own client ask for it.
+        delete(f"{dag}/delete_dag", dags.delete),
     ]

@@ -1,6 +1,7 @@
 """Default-deny: whatever is not open by name needs the backend's consent, or a session that it gave."""
 
 import logging
+from collections.abc import Callable
 
 import asyncpg
 from aiohttp import web
@@ -21,15 +22,15 @@ _GOOD = 400
 _OUTCOMES = {401: "no_credentials", 403: "refused", 429: "throttled"}
 
 
-def authentication(backend: Backend, config: Config, open_paths: frozenset[str]) -> Middleware:
-    """Build the middleware: only `open_paths` go past `backend`."""
+def authentication(backend: Backend, config: Config, is_open: Callable[[str], bool]) -> Middleware:
+    """Build the middleware: only paths that are open go past `backend`."""
     check_host = cross_site.host_rule(config, open_to_all=getattr(backend, "CHECK_HOST", False))
     authenticate, audit, outcomes = backend.authenticate, config.audit_log, COUNTERS.authentication
     origins = frozenset(config.cors_origins)
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.rel_url.path_safe in open_paths:
+        if is_open(request.rel_url.path_safe):
             return await handler(request)
         if check_host:
             check_host(request)

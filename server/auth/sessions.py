@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from server.auth.contract import Backend, Identity
 from server.config import Config
+from server.paths import spellings
 from server.proxies import Proxies
 
 logger = logging.getLogger(__name__)
@@ -58,8 +59,9 @@ class Sessions:
         self._proxies = proxies
         self._lifetime = int(config.session_lifetime)
         fernet = RotatingFernet([_derive(secret) for secret in _secrets(config)])
-        path = f"{config.base_path}/"
-        self._plain = _storage(fernet, COOKIE, path, self._lifetime, secure=False)
+        self._base_path = config.base_path
+        paths = {"/", f"{config.base_path}/"}
+        self._plain = {path: _storage(fernet, COOKIE, path, self._lifetime, secure=False) for path in paths}
         self._secure = _storage(fernet, SECURE_COOKIE, "/", self._lifetime, secure=True)
         self._opened: dict[tuple[bool, bytes], _Opened] = {}
         self._salt = secrets.token_bytes(16)
@@ -100,7 +102,11 @@ class Sessions:
         )  # fmt: skip
 
     def _storage(self, request: web.Request) -> EncryptedCookieStorage:
-        return self._secure if self._proxies.secure(request) else self._plain
+        if self._proxies.secure(request):
+            return self._secure
+        # A cookie for the paths that the browser sees: with the base path, or at the root.
+        below = len(spellings(request.rel_url.path_safe, self._base_path)) > 1
+        return self._plain[f"{self._base_path}/" if below else "/"]
 
     async def _open(self, request: web.Request, key: tuple[bool, bytes]) -> _Opened | None:
         storage = self._storage(request)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from server.config.options import OPTIONS, Config, Option
 from server.config.sources import Found, Sources
-from server.config.values import ConfigError
+from server.config.values import ConfigError, path_of
 
 DatabaseUse = Literal["configured", "windsock", "none"]
 
@@ -48,6 +48,9 @@ def load_config(
         fields[name], places[name] = _read(option, found), found.place
         if option.remark is not None and (remark := option.remark(found.text)):
             warnings.append(f"{found.place}: {remark}")
+    if "base_path" not in places:
+        # Airflow, too, serves below the path of `base_url`.
+        fields["base_path"] = path_of(fields["base_url"])
     config = Config(**fields, sources=places, warnings=tuple(warnings))
     _check(config, database)
     return config

@@ -83,8 +83,8 @@ class Config(AuthOptions):
         "The port to listen on; 0 takes any free one.",
     )
     base_path: str = option(
-        values.base_path, "/", "windsock.base_path",
-        "The prefix of all URLs, behind a proxy that has one.",
+        values.base_path, "", "windsock.base_path",
+        "The prefix of all URLs behind a proxy that has one, by default the path of `base_url`; the root answers too.",
     )
     base_url: str = option(
         values.http_url, "http://localhost:8080", "api.base_url webserver.base_url",

@@ -192,6 +192,14 @@ def base_path(text: str) -> str:
     return bare
 
 
+def path_of(url: str) -> str:
+    """The path of an http URL as a `base_path`; none where it could not be one."""
+    try:
+        return base_path(re.sub("/+", "/", urlsplit(url).path))
+    except ValueError:
+        return ""
+
+
 def http_url(text: str) -> str:
     """Read an http or https URL; slashes at its end are dropped."""
     message = "expected a URL such as http://localhost:8080"

@@ -174,6 +174,12 @@ async def test_the_cookie(start: Serve) -> None:
     for cookie, extra, expected in ((plain, {}, 200), (secure, tls, 200), (plain, tls, 401), (secure, {}, 401)):
         headers = {"Cookie": cookie.partition(";")[0], **extra}
         assert await status(paths[0], headers, "GET", paths[2]) == expected
+    # Whoever asks at the root sees other paths.
+    at_root = (await ask(paths[0], basic("alice"), "POST", f"{API}/session")).headers["Set-Cookie"]
+    assert "Path=/" in at_root.split("; ")
+    headers = {"Cookie": at_root.partition(";")[0]}
+    assert await status(paths[0], headers, "GET", f"{API}/test") == 200
+    assert "Path=/" in (await ask(paths[0], headers, "DELETE", f"{API}/session")).headers["Set-Cookie"].split("; ")
 
 
 async def test_the_cookie_of_a_server_that_speaks_tls(start: Serve, tmp_path: Path) -> None:

@@ -61,18 +61,6 @@ async def test_configured_origins_may_change_things(database: str) -> None:
         assert "Access-Control-Allow-Origin" not in closed.headers
 
 
-async def test_everything_lives_below_the_base_path(database: str) -> None:
-    """With a base path nothing answers outside of it, and inside all does."""
-    async with live_server(database, base_path="/tools/windsock") as url:
-        assert url.endswith("/tools/windsock")
-        root = url.removesuffix("/tools/windsock")
-        for path in (f"{API}/test", "/health", f"{API}/openapi.json", f"{API}/pools"):
-            assert (await answer(url + path)).status == 200, path
-            assert (await answer(root + path)).status == 404, path
-        # A path that only begins like it is another one.
-        assert (await answer(f"{root}/tools/windsockets{API}/test")).status == 404
-
-
 async def test_a_trusted_proxy_says_which_host_was_asked_for(database: str) -> None:
     """A page of the proxy's own name may change things; who is no trusted proxy cannot make up that name."""
     forwarded = {"X-Forwarded-Host": "airflow.example.com", "X-Forwarded-Proto": "https"}

@@ -73,6 +73,8 @@ REQUESTS = [
     ("DELETE", f"{API}/pools/default_pool", None, 400),
     ("DELETE", DAG, None, 200),
     ("DELETE", DAG, None, 404),
+    ("DELETE", f"{API}/dags/ref_victim/delete_dag", None, 200),
+    ("DELETE", f"{API}/dags/ref_victim/delete_dag", None, 404),
 ]
 
 
