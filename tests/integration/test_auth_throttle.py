@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import socket
 import threading
 from pathlib import Path
@@ -129,7 +130,9 @@ async def test_a_costly_hash_is_refused_and_logged(
     assert stored[7:] not in record.getMessage()
 
 
-async def test_clients_of_a_unix_socket(database: str, start: Serve, tmp_path: Path) -> None:
+async def test_clients_of_a_unix_socket(
+    database: str, start: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Where the socket is trusted the proxy says who asks; where it is not, it is the user of the process."""
     del start
     for trusted, expected in (("unix:", [403, 403, 403, 200]), ("127.0.0.1", [403, 403, 429, 429])):
@@ -138,7 +141,7 @@ async def test_clients_of_a_unix_socket(database: str, start: Serve, tmp_path: P
             sock.bind(path)
             sock.listen()
             sock.setblocking(False)  # noqa: FBT003 - the socket's own signature
-            options = {"trusted_proxies": trusted, "throttle_failures": "2"}
+            options = {"trusted_proxies": trusted, "throttle_failures": "2", "access_log": "True"}
             config, answers = config_for(database, auth_backend="password_auth", **options), []
             async with (
                 serving(config, sock),
@@ -149,3 +152,5 @@ async def test_clients_of_a_unix_socket(database: str, start: Serve, tmp_path: P
                     async with client.get(f"http://localhost{API}/test", headers=headers) as answer:
                         answers.append(answer.status)
         assert answers == expected
+        said = "".join(capsys.readouterr())
+        assert (f"remote=unix:uid={os.getuid()}" in said) == (trusted != "unix:")
