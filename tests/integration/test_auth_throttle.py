@@ -153,4 +153,4 @@ async def test_clients_of_a_unix_socket(
                         answers.append(answer.status)
         assert answers == expected
         said = "".join(capsys.readouterr())
-        assert (f"remote=unix:uid={os.getuid()}" in said) == (trusted != "unix:")
+        assert (f"unix:uid={os.getuid()}" in said) == (trusted != "unix:")
