@@ -31,7 +31,7 @@ class Settling:
     def ready(self, changes: Mapping[str, Change]) -> set[str]:
         """Those of these files that count now, also those that are gone.
 
-        A file that another one was renamed over counts at once, for whoever renames it has written it. At the start
+        A file that was renamed over another one counts at once, for whoever renames it has written it. At the start
         the clock says which files are old; later only what was seen counts, as clocks of file servers differ.
         """
         now = time.monotonic()
@@ -50,13 +50,20 @@ class Settling:
     def _counts(self, path: str, change: Change, age: float) -> bool:
         if change.now is None:
             return age >= self._seconds
-        replaced = change.read is not None and change.read.inode != change.now.inode
-        if not replaced and age < self._seconds:
+        if age < self._seconds and not _was_renamed(change.read, change.now):
             return False
         written = _is_being_written(path)
         if written is None:
             return age >= self._seconds
         return not written or age >= _KEPT_OPEN
+
+
+def _was_renamed(read: Signature | None, now: Signature) -> bool:
+    """Whether another file was renamed over the one that was read: that changed it after its last byte was written.
+
+    One that was deleted and is written anew is another inode too.
+    """
+    return read is not None and read.inode != now.inode and now.changed > now.modified
 
 
 def _is_being_written(path: str) -> bool | None:

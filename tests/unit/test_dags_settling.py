@@ -76,7 +76,23 @@ def test_a_file_that_is_renamed_over_another_counts_at_once(tmp_path: Path) -> N
     read = signature(file)
     new = tmp_path / "new"
     new.write_text("new")
+    os.utime(new, (0, 0))
     new.rename(file)
+    assert counts(settling, file, read)
+
+
+def test_a_file_that_was_deleted_and_is_written_anew_does_not_count_at_once(tmp_path: Path, clock: Clock) -> None:
+    """It is another inode too, but whoever adds to it piece by piece may have closed it between two of them."""
+    file, settling = tmp_path / "a.yaml", running()
+    file.write_text("old")
+    read = signature(file)._replace(inode=0)
+    file.unlink()
+    for piece in ("one: ", "{tasks: {}}"):
+        with file.open("a") as stream:
+            stream.write(piece)
+        assert not counts(settling, file, read)
+        clock.now += 0.9
+    clock.now += 0.1
     assert counts(settling, file, read)
     file.write_text("changed where it is")
     assert not counts(settling, file, signature(file)._replace(size=0))
@@ -95,6 +111,7 @@ def test_a_file_that_is_open_for_writing_does_not_count(tmp_path: Path, clock: C
         stream.write("more")
         stream.flush()
         assert not counts(settling, file, read)
+    clock.now += 1
     assert counts(settling, file, read)
 
 
