@@ -15,7 +15,7 @@ import structlog
 
 from server.dags.document import DagFileError, Problem
 from server.dags.folder import Scan, Signature, scan_folder
-from server.dags.parser import Parsed, Parser
+from server.dags.parser import AGAIN, Parsed, Parser
 from server.dags.serialize import DagFile
 from server.dags.settling import Change, Settling
 from server.dags.store import Store, Written
@@ -30,8 +30,6 @@ SETTLE = 1.0
 # A look at the folder waits so long for files that take their time, and the first one for files that were just written.
 _PATIENCE = 1.0
 _START_PATIENCE = 3.0
-# A file that a process could not read, perhaps because the machine was busy, is read again after so many seconds.
-_AGAIN = 300.0
 # What is wrong with the values, not with the database.
 _REFUSALS = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError)
 
@@ -166,7 +164,7 @@ class DagLoader:
                 refused = await self._apply(store, file, outcome[file], report)
                 state.conflict = outcome[file] is not one.result
                 state.bad_digest = one.digest if isinstance(one.result, DagFileError) else ""
-                state.again = math.inf if one.lasting else time.monotonic() + _AGAIN
+                state.again = math.inf if one.lasting else time.monotonic() + AGAIN
                 if isinstance(one.result, DagFile) and not refused:
                     state.dag_ids = one.result.dag_ids
             state.signature = one.signature

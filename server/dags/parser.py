@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ _SECONDS = 10.0
 _MEMORY = 2**29
 _AT_ONCE = 2
 _QUEUE = 2**20
+# What could not be read, perhaps because the machine was busy, is read again after so many seconds.
+AGAIN = 300.0
 # Variables that hold what no path is made of: a file could have them shown.
 _SECRET = re.compile(r"^(AIRFLOW__|AIRFLOW_CONN_|AIRFLOW_VAR_|PG)|PASSW|SECRET|TOKEN|CREDENTIAL|KEY", re.IGNORECASE)
 
@@ -50,6 +53,8 @@ class Parser:
         self._workers = WorkerPool(parsing.__name__, count=_AT_ONCE, seconds=seconds, memory=_MEMORY, waiting=_QUEUE)
         self._under_way: dict[str, tuple[Signature, asyncio.Task[Parsed]]] = {}
         self._ignored: tuple[tuple[set[str], dict[str, str]], set[str]] = ((set(), {}), set())
+        # Ignore files that count for nothing, with their text, and until when.
+        self._useless: dict[tuple[str, str], float] = {}
 
     async def close(self) -> None:
         """Stop reading, and end the processes."""
@@ -100,17 +105,41 @@ class Parser:
         """The scan less the files that its ignore files name."""
         if not scan.ignores:
             return scan
-        state = (set(scan.files), scan.ignores)
+        now = time.monotonic()
+        self._useless = {
+            one: until for one, until in self._useless.items() if until > now and one in scan.ignores.items()
+        }
+        state = (set(scan.files), self._useful(scan.ignores))
         if self._ignored[0] != state:
-            self._ignored = state, set(await self._find_ignored(sorted(scan.files), scan.ignores))
+            ignored = await self._find_ignored(sorted(scan.files), scan.ignores)
+            self._ignored = (state[0], self._useful(scan.ignores)), set(ignored)
         files = {file: signature for file, signature in scan.files.items() if file not in self._ignored[1]}
         return scan._replace(files=files)
 
+    def _useful(self, ignores: dict[str, str]) -> dict[str, str]:
+        return {place: text for place, text in ignores.items() if (place, text) not in self._useless}
+
     async def _find_ignored(self, files: list[str], ignores: dict[str, str]) -> Sequence[str]:
-        request = parsing.IgnoreRequest(files, str(self._folder), ignores, self._syntax)
+        """Ask all ignore files at once; where that cannot be done, each one alone first, and those that can."""
         try:
-            answer = await self._workers.call("ignored", msgspec.json.encode(request))
+            return await self._ask_ignored(files, self._useful(ignores))
+        except OffloadError:
+            for place, text in self._useful(ignores).items():
+                await self._try_alone(files, place, text)
+        try:
+            return await self._ask_ignored(files, self._useful(ignores))
         except OffloadError as error:
             _log.warning(".airflowignore counts for nothing", folder=str(self._folder), reason=str(error))
             return ()
+
+    async def _try_alone(self, files: list[str], place: str, text: str) -> None:
+        try:
+            await self._ask_ignored(files, {place: text})
+        except OffloadError as error:
+            _log.warning(".airflowignore counts for nothing", folder=place, reason=str(error))
+            self._useless[place, text] = time.monotonic() + AGAIN
+
+    async def _ask_ignored(self, files: list[str], ignores: dict[str, str]) -> Sequence[str]:
+        request = parsing.IgnoreRequest(files, str(self._folder), ignores, self._syntax)
+        answer = await self._workers.call("ignored", msgspec.json.encode(request))
         return msgspec.json.decode(answer, type=list[str])

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import pytest
+import structlog
 
 from server.dags.document import DagFileError
 from server.dags.folder import scan_folder
@@ -82,6 +83,25 @@ async def test_secrets_are_not_filled_into_paths(
     (one,) = (await read(parser, tmp_path)).values()
     assert isinstance(one.result, DagFile)
     assert "/srv/code/$AIRFLOW__CORE__SQL_ALCHEMY_CONN/f.py" in one.result.rows[0].data
+
+
+async def test_an_ignore_file_that_takes_too_long_fails_alone(tmp_path: Path) -> None:
+    """The others count, and it is not waited for again each time that a file is added."""
+    parser = Parser(tmp_path, "regexp", seconds=2)
+    team = tmp_path / "team"
+    team.mkdir()
+    for file in (tmp_path / "b.yaml", team / "c.yaml", team / f"{'a' * 60}!.yaml"):
+        file.write_text(GOOD)
+    (tmp_path / ".airflowignore").write_text("^b")
+    (team / ".airflowignore").write_text("(a+)+$")
+    with structlog.testing.capture_logs() as logs:
+        found = await parser.without_ignored(scan_folder(tmp_path))
+        (team / "d.yaml").write_text(GOOD)
+        more = await parser.without_ignored(scan_folder(tmp_path))
+    await parser.close()
+    assert {Path(file).name[0] for file in found.files} == {"a", "c"}
+    assert {Path(file).name[0] for file in more.files} == {"a", "c", "d"}
+    assert [log["folder"] for log in logs] == [str(team)]
 
 
 async def test_ignore_files_are_bounded(tmp_path: Path) -> None:
