@@ -172,6 +172,8 @@ class DagLoader:
         for file in removed:
             report.add(await store.remove_file(file))
             del known[file]
+        # A DAG that moved to another file is there again, where its new file was written after the old one.
+        report.deactivated = [dag_id for dag_id in report.deactivated if dag_id not in report.written]
         for dag_id in report.deactivated:
             _log.info("DAG deactivated, no file defines it any more", dag_id=dag_id)
 

@@ -374,6 +374,18 @@ async def test_a_file_that_is_replaced_is_loaded_at_once(home: Home) -> None:
     assert (await home.loader.load_once()).written == ["one"]
 
 
+async def test_files_that_change_places(home: Home) -> None:
+    """Each DAG has another file now; nobody says that none defines it."""
+    home.write("a.yaml", "one")
+    home.write("b.yaml", "two")
+    await home.loader.load_once()
+    home.write("a.yaml", "two", value="2")
+    home.write("b.yaml", "one", value="2")
+    reports = [await home.loader.load_once() for _ in range(2)]
+    assert await home.active() == {"one": "b.yaml", "two": "a.yaml"}
+    assert [report.deactivated for report in reports] == [[], []]
+
+
 async def test_a_file_that_went_and_came_back(home: Home) -> None:
     """Its DAGs are not deactivated for the moment in between."""
     path = home.write("a.yaml", "one")
