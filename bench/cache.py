@@ -48,7 +48,7 @@ def install() -> None:
         node.mkdir(exist_ok=True)
         shutil.copy(lock, node)
         shutil.copy(lock.with_name("package.json"), node)
-        if not _try("Fastify and PostgREST", ["npm", "ci", "--no-audit", "--no-fund", "--prefix", str(node)]):
+        if not _try("Fastify and PostgREST", ["npm", "ci", "--no-audit", "--no-fund"], node):
             (node / lock.name).unlink()
 
 
@@ -58,9 +58,9 @@ def _changed(source: Path, folder: Path) -> bool:
     return not copy.exists() or copy.read_bytes() != source.read_bytes()
 
 
-def _try(what: str, command: list[str]) -> bool:
+def _try(what: str, command: list[str], folder: Path = ROOT) -> bool:
     click.echo(f"installing {what}: {' '.join(command[:4])} ...", err=True)
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         click.echo(f"  left out: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}", err=True)
     return done.returncode == 0

@@ -65,8 +65,9 @@ def airflow_api() -> Path:
     with installed(folder, (NPM / "package-lock.json").read_text("utf-8")) as missing:
         if missing:
             shutil.copytree(NPM, folder, dirs_exist_ok=True)
-            command = ["npm", "ci", "--no-audit", "--no-fund", "--omit=dev", "--prefix", str(folder)]
-            subprocess.run(command, check=True, capture_output=True, timeout=300)
+            command = ["npm", "ci", "--no-audit", "--no-fund", "--omit=dev"]
+            # Not by --prefix, which fails where the cache is a link.
+            subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=300)
     return folder / "node_modules" / "airflow-api"
 
 

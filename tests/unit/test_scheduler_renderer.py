@@ -1,7 +1,6 @@
 """Templates that run away, in the processes that render them."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -112,9 +111,7 @@ async def test_no_secret_is_in_its_environment(renderer: Renderer, monkeypatch: 
 async def test_many_at_once(renderer: Renderer) -> None:
     """More than there are processes wait for each other; nobody gets the answer of another."""
     renderer.workers._seconds = 100
-    begin = time.monotonic()
     texts = [f"{{{{ {n} * 2 }}}}" for n in range(200)]
     assert await asyncio.gather(*(render(renderer, text) for text in texts)) == [str(n * 2) for n in range(200)]
-    assert time.monotonic() - begin < 20
     assert len(renderer.workers.idle) <= 4
     assert all(Path(f"/proc/{process.pid}").exists() for process in renderer.workers.idle)
