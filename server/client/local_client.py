@@ -179,11 +179,12 @@ class LocalClient(Client):
     def get_tasks(self, dag_id: str) -> list[Answer]:
         """See `Client.get_tasks`."""
 
-        async def tasks(metadata: Metadata) -> list[Answer]:
+        async def tasks(metadata: Metadata) -> bytes:
             dag = await metadata.dags.get(wire.check_id(dag_id, "dag_id"))
-            return [_answer(wire.encode(task.summary)) for task in dag.tasks.values()]
+            return dag.known.task_list
 
-        return self._call(tasks)
+        listed: list[Answer] = json.loads(self._call(tasks))
+        return listed
 
     def get_task(self, dag_id: str, task_id: str) -> Answer:
         """See `Client.get_task`."""

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from server import wire
-from server.answers import json_answer, json_bytes
+from server.answers import json_bytes
 from server.resources import METADATA, TIMEZONE
 
 
@@ -11,7 +11,7 @@ async def list_tasks(request: web.Request) -> web.Response:
     """`GET /dags/<dag_id>/tasks`."""
     dag_id = wire.check_id(request.match_info["dag_id"], "dag_id")
     dag = await request.app[METADATA].dags.get(dag_id)
-    return json_answer([task.summary for task in dag.tasks.values()])
+    return json_bytes(dag.known.task_list)
 
 
 async def task(request: web.Request) -> web.Response:

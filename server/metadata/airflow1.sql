@@ -172,7 +172,8 @@ ORDER BY requested.n
 -- Each task instance with its run's state and what the answer must know of the DAG. Dates and `texts`,
 -- the answer from `hostname` on, are as Python's str shows them; a float and a pickle are left to Python.
 SELECT d.dag_id IS NOT NULL AS known, d.root_dag_id, s.version, any_serialized.present AS any_serialized,
-    r.id AS run, r.state AS run_state, ti.duration, ti.executor_config,
+    r.id AS run, r.state AS run_state, ti.duration,
+    CASE WHEN octet_length(ti.executor_config) > 262144 THEN '' ELSE ti.executor_config END AS executor_config,
     replace(to_char(ti.end_date AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), '.000000', '')
         || '+00:00' AS end_date,
     replace(to_char(requested.execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), '.000000', '')
@@ -272,7 +273,7 @@ CROSS JOIN LATERAL (
         is_paused,
         owners,
         -- 1.10.12 and later store JSON, earlier ones the bare text; an interval stays Airflow's JSON.
-        CASE WHEN schedule_interval ~ '^"' THEN schedule_interval::json #>> '{}'
+        CASE WHEN schedule_interval ~ '^"([^"\\[:cntrl:]]|\\["\\/bfnrt])*"$' THEN schedule_interval::json #>> '{}'
             ELSE nullif(schedule_interval, 'null') END AS schedule_interval,
         ARRAY (SELECT name FROM dag_tag WHERE dag_tag.dag_id = dag.dag_id ORDER BY name) AS tags
 ) AS one

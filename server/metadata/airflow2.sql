@@ -1,7 +1,11 @@
 -- The statements for Airflow 2.x: common.sql, then newer.sql, then these.
 
 -- name: serialized_dag
-SELECT xmin::text AS version, data::text AS data, data_compressed FROM serialized_dag WHERE dag_id = $1
+-- The JSON of a serialized DAG, or its zlib; neither where it has more than $2 bytes.
+SELECT xmin::text AS version,
+    CASE WHEN octet_length(data::text) <= $2 THEN data::text END AS data,
+    CASE WHEN data IS NULL AND octet_length(data_compressed) <= $2 THEN data_compressed END AS data_compressed
+FROM serialized_dag WHERE dag_id = $1
 
 -- name: find_dags
 -- What is known of each DAG; `version` changes whenever its serialized row (that of the root DAG) is written anew.
@@ -247,7 +251,7 @@ CROSS JOIN LATERAL (
         is_paused,
         owners,
         -- Stored as JSON; an interval stays Airflow's JSON.
-        CASE WHEN schedule_interval ~ '^"' THEN schedule_interval::json #>> '{}'
+        CASE WHEN schedule_interval ~ '^"([^"\\[:cntrl:]]|\\["\\/bfnrt])*"$' THEN schedule_interval::json #>> '{}'
             ELSE nullif(schedule_interval, 'null') END AS schedule_interval,
         ARRAY (SELECT name FROM dag_tag WHERE dag_tag.dag_id = dag.dag_id ORDER BY name) AS tags
 ) AS one

@@ -2,7 +2,10 @@
 -- row of `dag_version`; the newest counts.
 
 -- name: serialized_dag
-SELECT serialized_dag.xmin::text AS version, serialized_dag.data::text AS data, serialized_dag.data_compressed
+-- The JSON of a serialized DAG, or its zlib; neither where it has more than $2 bytes.
+SELECT serialized_dag.xmin::text AS version,
+    CASE WHEN octet_length(data::text) <= $2 THEN data::text END AS data,
+    CASE WHEN data IS NULL AND octet_length(data_compressed) <= $2 THEN data_compressed END AS data_compressed
 FROM dag_version JOIN serialized_dag ON serialized_dag.dag_version_id = dag_version.id
 WHERE dag_version.dag_id = $1
 ORDER BY dag_version.version_number DESC LIMIT 1
@@ -21,7 +24,7 @@ LEFT JOIN LATERAL (
 ORDER BY requested.n
 
 -- name: dag_code
-SELECT dag_code.source_code
+SELECT left(dag_code.source_code, $2)
 FROM dag_version JOIN dag_code ON dag_code.dag_version_id = dag_version.id
 WHERE dag_version.dag_id = $1
 ORDER BY dag_version.version_number DESC LIMIT 1

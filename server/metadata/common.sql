@@ -20,10 +20,13 @@ LEFT JOIN LATERAL (
 ORDER BY requested.n
 
 -- name: serialized_dag
-SELECT xmin::text AS version, data::text AS data, NULL::bytea AS data_compressed FROM serialized_dag WHERE dag_id = $1
+-- The JSON of a serialized DAG; NULL where it has more than $2 bytes.
+SELECT xmin::text AS version, CASE WHEN octet_length(data::text) <= $2 THEN data::text END AS data,
+    NULL::bytea AS data_compressed
+FROM serialized_dag WHERE dag_id = $1
 
 -- name: dag_code
-SELECT dag_code.source_code
+SELECT left(dag_code.source_code, $2)
 FROM dag JOIN dag_code ON dag_code.fileloc = dag.fileloc
 WHERE dag.dag_id = $1
 LIMIT 1
@@ -57,8 +60,10 @@ DELETE FROM slot_pool WHERE pool = $1 RETURNING id, pool, slots, description
 
 -- name: latest_scheduler_heartbeat
 -- Of one that runs, if there is one: another that has just been stopped may have given the later sign.
+-- Only dates that Python can hold.
 SELECT latest_heartbeat, state = 'running' AS running FROM job
 WHERE job_type = 'SchedulerJob'
+    AND (latest_heartbeat IS NULL OR latest_heartbeat BETWEEN '0001-01-02+00' AND '9999-12-30+00')
 ORDER BY (state = 'running' AND latest_heartbeat > now() - interval '30 seconds') DESC, latest_heartbeat DESC NULLS LAST
 LIMIT 1
 

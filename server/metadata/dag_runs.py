@@ -11,7 +11,7 @@ from server.errors import BadRequest, Conflict, NotFound
 from server.metadata import new_runs
 from server.metadata.announcer import Announcer
 from server.metadata.batch import Batcher, Shared
-from server.metadata.dags import Dag, Dags, unknown_dag
+from server.metadata.dags import Dag, Dags, Judgement, unknown_dag
 from server.metadata.database import Database
 from server.metadata.new_runs import NewRun
 from server.metadata.settings import Settings
@@ -139,18 +139,26 @@ class DagRuns:
         return await self._latest(None)
 
     async def _prepare(self, run: NewRun) -> tuple[Dag, Row]:
-        """Find the DAG and the row to insert. Raises NotFound and BadRequest."""
+        """Find the DAG and the row to insert. Raises NotFound, BadRequest and Unavailable."""
         dag = await self._dags.recent(run.dag_id)
+        judgement = await self._judge(run, dag)
         try:
-            return dag, new_runs.row(run, dag, self._settings)
+            return dag, new_runs.row(run, dag, self._settings, judgement)
         except BadRequest:
             if await self._dags.get(run.dag_id) is not dag:
                 # What was read a while ago refuses nothing.
                 return await self._prepare(run)
-            new_runs.check_date(run, dag, self._settings)
+            new_runs.check_date(run, dag, self._settings, judgement)
             if run.asked.id_given:
                 await self._refuse_run_id(run, dag)
             raise
+
+    async def _judge(self, run: NewRun, dag: Dag) -> Judgement:
+        """What the DAG says of date and conf; Airflow 1.10 asks neither for a data interval nor for params."""
+        if self._generation == 1:
+            return Judgement()
+        conf = run.asked.conf
+        return await self._dags.judge(dag, run.execution_date, conf if isinstance(conf, dict) else None)
 
     async def _insert_many(self, runs: Sequence[Row]) -> Sequence[asyncpg.Record]:
         rows = await self._database.fetch_each("trigger", runs)

@@ -1,20 +1,22 @@
 """DAGs: what the database knows of them, and their serialized form, parsed once."""
 
-import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 import asyncpg
 
-from server.errors import BadRequest, Conflict, NotFound
-from server.metadata import serialized
-from server.metadata.batch import Batcher
+from server.errors import BadRequest, Conflict, NotFound, WindsockError
+from server.metadata.batch import Batcher, Shared
 from server.metadata.database import Database
-from server.metadata.serialized import SerializedDag, Task
+from server.metadata.decoder import Decoder
+from server.metadata.decoding import MAX_DOCUMENT
+from server.metadata.prepared import PreparedDag, PreparedTask
 from server.metadata.settings import Settings
+from server.metadata.timetables import Interval
 
 _STREAM_PAGE = 2000
-_HEX = re.compile(r"\\x(?:[0-9a-f]{2})*")
+_MAX_SOURCE = 2**22
 
 
 class Dag(NamedTuple):
@@ -23,7 +25,7 @@ class Dag(NamedTuple):
     dag_id: str
     root_dag_id: str
     version: str | None
-    serialized: SerializedDag | None
+    serialized: PreparedDag | None
 
     @property
     def subdag_ids(self) -> list[str]:
@@ -31,21 +33,30 @@ class Dag(NamedTuple):
         return self.serialized.subdag_ids if self.serialized else []
 
     @property
-    def tasks(self) -> Mapping[str, Task]:
-        """Its tasks by id; raises NotFound where the database has no serialized DAGs."""
+    def known(self) -> PreparedDag:
+        """What its serialized row says; raises NotFound where the database has no serialized DAGs."""
         if self.serialized is None:
             raise NotFound(
                 f"No task information for dag {self.dag_id}: this database has no serialized DAGs;"
                 " switch on [core] store_serialized_dags in Airflow's configuration"
             )
-        return self.serialized.tasks
+        return self.serialized
 
-    def task(self, task_id: str) -> Task:
-        """Return a task by its id; raises NotFound."""
-        task = self.tasks.get(task_id)
+    def task(self, task_id: str) -> PreparedTask:
+        """Return a task by its id; raises NotFound, Conflict for one that cannot be read."""
+        task = self.known.task(task_id)
         if task is None:
             raise NotFound(f"Task {task_id} not found in dag {self.dag_id}")
+        if not task.answer:
+            raise Conflict(f"Task {task_id} of dag {self.dag_id} is not serialized as Airflow does it")
         return task
+
+
+class Judgement(NamedTuple):
+    """What a DAG makes of a date and a conf: each is right, or the error that says why not."""
+
+    interval: Interval | WindsockError | None = None
+    refusal: WindsockError | None = None
 
 
 def unknown_dag(dag_id: str) -> NotFound:
@@ -56,12 +67,14 @@ def unknown_dag(dag_id: str) -> NotFound:
 class Dags:
     """The `dag`, `serialized_dag` and `dag_code` tables."""
 
-    def __init__(self, database: Database, settings: Settings) -> None:
-        """Read DAGs of `database`."""
+    def __init__(self, database: Database, settings: Settings, decoder: Decoder) -> None:
+        """Read DAGs of `database`, whose serialized rows `decoder` reads."""
         self._database = database
-        self._cron_intervals = settings.cron_intervals
+        self._decoder = decoder
         self._cache: dict[str, Dag] = {}
         self._find: Batcher[str, asyncpg.Record] = settings.batcher(self._find_many)
+        # A large row is fetched and read once for all who want it.
+        self._load: Shared[str, Mapping[str, Dag]] = Shared(self._read_serialized)
         self._delete_statements = [
             name
             for name in database.statements
@@ -89,27 +102,32 @@ class Dags:
                 raise NotFound(f"Dag id {dag_id} not found")
             self._cache[dag_id] = Dag(dag_id, root_dag_id, None, None)
             return self._cache[dag_id]
-        row = await self._database.fetchrow("serialized_dag", root_dag_id)
-        if row is None:
+        members = await self._load(root_dag_id)
+        self._cache.update(members)
+        if dag_id not in members:
             raise NotFound(f"Dag id {dag_id} not found")
-        stored = row["data"], row["data_compressed"]
-        for member in serialized.parse(root_dag_id, *stored, cron_intervals=self._cron_intervals):
-            self._cache[member.dag_id] = Dag(member.dag_id, root_dag_id, row["version"], member)
-        dag = self._cache.get(dag_id)
-        if dag is None or dag.version != row["version"]:
-            raise NotFound(f"Dag id {dag_id} not found")
-        return dag
+        return members[dag_id]
+
+    async def judge(self, dag: Dag, date: datetime, conf: Mapping[str, object] | None) -> Judgement:
+        """Find out what only Airflow 2 and 3 ask of a run, with work that may have to be done elsewhere."""
+        if dag.serialized is None:
+            return Judgement((date, date))
+        version = dag.version or ""
+        interval = await self._decoder.interval(dag.serialized, version, date)
+        return Judgement(interval, await self._decoder.refusal(dag.serialized, version, conf))
 
     def forget(self, dag_id: str) -> None:
         """Drop what is cached of a DAG that a statement found changed."""
         self._cache.pop(dag_id, None)
 
     async def code(self, dag_id: str) -> str:
-        """Return the source of the DAG's file; raises NotFound."""
+        """Return the source of the DAG's file; raises NotFound, Conflict for more than 4,194,304 characters."""
         await self.get(dag_id)
-        source: str | None = await self._database.fetchval("dag_code", dag_id)
+        source: str | None = await self._database.fetchval("dag_code", dag_id, _MAX_SOURCE + 1)
         if source is None:
             raise NotFound(f"The source code of dag {dag_id} is not stored in this database")
+        if len(source) > _MAX_SOURCE:
+            raise Conflict(f"The source code of dag {dag_id} has more than {_MAX_SOURCE} characters")
         return _undo_hex(source)
 
     async def is_paused(self, dag_id: str) -> bool | None:
@@ -163,12 +181,23 @@ class Dags:
         """Pages of JSON objects, one a DAG, ordered by dag_id."""
         return self._database.stream("dags", (limit, offset, descending), _STREAM_PAGE)
 
+    async def _read_serialized(self, root_dag_id: str) -> Mapping[str, Dag]:
+        """Read a DAG and its sub-DAGs as they are now; none where the row is gone. Raises what `Decoder.dag` raises."""
+        row = await self._database.fetchrow("serialized_dag", root_dag_id, MAX_DOCUMENT)
+        if row is None:
+            return {}
+        members = await self._decoder.dag(root_dag_id, row["version"], row["data"], row["data_compressed"])
+        return {member.dag_id: Dag(member.dag_id, root_dag_id, row["version"], member) for member in members}
+
     async def _find_many(self, dag_ids: Sequence[str]) -> Sequence[asyncpg.Record]:
         return await self._database.fetch_each("find_dags", [(dag_id,) for dag_id in dag_ids])
 
 
 def _undo_hex(source: str) -> str:
     r"""Read what Airflow 1.10 stores of a file in a zip: the bytes as `\x...`."""
-    if not _HEX.fullmatch(source):
+    if not source.startswith("\\x"):
         return source
-    return bytes.fromhex(source[2:]).decode(errors="replace")
+    try:
+        return bytes.fromhex(source[2:]).decode(errors="replace")
+    except ValueError:
+        return source

@@ -15,6 +15,7 @@ from server.metadata.connections import Connection, Connections, open_pool
 from server.metadata.dag_runs import DagRuns
 from server.metadata.dags import Dags
 from server.metadata.database import Database
+from server.metadata.decoder import Decoder
 from server.metadata.generations import FILES, generation_of
 from server.metadata.log import Log
 from server.metadata.pools import Pools
@@ -38,9 +39,10 @@ class Metadata:
         self._database = database
         self._settings = settings
         self.announcer = Announcer(database, active=announces and self.standalone)
-        self.dags = Dags(database, settings)
+        self.decoder = Decoder(cron_intervals=settings.cron_intervals)
+        self.dags = Dags(database, settings, self.decoder)
         self.dag_runs = DagRuns(database, settings, self.dags, self.announcer)
-        self.task_instances = TaskInstances(database, settings, self.dags)
+        self.task_instances = TaskInstances(database, settings, self.dags, self.decoder)
         self.pools = Pools(database, settings)
         self.users = Users(database, settings)
         self.log = Log(database, settings)
@@ -87,7 +89,10 @@ async def open_metadata(config: "Config", *, announces: bool = False) -> AsyncIt
         settings, named = await _describe(pool, config)
         database = Database(connections, named, pgbouncer=config.pgbouncer)
         metadata = Metadata(database, settings, announces=announces and not config.pgbouncer)
-        yield metadata
+        try:
+            yield metadata
+        finally:
+            await metadata.decoder.close()
         await metadata.announcer.close()
     finally:
         await connections.close()

@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from server.errors import BadRequest
-from server.metadata import params
-from server.metadata.dags import Dag
-from server.metadata.serialized import SerializedDag
+from server.errors import BadRequest, WindsockError
+from server.metadata.dags import Dag, Judgement
+from server.metadata.prepared import PreparedDag
 from server.metadata.settings import Settings
+from server.metadata.timetables import Interval
 from server.wire.bodies import Trigger, conf_refusal, kind_of
 from server.wire.pickles import pickle_conf
 
@@ -47,21 +47,22 @@ class NewRun(NamedTuple):
         return self.asked.execution_date
 
 
-def row(run: NewRun, dag: Dag, settings: Settings) -> tuple[object, ...]:
+def row(run: NewRun, dag: Dag, settings: Settings, judgement: Judgement) -> tuple[object, ...]:
     """Arguments of the statement `trigger`; raises BadRequest for a run that Airflow would refuse or choke on.
 
-    What is wrong with the date comes first, then the run_id, then the conf.
+    What is wrong with the date comes first, then the run_id, then the conf. Raises Unavailable where the DAG's own
+    judgement took too much.
     """
-    check_date(run, dag, settings)
+    check_date(run, dag, settings, judgement)
     _check_run_id(run, dag, settings)
-    _check_conf(run, dag, settings)
+    _check_conf(run, settings, judgement)
     generation, conf = settings.generation, run.asked.conf
     written = pickle_conf(conf, generation) if generation < _JSON_CONF else _json(conf)
     values = run.dag_id, run.run_id, run.execution_date, written, dag.root_dag_id, dag.version
-    return values if generation == 1 else (*values, run_type(run.run_id, generation), *_interval(run, dag))
+    return values if generation == 1 else (*values, run_type(run.run_id, generation), *_interval(judgement))
 
 
-def check_date(run: NewRun, dag: Dag, settings: Settings) -> None:
+def check_date(run: NewRun, dag: Dag, settings: Settings, judgement: Judgement) -> None:
     """Raise BadRequest for a date that the DAG cannot have.
 
     In 2.x and 3.x that includes one at which the run would succeed without running a task.
@@ -72,7 +73,7 @@ def check_date(run: NewRun, dag: Dag, settings: Settings) -> None:
     if settings.generation > 1:
         # Airflow 1.10 takes a date before its tasks' start_date, and callers may rely on that: the contract has it.
         _check_tasks(run, dag.serialized)
-        _interval(run, dag)
+        _interval(judgement)
 
 
 def _check_run_id(run: NewRun, dag: Dag, settings: Settings) -> None:
@@ -90,7 +91,7 @@ def _check_run_id(run: NewRun, dag: Dag, settings: Settings) -> None:
         raise BadRequest(f"Dag {run.dag_id} does not allow {kind} runs, only {', '.join(sorted(allowed)) or 'none'}")
 
 
-def _check_conf(run: NewRun, dag: Dag, settings: Settings) -> None:
+def _check_conf(run: NewRun, settings: Settings, judgement: Judgement) -> None:
     if run.asked.conf_error is not None:
         raise run.asked.conf_error
     if settings.generation == 1:
@@ -99,8 +100,8 @@ def _check_conf(run: NewRun, dag: Dag, settings: Settings) -> None:
     if conf is not None and not isinstance(conf, dict):
         # The schedulers of 2.x and 3.x need a dict.
         raise conf_refusal(f"one that holds {kind_of(conf)}")
-    if dag.serialized is not None:
-        params.check(dag.serialized.params, conf)
+    if judgement.refusal is not None:
+        raise judgement.refusal
 
 
 def run_type(run_id: str, generation: int) -> str:
@@ -112,17 +113,13 @@ def _json(conf: object) -> str:
     return msgspec.json.encode({} if conf is None else conf).decode()
 
 
-def _interval(run: NewRun, dag: Dag) -> tuple[datetime, datetime]:
-    if dag.serialized is None:
-        return run.execution_date, run.execution_date
-    try:
-        return dag.serialized.interval(run.execution_date)
-    except (OverflowError, ValueError) as error:
-        given = run.execution_date.isoformat()
-        raise BadRequest(f"Dag {run.dag_id} has no data interval for execution date {given}") from error
+def _interval(judgement: Judgement) -> Interval:
+    if judgement.interval is None or isinstance(judgement.interval, WindsockError):
+        raise judgement.interval or BadRequest("This DAG has no data interval")
+    return judgement.interval
 
 
-def _check_start_date(run: NewRun, dag: SerializedDag) -> None:
+def _check_start_date(run: NewRun, dag: PreparedDag) -> None:
     start = dag.default_start_date
     if start is not None and run.execution_date < start:
         given = run.execution_date.astimezone(UTC).isoformat()
@@ -132,8 +129,8 @@ def _check_start_date(run: NewRun, dag: SerializedDag) -> None:
         )
 
 
-def _check_tasks(run: NewRun, dag: SerializedDag) -> None:
-    if dag.tasks and not any(task.runs_at(run.execution_date) for task in dag.tasks.values()):
+def _check_tasks(run: NewRun, dag: PreparedDag) -> None:
+    if not dag.runs_at(run.execution_date):
         given = run.execution_date.astimezone(UTC).isoformat()
         raise BadRequest(
             f"The execution_date [{given}] is outside of the start_date and end_date of every task of dag"

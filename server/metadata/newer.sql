@@ -15,7 +15,8 @@ WHERE NOT coalesce(is_subdag, false)  -- if dag.is_subdag
 -- Dates and `texts`, the answer from `hostname` on, are as Python's str shows them; a float and a pickle are left to
 -- Python.
 SELECT d.dag_id IS NOT NULL AS known, d.root_dag_id, s.version, true AS any_serialized,
-    r.id AS run, r.state AS run_state, ti.duration, ti.executor_config,
+    r.id AS run, r.state AS run_state, ti.duration,
+    CASE WHEN octet_length(ti.executor_config) > 262144 THEN '' ELSE ti.executor_config END AS executor_config,
     replace(to_char(ti.end_date AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), '.000000', '')
         || '+00:00' AS end_date,
     replace(to_char(requested.execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), '.000000', '')

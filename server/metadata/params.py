@@ -1,10 +1,14 @@
 """Params of a DAG (Airflow 2 and 3): what a run's conf must look like, as JSON Schemas."""
 
+import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import SchemaError, ValidationError
+from jsonschema.protocols import Validator
 from jsonschema.validators import validator_for
 from referencing import Registry
 from referencing.exceptions import Unresolvable
@@ -14,9 +18,27 @@ from server.metadata.encoding import decode
 
 _MISSING = object()
 _FORMATS = FormatChecker()
+BROKEN_SCHEMA = (
+    SchemaError, Unresolvable, re.error,
+    ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError,
+)  # fmt: skip
+# Keywords that take no time, whatever the value: none compares containers, searches a text or leads elsewhere.
+_CHEAP_KEYWORDS = frozenset(
+    {
+        "type", "enum", "const", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength",
+        "minItems", "maxItems", "minProperties", "maxProperties", "format", "title", "description", "description_md",
+        "default", "examples", "section", "values_display", "custom_html_form", "deprecated", "readOnly",
+    }
+)  # fmt: skip
+_CHEAP_FORMATS = frozenset({"date", "date-time", "time", "email", "ipv4", "ipv6", "uuid", "multiline", "password"})
+_SCALARS = (str, int, float, bool, type(None))
+_CHEAP_CHOICES = 1000
+_CHEAP_VALUES = 1000
+_CHEAP_CHARACTERS = 10_000
 
 
-class Param(NamedTuple):
+@dataclass(frozen=True)
+class Param:
     """One param; `default` is `_MISSING` where it has none."""
 
     name: str
@@ -28,20 +50,62 @@ class Param(NamedTuple):
         value = conf.get(self.name, self.default)
         if value is _MISSING:
             raise BadRequest(f"Invalid input for param {self.name}: it has no default, so `conf` must have it")
-        kind = validator_for(self.schema, default=Draft202012Validator)
-        # An empty registry: a schema refers to itself, never to what would have to be fetched.
-        validator = kind(self.schema, format_checker=_FORMATS, registry=Registry())
         try:
-            kind.check_schema(self.schema)
-            validator.validate(value)
+            self._validator.validate(value)
         except ValidationError as error:
             raise BadRequest(f"Invalid input for param {self.name}: {error.message[:500]}") from error
-        except (SchemaError, Unresolvable) as error:
+        except BROKEN_SCHEMA as error:
             raise BadRequest(f"Invalid input for param {self.name}: its schema in the DAG is broken") from error
+
+    @cached_property
+    def _validator(self) -> Validator:
+        """Raises SchemaError, or whatever else a schema that nobody has checked can lead to."""
+        kind = validator_for(self.schema, default=Draft202012Validator)
+        kind.check_schema(self.schema)
+        # An empty registry: a schema refers to itself, never to what would have to be fetched.
+        return kind(self.schema, format_checker=_FORMATS, registry=Registry())
+
+    @cached_property
+    def is_cheap(self) -> bool:
+        """Whether to check a value that is small takes no time worth mentioning."""
+        choices = self.schema.get("enum", [])
+        return (
+            self.schema.keys() <= _CHEAP_KEYWORDS
+            and isinstance(choices, list)
+            and len(choices) <= _CHEAP_CHOICES
+            and all(isinstance(choice, _SCALARS) for choice in (*choices, self.schema.get("const")))
+            and self.schema.get("format", "date") in _CHEAP_FORMATS
+            and is_small(self.default if self.default is not _MISSING else None)
+        )
+
+
+def is_small(value: object) -> bool:
+    """Whether a value has at most 1,000 parts and 10,000 characters."""
+    parts = characters = 0
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        parts += 1
+        match item:
+            case str():
+                characters += len(item)
+            case int():
+                characters += item.bit_length() // 3
+            case dict():
+                waiting += item.keys()
+                waiting += item.values()
+            case list() | tuple() | set():
+                waiting += item
+        if parts + len(waiting) > _CHEAP_VALUES or characters > _CHEAP_CHARACTERS:
+            return False
+    return True
 
 
 def read(encoded: object) -> tuple[Param, ...]:
-    """Read `params` of a serialized DAG: pairs of name and param, or in older releases an object."""
+    """Read `params` of a serialized DAG: pairs of name and param, or in older releases an object.
+
+    Raises TypeError, ValueError and others for what is neither.
+    """
     pairs = encoded.items() if isinstance(encoded, dict) else encoded if isinstance(encoded, list) else ()
     return tuple(_param(str(name), fields) for name, fields in pairs)
 
@@ -57,4 +121,7 @@ def _param(name: str, fields: object) -> Param:
         return Param(name, decode(fields), {})
     default = fields.get("default")
     unset = isinstance(default, dict) and default.get("__type") == "arg_not_set"
-    return Param(name, _MISSING if unset else decode(default), decode(fields.get("schema")) or {})
+    schema = decode(fields.get("schema")) or {}
+    if not isinstance(schema, dict):
+        raise TypeError("a schema is an object")
+    return Param(name, _MISSING if unset else decode(default), schema)

@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from server.metadata import params, timetables
 from server.metadata.encoding import date_of, decode
+from server.metadata.weights import totals
 
 # What Airflow 1.10.15 shows for an attribute that the serialized task does not hold.
 _DEFAULTS: Mapping[str, Any] = {
@@ -135,15 +135,32 @@ class Task:
         shown = {name: str(value) for name, value in sorted(self.attributes.items())}
         return msgspec.json.encode(shown) + b"\n"
 
-    @cached_property
+    @property
+    def priority_weight(self) -> int:
+        """Its own weight; what is no number counts as Airflow's default."""
+        given = {**self.dag.task_defaults, **self._partial, **self.fields}
+        weight = given.get("priority_weight", _DEFAULTS["priority_weight"])
+        return int(weight) if isinstance(weight, int | float) else 1
+
+    @property
     def priority_weight_total(self) -> int:
         """Priority as a task instance carries it: summed along the DAG as `weight_rule` says."""
-        own = int(self.get("priority_weight"))
         rule = self.get("weight_rule")
         if rule == "absolute":
-            return own
-        relatives = self.dag.reach(self.task_id, self.dag.upstream if rule == "upstream" else self.dag.downstream)
-        return own + sum(int(self.dag.tasks[task_id].get("priority_weight")) for task_id in relatives)
+            return self.priority_weight
+        return (self.dag.weights_above if rule == "upstream" else self.dag.weights_below)[self.task_id]
+
+    @property
+    def first_row(self) -> dict[str, Any]:
+        """Columns of its task instance before there is a row, those that depend on the task."""
+        return {
+            "max_tries": self.get("retries"),
+            "operator": self.operator,
+            "pool": self.get("pool"),
+            "pool_slots": self.get("pool_slots"),
+            "priority_weight": self.priority_weight_total,
+            "queue": self.get("queue"),
+        }
 
 
 @dataclass(frozen=True)
@@ -169,33 +186,17 @@ class SerializedDag:
         return value if isinstance(value, datetime) else None
 
     @cached_property
-    def interval(self) -> timetables.Timetable:
-        """The data interval of a run that is triggered at a moment (Airflow 2 and 3)."""
-        return timetables.read(self.data, cron_intervals=self.cron_intervals)
-
-    @cached_property
-    def params(self) -> tuple[params.Param, ...]:
-        """What a run's conf must look like (Airflow 2 and 3)."""
-        return params.read(self.data.get("params"))
-
-    @cached_property
     def allowed_run_types(self) -> frozenset[str] | None:
         """The only types of runs that the DAG may have (Airflow 3.2 and later); None for any."""
         types = decode(self.data.get("allowed_run_types"))
         return None if types is None else frozenset(types)
 
-    @cached_property
-    def subdag_ids(self) -> list[str]:
-        """Ids of the sub-DAGs below this DAG, at any depth."""
-        return [dag.dag_id for dag in self.walk()][1:]
-
-    def walk(self) -> "Iterator[SerializedDag]":
-        """Yield this DAG, then its sub-DAGs at any depth."""
-        yield self
+    def nested(self) -> "Iterator[SerializedDag]":
+        """Yield the sub-DAGs that its own tasks run."""
         for task in self.tasks.values():
             nested = task.fields.get("subdag")
             if isinstance(nested, dict):
-                yield from SerializedDag(nested["_dag_id"], nested, cron_intervals=self.cron_intervals).walk()
+                yield SerializedDag(nested["_dag_id"], nested, cron_intervals=self.cron_intervals)
 
     @cached_property
     def downstream(self) -> dict[str, list[str]]:
@@ -211,28 +212,28 @@ class SerializedDag:
                 edges[other].append(task_id)
         return edges
 
-    @staticmethod
-    def reach(start: str, edges: Mapping[str, list[str]]) -> set[str]:
-        """Every id that can be reached from `start` along `edges`, `start` itself left out."""
-        seen: set[str] = set()
-        waiting = list(edges[start])
-        while waiting:
-            task_id = waiting.pop()
-            if task_id not in seen:
-                seen.add(task_id)
-                waiting.extend(edges[task_id])
-        return seen
+    @cached_property
+    def weights_below(self) -> dict[str, int]:
+        """Weight of each task with all below it."""
+        return totals({task_id: task.priority_weight for task_id, task in self.tasks.items()}, self.downstream)
+
+    @cached_property
+    def weights_above(self) -> dict[str, int]:
+        """Weight of each task with all above it."""
+        return totals({task_id: task.priority_weight for task_id, task in self.tasks.items()}, self.upstream)
 
 
-def parse(
-    dag_id: str, data: str | bytes | None, compressed: bytes | None = None, *, cron_intervals: bool = True
-) -> list[SerializedDag]:
-    """Read a row of `serialized_dag`: the DAG first, then its sub-DAGs; nothing where the row holds no DAG.
+def parse(dag_id: str, document: str | bytes, *, cron_intervals: bool = True) -> SerializedDag | None:
+    """Read the JSON of a row of `serialized_dag`; None where it holds no DAG. Raises msgspec.DecodeError and others."""
+    decoded = msgspec.json.decode(document)
+    if not isinstance(decoded, dict) or not isinstance(decoded.get("dag"), dict):
+        return None
+    defaults = decoded.get("client_defaults", {}).get("tasks", {})
+    return SerializedDag(dag_id, decoded["dag"], defaults, cron_intervals)
 
-    `data` is the JSON text; with `[core] compress_serialized_dags` (2.x) it is NULL and `compressed` holds zlib.
-    """
-    document = msgspec.json.decode(data if data is not None else zlib.decompress(compressed or b""))
-    if not isinstance(document, dict) or not isinstance(document.get("dag"), dict):
-        return []
-    defaults = document.get("client_defaults", {}).get("tasks", {})
-    return list(SerializedDag(dag_id, document["dag"], defaults, cron_intervals).walk())
+
+def inflate(compressed: bytes, limit: int) -> bytes | None:
+    """Undo zlib (`[core] compress_serialized_dags` of 2.x); None for more than `limit` bytes. Raises zlib.error."""
+    inflator = zlib.decompressobj()
+    document = inflator.decompress(compressed, limit + 1)
+    return document if len(document) <= limit else None

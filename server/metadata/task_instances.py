@@ -6,13 +6,15 @@ from datetime import datetime
 from typing import Any
 
 import asyncpg
+import msgspec
 
-from server.errors import NotFound
+from server.errors import Conflict, NotFound
 from server.metadata.batch import Batcher
 from server.metadata.dag_runs import missing_run
 from server.metadata.dags import Dags, unknown_dag
 from server.metadata.database import Database
-from server.metadata.serialized import Task
+from server.metadata.decoder import Decoder
+from server.metadata.prepared import PreparedTask
 from server.metadata.settings import Settings
 from server.wire.answers import render_ti
 
@@ -28,9 +30,10 @@ _UNFINISHED = frozenset({"queued", "running"})
 class TaskInstances:
     """The `task_instance` table."""
 
-    def __init__(self, database: Database, settings: Settings, dags: Dags) -> None:
-        """Read task instances of `database`, whose DAGs are `dags`."""
+    def __init__(self, database: Database, settings: Settings, dags: Dags, decoder: Decoder) -> None:
+        """Read task instances of `database`, whose DAGs are `dags` and whose pickles `decoder` reads."""
         self._database = database
+        self._decoder = decoder
         self._dags = dags
         self._unixname = getpass.getuser()
         self._generation = settings.generation
@@ -55,26 +58,22 @@ class TaskInstances:
         columns = {"dag_id": dag_id, "execution_date": row["execution_date"]}
         if row["texts"] is not None:
             columns["duration"], columns["end_date"] = row["duration"], row["end_date"]
-            columns["executor_config"] = row["executor_config"]
+            columns["executor_config"] = await self._executor_config(dag_id, row["executor_config"])
             return render_ti(columns, row["texts"])
         if row["run_state"] in _UNFINISHED and (self._generation == 1 or map_index in _UNMAPPED):
-            return render_ti({**columns, "task_id": task_id, **self._first_row(task)})
+            return render_ti({**columns, "task_id": task_id, **self._first_row(dag_id, task_id, task)})
         raise _missing_instance(task_id, execution_date, None if self._generation == 1 else map_index)
 
-    def _first_row(self, task: Task) -> dict[str, Any]:
+    async def _executor_config(self, dag_id: str, data: bytes | None) -> str | None:
+        # The statement leaves out what is larger.
+        return await self._decoder.shown(dag_id, data) if data else None if data is None else "(a pickle of too much)"
+
+    def _first_row(self, dag_id: str, task_id: str, task: PreparedTask) -> dict[str, Any]:
+        if not task.first_row:
+            raise Conflict(f"Task {task_id} of dag {dag_id} is not serialized as Airflow does it")
         columns: dict[str, Any] = dict.fromkeys(_COLUMNS)
-        columns.update(
-            test_mode=False,
-            executor_config={},
-            hostname="",
-            max_tries=task.get("retries"),
-            operator=task.operator,
-            pool=task.get("pool"),
-            pool_slots=task.get("pool_slots"),
-            priority_weight=task.priority_weight_total,
-            queue=task.get("queue"),
-            unixname=self._unixname,
-        )
+        columns.update(test_mode=False, executor_config={}, hostname="", unixname=self._unixname)
+        columns.update(msgspec.json.decode(task.first_row))
         return columns
 
     async def _find_many(self, keys: Sequence[Key]) -> Sequence[asyncpg.Record]:

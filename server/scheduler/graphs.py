@@ -37,7 +37,8 @@ class Graphs:
 
 def _read(dag_id: str, data: str, changed_at: datetime) -> Graph | None:
     try:
-        return Graph(serialized.parse(dag_id, data)[0], changed_at)
+        dag = serialized.parse(dag_id, data)
+        return Graph(dag, changed_at) if dag else None
     except (KeyError, TypeError, ValueError, msgspec.DecodeError) as error:
         _log.error("a stored DAG cannot be read", dag_id=dag_id, reason=repr(error))
         return None

@@ -2,13 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 
 import msgspec
 
 from server.wire.bodies import Trigger
-from server.wire.pickles import UnsafePickleError, load_conf
 
 _NOT_PLAIN = re.compile("[\x7f-\U0010ffff]+")
 _encoder = msgspec.json.Encoder(order="sorted")
@@ -55,21 +53,9 @@ def render_strings(values: Mapping[str, object]) -> dict[str, str]:
 
 
 def render_ti(columns: Mapping[str, object], written: str | None = None) -> bytes:
-    """Write a task instance, each column as a text; `executor_config` may be a pickle.
+    """Write a task instance, each column as a text.
 
     `written` is a JSON object of the columns whose names come after these, as Postgres wrote it.
     """
     texts = render_strings(columns)
-    config = columns.get("executor_config")
-    if isinstance(config, bytes):
-        texts["executor_config"] = _unpickled(config)
     return encode(texts) if written is None else _encoder.encode(texts)[:-1] + f",{written[1:]}\n".encode()
-
-
-@lru_cache(maxsize=64)
-def _unpickled(data: bytes) -> str:
-    """Nearly every instance has the same: none."""
-    try:
-        return str(load_conf(data))
-    except UnsafePickleError as error:
-        return f"({error})"

@@ -30,6 +30,7 @@ _CHEAP_SIZE = 2048
 """Up to so many bytes a pickle that uses nothing twice takes a few milliseconds at most."""
 _MAX_VALUES = 2**20
 _MAX_CHARACTERS = 2**24
+_MAX_SHOWN = 2**18
 _MAX_DEPTH = 100
 _MAX_BITS = 14_000
 """As many as 4,300 digits have, which is what Python writes of a number."""
@@ -68,11 +69,11 @@ def pickle_conf(conf: object, generation: int) -> bytes | None:
     return pickle.dumps({} if conf is None else conf, _PROTOCOLS[generation])
 
 
-def load_conf(data: bytes) -> object:
+def load_conf(data: bytes, most_values: int = _MAX_VALUES) -> object:
     """Read a pickle of scalars and builtin containers, executing nothing. Raises UnsafePickleError.
 
-    Refused is also what has more than 1,048,576 values or 16,777,216 characters, counted as often as they are used,
-    is nested more than 100 deep, or has a number of more than 4,300 digits.
+    Refused is also what has more than `most_values` (1,048,576) values or 16,777,216 characters, counted as often as
+    they are used, is nested more than 100 deep, or has a number of more than 4,300 digits.
     """
     try:
         _check(data)
@@ -80,8 +81,19 @@ def load_conf(data: bytes) -> object:
     except _MALFORMED as error:
         message = "not a pickle of plain values"
         raise UnsafePickleError(message) from error
-    _measure(value)
+    _measure(value, most_values)
     return value
+
+
+def show_pickle(data: bytes) -> str:
+    """What Python's `str` shows of a pickled value, or in brackets why it is not read."""
+    try:
+        # Each value is shown in two characters at least.
+        text = str(load_conf(data, _MAX_SHOWN // 2))
+    except UnsafePickleError as error:
+        return f"({error})"
+    # What is in a container is shown with escapes; so is a text that JSON could not hold.
+    return text.encode(errors="backslashreplace").decode() if len(text) <= _MAX_SHOWN else "(a pickle of too much)"
 
 
 def is_cheap(data: bytes) -> bool:
@@ -121,7 +133,7 @@ def _check(data: bytes) -> None:
             raise UnsafePickleError(message)
 
 
-def _measure(value: object) -> None:
+def _measure(value: object, most_values: int) -> None:
     """Refuse what is too much, deep or long to be worked with or shown."""
     values = characters = 0
     levels = [iter((value,))]
@@ -129,7 +141,7 @@ def _measure(value: object) -> None:
         for item in levels[-1]:
             values += 1
             characters += _size(item)
-            if values > _MAX_VALUES or characters > _MAX_CHARACTERS:
+            if values > most_values or characters > _MAX_CHARACTERS:
                 message = "a pickle of too much"
                 raise UnsafePickleError(message)
             if inner := _inside(item):

@@ -3,12 +3,15 @@
 import contextlib
 import os
 import pickle
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from server.wire import UnsafePickleError, load_conf, pickle_conf
+from server.wire.pickles import is_cheap, is_linear, show_pickle
+from tests.hostile import pickled_laughs
 
 
 def test_conf_is_written_byte_for_byte_as_airflow_does() -> None:
@@ -85,3 +88,37 @@ def test_any_bytes_are_read_or_refused(data: bytes, at: int, change: bytes) -> N
     damaged = data[:at] + change + data[at + len(change) :]
     with contextlib.suppress(UnsafePickleError):
         load_conf(damaged)
+
+
+@pytest.mark.parametrize(
+    ("data", "shown"),
+    [
+        (pickle.dumps({"queue": "x"}), "{'queue': 'x'}"),
+        (pickle.dumps({"f": Fraction(1)}), "(a pickle with STACK_GLOBAL)"),
+        (b"junk", "(not a pickle of plain values)"),
+        (pickle.dumps("\ud800"), "\\ud800"),
+        (pickle.dumps(["\udfff"]), "['\\udfff']"),
+        (pickle.dumps("x" * 2**18), "x" * 2**18),
+        (pickle.dumps("x" * 2**18 + "x"), "(a pickle of too much)"),
+        (pickle.dumps(10**4000), "1" + "0" * 4000),
+        (pickle.dumps(10**5000), "(a pickle with a number of more than 4,300 digits)"),
+        (b"\x80\x04" + b"]" * 3000 + b"a" * 2999 + b".", "(a pickle nested deeper than 100)"),
+        (b"\x80\x04]\x94h\x00a.", "(a pickle nested deeper than 100)"),
+        (pickled_laughs(7), "(a pickle of too much)"),
+        (pickled_laughs(2, width=3), "[['x', 'x', 'x'], ['x', 'x', 'x'], ['x', 'x', 'x']]"),
+    ],
+)
+def test_a_pickle_is_shown_or_explained(data: bytes, shown: str) -> None:
+    """Plain values as Python prints them; what is foreign or means too much is named, not made."""
+    assert show_pickle(data) == shown
+
+
+def test_what_is_surely_cheap() -> None:
+    """What uses nothing twice and is short is read where it is; what was JSON once takes time by its length alone."""
+    conf = {"a": [1, 2.5, None, True, "ż", 2**80], "b": {"a": "a"}}
+    assert is_cheap(pickle.dumps({"queue": "x", "n": [1, 2]}))
+    assert not is_cheap(pickle.dumps("x" * 5000))
+    assert not is_cheap(pickled_laughs(7))
+    assert is_linear(pickle.dumps({**conf, "many": [str(n) for n in range(10**5)]}))
+    assert not is_linear(pickle.dumps(dict.fromkeys([(n,) for n in range(3)])))
+    assert not is_linear(pickle.dumps({n * (2**61 - 1): None for n in range(5000)}))

@@ -1,0 +1,176 @@
+"""Reads what others wrote into the database: in this process what is surely cheap, everything else in another one.
+
+What goes past a bound is an answer of its own, 409 or 503, and is remembered for a minute: a row that took all of its
+time takes none of it again, until it is written anew.
+"""
+
+import hashlib
+import time
+import zlib
+from collections import OrderedDict
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+
+import msgspec
+
+from server.errors import BadRequest, Conflict, Unavailable, WindsockError
+from server.metadata import decoding, params
+from server.metadata.decoding import ConfCheck, DagRow, Malformed, Moment, Prepared
+from server.metadata.prepared import MALFORMED, PreparedDag
+from server.metadata.serialized import inflate
+from server.metadata.timetables import Interval
+from server.offload import Busy, OffloadError, WorkerPool
+from server.wire.pickles import is_cheap, show_pickle
+
+_WORKERS = 2
+_SECONDS = 2.0
+_MEMORY = 2**30
+# For a row of `serialized_dag`; all other work is shorter.
+_SECONDS_OF_A_DAG = 10.0
+# Up to so many bytes a row is read in this process, in milliseconds.
+_SMALL_DOCUMENT = 2**14
+_REMEMBERED = 256
+_MINUTE = 60
+
+
+class Decoder:
+    """Worker processes for what is not surely cheap, and what they could not do."""
+
+    def __init__(self, *, cron_intervals: bool) -> None:
+        """`cron_intervals` is what `timetables.read` must know."""
+        self._cron_intervals = cron_intervals
+        self._workers = WorkerPool(
+            decoding.__name__, count=_WORKERS, per_share=1, seconds=_SECONDS, memory=_MEMORY, waiting=256
+        )
+        self._failures = _Failures()
+
+    async def close(self) -> None:
+        """End the worker processes."""
+        await self._workers.close()
+
+    async def dag(self, dag_id: str, version: str, data: str | None, compressed: bytes | None) -> Prepared:
+        """Read a row of `serialized_dag`: the DAG first, then its sub-DAGs; nothing where it holds none.
+
+        `data` is the JSON, `compressed` its zlib; both are None where they are larger than is read at all.
+        Raises Conflict for a row that is not as Airflow writes it, Unavailable for one that takes too much.
+        """
+        stored = data.encode() if isinstance(data, str) else compressed
+        if not isinstance(stored, bytes):
+            raise _malformed(dag_id, f"it is of more than {decoding.MAX_DOCUMENT} bytes")
+        asked = DagRow(dag_id, self._cron_intervals, compressed=data is None)
+        if _is_small(stored, compressed=asked.compressed):
+            read = decoding.read_dag(asked, stored)
+        else:
+            request = msgspec.json.encode(asked) + b"\n" + stored
+            answer = await self._work("dag", dag_id, version, request, seconds=_SECONDS_OF_A_DAG)
+            read = msgspec.msgpack.decode(answer, type=Prepared | Malformed)
+        if isinstance(read, Malformed):
+            raise _malformed(dag_id, read.reason)
+        return read
+
+    async def refusal(self, dag: PreparedDag, version: str, conf: Mapping[str, object] | None) -> WindsockError | None:
+        """Why no run can have this conf: BadRequest from a param, Unavailable where it takes too much."""
+        cheap = dag.cheap_params
+        if cheap == ():
+            return None
+        try:
+            if cheap is not None and params.is_small(conf):
+                params.check(cheap, conf)
+                return None
+            request = msgspec.json.encode(ConfCheck(msgspec.Raw(dag.params), None if conf is None else dict(conf)))
+            message = await self._work("conf", dag.dag_id, version, request)
+        except (BadRequest, Unavailable) as error:
+            return error
+        return BadRequest(message.decode()) if message else None
+
+    async def interval(self, dag: PreparedDag, version: str, date: datetime) -> Interval | WindsockError:
+        """The data interval of a run at that date, or why there is none: BadRequest, Unavailable."""
+        try:
+            if dag.is_schedule_cheap:
+                return dag.interval(date)
+            moment = Moment(msgspec.Raw(dag.schedule), dag.cron_intervals, date.astimezone(UTC))
+            answer = await self._work("interval", dag.dag_id, version, msgspec.json.encode(moment))
+        except Unavailable as error:
+            return error
+        except MALFORMED as error:
+            return _no_interval(dag.dag_id, date, str(error))
+        read = msgspec.json.decode(answer, type=Interval | Malformed)
+        return _no_interval(dag.dag_id, date, read.reason) if isinstance(read, Malformed) else read
+
+    async def shown(self, dag_id: str, data: bytes) -> str:
+        """What `str()` shows of a pickled value, or in brackets why it is not read; raises Unavailable."""
+        if is_cheap(data):
+            return _shown(data)
+        try:
+            return (await self._work("pickle", dag_id, "", data)).decode()
+        except _TooMuch as error:
+            return f"(a pickle that is not read: {error.reason})"
+
+    async def _work(
+        self, function: str, dag_id: str, version: str, request: bytes, *, seconds: float | None = None
+    ) -> bytes:
+        key = function, dag_id, version, hashlib.blake2b(request, digest_size=16).digest() if not seconds else b""
+        if reason := self._failures.get(key):
+            raise _TooMuch(dag_id, function, reason)
+        try:
+            return await self._workers.call(function, request, share=dag_id, seconds=seconds)
+        except Busy as error:
+            raise Unavailable(f"Dag {dag_id}: {error}; try again shortly") from error
+        except OffloadError as error:
+            self._failures.add(key, str(error))
+            raise _TooMuch(dag_id, function, str(error)) from error
+
+
+def _is_small(stored: bytes, *, compressed: bool) -> bool:
+    if len(stored) > _SMALL_DOCUMENT:
+        return False
+    try:
+        return not compressed or inflate(stored, _SMALL_DOCUMENT) is not None
+    except zlib.error:
+        # That is soon found out.
+        return True
+
+
+class _TooMuch(Unavailable):
+    """Work that went past its bounds, now or a moment ago."""
+
+    def __init__(self, dag_id: str, function: str, reason: str) -> None:
+        super().__init__(f"Dag {dag_id}: {_WORDS[function]}: {reason}", _MINUTE)
+        self.reason = reason
+
+
+_WORDS = {
+    "dag": "its row in serialized_dag cannot be read",
+    "conf": "conf cannot be checked against its params",
+    "interval": "its timetable gives no data interval",
+    "pickle": "executor_config cannot be read",
+}
+
+
+class _Failures:
+    """What went past its bounds in the last minute, the latest of it."""
+
+    def __init__(self) -> None:
+        self._reasons: OrderedDict[tuple[object, ...], tuple[float, str]] = OrderedDict()
+
+    def get(self, key: tuple[object, ...]) -> str | None:
+        until, reason = self._reasons.get(key, (0.0, ""))
+        return reason if time.monotonic() < until else None
+
+    def add(self, key: tuple[object, ...], reason: str) -> None:
+        self._reasons[key] = time.monotonic() + _MINUTE, reason
+        while len(self._reasons) > _REMEMBERED:
+            self._reasons.popitem(last=False)
+
+
+def _malformed(dag_id: str, reason: str) -> Conflict:
+    return Conflict(f"Dag {dag_id} cannot be read: its row in serialized_dag is not as Airflow writes it: {reason}")
+
+
+def _no_interval(dag_id: str, date: datetime, reason: str) -> BadRequest:
+    return BadRequest(f"Dag {dag_id} has no data interval for execution date {date.isoformat()}: {reason}")
+
+
+# Nearly every instance has the same: none.
+_shown = lru_cache(maxsize=64)(show_pickle)

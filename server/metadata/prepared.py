@@ -1,0 +1,159 @@
+"""What the API must know of a DAG, read from its serialized row once and for all.
+
+Whatever the row holds is found out here, in a worker process where the row is large; what comes of it has known types,
+and what is asked of it later takes no time. A task that cannot be read fails alone.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import cached_property
+from typing import TypeVar
+
+import msgspec
+
+from server import wire
+from server.metadata import params, timetables
+from server.metadata.params import Param
+from server.metadata.serialized import SerializedDag, Task
+from server.metadata.timetables import Interval
+from server.wire.answers import ascii_json
+
+# What values of any type and size may make of code that expects those of Airflow.
+MALFORMED = (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError)
+
+T = TypeVar("T")
+_SCHEDULE = ("timetable", "schedule_interval", "timezone")
+# Encoded params and schedules up to this size are looked at in this process.
+_SMALL = 2**14
+
+
+class PreparedTask(msgspec.Struct, array_like=True, frozen=True):
+    """A task, as JSON; what cannot be read of it is empty."""
+
+    answer: bytes
+    """The body of `GET /dags/<dag_id>/tasks/<task_id>`."""
+    first_row: bytes
+    """An object: columns of a task instance that has no row yet, as texts."""
+
+
+class PreparedDag(msgspec.Struct, array_like=True, dict=True):
+    """A DAG; `params` and `schedule` are JSON as Airflow wrote it."""
+
+    dag_id: str
+    subdag_ids: list[str]
+    default_start_date: datetime | None
+    allowed_run_types: list[str] | None
+    spans: list[tuple[datetime | None, datetime | None]]
+    """The start_date and end_date of its tasks, each pair once."""
+    params: bytes
+    schedule: bytes
+    cron_intervals: bool
+    task_list: bytes
+    """The body of `GET /dags/<dag_id>/tasks`."""
+    tasks: dict[str, msgspec.Raw]
+    """Each is a `PreparedTask` still to be decoded: thousands at once would take their time."""
+
+    def task(self, task_id: str) -> PreparedTask | None:
+        """Return a task by its id, None where there is none."""
+        encoded = self.tasks.get(task_id)
+        return None if encoded is None else msgspec.msgpack.decode(encoded, type=PreparedTask)
+
+    def runs_at(self, date: datetime) -> bool:
+        """Whether a run at that date has a task to run, or there are no tasks at all."""
+        return not self.tasks or any(
+            (start is None or start <= date) and (end is None or date <= end) for start, end in self.spans
+        )
+
+    @cached_property
+    def cheap_params(self) -> tuple[Param, ...] | None:
+        """Its params, None where they must be checked in a worker process."""
+        if len(self.params) > _SMALL:
+            return None
+        try:
+            read = params.read(msgspec.json.decode(self.params))
+            return read if all(param.is_cheap for param in read) else None
+        except MALFORMED:
+            return None
+
+    @cached_property
+    def is_schedule_cheap(self) -> bool:
+        """Whether `interval` takes no time worth mentioning."""
+        if len(self.schedule) > _SMALL:
+            return False
+        return _unless_malformed(lambda: timetables.is_cheap(msgspec.json.decode(self.schedule)), otherwise=False)
+
+    @cached_property
+    def _timetable(self) -> timetables.Timetable:
+        return timetables.read(msgspec.json.decode(self.schedule), cron_intervals=self.cron_intervals)
+
+    def interval(self, date: datetime) -> Interval:
+        """The data interval of a run at that date; raises one of MALFORMED for a date or a timetable without one."""
+        return self._timetable(date)
+
+
+def prepare(dag: SerializedDag) -> list[PreparedDag]:
+    """Read a DAG and its sub-DAGs; raises one of MALFORMED."""
+    found: list[PreparedDag] = []
+    own = PreparedDag(
+        dag_id=_text(dag.dag_id),
+        subdag_ids=[],
+        default_start_date=_plain(dag.default_start_date),
+        allowed_run_types=None if (types := dag.allowed_run_types) is None else sorted(types),
+        spans=list(dict.fromkeys(_span(task) for task in dag.tasks.values())),
+        params=msgspec.json.encode(dag.data.get("params")),
+        schedule=msgspec.json.encode({name: dag.data[name] for name in _SCHEDULE if name in dag.data}),
+        cron_intervals=dag.cron_intervals,
+        task_list=_body([msgspec.Raw(_summary(task)) for task in dag.tasks.values()]),
+        tasks={_text(task_id): _prepare_task(task) for task_id, task in dag.tasks.items()},
+    )
+    found.append(own)
+    for nested in dag.nested():
+        found += prepare(nested)
+    own.subdag_ids = [member.dag_id for member in found[1:]]
+    return found
+
+
+def _body(value: object) -> bytes:
+    """Write what may be long as it is sent: here, not for each who asks."""
+    return ascii_json(wire.encode(value))
+
+
+def _prepare_task(task: Task) -> msgspec.Raw:
+    prepared = PreparedTask(
+        answer=_unless_malformed(lambda: ascii_json(task.answer), b""),
+        first_row=_unless_malformed(
+            lambda: msgspec.json.encode({name: str(value) for name, value in task.first_row.items()}), b""
+        ),
+    )
+    return msgspec.Raw(msgspec.msgpack.encode(prepared))
+
+
+def _summary(task: Task) -> bytes:
+    unknown = {"downstream_task_ids": [], "operator": "", "task_id": task.task_id}
+    return _unless_malformed(lambda: wire.encode(task.summary), wire.encode(unknown)).rstrip()
+
+
+def _unless_malformed(read: Callable[[], T], otherwise: T) -> T:
+    try:
+        return read()
+    except MALFORMED:
+        return otherwise
+
+
+def _span(task: Task) -> tuple[datetime | None, datetime | None]:
+    try:
+        return _plain(task.get("start_date")), _plain(task.get("end_date"))
+    except MALFORMED:
+        return None, None
+
+
+def _plain(date: object) -> datetime | None:
+    if not isinstance(date, datetime):
+        return None
+    return datetime.combine(date.date(), date.time(), date.tzinfo)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"an id that is no text: {value!r:.100}")
+    return value

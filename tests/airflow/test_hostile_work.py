@@ -1,0 +1,128 @@
+"""Rows that would take all time or memory: their own request is refused, and nobody else waits."""
+
+import asyncio
+import json
+import time
+import zlib
+from collections.abc import Awaitable, Iterator, Mapping
+from typing import Any
+
+import aiohttp
+import asyncpg
+import pytest
+
+from tests.airflow.schemas import add_runs
+from tests.airflow.serving import Api, prepare
+from tests.hostile import PICKLES, colliding_pickle
+from tests.live import live_server
+
+pytestmark = pytest.mark.timeout(300)
+INSTANCE = "/dags/d/dag_runs/2021-01-01T00:01:00/tasks/t"
+DEEP = json.dumps({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}})
+# Schemas of a param `n`, each with a value that makes it work hard.
+SCHEMAS: tuple[tuple[dict[str, Any], Any], ...] = (
+    ({"type": "array", "uniqueItems": True}, [[n] for n in range(10_000)]),
+    ({"type": "string", "pattern": "^(a+)+$"}, "a" * 60 + "!"),
+    ({"type": "object", "patternProperties": {"^(a|a)*$": {}}}, {"a" * 60 + "!": 1}),
+    ({"type": "number", "multipleOf": 10**400}, 1.5),
+    ({"type": "number", "multipleOf": 1e-300}, 10**300),
+    (json.loads(DEEP), 1),
+    ({"enum": list(range(10**5))}, "x"),
+    ({"allOf": [{"anyOf": [{"type": "integer"}] * 1000}] * 30}, [1] * 1000),
+    ({"type": "string", "format": "regex"}, "(" * 5000),
+)
+OUTCOMES = {200, 400, 404, 409, 503}
+
+
+def document(**dag: object) -> str:
+    tasks = [{"__type": "operator", "__var": {"task_id": "t", "_task_type": "BashOperator"}}]
+    return json.dumps({"__version": 1, "dag": {"_dag_id": "d", "timezone": "UTC", "tasks": tasks, **dag}})
+
+
+def with_schema(schema: Mapping[str, Any]) -> str:
+    encoded = {"__type": "dict", "__var": schema}
+    return document(params=[["n", {"__class": "airflow.models.param.Param", "schema": encoded}]])
+
+
+class Latencies:
+    """How long somebody else's GET /test takes, fifty times a second: also those that are sent late count from then."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self.seconds: list[float] = []
+
+    @property
+    def high(self) -> float:
+        """The 99th percentile."""
+        return sorted(self.seconds)[int(len(self.seconds) * 0.99)]
+
+    async def during(self, work: Awaitable[object]) -> None:
+        """Measure while the work is done."""
+        task = asyncio.ensure_future(work)
+        due = time.perf_counter()
+        calls: list[asyncio.Task[float]] = []
+        while not task.done():
+            calls.append(asyncio.create_task(self._call(due)))
+            due += 0.02
+            await asyncio.sleep(due - time.perf_counter())
+        await task
+        self.seconds += await asyncio.gather(*calls)
+
+    async def _call(self, due: float) -> float:
+        assert (await self._api.call("GET", "/test"))[0] == 200
+        return time.perf_counter() - due
+
+
+STORE_PICKLE = "UPDATE task_instance SET executor_config = $1 WHERE run_id = 'run_1'"
+STORE = "UPDATE serialized_dag SET data = $1, data_compressed = NULL"
+STORE_COMPRESSED = "UPDATE serialized_dag SET data = NULL, data_compressed = $1"
+Ask = tuple[str, str, object]
+TRIGGER: Ask = ("POST", "/dags/d/dag_runs", {})
+
+
+def attacks(kind: str) -> Iterator[tuple[str, str | bytes, Ask]]:
+    """Statement and value of each row, and the request that reads it."""
+    if kind == "pickles":
+        for data in (*PICKLES, colliding_pickle(25_000)):
+            yield STORE_PICKLE, data, ("GET", INSTANCE, None)
+    elif kind == "schemas":
+        for schema, value in SCHEMAS:
+            yield STORE, with_schema(schema), ("POST", "/dags/d/dag_runs", {"conf": {"n": value}})
+    elif kind == "schedules":
+        for cron in ("* * 31 2,4,6,9,11 *", ",".join(["0-59"] * 40_000) + " * * * *"):
+            yield STORE, document(schedule_interval=cron), TRIGGER
+    else:
+        read: Ask = ("GET", "/dags/d/tasks/t5", None)
+        tasks = ({"task_id": f"t{n}", "bash_command": "x" * 200} for n in range(30_000))
+        yield STORE, document(tasks=[{"__type": "operator", "__var": task} for task in tasks]), read
+        yield STORE, "[" * 5000 + "]" * 5000, read
+        yield STORE, document(x=[[]] * 10**6), read
+        yield STORE, document(doc_md="x" * 2**25), read
+        yield STORE_COMPRESSED, zlib.compress(b" " * 2**29), read
+        yield STORE_COMPRESSED, zlib.compress(b'{"dag":{}}' + b" " * 2**24), read
+        yield STORE_COMPRESSED, b"junk", read
+
+
+@pytest.mark.parametrize("kind", ["pickles", "schemas", "rows", "schedules"])
+async def test_nobody_waits_for_hostile_work(empty_database: str, role: str, kind: str) -> None:
+    """While such work is under way, GET /test takes at most 50 ms at the 99th percentile, or little more than else."""
+    dsn = await prepare(empty_database, "2.10.5", role)
+    await add_runs(empty_database)
+    conn = await asyncpg.connect(empty_database)
+    statuses = []
+    try:
+        async with live_server(dsn) as url, aiohttp.ClientSession() as mine, aiohttp.ClientSession() as other:
+            api = Api(url, mine)
+            usual, meanwhile = Latencies(Api(url, other)), Latencies(Api(url, other))
+            await usual.during(asyncio.sleep(1))
+            for statement, value, (method, path, body) in attacks(kind):
+                await conn.execute(statement, value)
+                request = asyncio.create_task(api.call(method, path, body))
+                await meanwhile.during(request)
+                statuses.append((value[:80], request.result()[0]))
+            await usual.during(asyncio.sleep(1))
+    finally:
+        await conn.close()
+    assert {status for _, status in statuses} <= OUTCOMES, statuses
+    # A machine that is busy with other things is as slow before and after.
+    assert meanwhile.high <= max(0.05, 4 * usual.high), (sorted(meanwhile.seconds)[-20:], usual.high)
