@@ -15,6 +15,11 @@ _BACKFILL = "backfill_"
 @click.option("-c", "--conf", metavar="JSON", help="What the tasks see as dag_run.conf: a JSON object.")
 @click.option("-r", "--run_id", "--run-id", help="Id of the run.  [default: manual__<execution date>]")
 @click.option("-e", "--exec_date", "--exec-date", metavar="DATE", help="Execution date of the run.  [default: now]")
+@click.option(
+    "--replace-microseconds/--no-replace-microseconds",
+    default=None,
+    help="Cut the date to the second, which fails where a run has it, or keep its microseconds.",
+)
 @click.option("--wait", is_flag=True, help="Wait until the run has ended.")
 @click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="With --wait: for so long at most.")
 @optional_output_option
@@ -26,6 +31,7 @@ def trigger_dag(
     run_id: str | None,
     exec_date: str | None,
     *,
+    replace_microseconds: bool | None,
     wait: bool,
     timeout: float | None,
     output: str | None,
@@ -38,7 +44,7 @@ def trigger_dag(
     if timeout is not None and not wait:
         raise click.UsageError("--timeout needs --wait")
     with session(verbose=verbose) as client:
-        run = client.trigger_dag(dag_id, run_id, conf, exec_date)
+        run = client.trigger_dag(dag_id, run_id, conf, exec_date, replace_microseconds=replace_microseconds)
         if output is None:
             click.echo(run["message"])
         else:

@@ -108,6 +108,13 @@ WHERE dag_run.dag_id = $1
     AND ($4::text IS NULL OR dag_run.run_id = $4)
     AND ($5::timestamptz IS NULL OR dag_run.execution_date >= $5)
     AND ($6::timestamptz IS NULL OR dag_run.execution_date <= $6)
+    -- No run is listed of a DAG that is not to be found.
+    AND EXISTS (
+        SELECT FROM dag
+        LEFT JOIN serialized_dag ON serialized_dag.dag_id = coalesce(nullif(dag.root_dag_id, ''), dag.dag_id)
+        WHERE dag.dag_id = $1
+            AND (serialized_dag.dag_id IS NOT NULL OR NOT EXISTS (SELECT FROM serialized_dag))
+    )
 ORDER BY dag_run.execution_date, dag_run.id
 LIMIT $7 OFFSET $8
 
@@ -135,6 +142,13 @@ WHERE dag_run.dag_id = $1
     AND ($4::text IS NULL OR dag_run.run_id = $4)
     AND ($5::timestamptz IS NULL OR dag_run.execution_date >= $5)
     AND ($6::timestamptz IS NULL OR dag_run.execution_date <= $6)
+    -- No run is listed of a DAG that is not to be found.
+    AND EXISTS (
+        SELECT FROM dag
+        LEFT JOIN serialized_dag ON serialized_dag.dag_id = coalesce(nullif(dag.root_dag_id, ''), dag.dag_id)
+        WHERE dag.dag_id = $1
+            AND (serialized_dag.dag_id IS NOT NULL OR NOT EXISTS (SELECT FROM serialized_dag))
+    )
 ORDER BY dag_run.execution_date DESC NULLS LAST, dag_run.id DESC
 LIMIT $7 OFFSET $8
 

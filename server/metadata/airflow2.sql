@@ -33,11 +33,9 @@ WITH requested AS (
         ARRAY(SELECT decode(json_array_elements_text($4), 'base64')),
         ARRAY(SELECT json_array_elements_text($5)),
         ARRAY(SELECT json_array_elements_text($6)),
-        ARRAY(SELECT json_array_elements_text($7)),
-        ARRAY(SELECT json_array_elements_text($8)::timestamptz),
-        ARRAY(SELECT json_array_elements_text($9)::timestamptz)
-    ) WITH ORDINALITY AS r (dag_id, run_id, execution_date, conf, root_dag_id, version, run_type,
-            data_interval_start, data_interval_end, n)
+        ARRAY(SELECT json_array_elements_text($7)::timestamptz),
+        ARRAY(SELECT json_array_elements_text($8)::timestamptz)
+    ) WITH ORDINALITY AS r (dag_id, run_id, execution_date, conf, root_dag_id, version, data_interval_start, data_interval_end, n)
 ), checked AS (
     SELECT requested.*, d.dag_id IS NOT NULL AS known, d.is_paused, d.is_active,
         s.version IS NOT DISTINCT FROM requested.version AS fresh
@@ -61,7 +59,7 @@ WITH requested AS (
         data_interval_start, data_interval_end, log_template_id)
     SELECT
         0,  -- if dag_run.clear_number
-        id, dag_id, run_id, execution_date, conf, 'queued', run_type, true, now(), now(),
+        id, dag_id, run_id, execution_date, conf, 'queued', 'manual', true, now(), now(),
         data_interval_start, data_interval_end, (SELECT max(id) FROM log_template)
     FROM numbered
     WHERE id IS NOT NULL
@@ -92,8 +90,8 @@ WITH parent AS (
         data_interval_start, data_interval_end, log_template_id, dag_hash)
     SELECT
         0,  -- if dag_run.clear_number
-        member, $2::text, $3::timestamptz, $4::bytea, 'queued', $7::text, true, now(), now(),
-        $8::timestamptz, $9::timestamptz, (SELECT max(id) FROM log_template),
+        member, $2::text, $3::timestamptz, $4::bytea, 'queued', 'manual', true, now(), now(),
+        $7::timestamptz, $8::timestamptz, (SELECT max(id) FROM log_template),
         CASE WHEN member <> $5::text THEN parent.dag_hash END
     FROM parent, unnest($1::text[]) AS member
     WHERE parent.fresh
@@ -144,6 +142,11 @@ WHERE dag_run.dag_id = $1
     AND ($4::text IS NULL OR dag_run.run_id = $4)
     AND ($5::timestamptz IS NULL OR dag_run.execution_date >= $5)
     AND ($6::timestamptz IS NULL OR dag_run.execution_date <= $6)
+    -- No run is listed of a DAG that is not to be found.
+    AND EXISTS (
+        SELECT FROM dag JOIN serialized_dag ON serialized_dag.dag_id = coalesce(nullif(dag.root_dag_id, ''), dag.dag_id)
+        WHERE dag.dag_id = $1
+    )
 ORDER BY dag_run.execution_date, dag_run.id
 LIMIT $7 OFFSET $8
 
@@ -171,6 +174,11 @@ WHERE dag_run.dag_id = $1
     AND ($4::text IS NULL OR dag_run.run_id = $4)
     AND ($5::timestamptz IS NULL OR dag_run.execution_date >= $5)
     AND ($6::timestamptz IS NULL OR dag_run.execution_date <= $6)
+    -- No run is listed of a DAG that is not to be found.
+    AND EXISTS (
+        SELECT FROM dag JOIN serialized_dag ON serialized_dag.dag_id = coalesce(nullif(dag.root_dag_id, ''), dag.dag_id)
+        WHERE dag.dag_id = $1
+    )
 ORDER BY dag_run.execution_date DESC NULLS LAST, dag_run.id DESC
 LIMIT $7 OFFSET $8
 

@@ -45,11 +45,9 @@ WITH requested AS (
         ARRAY(SELECT json_array_elements_text($4)::jsonb),
         ARRAY(SELECT json_array_elements_text($5)),
         ARRAY(SELECT json_array_elements_text($6)),
-        ARRAY(SELECT json_array_elements_text($7)),
-        ARRAY(SELECT json_array_elements_text($8)::timestamptz),
-        ARRAY(SELECT json_array_elements_text($9)::timestamptz)
-    ) WITH ORDINALITY AS r (dag_id, run_id, logical_date, conf, root_dag_id, version, run_type,
-            data_interval_start, data_interval_end, n)
+        ARRAY(SELECT json_array_elements_text($7)::timestamptz),
+        ARRAY(SELECT json_array_elements_text($8)::timestamptz)
+    ) WITH ORDINALITY AS r (dag_id, run_id, logical_date, conf, root_dag_id, version, data_interval_start, data_interval_end, n)
 ), checked AS (
     SELECT requested.*, d.dag_id IS NOT NULL AS known, d.is_paused, NOT d.is_stale AS is_active, s.dag_version_id,
         s.version IS NOT DISTINCT FROM requested.version AS fresh
@@ -75,7 +73,7 @@ WITH requested AS (
         data_interval_start, data_interval_end, log_template_id, created_dag_version_id, clear_number, span_status)
     SELECT
         now(),  -- if dag_run.created_at
-        id, dag_id, run_id, logical_date, greatest(now(), logical_date), conf, 'queued', run_type, 'REST_API', now(), now(),
+        id, dag_id, run_id, logical_date, greatest(now(), logical_date), conf, 'queued', 'manual', 'REST_API', now(), now(),
         data_interval_start, data_interval_end, (SELECT max(id) FROM log_template), dag_version_id, 0, 'not_started'
     FROM numbered
     WHERE id IS NOT NULL
@@ -131,6 +129,13 @@ WHERE dag_run.dag_id = $1
     AND ($4::text IS NULL OR dag_run.run_id = $4)
     AND ($5::timestamptz IS NULL OR dag_run.logical_date >= $5)
     AND ($6::timestamptz IS NULL OR dag_run.logical_date <= $6)
+    -- No run is listed of a DAG that is not to be found.
+    AND EXISTS (
+        SELECT FROM dag
+        JOIN dag_version ON dag_version.dag_id = dag.dag_id
+        JOIN serialized_dag ON serialized_dag.dag_version_id = dag_version.id
+        WHERE dag.dag_id = $1
+    )
 ORDER BY dag_run.logical_date, dag_run.id
 LIMIT $7 OFFSET $8
 
@@ -162,6 +167,13 @@ WHERE dag_run.dag_id = $1
     AND ($4::text IS NULL OR dag_run.run_id = $4)
     AND ($5::timestamptz IS NULL OR dag_run.logical_date >= $5)
     AND ($6::timestamptz IS NULL OR dag_run.logical_date <= $6)
+    -- No run is listed of a DAG that is not to be found.
+    AND EXISTS (
+        SELECT FROM dag
+        JOIN dag_version ON dag_version.dag_id = dag.dag_id
+        JOIN serialized_dag ON serialized_dag.dag_version_id = dag_version.id
+        WHERE dag.dag_id = $1
+    )
 ORDER BY dag_run.logical_date DESC NULLS LAST, dag_run.id DESC
 LIMIT $7 OFFSET $8
 

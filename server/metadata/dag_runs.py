@@ -82,6 +82,7 @@ class DagRuns:
                 continue
             if row is not None and row["id"] is not None:
                 _warn_of_waiting(row)
+                new_runs.warn_of_run_id(asked.run_id, self._settings)
                 return asked
             if asked.moment is None:
                 await self._refuse_collision(run, dag)
@@ -125,7 +126,7 @@ class DagRuns:
     async def require_dag(self, dag_id: str) -> None:
         """Raise BadRequest where there is no such DAG: of the lists, Airflow answers 400."""
         try:
-            await self._dags.is_paused(dag_id)
+            await self._dags.require(dag_id)
         except NotFound as error:
             raise BadRequest(error.message) from error
 

@@ -88,6 +88,14 @@ class Dags:
             raise unknown_dag(dag_id)
         return await self.at(dag_id, row["root_dag_id"], row["version"], any_serialized=row["any_serialized"])
 
+    async def require(self, dag_id: str) -> None:
+        """Raise NotFound unless the DAG is known, and serialized where this database has serialized DAGs."""
+        row = await self._find(dag_id)
+        if not row["known"]:
+            raise unknown_dag(dag_id)
+        if row["version"] is None and row["any_serialized"]:
+            raise NotFound(f"Dag id {dag_id} not found")
+
     async def recent(self, dag_id: str) -> Dag:
         """Return the DAG as it was read last; the statement that relies on it must check its version."""
         return self._cache.get(dag_id) or await self.get(dag_id)

@@ -25,6 +25,18 @@ RELEASES: Mapping[str, str] = {
     "1d6611b6ab7c": "3.2",
     "d2f4e1b3c5a7": "3.3",
 }
+# Types of runs that only the Airflow itself makes, each since a release: a run_id's prefix tells the type.
+_RUN_TYPES: Mapping[int, Mapping[str, str]] = {
+    1: {},
+    2: {"scheduled": "2", "backfill": "2", "dataset_triggered": "2"},
+    3: {
+        "scheduled": "3",
+        "backfill": "3",
+        "asset_triggered": "3",
+        "asset_materialization": "3.2",
+        "operator_triggered": "3.3",
+    },
+}
 # The statements of each generation; a later file may say a statement of an earlier one otherwise.
 FILES: Mapping[int, Sequence[str]] = {
     1: ("common.sql", "airflow1.sql"),
@@ -51,6 +63,12 @@ def generation_of(revisions: Sequence[str], columns: AbstractSet[str], *, allow_
     if "dag_run.execution_date" in columns and "dag_run.run_type" not in columns:
         return 1
     raise StartupError(f"{_unknown(revisions)}; but its tables are those of no Airflow that Windsock can serve")
+
+
+def reserved_types(generation: int, revisions: Sequence[str]) -> tuple[str, ...]:
+    """Name the types of runs whose prefixes no caller may use; of an unknown release, all of its generation."""
+    release = next((RELEASES[revision] for revision in revisions if revision in RELEASES), "9")
+    return tuple(kind for kind, since in _RUN_TYPES[generation].items() if since <= release)
 
 
 def _unknown(revisions: Sequence[str]) -> str:

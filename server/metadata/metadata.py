@@ -16,7 +16,7 @@ from server.metadata.dag_runs import DagRuns
 from server.metadata.dags import Dags
 from server.metadata.database import Database
 from server.metadata.decoder import Decoder
-from server.metadata.generations import FILES, generation_of
+from server.metadata.generations import FILES, generation_of, reserved_types
 from server.metadata.log import Log
 from server.metadata.pools import Pools
 from server.metadata.schema import SchemaError, check_schema
@@ -50,7 +50,7 @@ class Metadata:
     @property
     def standalone(self) -> bool:
         """Whether the database is Windsock's own, not an Airflow's."""
-        return "alembic_version" not in self._settings.tables
+        return self._settings.standalone
 
     def pool_figures(self) -> tuple[int, int, int]:
         """How many connections are open, how many of these idle, and how many there may be."""
@@ -102,7 +102,7 @@ async def _describe(pool: "asyncpg.Pool[asyncpg.Record]", config: "Config") -> t
     """Find out what the database is like, and the statements that fit it."""
     try:
         async with pool.acquire() as connection, connection.transaction():
-            generation, tables, columns = await _look(connection, allow_unknown=config.allow_unknown_airflow)
+            generation, reserved, tables, columns = await _look(connection, allow_unknown=config.allow_unknown_airflow)
     except (SchemaError, StartupError, asyncpg.InsufficientPrivilegeError) as error:
         raise StartupError(f"{config.dsn.redacted()}: {error}") from error
     settings = Settings(
@@ -111,6 +111,7 @@ async def _describe(pool: "asyncpg.Pool[asyncpg.Record]", config: "Config") -> t
         graph_url=_graph_url(config, generation),
         pool_name_limit=50 if generation == 1 else 256,
         run_id_pattern=config.allowed_run_id_pattern,
+        reserved_types=reserved,
         cron_intervals=config.create_cron_data_intervals,
         batch_size=config.batch_size,
         batch_in_flight=config.batch_in_flight,
@@ -119,16 +120,19 @@ async def _describe(pool: "asyncpg.Pool[asyncpg.Record]", config: "Config") -> t
     return settings, statements.fit_all(statements.load(*FILES[generation]), columns)
 
 
-async def _look(connection: Connection, *, allow_unknown: bool) -> tuple[int, frozenset[str], frozenset[str]]:
-    """Find out the generation of a database, its tables, and its columns as `table.column`."""
+async def _look(
+    connection: Connection, *, allow_unknown: bool
+) -> tuple[int, tuple[str, ...], frozenset[str], frozenset[str]]:
+    """Find out the generation of a database, its reserved types of runs, its tables, its columns as `table.column`."""
     catalogue = statements.load("common.sql")
     tables = frozenset([row[0] for row in await connection.fetch(catalogue["tables"])])
     columns = frozenset([row[0] for row in await connection.fetch(catalogue["columns"])])
     if "alembic_version" not in tables:
         await check_schema(connection)
-        return 1, tables, columns
+        return 1, (), tables, columns
     revisions = [row[0] for row in await connection.fetch(catalogue["revisions"])]
-    return generation_of(revisions, columns, allow_unknown=allow_unknown), tables, columns
+    generation = generation_of(revisions, columns, allow_unknown=allow_unknown)
+    return generation, reserved_types(generation, revisions), tables, columns
 
 
 def _graph_url(config: "Config", generation: int) -> str:

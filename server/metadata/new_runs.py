@@ -5,7 +5,6 @@ success without running a task.
 """
 
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -16,18 +15,31 @@ from server.metadata.dags import Dag, Judgement
 from server.metadata.prepared import PreparedDag
 from server.metadata.settings import Settings
 from server.metadata.timetables import Interval
-from server.wire.bodies import Trigger, conf_refusal, kind_of
+from server.warning_header import warn
+from server.wire.bodies import Trigger, conf_refusal
 from server.wire.pickles import pickle_conf
+from server.wire.strict_json import kind_of
 
-# Types that a run_id's prefix tells. A run of type `backfill` is never scheduled, so that is left out.
-_RUN_TYPES: Mapping[int, tuple[str, ...]] = {
-    2: ("scheduled", "dataset_triggered"),
-    3: ("scheduled", "asset_triggered"),
-}
+# What Airflow 1.10 makes of prefixes of its own, which its API takes from callers all the same.
+_PREFIXES_OF_1 = (
+    (
+        re.compile(r"backfill."),
+        "Airflow takes a run with this run_id for one of a backfill: its scheduler never starts it",
+    ),
+    (
+        re.compile(r"scheduled.."),
+        "Airflow takes a run with this run_id for one of the DAG's schedule, which goes on after it",
+    ),
+)
+# Of every run that is made here; Airflow's own have other types, and prefixes that go with them.
+_TYPE = "manual"
+# Airflow 2 and 3 keep the logs of a run in a folder of this name; most file systems allow 255 bytes.
+_LOG_FOLDER = "run_id={}"
+_LONGEST_NAME = 255
 # From this one on conf is JSON; before, a pickle.
 _JSON_CONF = 3
 # What they allow whatever the pattern says.
-_OWN_RUN_ID = re.compile(r"(?:manual|scheduled)__\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$", re.ASCII)
+_OWN_RUN_ID = re.compile(r"manual__\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$", re.ASCII)
 
 
 class NewRun(NamedTuple):
@@ -59,7 +71,15 @@ def row(run: NewRun, dag: Dag, settings: Settings, judgement: Judgement) -> tupl
     generation, conf = settings.generation, run.asked.conf
     written = pickle_conf(conf, generation) if generation < _JSON_CONF else _json(conf)
     values = run.dag_id, run.run_id, run.execution_date, written, dag.root_dag_id, dag.version
-    return values if generation == 1 else (*values, run_type(run.run_id, generation), *_interval(judgement))
+    return values if generation == 1 else (*values, *_interval(judgement))
+
+
+def warn_of_run_id(run_id: str, settings: Settings) -> None:
+    """Warn where Airflow 1.10 will take the run for another than it is: later releases refuse such a run_id."""
+    if settings.generation == 1 and not settings.standalone:
+        for prefix, text in _PREFIXES_OF_1:
+            if prefix.match(run_id):
+                warn(text)
 
 
 def check_date(run: NewRun, dag: Dag, settings: Settings, judgement: Judgement) -> None:
@@ -79,16 +99,31 @@ def check_date(run: NewRun, dag: Dag, settings: Settings, judgement: Judgement) 
 def _check_run_id(run: NewRun, dag: Dag, settings: Settings) -> None:
     if run.asked.run_id_error is not None:
         raise run.asked.run_id_error
-    if settings.generation == 1 or dag.serialized is None:
+    if settings.generation == 1:
         return
     if not settings.run_id_pattern.match(run.run_id) and not _OWN_RUN_ID.match(run.run_id):
         # The scheduler process of 2.x and 3.x ends over such a row, again at every start.
         raise BadRequest(
             f"Run id {run.run_id} must match the pattern {settings.run_id_pattern.pattern} of this Airflow"
         )
-    allowed = dag.serialized.allowed_run_types
-    if allowed is not None and (kind := run_type(run.run_id, settings.generation)) not in allowed:
-        raise BadRequest(f"Dag {run.dag_id} does not allow {kind} runs, only {', '.join(sorted(allowed)) or 'none'}")
+    _check_log_folder(run.run_id)
+    if kind := next((kind for kind in settings.reserved_types if run.run_id.startswith(f"{kind}__")), None):
+        # The scheduler process ends where it wants such an id itself, or takes the run for one of its own.
+        raise BadRequest(f"A {_TYPE} DAG run cannot use ID {run.run_id!r} since it is reserved for {kind} runs")
+    allowed = dag.serialized.allowed_run_types if dag.serialized else None
+    if allowed is not None and _TYPE not in allowed:
+        raise BadRequest(f"Dag {run.dag_id} does not allow {_TYPE} runs, only {', '.join(sorted(allowed)) or 'none'}")
+
+
+def _check_log_folder(run_id: str) -> None:
+    for name in _LOG_FOLDER.format(run_id).split("/"):
+        if len(name.encode()) > _LONGEST_NAME:
+            longest = _LONGEST_NAME - len(_LOG_FOLDER.format(""))
+            raise BadRequest(
+                f"`run_id` must be at most {longest} bytes long: it names a folder of logs in this Airflow"
+            )
+        if name in {"", ".", ".."}:
+            raise BadRequest(f"Run id {run_id} cannot be the name of a folder of logs in this Airflow")
 
 
 def _check_conf(run: NewRun, settings: Settings, judgement: Judgement) -> None:
@@ -102,11 +137,6 @@ def _check_conf(run: NewRun, settings: Settings, judgement: Judgement) -> None:
         raise conf_refusal(f"one that holds {kind_of(conf)}")
     if judgement.refusal is not None:
         raise judgement.refusal
-
-
-def run_type(run_id: str, generation: int) -> str:
-    """Tell the type of a run from its id, as Airflow does; never `backfill`."""
-    return next((kind for kind in _RUN_TYPES[generation] if run_id.startswith(f"{kind}__")), "manual")
 
 
 def _json(conf: object) -> str:

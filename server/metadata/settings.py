@@ -20,10 +20,16 @@ class Settings:
     graph_url: str
     pool_name_limit: int
     run_id_pattern: re.Pattern[str]
+    reserved_types: tuple[str, ...]
     cron_intervals: bool
     batch_size: int
     batch_in_flight: int
     batch_queue_limit: int
+
+    @property
+    def standalone(self) -> bool:
+        """Whether the database is Windsock's own, not an Airflow's."""
+        return "alembic_version" not in self.tables
 
     def run_url(self, dag_id: str) -> str:
         """Start of `dag_run_url` of a DAG's runs; the statements add the date, or in 3.x the run_id."""

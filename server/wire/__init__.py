@@ -24,7 +24,6 @@ from server.wire.bodies import (
     Trigger,
     check_id,
     parse_dag_patch,
-    parse_json,
     parse_pause,
     parse_pool,
     parse_pool_name,
@@ -41,6 +40,7 @@ from server.wire.query import (
     parse_log_query,
     parse_map_index,
 )
+from server.wire.strict_json import parse_json
 
 __all__ = [
     "DagRunsQuery",

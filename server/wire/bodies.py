@@ -1,6 +1,5 @@
 """What clients send in bodies and paths: triggers, pools, pauses, names."""
 
-import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
@@ -12,18 +11,15 @@ import msgspec
 from server.errors import BadRequest
 from server.warning_header import warn, warn_of_ignored
 from server.wire.dates import parse_execution_date
+from server.wire.strict_json import UnstorableError, kind_of, parse_json
 
 MAX_ID_LENGTH = 250
-MAX_DEPTH = 100
 _MAX_SLOTS = 2**31 - 1
-_BOM = b"\xef\xbb\xbf"
-_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _INTEGER = re.compile(r"\s*[+-]?\d{1,20}\s*", re.ASCII)
 _TRUE_WORDS = frozenset({"true", "t", "y", "yes", "1"})
 _TRIGGER_FIELDS = frozenset({"run_id", "conf", "execution_date", "replace_microseconds"})
 _POOL_FIELDS = ("name", "slots", "description")
 Value = TypeVar("Value")
-_decode = msgspec.json.Decoder().decode
 
 
 class Trigger(msgspec.Struct, frozen=True):
@@ -65,32 +61,10 @@ class PoolRequest(msgspec.Struct, frozen=True):
     description: str | None
 
 
-def parse_json(body: bytes, what: str = "The request body") -> object:
-    """Read strict JSON; a UTF-8 byte order mark is skipped and of duplicate keys the last wins.
-
-    Raises BadRequest for anything else, and for text that Postgres cannot hold (NUL, lone surrogates)
-    or nesting deeper than 100. `what` begins the message.
-    """
-    body = body.removeprefix(_BOM)
-    if not body.strip():
-        raise BadRequest(f"{what} is empty; a JSON object is needed")
-    try:
-        value = _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadRequest(f"{what} {_why_not_json(body)}") from error
-    except RecursionError as error:
-        raise _too_deep(what) from error
-    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_deep(value):
-        raise _too_deep(what)
-    # The pattern takes ten times as long, and nearly no body needs it.
-    if rb"\u0000" in body and _NUL.search(body):
-        raise BadRequest(f"{what} holds a NUL character, which cannot be stored")
-    return value
-
-
 def parse_trigger(body: bytes, default_timezone: tzinfo, now: datetime) -> Trigger:
     """Read the body of `POST /dags/<dag_id>/dag_runs`; `now` is aware. Raises BadRequest, also for a bad date."""
-    fields = _trigger_fields(parse_json(body))
+    value, unstorable = _read_all(body)
+    fields = _trigger_fields(value)
     text = fields.get("execution_date")
     moment = now.astimezone(UTC)
     date = moment if text is None else parse_execution_date(text, default_timezone, now=now)
@@ -107,7 +81,7 @@ def parse_trigger(body: bytes, default_timezone: tzinfo, now: datetime) -> Trigg
         id_given=run_id is not None,
         moment=moment if text is None and not replace else None,
         run_id_error=run_id_error,
-        conf_error=conf_error,
+        conf_error=conf_error or unstorable,
     )
 
 
@@ -166,22 +140,6 @@ def check_id(text: str, what: str = "id") -> str:
     return text
 
 
-def _why_not_json(body: bytes) -> str:
-    """Say why msgspec refused a body: its errors hold nothing but words, and these change with its releases.
-
-    The standard library's say where. It reads some of what strict JSON forbids.
-    """
-    try:
-        json.loads(body.decode())
-    except UnicodeDecodeError:
-        return "is not UTF-8 text"
-    except json.JSONDecodeError as error:
-        return f"is not valid JSON: see line {error.lineno}, column {error.colno}"
-    except (ValueError, RecursionError):
-        pass
-    return "is not valid JSON: it holds a number that is too large or none at all, or half of a surrogate pair"
-
-
 def _encodable(text: str) -> bool:
     try:
         text.encode()
@@ -219,7 +177,7 @@ def _run_id(value: object) -> str | None:
         raise BadRequest(f"`run_id` must be a string, not {kind_of(value)}")
     if len(value) > MAX_ID_LENGTH:
         raise BadRequest(f"`run_id` must be at most {MAX_ID_LENGTH} characters long; it has {len(value)}")
-    return value
+    return check_id(value, "run_id")
 
 
 def _conf(value: object) -> object:
@@ -246,6 +204,14 @@ def _attempt(read: Callable[[object], Value], value: object) -> tuple[Value | No
         return None, error
 
 
+def _read_all(body: bytes) -> tuple[object, UnstorableError | None]:
+    """Read JSON, also what cannot be stored: of a trigger that is nearly always the conf."""
+    try:
+        return parse_json(body), None
+    except UnstorableError as error:
+        return error.value, error
+
+
 def _replace_microseconds(value: object) -> bool | None:
     if value is None or isinstance(value, bool):
         return value
@@ -265,28 +231,3 @@ def _slots(value: object) -> int:
     if not -1 <= value <= _MAX_SLOTS:
         raise BadRequest(f"`slots` must be between -1 and {_MAX_SLOTS}")
     return value
-
-
-def _is_deep(value: object) -> bool:
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [child for node in level for child in _children(node) if isinstance(child, dict | list)]
-        if not level:
-            return False
-    return True
-
-
-def _children(node: object) -> list[object]:
-    if isinstance(node, dict):
-        return list(node.values())
-    return node if isinstance(node, list) else []
-
-
-def _too_deep(what: str) -> BadRequest:
-    return BadRequest(f"{what} is nested too deeply; {MAX_DEPTH} levels are the limit")
-
-
-def kind_of(value: object) -> str:
-    """Name the JSON type of a value, with its article."""
-    kinds = {bool: "a boolean", str: "a string", list: "a list", dict: "an object", type(None): "null"}
-    return kinds.get(type(value), "a number")

@@ -99,7 +99,7 @@ KEYS = {
     "find_runs": ['["d"]', DATE],
     "find_task_instances": ['["d"]', DATE, '["t"]', "[null]"],
     "find_collisions": ['["d"]', '["r"]', DATE],
-    "trigger": ['["d"]', '["d"]', DATE, "[null]", '["d"]', '["d"]', '["manual"]', DATE, DATE],
+    "trigger": ['["d"]', '["d"]', DATE, "[null]", '["d"]', '["d"]', DATE, DATE],
 }
 
 

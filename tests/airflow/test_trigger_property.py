@@ -17,19 +17,20 @@ import asyncpg
 import msgspec
 import pytest
 
-from server.errors import BadRequest
+from server.errors import BadRequest, Unavailable
 from server.metadata.metadata import Metadata, open_metadata
 from server.wire import Trigger, parse_trigger
 from tests.airflow.schemas import add_dag, copy_dag, generation_of, make_schema
 from tests.live import config_for
 
-ROUNDS = int(os.environ.get("WINDSOCK_TRIGGER_ROUNDS", "12"))
+ROUNDS = int(os.environ.get("WINDSOCK_TRIGGER_ROUNDS", "8"))
 SEED = int(os.environ.get("WINDSOCK_TRIGGER_SEED", "1"))
 STANDALONE = "standalone"
 DATABASES = [STANDALONE, "1.10.15", "2.7.3", "2.10.5", "3.0.6", "3.3.2"]
 FAMILY = {"p": "p.s"}
 EPOCH = datetime(2021, 1, 1, tzinfo=UTC)
-TOO_LONG = "x" * 300
+# A run_id that no caller gets as far as this, and that Postgres refuses together with those that share its statement.
+BREAKS = "\0"
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def _body(random: Random, number: int, who: int) -> bytes:
 async def _ask(metadata: Metadata, dag_id: str, asked: Trigger) -> Told:
     try:
         made = await metadata.dag_runs.trigger(dag_id, asked)
-    except (BadRequest, asyncpg.PostgresError) as error:
+    except (BadRequest, Unavailable, asyncpg.PostgresError) as error:
         return Told(dag_id, asked, None, error)
     return Told(dag_id, asked, made, None)
 
@@ -110,7 +111,7 @@ async def _round(random: Random, number: int, servers: Sequence[Metadata], dag_i
         ]
         if random.random() < 0.25:
             server, _, asked = requests[random.randrange(len(requests))]
-            requests.append((server, "d", msgspec.structs.replace(asked, run_id=TOO_LONG, id_given=True)))
+            requests.append((server, "d", msgspec.structs.replace(asked, run_id=BREAKS, id_given=True)))
         told += await asyncio.gather(*(_ask(*request) for request in requests))
     return told
 
@@ -118,7 +119,8 @@ async def _round(random: Random, number: int, servers: Sequence[Metadata], dag_i
 def _wrong(told: Sequence[Told], table: Table) -> list[str]:
     """Compare what everybody was told with the table."""
     wrong = []
-    credited = []
+    credited: list[tuple[str, str]] = []
+    perhaps: set[tuple[str, str]] = set()
     for one in told:
         if one.made is not None:
             wanted = Run(one.made.run_id, one.made.execution_date, one.asked.conf)
@@ -132,13 +134,16 @@ def _wrong(told: Sequence[Told], table: Table) -> list[str]:
                 wrong.append(f"asked {one.asked}, made {one.made}")
             if one.asked.id_given and one.made.run_id != one.asked.run_id:
                 wrong.append(f"asked for {one.asked.run_id}, made {one.made.run_id}")
-        elif one.asked.run_id == TOO_LONG:
+        elif isinstance(one.error, Unavailable):
+            # A slow machine: it may be stored or not, as the caller was told.
+            perhaps |= {(dag_id, run.run_id) for dag_id, run in table.runs if run.conf == one.asked.conf}
+        elif one.asked.run_id == BREAKS:
             wrong += [] if isinstance(one.error, asyncpg.PostgresError) else [f"{one}"]
         elif not isinstance(one.error, BadRequest) or not _is_true(one, str(one.error), table):
             wrong.append(f"{one.dag_id} {one.asked.run_id} {one.asked.execution_date}: {one.error!r}")
-    stored = sorted((dag_id, run.run_id) for dag_id, run in table.runs)
-    if sorted(credited) != stored:
-        wrong.append(f"credited {set(credited) - set(stored)}, nobody's {set(stored) - set(credited)}")
+    stored = {(dag_id, run.run_id) for dag_id, run in table.runs}
+    if len(set(credited)) < len(credited) or not set(credited) <= stored <= perhaps.union(credited):
+        wrong.append(f"credited {set(credited) - stored}, nobody's {stored - set(credited)}, in all {len(credited)}")
     return wrong
 
 
@@ -180,7 +185,11 @@ async def stored(
 @asynccontextmanager
 async def _two_servers(dsn: str) -> AsyncIterator[list[Metadata]]:
     """Serve the database twice, once as behind PgBouncer."""
-    async with open_metadata(config_for(dsn)) as one, open_metadata(config_for(dsn, pgbouncer="True")) as other:
+    options = {"allowed_run_id_pattern": "^.*$"}
+    async with (
+        open_metadata(config_for(dsn, **options)) as one,
+        open_metadata(config_for(dsn, pgbouncer="True", **options)) as other,
+    ):
         yield [one, other]
 
 

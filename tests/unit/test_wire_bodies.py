@@ -78,12 +78,15 @@ def test_bad_json_is_a_400(body: bytes, words: str) -> None:
         (b'{"run_id": "a",\n conf: {}}', "is not valid JSON: see line 2, column 2"),
         (b"{} x", "is not valid JSON: see line 1, column 4"),
         (b'{"x": "lat-\xe9"}', "is not UTF-8 text"),
+        (b'{"x": NaN}', "holds NaN, which is not valid JSON, at `x`; null would be"),
+        (b'{"a": {"b": [1, -Infinity]}}', "holds -Infinity, which is not valid JSON, at `a.b[1]`; null would be"),
+        (b'{"x": 1e999}', "holds Infinity, which is not valid JSON, at `x`; null would be"),
         (
-            b'{"x": NaN}',
+            b'{"x": "\\ud800"}',
             "is not valid JSON: it holds a number that is too large or none at all, or half of a surrogate pair",
         ),
     ],
-    ids=range(5),
+    ids=range(8),
 )
 def test_the_words_about_bad_json_are_ours(body: bytes, message: str) -> None:
     """They say where, and stay the same whatever release of a library reads the JSON."""
@@ -343,6 +346,16 @@ def test_a_trigger_without_a_date_can_move() -> None:
 def test_a_date_that_matters_to_its_caller_cannot_move(fields: dict[str, object]) -> None:
     """Who names a date, or asks for the old rule, is told when it is taken."""
     assert trigger(**fields).moment is None
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_a_conf_with_no_number_is_told_after_the_dag(number: str) -> None:
+    """Python's json.dumps writes it; the message names the key, once the DAG and the run_id are known."""
+    for conf in (f'{{"a": [{number}]}}', json.dumps(f'{{"a": [{number}]}}')):
+        made = parse_trigger(f'{{"run_id": "r", "conf": {conf}}}'.encode(), UTC, NOW)
+        assert made.run_id == "r"
+        assert made.conf_error is not None
+        assert "a[0]`" in made.conf_error.message
 
 
 def test_unknown_fields_of_a_trigger_are_ignored() -> None:
