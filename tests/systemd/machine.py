@@ -43,7 +43,7 @@ class Machine:
         self._enter = ["nsenter", f"--target={init}", "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup"]
         self._enter += ["--root", "--wd", "--", *_ENVIRONMENT]
 
-    def run(self, script: str, timeout: float = 120) -> str:
+    def run(self, script: str, timeout: float = 600) -> str:
         """Run what an operator types, as root in the checkout; what it prints. Fails when a command of it fails."""
         done = self._bash(f"cd /srv/windsock\n{script}", timeout)
         if done.returncode:
@@ -58,10 +58,10 @@ class Machine:
     def ask(self, path: str, *options: str) -> tuple[int, str]:
         """Call the API as the user that the documents create; status and body."""
         url = path if "//" in path else f"http://127.0.0.1:8080{path}"
-        curl = ["curl", "--silent", "--max-time", "30", "--write-out", "\n%{http_code}", *options, url]
+        curl = ["curl", "--silent", "--max-time", "120", "--write-out", "\n%{http_code}", *options, url]
         if "--user" not in options and self.password:
             curl[1:1] = ["--user", f"ann:{self.password}"]
-        done = subprocess.run([*self._enter, *curl], capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run([*self._enter, *curl], capture_output=True, text=True, timeout=150, check=False)
         body, _, status = done.stdout.rpartition("\n")
         return int(status), body
 
