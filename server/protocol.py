@@ -5,6 +5,7 @@ Of aiohttp it takes what anybody may use. `server.fast` has what goes further.
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import Any, cast
 
 from aiohttp import HttpVersion11, hdrs, web
@@ -16,6 +17,8 @@ from server.slow_readers import SlowReaders
 
 logger = logging.getLogger(__name__)
 
+_LINGER = 2.0
+
 
 class HttpProtocol(web.RequestHandler):
     """Answers what is not even HTTP in JSON too, without echoing it, and waits for no client for ever."""
@@ -26,6 +29,8 @@ class HttpProtocol(web.RequestHandler):
         self._readers = readers
         self._socket: asyncio.Transport | None = None
         self._ended = self._reads_later = False
+        self._lingering: asyncio.Future[None] | None = None
+        self._feeder = None if SHORTCUTS.feeder is None else SHORTCUTS.feeder()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin; aiohttp forgets its transport before the last of what was written is read."""
@@ -36,6 +41,8 @@ class HttpProtocol(web.RequestHandler):
         """End: nobody is waited for any more."""
         if self._socket is not None:
             self._readers.discard(self._socket)
+        if self._lingering is not None and not self._lingering.done():
+            self._lingering.set_result(None)
         super().connection_lost(exc)
 
     async def start(self) -> None:
@@ -49,6 +56,22 @@ class HttpProtocol(web.RequestHandler):
 
     async def _serve_all(self) -> None:
         await super().start()
+
+    async def _linger(self) -> None:
+        """Before the connection is closed, let its client read the last answer (RFC 9112, section 9.6).
+
+        A socket that is closed while something unread waits in it is reset, and what it still had to send is lost.
+        """
+        transport = self.transport
+        if transport is None or transport.is_closing() or not transport.can_write_eof():
+            return
+        self._lingering = asyncio.get_running_loop().create_future()
+        transport.write_eof()
+        if not transport.is_reading():
+            transport.resume_reading()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER):
+                await self._lingering
 
     def pause_writing(self) -> None:
         """Wait for the client to read, within limits, and take no more requests of it meanwhile."""
@@ -68,10 +91,13 @@ class HttpProtocol(web.RequestHandler):
                 sock.resume_reading()
 
     def data_received(self, data: bytes) -> None:
-        """Take what has come; a body that can never end now is not waited for, where this aiohttp lets us know."""
-        super().data_received(data)
-        if SHORTCUTS.fail_malformed_body is not None:
-            SHORTCUTS.fail_malformed_body(self)
+        """Take what has come; what is right of it is served before what is malformed, where this aiohttp lets us."""
+        if self._lingering is not None:
+            return
+        if self._feeder is None:
+            super().data_received(data)
+        else:
+            self._feeder.feed(self, data)
 
     def handle_error(
         self,
@@ -108,6 +134,11 @@ class HttpProtocol(web.RequestHandler):
             # Its end may not be where it seems to be (RFC 9112, section 6.1).
             answer.force_close()
         finished = await super().finish_response(request, answer, start_time)
+        if self._feeder is not None:
+            self._feeder.answered(request)
+        if not answer.keep_alive:
+            await self._linger()
+            return finished
         # aiohttp's parser stops at 32 requests, but goes on by itself only if as many wait in its queue: a body that
         # came late is one of the 32, and waits nowhere.
         self.data_received(b"")

@@ -19,13 +19,13 @@ from server.slow_readers import SlowReaders
 
 _CONNECTION: Mapping[str, type | tuple[type, ...]] = {
     "_close": bool,
-    "_current_request": NoneType,
     "_force_close": bool,
     "_keepalive": bool,
     "_keepalive_handle": NoneType,
     "_keepalive_timeout": (int, float),
     "_lingering_time": float,
     "_loop": asyncio.AbstractEventLoop,
+    "_max_msg_queue_size": int,
     "_messages": deque,
     "_next_keepalive_close_time": (int, float),
     "_parser": object,
@@ -33,7 +33,7 @@ _CONNECTION: Mapping[str, type | tuple[type, ...]] = {
     "_task_handler": NoneType,
     "_waiter": NoneType,
 }
-_MALFORMED = ("_current_request", "_lingering_time", "_messages")
+_FEEDING = ("_lingering_time", "_max_msg_queue_size", "_messages", "_parser")
 _ANSWER: Mapping[str, type | tuple[type, ...]] = {
     "_body": bytes,
     "_cookies": NoneType,
@@ -84,11 +84,13 @@ async def look_for_problem() -> str | None:
         return f"{type(error).__name__}: {error}"
 
 
-def fits_malformed() -> bool:
-    """Whether `malformed` has what it needs."""
+def fits_feeding() -> bool:
+    """Whether `feeding` has what it needs."""
     try:
-        importlib.import_module("server.fast.malformed")
-        return not list(_attributes(_connection(), {name: _CONNECTION[name] for name in _MALFORMED}))
+        importlib.import_module("server.fast.feeding")
+        connection = _connection()
+        problems = _attributes(connection, {name: _CONNECTION[name] for name in _FEEDING})
+        return not list(problems) and callable(getattr(connection._parser, "message_consumed", None))
     except Exception:  # noqa: BLE001 - as above
         return False
 
@@ -161,6 +163,9 @@ class _Memory(asyncio.Transport):
         self._closing = True
 
     abort = close
+
+    def can_write_eof(self) -> bool:
+        return False
 
     def is_reading(self) -> bool:
         return True

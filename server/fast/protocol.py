@@ -79,6 +79,8 @@ class FastProtocol(HttpProtocol):
         except ConnectionError:
             # The client has gone.
             return False
+        if not response.keep_alive:
+            await self._linger()
         if self._close or self._force_close or not response.keep_alive:
             return False
         self._rest()

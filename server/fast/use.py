@@ -8,8 +8,8 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from server.fast import SHORTCUTS
-from server.fast.check import find_problem, fits_malformed
+from server.fast import SHORTCUTS, Feeds
+from server.fast.check import find_problem, fits_feeding
 from server.protocol import HttpProtocol
 from server.slow_readers import SlowReaders
 
@@ -27,7 +27,7 @@ async def connections(
     **options: Any,  # noqa: ANN401 - aiohttp's
 ) -> MakeProtocol:
     """What serves each new connection; where the fast path is `wanted` and of no use, the log says why."""
-    SHORTCUTS.fail_malformed_body = _fail_malformed_body()
+    SHORTCUTS.feeder = _feeder()
     problem = await find_problem() if wanted else "it is switched off"
     if problem is not None:
         SHORTCUTS.fill = None
@@ -46,9 +46,9 @@ async def connections(
     return partial(FastProtocol, server, readers, app=app, dispatch=dispatcher(app), **options)
 
 
-def _fail_malformed_body() -> Callable[[web.RequestHandler], None] | None:
-    if not fits_malformed():
+def _feeder() -> Callable[[], Feeds] | None:
+    if not fits_feeding():
         return None
-    from server.fast.malformed import fail_malformed_body  # noqa: PLC0415 - likewise
+    from server.fast.feeding import Feeder  # noqa: PLC0415 - likewise
 
-    return fail_malformed_body
+    return Feeder

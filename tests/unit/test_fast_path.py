@@ -83,7 +83,7 @@ def _checked_afresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(check, "_found", {})
     monkeypatch.setattr(SHORTCUTS, "fill", None)
     # What an aiohttp lacks is noticed when these are imported.
-    for name in ("answers", "dispatch", "malformed", "protocol"):
+    for name in ("answers", "dispatch", "feeding", "protocol"):
         monkeypatch.delitem(__import__("sys").modules, f"server.fast.{name}", raising=False)
 
 

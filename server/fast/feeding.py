@@ -1,0 +1,80 @@
+"""Pipelines and bodies that go wrong half-way: what is right in them is served as if nothing wrong came after it.
+
+aiohttp's parser forgets what it has read of a segment when the rest of that is malformed: of two requests, one right
+and one wrong, it answers one, as wrong. And it lets whoever reads a body wait for an end that will never come.
+"""
+
+from aiohttp import EMPTY_PAYLOAD, StreamReader, web
+from aiohttp.web_protocol import _ErrInfo
+
+_HEAD_END = b"\r\n\r\n"
+
+
+class Feeder:
+    """Feeds a connection's parser each head by itself; what is too much for now waits here."""
+
+    __slots__ = ("_body", "_held", "_is_read")
+
+    def __init__(self) -> None:
+        """Begin with a connection."""
+        self._held = b""
+        # Of the last request that came.
+        self._body: StreamReader = EMPTY_PAYLOAD
+        self._is_read = True
+
+    def feed(self, connection: web.RequestHandler, data: bytes) -> None:
+        """Take what has come, or (b"") go on with what waits."""
+        end = data.find(_HEAD_END)
+        if not self._held and (end < 0 or end + len(_HEAD_END) == len(data)):
+            self._receive(connection, data)
+            return
+        self._held += data
+        if not data and self._receive(connection, data):
+            return
+        at = 0
+        while at < len(self._held) and not _is_full(connection):
+            end = self._held.find(_HEAD_END, at)
+            end = len(self._held) if end < 0 else end + len(_HEAD_END)
+            if self._receive(connection, self._held[at:end]):
+                return
+            at = end
+        self._held = self._held[at:]
+
+    def _receive(self, connection: web.RequestHandler, data: bytes) -> bool:
+        """Let the parser read; whether that has come to an end."""
+        is_late = not connection._messages and not self._body.is_eof()
+        web.RequestHandler.data_received(connection, data)
+        if is_late and self._body.is_eof() and connection._parser is not None:
+            # The parser counts requests that are there as a whole, and did not count this one when it was taken.
+            connection._parser.message_consumed()
+        return self._end_if_malformed(connection)
+
+    def answered(self, request: web.BaseRequest) -> None:
+        """Nobody reads the body of this request any more."""
+        self._is_read = self._is_read and request.content is not self._body
+
+    def _end_if_malformed(self, connection: web.RequestHandler) -> bool:
+        """Read no further than what could not be parsed, and end the body that it is part of."""
+        messages = connection._messages
+        if not messages:
+            return False
+        if not isinstance(messages[-1][0], _ErrInfo):
+            self._body, self._is_read = messages[-1][1], True
+            return False
+        self._held = b""
+        if self._body.is_eof():
+            return True
+        if self._is_read:
+            self._body.set_exception(web.RequestPayloadError("malformed"))
+            connection._lingering_time = 0
+        else:
+            # aiohttp waits for its end before it closes.
+            connection.close()
+            self._body.feed_eof()
+        return True
+
+
+def _is_full(connection: web.RequestHandler) -> bool:
+    """Whether as many requests wait as aiohttp takes: it has paused the transport, and asks when there is room."""
+    messages = connection._messages
+    return len(messages) >= connection._max_msg_queue_size and messages[-1][1].is_eof()
