@@ -26,6 +26,10 @@ def _commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[
             yield " ".join((*path, name)), command
 
 
+def _spellings(parameter: click.Parameter) -> tuple[str, ...]:
+    return (*parameter.opts, *parameter.secondary_opts)
+
+
 COMMANDS = dict(_commands(main))
 SECTIONS = dict(re.findall(r"^### (.*?)\n(.*?)(?=^##|\Z)", CLI, re.MULTILINE | re.DOTALL))
 
@@ -38,7 +42,7 @@ def test_every_command_is_documented_with_its_options(name: str) -> None:
         spelling
         for parameter in COMMANDS[name].params
         if isinstance(parameter, click.Option)
-        for spelling in (*parameter.opts, *parameter.secondary_opts)
+        for spelling in _spellings(parameter)
     }
     assert {option for option in options - _EVERYWHERE if f"`{option}`" not in SECTIONS[heading]} == set()
 
@@ -48,7 +52,7 @@ def test_no_other_command_or_option_is_documented() -> None:
     assert set(re.findall("`(.*?)`", " ".join(SECTIONS))) == set(COMMANDS)
     for heading, text in SECTIONS.items():
         commands = [COMMANDS[name] for name in re.findall("`(.*?)`", heading)]
-        known = {spelling for command in commands for parameter in command.params for spelling in parameter.opts}
+        known = {spelling for command in commands for one in command.params for spelling in _spellings(one)}
         documented = set(re.findall(r"`(--?[a-z_-]+)`", text))
         assert documented <= known | {"--version", "--wait", "-"}, heading
 
