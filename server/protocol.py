@@ -72,6 +72,7 @@ class HttpProtocol(web.RequestHandler):
         with suppress(TimeoutError):
             async with asyncio.timeout(_LINGER):
                 await self._lingering
+        self.force_close()
 
     def pause_writing(self) -> None:
         """Wait for the client to read, within limits, and take no more requests of it meanwhile."""
@@ -130,8 +131,9 @@ class HttpProtocol(web.RequestHandler):
     ) -> tuple[web.StreamResponse, bool]:
         """Answer in JSON too what aiohttp raises where no middleware sees it: 417, and whatever has no middleware."""
         answer = http_error(resp) if isinstance(resp, web.HTTPException) else resp
-        if request.version < HttpVersion11 and hdrs.TRANSFER_ENCODING in request.headers:
-            # Its end may not be where it seems to be (RFC 9112, section 6.1).
+        unsure = request.version < HttpVersion11 and hdrs.TRANSFER_ENCODING in request.headers
+        if unsure or answer.headers.get(hdrs.CONNECTION) == "close":
+            # The end of the request may not be where it seems to be (RFC 9112, section 6.1), or is still to come.
             answer.force_close()
         finished = await super().finish_response(request, answer, start_time)
         if self._feeder is not None:

@@ -8,25 +8,35 @@ from aiohttp import EMPTY_PAYLOAD, StreamReader, web
 from aiohttp.web_protocol import _ErrInfo
 
 _HEAD_END = b"\r\n\r\n"
+_receive = web.RequestHandler.data_received
 
 
 class Feeder:
     """Feeds a connection's parser each head by itself; what is too much for now waits here."""
 
-    __slots__ = ("_body", "_held", "_is_read")
+    __slots__ = ("_body", "_held", "_is_over", "_is_read")
 
     def __init__(self) -> None:
         """Begin with a connection."""
         self._held = b""
         # Of the last request that came.
         self._body: StreamReader = EMPTY_PAYLOAD
-        self._is_read = True
+        self._is_read, self._is_over = True, False
 
     def feed(self, connection: web.RequestHandler, data: bytes) -> None:
         """Take what has come, or (b"") go on with what waits."""
+        if self._is_over:
+            return
         end = data.find(_HEAD_END)
         if not self._held and (end < 0 or end + len(_HEAD_END) == len(data)):
-            self._receive(connection, data)
+            if self._body is EMPTY_PAYLOAD:
+                # Nothing can be wrong with a body.
+                _receive(connection, data)
+                if messages := connection._messages:
+                    message, self._body = messages[-1]
+                    self._is_read, self._is_over = True, isinstance(message, _ErrInfo)
+            else:
+                self._receive(connection, data)
             return
         self._held += data
         if not data and self._receive(connection, data):
@@ -43,11 +53,14 @@ class Feeder:
     def _receive(self, connection: web.RequestHandler, data: bytes) -> bool:
         """Let the parser read; whether that has come to an end."""
         is_late = not connection._messages and not self._body.is_eof()
-        web.RequestHandler.data_received(connection, data)
+        _receive(connection, data)
         if is_late and self._body.is_eof() and connection._parser is not None:
             # The parser counts requests that are there as a whole, and did not count this one when it was taken.
             connection._parser.message_consumed()
-        return self._end_if_malformed(connection)
+        ended = self._end_if_malformed(connection)
+        if self._body.is_eof():
+            self._body = EMPTY_PAYLOAD
+        return ended
 
     def answered(self, request: web.BaseRequest) -> None:
         """Nobody reads the body of this request any more."""
@@ -61,7 +74,7 @@ class Feeder:
         if not isinstance(messages[-1][0], _ErrInfo):
             self._body, self._is_read = messages[-1][1], True
             return False
-        self._held = b""
+        self._held, self._is_over = b"", True
         if self._body.is_eof():
             return True
         if self._is_read:
