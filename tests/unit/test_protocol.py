@@ -14,6 +14,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from server.answers import json_bytes
 from server.bodies import read_body
+from server.fast import SHORTCUTS
 from server.fast.dispatch import dispatcher
 from server.fast.protocol import FastProtocol
 from server.middleware import errors
@@ -165,9 +166,14 @@ async def test_a_body_that_comes_later_is_waited_for(client: Client, handed_over
     assert len(handed_over) == 1
 
 
+@pytest.mark.parametrize("feeds", [True, False])
 @pytest.mark.parametrize("behind", [31, 32, 47, 48, 64, 100])
-async def test_many_may_follow_a_body_that_comes_later(client: Client, behind: int) -> None:
-    """As many as the parser takes at a time, and more; each is answered."""
+async def test_many_may_follow_a_body_that_comes_later(
+    client: Client, behind: int, *, feeds: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many as the parser takes at a time, and more; each is answered, also where aiohttp's parser is left alone."""
+    if not feeds:
+        monkeypatch.setattr(SHORTCUTS, "feeder", None)
     connection = await client.open()
     connection.send(b"POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbo")
     await asyncio.sleep(0.05)

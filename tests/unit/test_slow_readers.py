@@ -142,3 +142,18 @@ async def test_a_stop_waits_for_who_reads(path: bytes, fast_path: str) -> None:
         reading = asyncio.create_task(read())
     await reading
     assert sum(map(len, received)) > BIG
+
+
+async def test_a_closing_answer_is_read_to_its_end(fast_path: str) -> None:
+    """Requests behind it, which nobody reads, do not reset the connection before."""
+    async with served(fast_path=fast_path, write_timeout="60", shutdown_timeout="1") as address:
+        with connected(address) as sock:
+            sock.send(GET % b"closing" + GET % b"small" * 100)
+            received, loop = b"", asyncio.get_running_loop()
+            async with asyncio.timeout(60):
+                while part := await loop.sock_recv(sock, 65536):
+                    received += part
+                    with suppress(BlockingIOError, ConnectionError):
+                        sock.send(GET % b"small")
+        assert received.count(b"HTTP/1.1 ") == 1
+        assert len(received) > 1_000_000
