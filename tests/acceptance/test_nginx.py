@@ -142,8 +142,9 @@ async def test_it_is_as_said_and_works(service: Service, nginx: Nginx) -> None:
             assert answer.status == 200, await answer.text()
         line = logged(service)
         assert (line["remote"], line["user"], line["status"]) == ("127.0.0.2", "ann", 200)
+        # The API is at the root too.
         async with client.get("/api/experimental/test") as answer:
-            assert answer.status == 404
+            assert answer.status == 200
 
 
 async def test_forwarded_headers_cannot_be_spoofed(service: Service, nginx: Nginx) -> None:

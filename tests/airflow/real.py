@@ -197,7 +197,7 @@ class RealAirflow:
         conn = await asyncpg.connect(self.dsn)
         try:
             least = 10 if self.generation == 1 else 130
-            await until(lambda: conn.fetchval(_PARSED, least), "DAGs are parsed", 120, self)
+            await until(lambda: conn.fetchval(_PARSED, least), "DAGs are parsed", 300, self)
         finally:
             await conn.close()
 
