@@ -94,20 +94,20 @@ class JsonClient(Client):
         *,
         replace_microseconds: bool | None = None,
     ) -> Answer:
-        """See `Client.trigger_dag`. With a run_id it is tried again, and a first try that was carried out is seen."""
+        """See `Client.trigger_dag`. With a run_id it is tried again, and a first try that was carried out is seen.
+
+        It is told from another's run of that run_id by its date, where that is named.
+        """
         fields = trigger_fields(run_id, conf, execution_date, replace_microseconds=replace_microseconds)
         reply = self._send("POST", f"dags/{_quote(dag_id, 'dag_id')}/dag_runs", fields, safe=bool(run_id))
         if reply.uncertain and run_id and reply.status == _BAD_REQUEST:
             taken = f"Run id {run_id} already exists for dag id {dag_id}"
             if self._error_text(reply) == taken:
-                return self._made_before(dag_id, run_id)
+                date = None if replace_microseconds else execution_date
+                runs = self.get_dag_runs(dag_id, run_id=run_id, execution_date_gte=date, execution_date_lte=date)
+                if runs:
+                    return _made_before(dag_id, run_id, runs[0]["execution_date"])
         return with_warning(self._object(self._read(reply)), _warning(reply))
-
-    def _made_before(self, dag_id: str, run_id: str) -> Answer:
-        run = self.get_dag_runs(dag_id, run_id=run_id)[0]
-        date = run["execution_date"]
-        message = f"Created <DagRun {dag_id} @ {date}: {run_id}, externally triggered: True>"
-        return {"execution_date": date, "message": message, "run_id": run_id}
 
     def get_dag_runs(
         self,
@@ -317,3 +317,8 @@ def _pool(name: str) -> str:
     if not name.strip():
         raise ApiError(_BAD_REQUEST, "Pool name shouldn't be empty")
     return _quote(name, "pool name")
+
+
+def _made_before(dag_id: str, run_id: str, date: str) -> Answer:
+    message = f"Created <DagRun {dag_id} @ {date}: {run_id}, externally triggered: True>"
+    return {"execution_date": date, "message": message, "run_id": run_id}

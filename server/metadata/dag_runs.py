@@ -58,6 +58,7 @@ class DagRuns:
         self._settings = settings
         self._generation = settings.generation
         self._insert: Batcher[Row, asyncpg.Record] = settings.batcher(self._insert_many)
+        self._insert_family: Batcher[tuple[Row, Dag], asyncpg.Record | None] = settings.queue(self._insert_one_family)
         self._collision: Batcher[tuple[str, str, datetime], asyncpg.Record] = settings.batcher(self._find_collisions)
         self._find: Batcher[tuple[str, datetime], asyncpg.Record] = settings.batcher(self._find_many)
         self._first_page: Shared[Row, list[asyncpg.Record]] = Shared(self._read_first_page)
@@ -73,7 +74,7 @@ class DagRuns:
         for _ in range(_ATTEMPTS):
             run = NewRun(dag_id, asked)
             dag, values = await self._prepare(run)
-            row = await (self._insert_family(values, dag) if dag.subdag_ids else self._insert(values))
+            row = await (self._insert_family((values, dag)) if dag.subdag_ids else self._insert(values))
             if row is not None and not row["known"]:
                 self._dags.forget(dag_id)
                 raise unknown_dag(dag_id)
@@ -166,16 +167,16 @@ class DagRuns:
         self._announce([row["id"] for row in rows if row["id"] is not None])
         return rows
 
-    async def _insert_family(self, values: Row, dag: Dag) -> asyncpg.Record | None:
-        members = [dag.dag_id, *dag.subdag_ids]
+    async def _insert_one_family(self, families: Sequence[tuple[Row, Dag]]) -> Sequence[asyncpg.Record | None]:
+        ((values, dag),) = families
         try:
-            row = await self._database.fetchrow("trigger_family", members, *values[1:])
+            row = await self._database.fetchrow("trigger_family", [dag.dag_id, *dag.subdag_ids], *values[1:])
         except asyncpg.UniqueViolationError:
-            return None
+            return [None]
         if row is None:
             raise unknown_dag(dag.dag_id)
         self._announce(row["ids"] or [])
-        return row
+        return [row]
 
     async def _refuse_collision(self, run: NewRun, dag: Dag) -> None:
         """Raise BadRequest where the run, or one of its sub-DAGs, has the run_id or the date of another."""

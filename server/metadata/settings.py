@@ -42,6 +42,10 @@ class Settings:
         """Make a batcher with the configured limits."""
         return Batcher(run, size=self.batch_size, in_flight=self.batch_in_flight, queue_limit=self.batch_queue_limit)
 
+    def queue(self, run: "Run[Key, Result]") -> Batcher[Key, Result]:
+        """Make a batcher of what cannot share a statement: whoever waits for a turn waits for no connection."""
+        return Batcher(run, size=1, in_flight=2 * self.batch_in_flight, queue_limit=self.batch_queue_limit)
+
     def shared(self, run: "Run[Key, Result]") -> Batcher[Key, Result]:
         """Make a batcher of reads that are costly and often the same: one at a time, for as many as wait."""
         return Batcher(run, size=self.batch_queue_limit, in_flight=1, queue_limit=self.batch_queue_limit)

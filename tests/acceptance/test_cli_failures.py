@@ -163,6 +163,33 @@ async def test_a_lost_answer(database: str, serve: Callable[..., Awaitable[str]]
         assert "the connection broke before the answer" in done.err
 
 
+async def test_a_lost_answer_to_another(database: str, serve: Callable[..., Awaitable[str]]) -> None:
+    """Whoever named a date is not told that another's run with that run id is the one that was asked for."""
+    await fill(database)
+    url = await serve()
+    assert (await windsock("trigger_dag", "-r", "r", "-e", "2024-01-01", "ref_setup", **over_http(url))).code == 0
+    port = urlsplit(url).port
+    requests = 0
+
+    async def lossy(reader: Reader, writer: Writer) -> None:
+        nonlocal requests
+        requests += 1
+        if requests > 1:
+            upstream_reader, upstream = await asyncio.open_connection("127.0.0.1", port)
+            upstream.write((await _request(reader)).replace(b"Connection: keep-alive", b"Connection: close"))
+            answer = await _request(upstream_reader)
+            writer.write(answer.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1))
+            await writer.drain()
+            await _close(upstream)
+        await _close(writer)
+
+    for date, code in (("2024-01-02", 1), ("2024-01-01T00:00:00Z", 0)):
+        requests = 0
+        async with listener(lossy) as broken:
+            done = await windsock("trigger_dag", "-r", "r", "-e", date, "ref_setup", **over_http(broken))
+        assert (done.code, "Run id r already exists" in done.err) == (code, code == 1), done
+
+
 async def test_passwords(database: str, serve: Callable[..., Awaitable[str]], tmp_path: Path) -> None:
     """From the environment, the configuration, the URL and netrc; without one 4 and what to do."""
     await add_user(database, "alice")

@@ -211,3 +211,35 @@ async def test_every_answer_is_the_row_that_is_stored(stored: tuple[str, list[st
     finally:
         await table.close()
     assert 0 < made < requests
+
+
+async def test_who_names_no_date_gets_one(stored: tuple[str, list[str]]) -> None:
+    """Hundreds of one DAG at once, on two servers: each has a run, with a run_id of its own or one made of its date."""
+    dsn, dag_ids = stored
+    table = await asyncpg.connect(dsn)
+    try:
+        async with _two_servers(dsn) as servers:
+            for dag_id in sorted(set(dag_ids) - {"e", "p.s"}):
+                bodies = [{} if n % 3 else {"run_id": f"{dag_id}{n}"} for n in range(200)]
+                asked = [parse_trigger(json.dumps(body).encode(), UTC, datetime.now(UTC)) for body in bodies]
+                told = await asyncio.gather(*(_ask(servers[n % 2], dag_id, one) for n, one in enumerate(asked)))
+                assert [one.error for one in told if one.made is None] == []
+                stored_ids = await table.fetch("SELECT run_id FROM dag_run WHERE dag_id = $1", dag_id)
+                assert {one.made.run_id for one in told if one.made} == {row[0] for row in stored_ids}
+                assert len(stored_ids) == len(told)
+                again = await _ask(servers[0], dag_id, asked[0])
+                assert str(again.error) == f"Run id {dag_id}0 already exists for dag id {dag_id}"
+    finally:
+        await table.close()
+
+
+async def test_a_run_without_a_run_id_is_in_the_way_too(empty_database: str) -> None:
+    """Airflow 1.10 allows NULL there."""
+    await make_schema(empty_database, "1.10.15")
+    await add_dag(empty_database, "1.10.15")
+    table = await asyncpg.connect(empty_database)
+    await table.execute("INSERT INTO dag_run (dag_id, execution_date) VALUES ('d', '2024-01-01Z')")
+    await table.close()
+    async with open_metadata(config_for(empty_database)) as metadata:
+        told = await _ask(metadata, "d", parse_trigger(b'{"execution_date": "2024-01-01"}', UTC, datetime.now(UTC)))
+    assert str(told.error) == "Execution date 2024-01-01T00:00:00+00:00 is taken for dag id d by run id None"

@@ -212,6 +212,33 @@ async def test_a_bad_key_fails_alone() -> None:
     assert results[4] == 8
 
 
+@pytest.mark.parametrize("results", [[2, 4], [2, 4, 6, 8], []])
+async def test_results_that_cannot_be_told_apart_are_nobodys(results: list[int]) -> None:
+    """With one too many or too few nobody gets what may be another's, and nobody waits for ever."""
+
+    async def run(_keys: Sequence[int]) -> Sequence[int]:
+        return results
+
+    ask: Batcher[int, int] = Batcher(run, size=10, in_flight=1, queue_limit=100)
+    async with asyncio.timeout(5):
+        answers = await asyncio.gather(*map(ask, (1, 2, 3)), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [RuntimeError] * 3
+
+
+async def test_who_went_away_is_not_tried_again() -> None:
+    """When a statement fails, those who still wait are tried one by one."""
+    recorder = Recorder()
+    recorder.gate.clear()
+    recorder.bad = {3}
+    tasks = [asyncio.ensure_future(batcher_ask) for batcher_ask in map(batcher(recorder), (1, 2, 3))]
+    await turns()
+    tasks[0].cancel()
+    recorder.gate.set()
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [asyncio.CancelledError, int, asyncpg.DataError]
+    assert recorder.batches == [[1, 2, 3], [2], [3]]
+
+
 async def test_a_lost_database_fails_the_whole_batch_once() -> None:
     """What may have been committed is not sent again."""
     sent = 0
