@@ -151,7 +151,7 @@ class Storm:
                     n += 1
                     await self.bench.trigger("storm", n)
             await asyncio.sleep(self.random.uniform(0.05, 0.5))
-            kind = self.random.choices(["nothing", "scheduler", "task", "postgres", "stopped"], [12, 2, 4, 1, 2])[0]
+            kind = self.random.choices(["nothing", "scheduler", "task", "postgres", "stopped"], [12, 2, 12, 1, 1])[0]
             await getattr(self, f"_kill_{kind}")()
 
     async def _kill_nothing(self) -> None:

@@ -19,7 +19,7 @@ from tests.scheduling import START, bash, bench
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_a_storm(tmp_path: Path) -> None:
     """At the end every run is finished; no task ran or succeeded twice; no pool was over its slots."""
-    outcome = await storm(tmp_path, 20, seed=8)
+    outcome = await storm(tmp_path, 45, seed=8)
     assert not outcome.problems
     assert outcome.killed.keys() == {"scheduler", "task", "postgres", "stopped"}
     assert outcome.runs["success"] > 3
