@@ -34,7 +34,7 @@ class Feeder:
                 _receive(connection, data)
                 if messages := connection._messages:
                     message, self._body = messages[-1]
-                    self._is_read, self._is_over = True, isinstance(message, _ErrInfo)
+                    self._is_read, self._is_over = True, type(message) is _ErrInfo
             else:
                 self._receive(connection, data)
             return

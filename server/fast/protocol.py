@@ -81,7 +81,8 @@ class FastProtocol(HttpProtocol):
             return False
         if not response.keep_alive:
             await self._linger()
-        if self._close or self._force_close or not response.keep_alive:
+            return False
+        if self._close or self._force_close:
             return False
         self._rest()
         return True
