@@ -32,7 +32,7 @@ BEGIN
         ('SELECT', 'id dag_id version_number', 'dag_version', ''),
         ('SELECT', 'xmin dag_id data data_compressed dag_version_id', 'serialized_dag', ''),
         -- runs and task instances
-        ('SELECT', 'id dag_id run_id execution_date logical_date state start_date', 'dag_run', ''),
+        ('SELECT', 'id dag_id run_id execution_date logical_date run_after state start_date', 'dag_run', ''),
         ('SELECT', 'task_id dag_id run_id execution_date map_index duration executor_config start_date end_date queued_dttm'
             ' hostname unixname pid job_id max_tries operator pool pool_slots priority_weight queue state', 'task_instance', ''),
         ('SELECT', 'try_number', 'task_instance', 'task_instance.map_index'),

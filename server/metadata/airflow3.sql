@@ -207,25 +207,28 @@ LEFT JOIN LATERAL (
 ORDER BY requested.n
 
 -- name: latest_runs
--- The newest run of each DAG, found by walking the index from DAG to DAG: the cost grows with the DAGs, not the runs.
--- A DAG of which no run has a date shows the one that was made last. $1 is the path of dag_run_url up to the dag_id.
+-- The newest run of each DAG by run_after: one without a date may be newer than all that have one. No index has a DAG's
+-- runs in that order. The latest runs of all DAGs hold the newest one of each DAG that ran lately; the cost does not grow
+-- with the runs. For any other DAG all of its runs are read: (run_after, id) is compared as a row so that no plan walks the
+-- index of every DAG's runs instead. $1 is the path of dag_run_url up to the dag_id.
 WITH RECURSIVE dag_ids AS (
     SELECT min(dag_id) AS dag_id FROM dag_run
     UNION ALL
     SELECT (SELECT min(dag_run.dag_id) FROM dag_run WHERE dag_run.dag_id > dag_ids.dag_id)
     FROM dag_ids WHERE dag_ids.dag_id IS NOT NULL
+), recent AS (
+    SELECT id, dag_id, run_id, run_after, logical_date, start_date FROM dag_run ORDER BY run_after DESC, id DESC LIMIT 5000
+), recent_by_dag AS (
+    SELECT DISTINCT ON (dag_id) * FROM recent ORDER BY dag_id, run_after DESC, id DESC
 )
-SELECT '{"items":[' || coalesce(string_agg(row_to_json(run)::text, ',' ORDER BY newest.dag_id COLLATE "C"), '') || ']}'
+SELECT '{"items":[' || coalesce(string_agg(row_to_json(run)::text, ',' ORDER BY dag_ids.dag_id COLLATE "C"), '') || ']}'
 FROM dag_ids
+LEFT JOIN recent_by_dag AS r ON r.dag_id = dag_ids.dag_id
 CROSS JOIN LATERAL (
-    SELECT * FROM (
-        (SELECT dag_id, run_id, logical_date, start_date FROM dag_run
-            WHERE dag_run.dag_id = dag_ids.dag_id AND logical_date IS NOT NULL ORDER BY logical_date DESC LIMIT 1)
-        UNION ALL
-        (SELECT dag_id, run_id, logical_date, start_date FROM dag_run
-            WHERE dag_run.dag_id = dag_ids.dag_id AND logical_date IS NULL ORDER BY id DESC LIMIT 1)
-    ) AS either
-    ORDER BY logical_date NULLS LAST LIMIT 1
+    SELECT r.dag_id, r.run_id, r.logical_date, r.start_date WHERE r.id IS NOT NULL
+    UNION ALL
+    (SELECT dag_id, run_id, logical_date, start_date FROM dag_run
+        WHERE r.id IS NULL AND dag_run.dag_id = dag_ids.dag_id ORDER BY (run_after, id) DESC LIMIT 1)
 ) AS newest
 CROSS JOIN LATERAL (
     -- Anything but letters, digits, dots, dashes and underscores is percent-encoded byte by byte.
