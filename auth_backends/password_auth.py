@@ -19,6 +19,7 @@ from server.auth.throttle import Throttle
 from server.auth.verified import Verified
 from server.config import Config
 from server.errors import Forbidden, StartupError, TooManyRequests, Unavailable
+from server.metadata.metadata import Metadata
 from server.metadata.users import User, Users
 from server.proxies import network
 from server.resources import CONFIG, METADATA, PROXIES
@@ -48,15 +49,22 @@ class _Known(NamedTuple):
 class Passwords:
     """Verifies user names and passwords."""
 
-    def __init__(self, users: Users, config: Config, dummy: str) -> None:
-        """Ask `users`; `dummy` is the hash that names without a user are checked against."""
-        self._users = users
-        self._dummy = dummy
+    def __init__(self, metadata: Metadata, config: Config) -> None:
+        """Ask the users of `metadata`, whichever table has them."""
+        self._metadata = metadata
+        # Names without a user are checked against it, once `choose_dummy` knows what those of users cost.
+        self._dummy = hashes.dummy(_USUAL_METHOD)
+        self._dummy_of: Users | None = None
         self._rows = Recent(self._read, config.user_check_seconds)
         self._verified = Verified(config.verified_seconds)
         self._throttle = Throttle(config.throttle_failures, config.throttle_seconds)
         self._executor = Executor("hash", config.hash_threads, config.hash_queue_limit, nice=True)
         self._reported: set[str] = set()
+
+    async def choose_dummy(self, users: Users) -> None:
+        """Let names without a user cost what most users do; raises Unavailable."""
+        self._dummy = hashes.dummy(await users.usual_method(hashes.method) or _USUAL_METHOD)
+        self._dummy_of = users
 
     async def verify(self, user: str, password: str, client: str) -> Identity:
         """Answer who that is; raises Forbidden, TooManyRequests or Unavailable."""
@@ -85,7 +93,10 @@ class Passwords:
         return _Known(name.casefold(), self._dummy)
 
     async def _read(self, name: str) -> _Known:
-        user = await self._users.find(name)
+        if (users := self._metadata.users) is not self._dummy_of:
+            # The database has been migrated.
+            await self.choose_dummy(users)
+        user = await users.find(name)
         if user is None:
             return self._nobody(name)
         if fault := hashes.fault(user.password):
@@ -134,11 +145,12 @@ async def startup(app: web.Application) -> None:
     """Find the users; raises StartupError where this database has none."""
     users = app[METADATA].users
     users.require_table()
+    passwords = Passwords(app[METADATA], app[CONFIG])
     try:
-        method = await users.usual_method(hashes.method)
+        await passwords.choose_dummy(users)
     except Unavailable as error:
         raise StartupError(f"password_auth: cannot read the table {users.table}: {error.message}") from error
-    app[PASSWORDS] = Passwords(users, app[CONFIG], hashes.dummy(method or _USUAL_METHOD))
+    app[PASSWORDS] = passwords
 
 
 async def cleanup(app: web.Application) -> None:

@@ -52,6 +52,6 @@ def _is_health(base_path: str, path: str) -> bool:
 
 
 async def _metadata(app: web.Application) -> AsyncIterator[None]:
-    async with open_metadata(app[CONFIG], announces=True) as metadata:
+    async with open_metadata(app[CONFIG], serving=True) as metadata:
         app[METADATA] = metadata
         yield

@@ -102,6 +102,13 @@ class Unavailable(WindsockError):
         super().__init__(message, {"Retry-After": str(retry_after)})
 
 
+class SchemaChanged(Unavailable):
+    """503: the database is being migrated, or has been since it was looked at; nothing was done."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, 5)
+
+
 class Locked(Unavailable):
     """503: another transaction holds a row that the request needs; nothing was done."""
 

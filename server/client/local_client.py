@@ -27,7 +27,7 @@ from server.client.interface import (
     with_warning,
 )
 from server.config import Config, ConfigError
-from server.errors import StartupError, Unavailable, WindsockError
+from server.errors import SchemaChanged, StartupError, Unavailable, WindsockError
 from server.metadata.dag_runs import RunFilter
 from server.metadata.metadata import Metadata, open_metadata
 from server.scheduler.log_reading import LogFile, local_log
@@ -61,6 +61,10 @@ class LocalClient(Client):
             self._runner = asyncio.Runner()
         try:
             return self._runner.run(self._within(use))
+        except SchemaChanged as error:
+            # Whatever is asked next has the database looked at anew.
+            self.close()
+            raise Unreachable(error.message, repr(error.__cause__)) from error
         except Unavailable as error:
             raise Unreachable(error.message, repr(error.__cause__)) from error
         except WindsockError as error:

@@ -22,11 +22,16 @@ WITH requested AS (
         SELECT serialized_dag.xmin::text AS version FROM serialized_dag
         WHERE serialized_dag.dag_id = requested.root_dag_id
     ) AS s ON true
+), schema AS (
+    -- Whether a migration has been committed since the statement was made for a revision.
+    SELECT coalesce(string_agg(version_num, ' ' ORDER BY version_num COLLATE "C"), '') <> $7::text AS migrated  -- if alembic_version.version_num
+    FROM alembic_version  -- if alembic_version.version_num
+    SELECT $7::text IS NOT NULL AS migrated  -- unless alembic_version.version_num
 ), numbered AS (
-    SELECT *, CASE WHEN known AND fresh THEN nextval((
+    SELECT *, CASE WHEN known AND fresh AND NOT migrated THEN nextval((
         SELECT coalesce(pg_get_serial_sequence('dag_run', 'id'), 'dag_run_id_seq')::regclass
     )) END AS id
-    FROM checked
+    FROM checked CROSS JOIN schema
 ), created AS (
     INSERT INTO dag_run (id, dag_id, run_id, execution_date, conf, state, external_trigger, start_date)
     SELECT id, dag_id, run_id, execution_date, conf, 'running', true, now()
@@ -36,7 +41,7 @@ WITH requested AS (
     ON CONFLICT DO NOTHING
     RETURNING id
 )
-SELECT numbered.known, numbered.fresh, numbered.is_paused, created.id
+SELECT numbered.migrated, numbered.known, numbered.fresh, numbered.is_paused, created.id
 FROM numbered LEFT JOIN created ON created.id = numbered.id
 ORDER BY numbered.n
 
@@ -49,17 +54,22 @@ WITH parent AS (
         SELECT serialized_dag.xmin::text AS version FROM serialized_dag WHERE serialized_dag.dag_id = $5::text
     ) AS s ON true
     WHERE d.dag_id = ($1::text[])[1]
+), schema AS (
+    -- Whether a migration has been committed since the statement was made for a revision.
+    SELECT coalesce(string_agg(version_num, ' ' ORDER BY version_num COLLATE "C"), '') <> $7::text AS migrated  -- if alembic_version.version_num
+    FROM alembic_version  -- if alembic_version.version_num
+    SELECT $7::text IS NOT NULL AS migrated  -- unless alembic_version.version_num
 ), created AS (
     INSERT INTO dag_run (dag_id, run_id, execution_date, conf, state, external_trigger, start_date)
     SELECT member, $2::text, $3::timestamptz, $4::bytea, 'running', true, now()
-    FROM parent, unnest($1::text[]) AS member
-    WHERE parent.fresh
+    FROM parent, schema, unnest($1::text[]) AS member
+    WHERE parent.fresh AND NOT schema.migrated
     ORDER BY member
     RETURNING id
 )
-SELECT true AS known, fresh, is_paused, (SELECT min(id) FROM created) AS id,
+SELECT migrated, true AS known, fresh, is_paused, (SELECT min(id) FROM created) AS id,
     (SELECT array_agg(id) FROM created) AS ids
-FROM parent
+FROM parent, schema
 
 -- name: announce
 -- Standalone only: the ids of new runs to its schedulers. An empty text says that too many are new to name them. Nothing is

@@ -47,11 +47,15 @@ WITH requested AS (
         SELECT serialized_dag.xmin::text AS version FROM serialized_dag
         WHERE serialized_dag.dag_id = requested.root_dag_id
     ) AS s ON true
+), schema AS (
+    -- Whether a migration has been committed since the statement was made for a revision.
+    SELECT coalesce(string_agg(version_num, ' ' ORDER BY version_num COLLATE "C"), '') <> $9::text AS migrated
+    FROM alembic_version
 ), numbered AS (
-    SELECT *, CASE WHEN known AND fresh THEN nextval((
+    SELECT *, CASE WHEN known AND fresh AND NOT migrated THEN nextval((
         SELECT coalesce(pg_get_serial_sequence('dag_run', 'id'), 'dag_run_id_seq')::regclass
     )) END AS id
-    FROM checked
+    FROM checked CROSS JOIN schema
 ), created AS (
     INSERT INTO dag_run (
         clear_number,  -- if dag_run.clear_number
@@ -67,7 +71,7 @@ WITH requested AS (
     ON CONFLICT DO NOTHING
     RETURNING id
 )
-SELECT numbered.known, numbered.fresh, numbered.is_paused, numbered.is_active, created.id
+SELECT numbered.migrated, numbered.known, numbered.fresh, numbered.is_paused, numbered.is_active, created.id
 FROM numbered LEFT JOIN created ON created.id = numbered.id
 ORDER BY numbered.n
 
@@ -83,6 +87,10 @@ WITH parent AS (
         WHERE serialized_dag.dag_id = $5::text
     ) AS s ON true
     WHERE d.dag_id = ($1::text[])[1]
+), schema AS (
+    -- Whether a migration has been committed since the statement was made for a revision.
+    SELECT coalesce(string_agg(version_num, ' ' ORDER BY version_num COLLATE "C"), '') <> $9::text AS migrated
+    FROM alembic_version
 ), created AS (
     INSERT INTO dag_run (
         clear_number,  -- if dag_run.clear_number
@@ -93,14 +101,14 @@ WITH parent AS (
         member, $2::text, $3::timestamptz, $4::bytea, 'queued', 'manual', true, now(), now(),
         $7::timestamptz, $8::timestamptz, (SELECT max(id) FROM log_template),
         CASE WHEN member <> $5::text THEN parent.dag_hash END
-    FROM parent, unnest($1::text[]) AS member
-    WHERE parent.fresh
+    FROM parent, schema, unnest($1::text[]) AS member
+    WHERE parent.fresh AND NOT schema.migrated
     ORDER BY member
     RETURNING id
 )
-SELECT true AS known, fresh, is_paused, is_active, (SELECT min(id) FROM created) AS id,
+SELECT migrated, true AS known, fresh, is_paused, is_active, (SELECT min(id) FROM created) AS id,
     (SELECT array_agg(id) FROM created) AS ids
-FROM parent
+FROM parent, schema
 
 -- name: find_collisions
 -- The runs that a new run would collide with: by run_id, and by execution_date.

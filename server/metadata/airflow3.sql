@@ -61,11 +61,15 @@ WITH requested AS (
         WHERE dag_version.dag_id = requested.root_dag_id
         ORDER BY dag_version.version_number DESC LIMIT 1
     ) AS s ON true
+), schema AS (
+    -- Whether a migration has been committed since the statement was made for a revision.
+    SELECT coalesce(string_agg(version_num, ' ' ORDER BY version_num COLLATE "C"), '') <> $9::text AS migrated
+    FROM alembic_version
 ), numbered AS (
-    SELECT *, CASE WHEN known AND fresh THEN nextval((
+    SELECT *, CASE WHEN known AND fresh AND NOT migrated THEN nextval((
         SELECT coalesce(pg_get_serial_sequence('dag_run', 'id'), 'dag_run_id_seq')::regclass
     )) END AS id
-    FROM checked
+    FROM checked CROSS JOIN schema
 ), created AS (
     INSERT INTO dag_run (
         created_at,  -- if dag_run.created_at
@@ -81,7 +85,7 @@ WITH requested AS (
     ON CONFLICT DO NOTHING
     RETURNING id
 )
-SELECT numbered.known, numbered.fresh, numbered.is_paused, numbered.is_active, created.id
+SELECT numbered.migrated, numbered.known, numbered.fresh, numbered.is_paused, numbered.is_active, created.id
 FROM numbered LEFT JOIN created ON created.id = numbered.id
 ORDER BY numbered.n
 

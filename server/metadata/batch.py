@@ -1,7 +1,7 @@
 """Concurrent requests of one kind share a statement."""
 
 import asyncio
-from collections import deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Generic, TypeVar
 from weakref import WeakSet
@@ -23,6 +23,16 @@ _RETURN = 0.00015
 # What a statement under way waits for, a lock perhaps, may be of no concern to the others: seconds.
 _PATIENCE = 0.005
 
+
+class Figures:
+    """What batchers of one kind did since the process started."""
+
+    def __init__(self) -> None:
+        self.batches = 0
+        self.requests = 0
+
+
+_figures: defaultdict[str, Figures] = defaultdict(Figures)
 _batchers: "WeakSet[Batcher[Any, Any]]" = WeakSet()
 
 
@@ -51,8 +61,7 @@ class Batcher(Generic[Key, Result]):
         self._due = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self.kind = getattr(run, "__qualname__", "other").replace("._", ".")
-        self.batches = 0
-        self.requests = 0
+        self._figures = _figures[self.kind]
         _batchers.add(self)
 
     @property
@@ -110,8 +119,8 @@ class Batcher(Generic[Key, Result]):
         self._start()
 
     def _send(self, batch: "Batch[Key, Result]") -> None:
-        self.batches += 1
-        self.requests += len(batch)
+        self._figures.batches += 1
+        self._figures.requests += len(batch)
         self._expect(_WORTH_WHILE, _PATIENCE)
         self._running.add(task := asyncio.create_task(self._run([key for key, _ in batch])))
         task.add_done_callback(lambda done: self._deliver(batch, done))
@@ -174,8 +183,7 @@ class Shared(Generic[Key, Result]):
 
 def batch_figures() -> dict[str, tuple[int, int, int]]:
     """Answer for each kind of this process: statements so far, requests in them, requests that wait."""
-    figures: dict[str, tuple[int, int, int]] = {}
+    waiting: Counter[str] = Counter()
     for one in _batchers:
-        batches, requests, waiting = figures.get(one.kind, (0, 0, 0))
-        figures[one.kind] = (batches + one.batches, requests + one.requests, waiting + one.waiting)
-    return figures
+        waiting[one.kind] += one.waiting
+    return {kind: (done.batches, done.requests, waiting[kind]) for kind, done in _figures.items()}

@@ -1,6 +1,8 @@
 """Lends a pool's connections, and keeps what comes back: the pool's own lending costs as much as a short statement."""
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -29,6 +31,7 @@ class Connections:
         self._pool = pool
         self._kept: list[Connection] = []
         self._wanted = 0
+        self._refusal: Callable[[], Exception] | None = None
 
     @property
     def limit(self) -> int:
@@ -46,6 +49,36 @@ class Connections:
             if _is_open(connection):
                 return connection
             await self._pool.release(connection)
+        if self._refusal is not None:
+            raise self._refusal()
+        return await self._acquire()
+
+    @asynccontextmanager
+    async def lent_anyway(self) -> AsyncIterator[Connection]:
+        """Lend a connection while the block runs, whatever others are refused; raises what `lend` does."""
+        connection = self._kept.pop() if self._kept else await self._acquire()
+        try:
+            yield connection
+        finally:
+            await self._pool.release(connection)
+
+    async def refuse(self, error: Callable[[], Exception]) -> None:
+        """Lend nothing from now on: `lend` raises what `error` makes."""
+        if self._refusal is None:
+            # What comes back goes to the pool: who borrows looks at what is kept before anything else.
+            self._wanted += 1
+        self._refusal = error
+        while self._kept:
+            await self._pool.release(self._kept.pop())
+
+    async def admit(self) -> None:
+        """Lend again, new connections alone: what others know of the schema may be out of date."""
+        if self._refusal is not None:
+            self._refusal = None
+            self._wanted -= 1
+        await self._pool.expire_connections()
+
+    async def _acquire(self) -> Connection:
         self._wanted += 1
         try:
             async with asyncio.timeout(self.acquire_timeout):

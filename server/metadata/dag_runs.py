@@ -163,18 +163,23 @@ class DagRuns:
         return await self._dags.judge(dag, run.execution_date, conf if isinstance(conf, dict) else None)
 
     async def _insert_many(self, runs: Sequence[Row]) -> Sequence[asyncpg.Record]:
-        rows = await self._database.fetch_each("trigger", runs)
+        rows = await self._database.fetch_each("trigger", runs, self._settings.revision)
+        if rows[0]["migrated"]:
+            raise self._database.changed()
         self._announce([row["id"] for row in rows if row["id"] is not None])
         return rows
 
     async def _insert_one_family(self, families: Sequence[tuple[Row, Dag]]) -> Sequence[asyncpg.Record | None]:
         ((values, dag),) = families
         try:
-            row = await self._database.fetchrow("trigger_family", [dag.dag_id, *dag.subdag_ids], *values[1:])
+            dag_ids, revision = [dag.dag_id, *dag.subdag_ids], self._settings.revision
+            row = await self._database.fetchrow("trigger_family", dag_ids, *values[1:], revision)
         except asyncpg.UniqueViolationError:
             return [None]
         if row is None:
             raise unknown_dag(dag.dag_id)
+        if row["migrated"]:
+            raise self._database.changed()
         self._announce(row["ids"] or [])
         return [row]
 

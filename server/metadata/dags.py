@@ -166,6 +166,8 @@ class Dags:
             dag = await connection.fetchrow(statements["lock_dag"], dag_id)
             if dag is None:
                 raise NotFound(f"Dag id {dag_id} not found")
+            # Another release has other tables, of which rows would be left.
+            await self._database.require_schema(connection)
             if dag["is_subdag"]:
                 raise BadRequest(f"Dag id {dag_id} is a sub-DAG; delete the DAG that it belongs to")
             dag_ids = [dag_id, *dag["subdag_ids"]]

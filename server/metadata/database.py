@@ -1,79 +1,46 @@
 """Named statements in, rows out, and a lost database turned into `Unavailable`."""
 
 import asyncio
-import logging
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
 import msgspec
 
-from server.errors import Locked, Unavailable
+from server.errors import Locked, SchemaChanged
+from server.metadata.catalogue import read_revision
 from server.metadata.connections import Connection, Connections
-from server.observe.counters import COUNTERS
+from server.metadata.lost import lost_database
+from server.metadata.watch import SchemaWatch
 
-logger = logging.getLogger(__name__)
-
-# SQLSTATE classes that say "not now" rather than "not like this": connection (08), authorisation (28),
-# missing database (3D), resources (53), operator intervention (57), system (58).
-_TRANSIENT_CLASSES = frozenset({"08", "28", "3D", "53", "57", "58"})
-_READ_ONLY = "25006"
-# Nobody knows whether it was done (40003), so it is not tried again.
-_UNKNOWN = "40003"
-_RETRIED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+# What Postgres undid as a whole.
+_UNDONE = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 _ATTEMPTS = 3
-_REPORT_INTERVAL = 1.0
-
-
-class _Report:
-    """Logs a lost database once in a while, not once a request."""
-
-    def __init__(self) -> None:
-        self._next = 0.0
-
-    def __call__(self, error: Exception) -> None:
-        now = time.monotonic()
-        if now >= self._next:
-            self._next = now + _REPORT_INTERVAL
-            reason = getattr(error, "sqlstate", None) or type(error).__name__
-            logger.warning("database unavailable", extra={"reason": reason})
-
-
-_report = _Report()
-
-
-@contextmanager
-def _lost_database() -> Iterator[None]:
-    try:
-        yield
-    except asyncpg.PostgresError as error:
-        state = error.sqlstate or ""
-        COUNTERS.database_errors[state[:2] or "none"] += 1
-        if isinstance(error, asyncpg.LockNotAvailableError):
-            raise Locked("Another transaction holds what this request needs; try again shortly") from error
-        if state[:2] in _TRANSIENT_CLASSES or state in {_READ_ONLY, _UNKNOWN}:
-            _report(error)
-            raise Unavailable("The database is not available at the moment; try again shortly") from error
-        raise
-    except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-        COUNTERS.database_errors["timeout" if isinstance(error, TimeoutError) else "connection"] += 1
-        _report(error)
-        raise Unavailable("The database is not available at the moment; try again shortly") from error
+_IN_THE_WAY = "Another transaction was in the way; nothing was done, try again shortly"
 
 
 class Database:
     """Runs named statements on pooled connections."""
 
-    def __init__(self, connections: Connections, statements: Mapping[str, str], *, pgbouncer: bool = False) -> None:
+    def __init__(
+        self,
+        connections: Connections,
+        statements: Mapping[str, str],
+        *,
+        pgbouncer: bool = False,
+        watch: SchemaWatch | None = None,
+    ) -> None:
         """Run `statements` on `connections`.
 
         Behind `pgbouncer` in transaction mode a statement is parsed and run in two messages that reach the same
-        server only inside of a transaction, so every statement gets one.
+        server only inside of a transaction, so every statement gets one. `watch` is told what fails because the schema
+        is not the one that it has found when this is made.
         """
         self._in_transaction = pgbouncer
+        self._watch = watch
+        self._made_for = watch.found if watch else None
         self.connections = connections
         self.statements = statements
         # A stream lasts as long as its reader likes: all of them together leave connections for everything else.
@@ -81,51 +48,68 @@ class Database:
 
     def with_statements(self, statements: Mapping[str, str]) -> "Database":
         """Return the same database with other statements."""
-        return Database(self.connections, statements, pgbouncer=self._in_transaction)
+        return Database(self.connections, statements, pgbouncer=self._in_transaction, watch=self._watch)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """Lend a connection; raises Unavailable when none is free in time or the database is lost."""
-        with _lost_database():
-            connection, failed = await self.connections.lend(), True
-            try:
-                yield connection
-                failed = False
-            except TimeoutError:
-                await self._give_up(connection)
-                raise
-            finally:
-                await self.connections.take_back(connection, failed=failed)
+        try:
+            with lost_database():
+                connection, failed = await self.connections.lend(), True
+                try:
+                    yield connection
+                    failed = False
+                except TimeoutError:
+                    await self._give_up(connection)
+                    raise
+                finally:
+                    await self.connections.take_back(connection, failed=failed)
+        except asyncpg.PostgresError as error:
+            if self._watch is not None and self._made_for is not None:
+                await self._watch.doubt(error, self._made_for)
+            raise
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """Lend a connection inside a transaction that commits unless an exception leaves the block."""
-        async with self.connection() as connection, connection.transaction():
-            try:
-                yield connection
-            except TimeoutError:
-                await self._give_up(connection)
-                raise
+        """Lend a connection inside a transaction that commits unless an exception leaves the block.
+
+        Raises what `connection` does, and Locked where Postgres undid it for a deadlock.
+        """
+        try:
+            async with self.connection() as connection, connection.transaction():
+                try:
+                    yield connection
+                except TimeoutError:
+                    await self._give_up(connection)
+                    raise
+        except _UNDONE as error:
+            raise Locked(_IN_THE_WAY) from error
 
     async def fetch(self, name: str, *arguments: object) -> list[asyncpg.Record]:
-        """Rows of the statement `name`; tried again where Postgres undid it for a deadlock."""
+        """Rows of the statement `name`; tried again, and then Locked, where Postgres undid it for a deadlock."""
         for _ in range(_ATTEMPTS - 1):
             try:
                 return await self._fetch(name, arguments)
-            except _RETRIED:
+            except _UNDONE:
                 continue
-        return await self._fetch(name, arguments)
+        try:
+            return await self._fetch(name, arguments)
+        except _UNDONE as error:
+            raise Locked(_IN_THE_WAY) from error
 
-    async def fetch_each(self, name: str, requests: Sequence[tuple[object, ...]]) -> list[asyncpg.Record]:
+    async def fetch_each(
+        self, name: str, requests: Sequence[tuple[object, ...]], *more: object
+    ) -> list[asyncpg.Record]:
         """Rows of the statement `name` that many requests share; each column of theirs is one JSON array.
 
-        Raises DataError, as for what Postgres refuses, for what cannot even be written.
+        `more` are arguments for all of them. Raises DataError, as for what Postgres refuses, for what cannot even be
+        written.
         """
         try:
             columns = [_json(column) for column in zip(*requests, strict=True)]
         except (ValueError, OverflowError) as error:
             raise asyncpg.DataError(str(error)) from error
-        return await self.fetch(name, *columns)
+        return await self.fetch(name, *columns, *more)
 
     async def fetchrow(self, name: str, *arguments: object) -> asyncpg.Record | None:
         """Answer the first row of the statement `name`, or None."""
@@ -136,6 +120,18 @@ class Database:
         """Answer the first column of the first row of the statement `name`, or None."""
         row = await self.fetchrow(name, *arguments)
         return row[0] if row else None
+
+    async def require_schema(self, connection: Connection) -> None:
+        """Raise SchemaChanged where another revision has been committed than the statements are for."""
+        revision = self._made_for.revision if self._made_for else None
+        if revision is not None and await read_revision(connection) != revision:
+            raise self.changed()
+
+    def changed(self) -> SchemaChanged:
+        """Say that the schema is another than the statements are for: the error to raise."""
+        if self._watch is None:
+            raise RuntimeError("nobody watches this database's schema")
+        return self._watch.changed()
 
     async def stream(self, name: str, arguments: Sequence[object], page: int) -> AsyncGenerator[list[str], None]:
         """Pages of the statement's first column, from one snapshot, `page` rows at a time.
@@ -160,7 +156,7 @@ class Database:
 
     @asynccontextmanager
     async def _room_to_stream(self) -> AsyncIterator[None]:
-        with _lost_database():
+        with lost_database():
             async with asyncio.timeout(self.connections.acquire_timeout):
                 await self._streams.acquire()
         try:

@@ -45,36 +45,44 @@ FILES: Mapping[int, Sequence[str]] = {
 }
 
 
+class UnknownAirflow(StartupError):
+    """No tested release has the database's revision."""
+
+    def __init__(self, revisions: Sequence[str], more: str = "") -> None:
+        shown = ", ".join(sorted(revisions)) or "no revision at all"
+        known = "; ".join(f"{release} ({revision})" for revision, release in RELEASES.items())
+        super().__init__(
+            f"this database was made by an Airflow that Windsock was never tested with (alembic_version: {shown})."
+            f" Known are {known}. To serve it all the same, on your own risk, set"
+            f" [windsock] allow_unknown_airflow = True{more}"
+        )
+        self.brief = (
+            f"The database has the schema of no Airflow that Windsock knows (alembic_version: {shown}): it is being"
+            " migrated, or Windsock must be updated; nothing was done, try again shortly"
+        )
+
+
 def generation_of(revisions: Sequence[str], columns: AbstractSet[str], *, allow_unknown: bool) -> int:
     """Tell 1, 2 or 3 from the rows of `alembic_version`.
 
-    Raises StartupError for a revision that no tested release has. `allow_unknown` overrules that: the
+    Raises UnknownAirflow for a revision that no tested release has. `allow_unknown` overrules that: the
     generation is then the one whose columns the database has.
     """
     known = {int(RELEASES[revision][0]) for revision in revisions if revision in RELEASES}
     if len(revisions) == 1 and known:
         return known.pop()
     if not allow_unknown:
-        raise StartupError(_unknown(revisions))
+        raise UnknownAirflow(revisions)
     if "dag_run.logical_date" in columns:
         return 3
     if "dag_run.data_interval_start" in columns and "task_instance.map_index" in columns:
         return 2
     if "dag_run.execution_date" in columns and "dag_run.run_type" not in columns:
         return 1
-    raise StartupError(f"{_unknown(revisions)}; but its tables are those of no Airflow that Windsock can serve")
+    raise UnknownAirflow(revisions, "; but its tables are those of no Airflow that Windsock can serve")
 
 
 def reserved_types(generation: int, revisions: Sequence[str]) -> tuple[str, ...]:
     """Name the types of runs whose prefixes no caller may use; of an unknown release, all of its generation."""
     release = next((RELEASES[revision] for revision in revisions if revision in RELEASES), "9")
     return tuple(kind for kind, since in _RUN_TYPES[generation].items() if since <= release)
-
-
-def _unknown(revisions: Sequence[str]) -> str:
-    shown = ", ".join(sorted(revisions)) or "no revision at all"
-    known = "; ".join(f"{release} ({revision})" for revision, release in RELEASES.items())
-    return (
-        f"this database was made by an Airflow that Windsock was never tested with (alembic_version: {shown})."
-        f" Known are {known}. To serve it all the same, on your own risk, set [windsock] allow_unknown_airflow = True"
-    )

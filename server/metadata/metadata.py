@@ -1,6 +1,7 @@
 """The metadata database: what handlers, the local client and `/health` call."""
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -9,20 +10,20 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from server.errors import StartupError
-from server.metadata import statements
 from server.metadata.announcer import ANNOUNCES, Announcer
-from server.metadata.connections import Connection, Connections, open_pool
+from server.metadata.catalogue import Catalogue, read_catalogue
+from server.metadata.connections import Connections, open_pool
 from server.metadata.dag_runs import DagRuns
 from server.metadata.dags import Dags
 from server.metadata.database import Database
 from server.metadata.decoder import Decoder
-from server.metadata.generations import FILES, generation_of, reserved_types
 from server.metadata.log import Log
 from server.metadata.pools import Pools
 from server.metadata.schema import SchemaError, check_schema
 from server.metadata.settings import Settings
 from server.metadata.task_instances import TaskInstances
 from server.metadata.users import Users
+from server.metadata.watch import SchemaWatch
 
 if TYPE_CHECKING:
     from server.config import Config
@@ -32,14 +33,28 @@ _HEARTBEAT_LIMIT = timedelta(seconds=30)
 
 
 class Metadata:
-    """Everything that the API knows, by resource."""
+    """Everything that the API knows, by resource: `dags`, `dag_runs`, `task_instances`, `pools`, `users`, `log`.
 
-    def __init__(self, database: Database, settings: Settings, *, announces: bool = False) -> None:
-        """Serve the API's questions from `database`; its sessions say whether they announce runs."""
+    After a migration of the database these are others, made for its schema: ask for them anew each time.
+    """
+
+    def __init__(
+        self, connections: Connections, config: "Config", found: Catalogue, *, announces: bool = False
+    ) -> None:
+        """Serve questions about the database that was `found`; its sessions say whether they announce runs."""
+        self._connections = connections
+        self._config = config
+        self._announces = announces
+        self.decoder = Decoder(cron_intervals=config.create_cron_data_intervals)
+        self.watch = SchemaWatch(connections, found, self._serve, allow_unknown=config.allow_unknown_airflow)
+        self._serve(found)
+
+    def _serve(self, found: Catalogue) -> None:
+        settings = _settings(self._config, found)
+        database = Database(self._connections, found.statements, pgbouncer=self._config.pgbouncer, watch=self.watch)
         self._database = database
         self._settings = settings
-        self.announcer = Announcer(database, active=announces and self.standalone)
-        self.decoder = Decoder(cron_intervals=settings.cron_intervals)
+        self.announcer = Announcer(database, active=self._announces and self.standalone)
         self.dags = Dags(database, settings, self.decoder)
         self.dag_runs = DagRuns(database, settings, self.dags, self.announcer)
         self.task_instances = TaskInstances(database, settings, self.dags, self.decoder)
@@ -54,10 +69,11 @@ class Metadata:
 
     def pool_figures(self) -> tuple[int, int, int]:
         """How many connections are open, how many of these idle, and how many there may be."""
-        return self._database.connections.figures()
+        return self._connections.figures()
 
     async def check(self) -> None:
         """Raise Unavailable, SchemaError or asyncpg.PostgresError unless requests can be served now."""
+        await self.watch.check()
         async with self._database.connection() as connection:
             if self.standalone:
                 await check_schema(connection)
@@ -65,6 +81,7 @@ class Metadata:
 
     async def scheduler_heartbeat(self) -> tuple[datetime | None, bool]:
         """Time of a scheduler's newest heartbeat, and whether one is alive; raises Unavailable."""
+        await self.watch.check()
         row = await self._database.fetchrow("latest_scheduler_heartbeat")
         if row is None or row["latest_heartbeat"] is None:
             return None, False
@@ -73,66 +90,55 @@ class Metadata:
 
 
 @asynccontextmanager
-async def open_metadata(config: "Config", *, announces: bool = False) -> AsyncIterator[Metadata]:
+async def open_metadata(config: "Config", *, serving: bool = False) -> AsyncIterator[Metadata]:
     """Connect as `config` says, find out whose database it is, and serve it until the block ends.
 
-    A service that `announces` wakes schedulers after a run has been committed, not with it: who asks for one run and
-    leaves should not. Raises StartupError when the database cannot be reached or is not one that Windsock can serve.
+    A service that is `serving` wakes schedulers after a run has been committed, not with it: who asks for one run and
+    leaves should not. It goes on after a migration of the database; anybody else opens it anew. Raises StartupError
+    when the database cannot be reached or is not one that Windsock can serve.
     """
     try:
-        pool = await open_pool(config, **({ANNOUNCES: "on"} if announces else {}))
+        pool = await open_pool(config, **({ANNOUNCES: "on"} if serving else {}))
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         reason = str(error) or "no answer in time"
         raise StartupError(f"cannot connect to {config.dsn.redacted()}: {reason}") from error
     connections = Connections(pool, config.acquire_timeout)
     try:
-        settings, named = await _describe(pool, config)
-        database = Database(connections, named, pgbouncer=config.pgbouncer)
-        metadata = Metadata(database, settings, announces=announces and not config.pgbouncer)
+        metadata = Metadata(connections, config, await _find(pool, config), announces=serving and not config.pgbouncer)
+        watching = asyncio.create_task(metadata.watch.keep()) if serving else None
         try:
             yield metadata
         finally:
+            if watching is not None:
+                watching.cancel()
             await metadata.decoder.close()
         await metadata.announcer.close()
     finally:
         await connections.close()
 
 
-async def _describe(pool: "asyncpg.Pool[asyncpg.Record]", config: "Config") -> tuple[Settings, Mapping[str, str]]:
-    """Find out what the database is like, and the statements that fit it."""
+async def _find(pool: "asyncpg.Pool[asyncpg.Record]", config: "Config") -> Catalogue:
     try:
-        async with pool.acquire() as connection, connection.transaction():
-            generation, reserved, tables, columns = await _look(connection, allow_unknown=config.allow_unknown_airflow)
+        async with pool.acquire() as connection:
+            return await read_catalogue(connection, allow_unknown=config.allow_unknown_airflow)
     except (SchemaError, StartupError, asyncpg.InsufficientPrivilegeError) as error:
         raise StartupError(f"{config.dsn.redacted()}: {error}") from error
-    settings = Settings(
-        generation=generation,
-        tables=tables,
-        graph_url=_graph_url(config, generation),
-        pool_name_limit=50 if generation == 1 else 256,
+
+
+def _settings(config: "Config", found: Catalogue) -> Settings:
+    return Settings(
+        generation=found.generation,
+        revision=found.revision,
+        tables=found.tables,
+        graph_url=_graph_url(config, found.generation),
+        pool_name_limit=50 if found.generation == 1 else 256,
         run_id_pattern=config.allowed_run_id_pattern,
-        reserved_types=reserved,
+        reserved_types=found.reserved_types,
         cron_intervals=config.create_cron_data_intervals,
         batch_size=config.batch_size,
         batch_in_flight=config.batch_in_flight,
         batch_queue_limit=config.batch_queue_limit,
     )
-    return settings, statements.fit_all(statements.load(*FILES[generation]), columns)
-
-
-async def _look(
-    connection: Connection, *, allow_unknown: bool
-) -> tuple[int, tuple[str, ...], frozenset[str], frozenset[str]]:
-    """Find out the generation of a database, its reserved types of runs, its tables, its columns as `table.column`."""
-    catalogue = statements.load("common.sql")
-    tables = frozenset([row[0] for row in await connection.fetch(catalogue["tables"])])
-    columns = frozenset([row[0] for row in await connection.fetch(catalogue["columns"])])
-    if "alembic_version" not in tables:
-        await check_schema(connection)
-        return 1, (), tables, columns
-    revisions = [row[0] for row in await connection.fetch(catalogue["revisions"])]
-    generation = generation_of(revisions, columns, allow_unknown=allow_unknown)
-    return generation, reserved_types(generation, revisions), tables, columns
 
 
 def _graph_url(config: "Config", generation: int) -> str:

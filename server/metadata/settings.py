@@ -13,9 +13,10 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Settings:
-    """Facts that are found out once, at start."""
+    """Facts that are found out at start, and anew after a migration."""
 
     generation: int
+    revision: str | None
     tables: frozenset[str]
     graph_url: str
     pool_name_limit: int
@@ -29,7 +30,7 @@ class Settings:
     @property
     def standalone(self) -> bool:
         """Whether the database is Windsock's own, not an Airflow's."""
-        return "alembic_version" not in self.tables
+        return self.revision is None
 
     def run_url(self, dag_id: str) -> str:
         """Start of `dag_run_url` of a DAG's runs; the statements add the date, or in 3.x the run_id."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import asyncpg
 import msgspec
 
-from server.errors import Conflict, NotFound, StartupError
+from server.errors import Conflict, NotFound, StartupError, Unavailable
 from server.metadata import statements
 from server.metadata.batch import Batcher
 from server.metadata.database import Database
@@ -49,12 +49,16 @@ class Users:
             )
 
     async def find(self, name: str) -> User | None:
-        """Return the user whom Airflow would mean by that name; raises Unavailable."""
+        """Return the user whom Airflow would mean by that name; raises Unavailable, also without a table of users."""
+        if self.table is None:
+            raise Unavailable("This database has no table of users, since its last migration")
         row = await self._find(name)
         return User(row["username"], row["password"] or "") if row["username"] is not None else None
 
     async def usual_method(self, method: Callable[[str], str | None]) -> str | None:
         """Return what `method` says of most of the newest users' hashes; None without users."""
+        if self.table is None:
+            return None
         rows = await self._database.fetch(f"sample_{self._plural}")
         found = Counter(made_by for row in rows if (made_by := method(row["password"])))
         return found.most_common(1)[0][0] if found else None

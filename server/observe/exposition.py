@@ -83,6 +83,8 @@ def _database(figures: Snapshot) -> Iterator[Metric]:
 
 def _service(figures: Snapshot, service: Service) -> Iterator[Metric]:
     yield _gauge("windsock_workers", "Processes that serve requests", service.workers)
+    text = "Processes that refuse all requests until the database's schema can be served"
+    yield _gauge("windsock_workers_refusing", text, figures.refusing)
     yield CounterMetricFamily("windsock_worker_restarts", "Processes that ended by themselves", service.restarts)
     yield _counters("windsock_reloads", "Reloads of the configuration", "outcome", service.reloads)
     yield CounterMetricFamily("windsock_cpu_seconds", "CPU time of the serving processes", figures.cpu_seconds)

@@ -31,7 +31,8 @@ class Snapshot(msgspec.Struct):
 
     `requests` maps route, method and status to the buckets of the latency and, last, its sum in seconds.
     `batches` maps a kind of batch to its number and to that of the requests in them, `waiting` to those that wait.
-    `tasks` are those of the event loop.
+    `refusing` is how many processes refuse all requests because of the database's schema, `tasks` are those of the
+    event loop.
     """
 
     requests: list[tuple[str, str, int, list[float]]] = []
@@ -42,6 +43,7 @@ class Snapshot(msgspec.Struct):
     in_flight: int = 0
     waiting: dict[str, int] = {}
     pool: Pool = msgspec.field(default_factory=Pool)
+    refusing: int = 0
     resident_bytes: int = 0
     tasks: int = 0
 
@@ -63,6 +65,7 @@ def take(app: web.Application) -> Snapshot:
         in_flight=app[TRAFFIC].in_flight,
         waiting={kind: waiting for kind, (_, _, waiting) in figures.items()},
         pool=Pool(*app[METADATA].pool_figures()),
+        refusing=int(app[METADATA].watch.refuses),
         resident_bytes=int(os.pread(_STATM, 200, 0).split()[1]) * _PAGE,
         tasks=len(asyncio.all_tasks()),
     )
@@ -86,6 +89,7 @@ def total(snapshots: Iterable[Snapshot]) -> Snapshot:
         result.pool.open += one.pool.open
         result.pool.idle += one.pool.idle
         result.pool.limit += one.pool.limit
+        result.refusing += one.refusing
         result.resident_bytes += one.resident_bytes
         result.tasks += one.tasks
     result.requests = [(*key, row) for key, row in requests.items()]

@@ -9,11 +9,9 @@ import asyncpg
 import pytest
 
 from server.metadata import statements
-from server.metadata.connections import open_pool
-from server.metadata.metadata import _describe
+from server.metadata.catalogue import read_catalogue
 from tests.airflow.schemas import RELEASES, generation_of
 from tests.airflow.serving import GRANTS, prepare
-from tests.live import config_for
 
 # The owner's, as docs/beside-your-airflow.md has it: the commands that change users.
 _OF_THE_OWNER = {"create_user", "change_password", "delete_user"}
@@ -62,14 +60,10 @@ class Privilege(NamedTuple):
 
 async def statements_of(dsn: str) -> Mapping[str, str]:
     """Every statement that Windsock sends to an Airflow's database."""
-    config = config_for(dsn)
-    pool = await open_pool(config)
-    try:
-        settings, named = await _describe(pool, config)
-    finally:
-        await pool.close()
-    tables = settings.tables
-    found = {name: text for name, text in named.items() if not _lacks_table(name, "delete_dag.", tables)}
+    async with connected(dsn) as connection:
+        database = await read_catalogue(connection, allow_unknown=False)
+    tables = database.tables
+    found = {name: text for name, text in database.statements.items() if not _lacks_table(name, "delete_dag.", tables)}
     found |= statements.load("log.sql")
     for name, text in statements.load("users.sql").items():
         table = "ab_user" if "ab_user" in name else "users"

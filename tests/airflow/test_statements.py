@@ -8,14 +8,20 @@ import pytest
 
 from server.config import Config, load_config
 from server.errors import StartupError
+from server.metadata.catalogue import Catalogue, read_catalogue
 from server.metadata.connections import open_pool
 from server.metadata.generations import RELEASES as REVISIONS
-from server.metadata.metadata import _describe, open_metadata
+from server.metadata.metadata import open_metadata
 from tests.airflow.schemas import RELEASES, add_dag, add_runs, generation_of, make_schema
 
 
 def _config(dsn: str, **overrides: object) -> Config:
     return load_config({}, overrides={"dsn": dsn, **overrides})
+
+
+async def _find(pool: "asyncpg.Pool[asyncpg.Record]", config: Config) -> Catalogue:
+    async with pool.acquire() as connection:
+        return await read_catalogue(connection, allow_unknown=config.allow_unknown_airflow)
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -25,11 +31,11 @@ async def test_every_statement_can_be_prepared(empty_database: str, release: str
     config = _config(empty_database)
     pool = await open_pool(config)
     try:
-        settings, named = await _describe(pool, config)
-        assert settings.generation == generation_of(release)
-        for name, statement in named.items():
+        found = await _find(pool, config)
+        assert found.generation == generation_of(release)
+        for name, statement in found.statements.items():
             table = name.removeprefix("delete_dag.")
-            if name.startswith("delete_dag.") and table not in settings.tables:
+            if name.startswith("delete_dag.") and table not in found.tables:
                 continue
             async with pool.acquire() as connection:
                 try:
@@ -47,7 +53,7 @@ async def test_deleting_names_every_table_that_refers_to_the_dag(empty_database:
     config = _config(empty_database)
     pool = await open_pool(config)
     try:
-        _, named = await _describe(pool, config)
+        named = (await _find(pool, config)).statements
         rows = await pool.fetch(
             "SELECT conrelid::regclass::text FROM pg_constraint WHERE contype = 'f' AND confdeltype = 'c'"
             " AND confrelid = ANY (ARRAY['dag', 'dag_run', 'task_instance']::regclass[])"
@@ -85,8 +91,7 @@ async def test_the_option_overrules_by_what_the_catalogue_says(empty_database: s
     config = _config(empty_database, allow_unknown_airflow=True)
     pool = await open_pool(config)
     try:
-        settings, _ = await _describe(pool, config)
-        assert settings.generation == generation_of(release)
+        assert (await _find(pool, config)).generation == generation_of(release)
     finally:
         await pool.close()
 
@@ -99,7 +104,7 @@ KEYS = {
     "find_runs": ['["d"]', DATE],
     "find_task_instances": ['["d"]', DATE, '["t"]', "[null]"],
     "find_collisions": ['["d"]', '["r"]', DATE],
-    "trigger": ['["d"]', '["d"]', DATE, "[null]", '["d"]', '["d"]', DATE, DATE],
+    "trigger": ['["d"]', '["d"]', DATE, "[null]", '["d"]', '["d"]', DATE, DATE, "revision"],
 }
 
 
@@ -112,7 +117,7 @@ async def test_a_lone_key_is_not_planned_anew(empty_database: str, release: str)
     config = _config(empty_database)
     pool = await open_pool(config)
     try:
-        _, named = await _describe(pool, config)
+        named = (await _find(pool, config)).statements
         async with pool.acquire() as connection:
             for name, keys in KEYS.items():
                 statement = await connection.prepare(named[name])

@@ -93,7 +93,7 @@ async def test_sub_dags_are_announced_with_their_parent(serve: Serve, listener: 
 
 async def test_what_was_answered_is_announced_before_the_end(database: str, listener: Listener) -> None:
     """A server that stops announces what it has committed."""
-    async with open_metadata(config_for(database), announces=True) as metadata:
+    async with open_metadata(config_for(database), serving=True) as metadata:
         for run_ids in ([1], [2, 3]):
             metadata.announcer(run_ids)
     await listener.until([1, 2, 3])
@@ -114,7 +114,7 @@ async def test_who_announces_commits_without_notifying(listener: Listener) -> No
 @pytest.mark.parametrize("pgbouncer", [True, False])
 async def test_behind_pgbouncer_the_table_announces(database: str, listener: Listener, *, pgbouncer: bool) -> None:
     """It hands on no settings of sessions, so that the server must not announce a second time."""
-    async with open_metadata(config_for(database, pgbouncer=str(pgbouncer)), announces=True) as metadata:
+    async with open_metadata(config_for(database, pgbouncer=str(pgbouncer)), serving=True) as metadata:
         metadata.announcer([7])
         await metadata.announcer.close()
     await listener.until([] if pgbouncer else [7])

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from server.errors import Unavailable
+from server.errors import Locked, Unavailable
 from server.metadata.connections import Connection, Connections, open_pool
 from server.metadata.database import Database
 from tests.live import config_for
@@ -128,3 +128,38 @@ async def test_waiting_in_vain_is_unavailable(connections: Connections) -> None:
     async with database.connection(), database.connection():
         with pytest.raises(Unavailable):
             await database.fetch("pid")
+
+
+async def test_a_deadlock_is_no_error_of_ours(connections: Connections) -> None:
+    """One of the two transactions is undone as a whole: it may be tried again."""
+    database, both = Database(connections, STATEMENTS), asyncio.Barrier(2)
+
+    async def lock(*numbers: int) -> None:
+        async with database.transaction() as connection:
+            for number in numbers:
+                await connection.execute("SELECT pg_advisory_xact_lock($1)", number)
+                if number == numbers[0]:
+                    await both.wait()
+
+    results = await asyncio.gather(lock(1, 2), lock(2, 1), return_exceptions=True)
+    assert {type(result) for result in results} == {type(None), Locked}
+
+
+async def test_nothing_is_lent_while_the_schema_is_unknown(connections: Connections) -> None:
+    """Whoever looks at the schema gets a connection; afterwards all are new ones."""
+    kept, lent = await connections.lend(), await connections.lend()
+    old = {await pid(kept), await pid(lent)}
+    await connections.take_back(kept)
+    await connections.refuse(lambda: Unavailable("not now"))
+    with pytest.raises(Unavailable, match="not now"):
+        await connections.lend()
+    async with connections.lent_anyway() as looking:
+        assert await pid(looking) in old
+    await connections.take_back(lent)
+    await connections.admit()
+    new = [await connections.lend(), await connections.lend()]
+    assert not {await pid(one) for one in new} & old
+    for one in new:
+        await connections.take_back(one)
+    assert await connections.lend() is new[1]
+    await connections.take_back(new[1])

@@ -1,6 +1,7 @@
 """Batching: who shares a statement, who waits, and who fails with whom."""
 
 import asyncio
+import gc
 from collections.abc import Sequence
 
 import asyncpg
@@ -340,3 +341,14 @@ async def test_a_caller_that_leaves_does_not_end_a_shared_read() -> None:
     reader.gate.set()
     assert await staying == 1
     assert reader.keys == ["a"]
+
+
+async def test_figures_outlive_their_batchers() -> None:
+    """After a migration others take their place: counters never go back."""
+    ask = batcher(Recorder())
+    kind = ask.kind
+    before = batch.batch_figures()[kind]
+    await asyncio.gather(*map(ask, range(3)))
+    del ask
+    gc.collect()
+    assert batch.batch_figures()[kind] == (before[0] + 1, before[1] + 3, 0)

@@ -1,0 +1,83 @@
+"""What a database says of itself: whose it is, which revision it has, its tables and columns."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import asyncpg
+
+from server.errors import StartupError
+from server.metadata import statements
+from server.metadata.connections import Connection as PooledConnection
+from server.metadata.generations import FILES, generation_of, reserved_types
+from server.metadata.schema import check_schema
+
+Connection = PooledConnection | asyncpg.Connection
+
+_SQL = statements.load("common.sql")
+# Without these a service is of no use: what is asked most, and what the rest begins with.
+_ESSENTIAL = ("find_dags", "serialized_dag", "trigger", "find_runs", "find_task_instances", "find_pools")
+
+_PARAMETER = re.compile(r"\$(\d+)")
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """A database as it was at one moment; `columns` are spelled `table.column`.
+
+    `revision` is what `alembic_version` holds, None in a standalone database.
+    """
+
+    generation: int
+    revision: str | None
+    reserved_types: tuple[str, ...]
+    tables: frozenset[str]
+    columns: frozenset[str]
+
+    @cached_property
+    def statements(self) -> Mapping[str, str]:
+        """The statements that fit it, by name."""
+        return statements.fit_all(statements.load(*FILES[self.generation]), self.columns)
+
+
+async def read_catalogue(connection: Connection, *, allow_unknown: bool) -> Catalogue:
+    """Find out what the database is like, all at one moment.
+
+    Raises StartupError for an Airflow's that Windsock cannot serve, SchemaError for a standalone one of another
+    version.
+    """
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        tables = frozenset([row[0] for row in await connection.fetch(_SQL["tables"])])
+        columns = frozenset([row[0] for row in await connection.fetch(_SQL["columns"])])
+        if "alembic_version" not in tables:
+            await check_schema(connection)
+            return Catalogue(1, None, (), tables, columns)
+        revisions = await _read_revisions(connection)
+    generation = generation_of(revisions, columns, allow_unknown=allow_unknown)
+    return Catalogue(generation, " ".join(revisions), reserved_types(generation, revisions), tables, columns)
+
+
+async def read_revision(connection: Connection) -> str:
+    """Tell the revision of an Airflow's database, as `Catalogue.revision` has it."""
+    return " ".join(await _read_revisions(connection))
+
+
+async def check_privileges(connection: Connection, catalogue: Catalogue) -> None:
+    """Raise StartupError where the role may not do what matters most; nothing is done."""
+    try:
+        async with connection.transaction(readonly=True):
+            for statement in map(catalogue.statements.__getitem__, _ESSENTIAL):
+                # Postgres checks the privileges of what it explains, and does nothing of it.
+                await connection.fetch(f"EXPLAIN {statement}", *[None] * max(map(int, _PARAMETER.findall(statement))))
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise StartupError(missing_privilege(error)) from error
+
+
+def missing_privilege(error: asyncpg.InsufficientPrivilegeError) -> str:
+    """Say what the role lacks, and what to do about it."""
+    return f"The database refuses the role of this service: {error}; run deploy/grants.sql again"
+
+
+async def _read_revisions(connection: Connection) -> list[str]:
+    return sorted([row[0] for row in await connection.fetch(_SQL["revisions"])])

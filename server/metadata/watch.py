@@ -1,0 +1,177 @@
+"""Notices that the database is migrated underneath a service, and when that is done.
+
+Each migration of Airflow commits its changes together with its revision in `alembic_version`. The statement that
+writes runs compares that revision itself. A statement that fails over a table or column has the whole catalogue
+compared, and the service looks at the revision now and then. Once something differs no connection is lent, until two
+looks in a row have found the same database, one that this release can serve.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from functools import partial
+
+import asyncpg
+
+from server.errors import SchemaChanged, StartupError, Unavailable, WindsockError
+from server.metadata.batch import Shared
+from server.metadata.catalogue import (
+    Catalogue,
+    check_privileges,
+    missing_privilege,
+    read_catalogue,
+    read_revision,
+)
+from server.metadata.connections import Connection, Connections
+from server.metadata.generations import UnknownAirflow
+from server.metadata.lost import lost_database
+from server.metadata.schema import SchemaError
+
+logger = logging.getLogger(__name__)
+
+# Seconds between looks: while the schema is served, and while it is not.
+_EVERY = 5.0
+_SOON = 1.0
+# What a statement for another schema may fail with: no such table or column, or of another type (42), a stale plan
+# (0A), a table that has just been dropped (XX), a column that wants a value (23502).
+_DOUBTFUL_CLASSES = frozenset({"42", "0A", "XX"})
+_NOT_NULL = "23502"
+_UNFIT = asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.InvalidCachedStatementError
+_UNREADABLE = StartupError, SchemaError, asyncpg.PostgresError
+
+_MIGRATING = "The database is being migrated (alembic_version: {}); nothing was done, try again shortly"
+_MIGRATED = "The database is being migrated, or has just been; nothing was done, try again shortly"
+_LACKS = "The database lacks a table or column that this request needs; nothing was done"
+
+
+class SchemaWatch:
+    """Compares a database with what was found of it."""
+
+    def __init__(
+        self, connections: Connections, found: Catalogue, serve: Callable[[Catalogue], None], *, allow_unknown: bool
+    ) -> None:
+        """Watch the database of `connections`; `serve` is called with each other schema that is to be served."""
+        self.found = found
+        self._connections = connections
+        self._serve = serve
+        self._look = partial(read_catalogue, allow_unknown=allow_unknown)
+        self._compare_revision: Shared[None, None] = Shared(lambda _: self._compare(self._has_found_revision))
+        self._compare_all: Shared[None, None] = Shared(lambda _: self._compare(self._is_as_found))
+        self._wake = asyncio.Event()
+        self._problem: str | None = None
+
+    @property
+    def refuses(self) -> bool:
+        """Whether requests are refused because of the schema."""
+        return self._problem is not None
+
+    async def keep(self) -> None:
+        """Look now and then, and after a change until it is over; ends only when it is cancelled."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_EVERY):
+                    await self._wake.wait()
+            self._wake.clear()
+            with suppress(WindsockError):
+                await self.check()
+            if self.refuses:
+                await self._begin_to_serve(await self._settled())
+
+    async def check(self) -> None:
+        """Raise SchemaChanged unless the database has the revision that was found; Unavailable where it is lost."""
+        if self._problem is not None:
+            raise SchemaChanged(self._problem)
+        if self.found.revision is not None:
+            await self._compare_revision(None)
+
+    def changed(self) -> SchemaChanged:
+        """Have somebody look at once; the error for whoever has noticed that the schema is another."""
+        self._wake.set()
+        return SchemaChanged(self._problem or _MIGRATED)
+
+    async def doubt(self, error: asyncpg.PostgresError, made_for: Catalogue) -> None:
+        """Find out whether a statement that was `made_for` a schema failed because it met another one.
+
+        Raises SchemaChanged if so, Unavailable where nothing has changed and the database does not have, or the role
+        may not use, what the statement needs. Otherwise the error is what it seems.
+        """
+        if (error.sqlstate or "")[:2] not in _DOUBTFUL_CLASSES and error.sqlstate != _NOT_NULL:
+            return
+        if self.refuses or made_for is not self.found:
+            raise self.changed() from error
+        await self._compare_all(None)
+        if isinstance(error, asyncpg.InsufficientPrivilegeError):
+            logger.warning(missing_privilege(error))
+            raise Unavailable(missing_privilege(error)) from error
+        if isinstance(error, _UNFIT):
+            logger.warning("a statement does not fit the database", extra={"reason": str(error)})
+            raise Unavailable(_LACKS) from error
+
+    async def _compare(self, is_same: Callable[[Connection], Coroutine[None, None, bool]]) -> None:
+        try:
+            with lost_database():
+                async with self._connections.lent_anyway() as connection:
+                    if await is_same(connection):
+                        return
+                    problem = _MIGRATING.format(await _revision(connection))
+        except _UNREADABLE as error:
+            problem = _words(error)
+        await self._refuse(problem)
+        raise SchemaChanged(problem)
+
+    async def _has_found_revision(self, connection: Connection) -> bool:
+        return await _revision(connection) == self.found.revision
+
+    async def _is_as_found(self, connection: Connection) -> bool:
+        return await self._look(connection) == self.found
+
+    async def _refuse(self, problem: str) -> None:
+        if problem != self._problem:
+            logger.warning("all requests are refused until the schema can be served", extra={"reason": problem})
+        self._problem = problem
+        self._wake.set()
+        await self._connections.refuse(lambda: SchemaChanged(problem))
+
+    async def _settled(self) -> Catalogue:
+        """Look until the database has been the same for two looks and the role may use it."""
+        before = None
+        while True:
+            await asyncio.sleep(_SOON)
+            now = None
+            try:
+                with lost_database():
+                    async with self._connections.lent_anyway() as connection:
+                        now = await self._look(connection)
+                        if now == before:
+                            await check_privileges(connection, now)
+                            return now
+            except _UNREADABLE as error:
+                await self._refuse(_words(error))
+            except Unavailable:
+                # Of a lost database the log has a line.
+                continue
+            before = now
+
+    async def _begin_to_serve(self, catalogue: Catalogue) -> None:
+        self.found = catalogue
+        self._serve(catalogue)
+        self._problem = None
+        await self._connections.admit()
+        logger.info("the schema is served", extra={"alembic_version": catalogue.revision})
+
+
+async def _revision(connection: Connection) -> str:
+    async with connection.transaction(readonly=True):
+        return await read_revision(connection)
+
+
+def _words(error: Exception) -> str:
+    """Say why the schema cannot be served, for callers."""
+    if isinstance(error, UnknownAirflow):
+        return error.brief
+    if isinstance(error, StartupError | SchemaError):
+        return str(error)
+    if isinstance(error, asyncpg.InsufficientPrivilegeError):
+        return missing_privilege(error)
+    return "The database is being migrated; nothing was done, try again shortly"
