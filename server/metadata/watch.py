@@ -96,7 +96,8 @@ class SchemaWatch:
         Raises SchemaChanged if so, Unavailable where nothing has changed and the database does not have, or the role
         may not use, what the statement needs. Otherwise the error is what it seems.
         """
-        if (error.sqlstate or "")[:2] not in _DOUBTFUL_CLASSES and error.sqlstate != _NOT_NULL:
+        if made_for.revision is None or not _is_doubtful(error):
+            # Nobody but Windsock changes a standalone database.
             return
         if self.refuses or made_for is not self.found:
             raise self.changed() from error
@@ -159,6 +160,10 @@ class SchemaWatch:
         self._problem = None
         await self._connections.admit()
         logger.info("the schema is served", extra={"alembic_version": catalogue.revision})
+
+
+def _is_doubtful(error: asyncpg.PostgresError) -> bool:
+    return (error.sqlstate or "")[:2] in _DOUBTFUL_CLASSES or error.sqlstate == _NOT_NULL
 
 
 async def _revision(connection: Connection) -> str:

@@ -1,5 +1,7 @@
 """What tests without an Airflow need to serve a database that one of its releases made."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,16 @@ class Api:
     async def trigger(self, **body: object) -> tuple[int, Any]:
         """Trigger the DAG `d`."""
         return await self.call("POST", "/dags/d/dag_runs", body)
+
+
+@asynccontextmanager
+async def connected(dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    """Connect for the length of a block."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
 async def prepare(dsn: str, release: str, role: str, *, compressed: bool = False) -> str:

@@ -1,8 +1,7 @@
 """deploy/grants.sql is what the statements need on every supported schema: enough, and nothing more."""
 
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import asyncpg
@@ -11,7 +10,7 @@ import pytest
 from server.metadata import statements
 from server.metadata.catalogue import read_catalogue
 from tests.airflow.schemas import RELEASES, generation_of
-from tests.airflow.serving import GRANTS, prepare
+from tests.airflow.serving import GRANTS, connected, prepare
 
 # The owner's, as docs/beside-your-airflow.md has it: the commands that change users.
 _OF_THE_OWNER = {"create_user", "change_password", "delete_user"}
@@ -82,16 +81,6 @@ async def prepared(dsn: str, release: str, role: str) -> str:
     async with connected(dsn) as owner:
         await owner.execute(f"{_OTHERS} CREATE TABLE {users} ({_USERS[users]})")
     return await prepare(dsn, release, role)
-
-
-@asynccontextmanager
-async def connected(dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    """Connect for the length of a block."""
-    connection = await asyncpg.connect(dsn)
-    try:
-        yield connection
-    finally:
-        await connection.close()
 
 
 async def refusal(connection: asyncpg.Connection, statement: str) -> str | None:

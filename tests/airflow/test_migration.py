@@ -1,8 +1,7 @@
 """A database is migrated underneath a service: it refuses for so long, serves the new schema, and loses nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 
 import aiohttp
 import asyncpg
@@ -13,7 +12,7 @@ from server.client import Unreachable
 from server.client.local_client import LocalClient
 from server.metadata.generations import RELEASES as REVISIONS
 from tests.airflow.load import Load, loaded, lost, until_refused, until_served
-from tests.airflow.serving import GRANTS, Api, prepare
+from tests.airflow.serving import GRANTS, Api, connected, prepare
 from tests.integration.passwords import basic
 from tests.live import config_for, live_server
 
@@ -28,15 +27,6 @@ BACK = f"""
 ALTER TABLE dag_run DROP created_at;
 UPDATE alembic_version SET version_num = '{REVISION_OF["3.1.8"]}';
 """
-
-
-@asynccontextmanager
-async def connected(dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(dsn)
-    try:
-        yield connection
-    finally:
-        await connection.close()
 
 
 async def set_revision(owner: asyncpg.Connection, revision: str) -> str:
