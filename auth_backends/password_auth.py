@@ -14,7 +14,6 @@ from aiohttp import web
 
 from server.auth import Identity, basic, hashes
 from server.auth.executor import Executor
-from server.auth.recent import Recent
 from server.auth.throttle import Throttle
 from server.auth.verified import Verified
 from server.config import Config
@@ -22,6 +21,7 @@ from server.errors import Forbidden, StartupError, TooManyRequests, Unavailable
 from server.metadata.metadata import Metadata
 from server.metadata.users import User, Users
 from server.proxies import network
+from server.recent import Recent
 from server.resources import CONFIG, METADATA, PROXIES
 
 logger = logging.getLogger(__name__)

@@ -40,7 +40,7 @@ async def load(postgres: EmbeddedPostgres, data: DataSet) -> str:
     await initdb(Dsn.parse(dsn))
     connection = await asyncpg.connect(dsn, command_timeout=_TIMEOUT)
     await connection.execute(_SQL["dags"], data.dags)
-    for name in ("serialized", "code", "pools"):
+    for name in ("serialized", "code", "scheduler", "pools"):
         await connection.execute(_SQL[name])
     await connection.execute(_SQL["runs"], data.dags, data.runs)
     await connection.execute(_SQL["task_instances"])

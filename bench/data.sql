@@ -24,6 +24,10 @@ FROM dag
 -- name: code
 INSERT INTO dag_code (fileloc_hash, fileloc, source_code, last_updated) VALUES (1, '/dags/bench.py', 'pass', now())
 
+-- name: scheduler
+-- One that is alive for ever: no answer warns of a dead one.
+INSERT INTO job (job_type, state, latest_heartbeat) VALUES ('SchedulerJob', 'running', '9999-01-01')
+
 -- name: pools
 INSERT INTO slot_pool (pool, slots, description)
 SELECT format('pool_%s', n), n, 'A pool' FROM generate_series(1, 20) AS n

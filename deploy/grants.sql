@@ -25,12 +25,14 @@ BEGIN
         ('SELECT', 'id username email password active', 'ab_user', ''),
         -- DAGs, their source and what is serialized of them; xmin tells whether that row was written anew
         ('SELECT', 'dag_id root_dag_id is_subdag is_paused is_active is_stale fileloc relative_fileloc bundle_name owners'
-            ' schedule_interval timetable_summary', 'dag', ''),
+            ' schedule_interval timetable_summary max_active_runs max_active_tasks', 'dag', ''),
         ('SELECT', 'dag_id name', 'dag_tag', ''),
         ('SELECT', 'source_code dag_version_id', 'dag_code', ''),
         ('SELECT', 'fileloc', 'dag_code', '!dag_code.dag_version_id'),
         ('SELECT', 'id dag_id version_number', 'dag_version', ''),
         ('SELECT', 'xmin dag_id data data_compressed dag_version_id', 'serialized_dag', ''),
+        -- DAG files that could not be loaded
+        ('SELECT', 'id timestamp filename bundle_name stacktrace', 'import_error', ''),
         -- runs and task instances
         ('SELECT', 'id dag_id run_id execution_date logical_date run_after state start_date', 'dag_run', ''),
         ('SELECT', 'task_id dag_id run_id execution_date map_index duration executor_config start_date end_date queued_dttm'
@@ -53,7 +55,6 @@ BEGIN
         ('DELETE', '', 'dag dag_run dag_tag dag_version import_error job serialized_dag task_instance', ''),
         ('DELETE', '', 'dag_code', 'dag_code.dag_id'),
         ('SELECT', 'dag_id', 'dag_code job', ''),
-        ('SELECT', 'filename bundle_name', 'import_error', ''),
         ('SELECT', 'id', 'task_instance', 'task_reschedule.ti_id'),
         ('SELECT', 'id', 'serialized_dag', 'deadline_alert.serialized_dag_id'),
         ('SELECT', 'task_instance_id', 'task_instance_history', 'hitl_detail_history.ti_history_id'),

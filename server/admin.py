@@ -2,19 +2,25 @@
 
 import asyncio
 import functools
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
+import structlog
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from server.answers import SERVER, json_answer
 from server.config import Config
 from server.errors import StartupError
+from server.logs import ACCESS
 from server.observe.exposition import CONTENT_TYPE, Service, render
 from server.observe.snapshot import Snapshot
 from server.protocol import HttpProtocol
 from server.slow_readers import SlowReaders
+
+access_log = structlog.get_logger(ACCESS)
 
 
 class Observed(Protocol):
@@ -27,13 +33,34 @@ class Observed(Protocol):
         """What keeps the service from serving, None when nothing does."""
 
 
+@web.middleware
+async def _log(request: web.Request, handler: Handler) -> web.StreamResponse:
+    start = time.perf_counter()
+    response = await handler(request)
+    access_log.info(
+        "request",
+        method=request.method,
+        route=request.path,
+        path=request.path,
+        status=response.status,
+        duration_ms=round((time.perf_counter() - start) * 1000, 2),
+        user=None,
+        remote=request.remote,
+    )
+    return response
+
+
 @asynccontextmanager
 async def admin_listener(config: Config, observed: Observed) -> AsyncIterator[None]:
     """Serve the admin address while the block runs, if there is one; raises StartupError when it is taken."""
     if not config.admin_port:
         yield
         return
-    runner = web.AppRunner(create_admin(observed), access_log=None, shutdown_timeout=1)
+    runner = web.AppRunner(
+        create_admin(observed, logged=config.access_log and config.access_log_probes),
+        access_log=None,
+        shutdown_timeout=1,
+    )
     await runner.setup()
     try:
         async with await _listen(config, runner):
@@ -56,8 +83,8 @@ async def _listen(config: Config, runner: web.AppRunner) -> asyncio.Server:
         ) from error
 
 
-def create_admin(observed: Observed) -> web.Application:
-    """Build the application of the admin listener."""
+def create_admin(observed: Observed, *, logged: bool = False) -> web.Application:
+    """Build the application of the admin listener; its requests are `logged` or not."""
 
     async def live(_request: web.Request) -> web.Response:
         return json_answer({"status": "alive"})
@@ -70,7 +97,7 @@ def create_admin(observed: Observed) -> web.Application:
         text = render(*await observed.figures())
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE, "Server": SERVER})
 
-    app = web.Application(client_max_size=1)
+    app = web.Application(client_max_size=1, middlewares=[_log] if logged else [])
     routes: dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]]
     routes = {"/live": live, "/ready": ready, "/metrics": metrics}
     app.add_routes([web.get(path, handler) for path, handler in routes.items()])

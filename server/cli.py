@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from server import __version__
-from server.commands import dags, db, logs, pools, runs, service, tasks, users
+from server.commands import check, config, dags, db, logs, pools, reload, runs, service, tasks, users
 from server.commands.base import EXIT_CODES
 
 _BY_AIRFLOW_1: Sequence[click.Command] = (
@@ -19,6 +19,7 @@ _BY_AIRFLOW_1: Sequence[click.Command] = (
     tasks.task_state,
     logs.task_log,
     dags.list_dags,
+    dags.list_import_errors,
     tasks.list_tasks,
     dags.pause,
     dags.unpause,
@@ -31,6 +32,7 @@ _BY_AIRFLOW_2: Mapping[str, Mapping[str, click.Command]] = {
         "list-runs": runs.list_dag_runs,
         "state": runs.dag_state,
         "list": dags.list_dags,
+        "list-import-errors": dags.list_import_errors,
         "pause": dags.pause,
         "unpause": dags.unpause,
         "delete": dags.delete_dag,
@@ -51,6 +53,9 @@ _SERVICE: Sequence[click.Command] = (
     service.scheduler,
     service.initdb,
     db.db,
+    check.check,
+    config.config,
+    reload.reload,
     service.version,
 )
 _USERS: Sequence[click.Command] = (

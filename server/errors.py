@@ -8,9 +8,13 @@ from collections.abc import Mapping
 
 
 class WindsockError(Exception):
-    """An error that a caller may read; `status` is the HTTP status, `headers` go with the answer."""
+    """An error that a caller may read; `status` is the HTTP status, `headers` go with the answer.
+
+    `logged` is what the access log says instead of the message, where that quotes what the log must not have.
+    """
 
     status = 500
+    logged: str | None = None
 
     def __init__(self, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
@@ -22,6 +26,12 @@ class BadRequest(WindsockError):
     """400: what was sent cannot be understood or is not allowed; the message says what would be right."""
 
     status = 400
+
+
+class BadConf(BadRequest):
+    """400: the `conf` is refused, in words that quote it; it may hold secrets, so the log does not."""
+
+    logged = "`conf` is refused"
 
 
 class Unauthorized(WindsockError):
@@ -115,3 +125,7 @@ class Locked(Unavailable):
 
 class StartupError(Exception):
     """The server refuses to start; the message is the one line that its user needs."""
+
+
+class NoDatabase(StartupError):
+    """The database cannot be reached; the message names it, without its password."""

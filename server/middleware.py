@@ -15,16 +15,18 @@ from server import warning_header
 from server.answers import error_answer, http_error
 from server.config import Config
 from server.errors import WindsockError
-from server.logs import REQUEST_ID
+from server.logs import ACCESS, REQUEST_ID
 from server.observe.counters import COUNTERS, NO_ROUTE
 from server.parameters import warn_of_unknown
 from server.resources import ANSWER_HEADERS, PROXIES, USER, Traffic
+from server.routes import HEALTH
 
 logger = logging.getLogger(__name__)
-access_log = structlog.get_logger("server.access")
+access_log = structlog.get_logger(ACCESS)
 
 _MAX_REQUEST_ID = 128
 _OUR_FAULT = 500
+_LONGEST_PATH, _LONGEST_ERROR = 300, 500
 
 
 def errors(config: Config, traffic: Traffic) -> Middleware:
@@ -42,10 +44,11 @@ def errors(config: Config, traffic: Traffic) -> Middleware:
         traffic.in_flight += 1
         if request.rel_url.raw_query_string:
             warn_of_unknown(request)
+        said = None
         try:
             response = await handler(request)
         except Exception as error:  # noqa: BLE001 - the boundary of a request
-            response = _failure(error)
+            response, said = _failure(error)
             response.headers.update(request.get(ANSWER_HEADERS, {}))
         finally:
             traffic.in_flight -= 1
@@ -56,9 +59,10 @@ def errors(config: Config, traffic: Traffic) -> Middleware:
             if traffic.stopping:
                 response.force_close()
         seconds = time.perf_counter() - start
-        COUNTERS.request(_template(request.match_info.route) or NO_ROUTE, request.method, response.status, seconds)
-        if sampled(response.status):
-            _log(request, response, seconds)
+        route = _template(request.match_info.route)
+        COUNTERS.request(route or NO_ROUTE, request.method, response.status, seconds)
+        if sampled(response.status, route):
+            _log(request, response, seconds, said)
         return response
 
     return middleware
@@ -74,27 +78,36 @@ def _template(route: web.AbstractRoute) -> str | None:
     return route.resource.canonical if route.resource else None
 
 
-def _failure(error: Exception) -> web.Response:
-    """Answer an error as JSON; of one that nobody expected the log gets the traceback, and the caller nothing."""
+def _failure(error: Exception) -> tuple[web.Response, str | None]:
+    """Answer an error as JSON, and say what the access log may have of it.
+
+    Of one that nobody expected the log gets the traceback, and the caller nothing.
+    """
     if isinstance(error, WindsockError):
-        return error_answer(error.message, error.status, error.headers)
+        return error_answer(error.message, error.status, error.headers), error.logged or error.message
     if isinstance(error, web.HTTPException):
-        return http_error(error)
+        return http_error(error), error.reason
     if isinstance(error, ConnectionError):
         # The caller has gone away; aiohttp closes the connection.
         raise error
     logger.error("unexpected error", exc_info=error)
-    return error_answer("Internal server error", 500, request_id=REQUEST_ID.get())
+    return error_answer("Internal server error", 500, request_id=REQUEST_ID.get()), None
 
 
-def _sampler(config: Config) -> Callable[[int], bool]:
-    """Tell of each status whether its request is logged: an even part of them, and all failures of ours."""
+def _sampler(config: Config) -> Callable[[int, str | None], bool]:
+    """Tell of a status and a route whether the request is logged: an even part of them, and all failures of ours.
+
+    Who asks for the health again and again is left out, unless that is wanted.
+    """
     if not config.access_log:
-        return lambda _status: False
+        return lambda _status, _route: False
+    left_out = None if config.access_log_probes else HEALTH
     debt = 0.0
 
-    def sampled(status: int) -> bool:
+    def sampled(status: int, route: str | None) -> bool:
         nonlocal debt
+        if route is not None and route == left_out:
+            return status >= _OUR_FAULT
         debt += config.access_log_sample
         if debt >= 1:
             debt -= 1
@@ -104,13 +117,17 @@ def _sampler(config: Config) -> Callable[[int], bool]:
     return sampled
 
 
-def _log(request: web.Request, response: web.StreamResponse, seconds: float) -> None:
+def _log(request: web.Request, response: web.StreamResponse, seconds: float, said: str | None) -> None:
+    """Write the request's line. The path has no query: some clients put credentials there."""
+    error = {} if said is None else {"error": said[:_LONGEST_ERROR]}
     access_log.info(
         "request",
         method=request.method,
         route=_template(request.match_info.route),
+        path=request.rel_url.raw_path[:_LONGEST_PATH],
         status=response.status,
         duration_ms=round(seconds * 1000, 2),
         user=request.get(USER),
         remote=request.app[PROXIES].address(request),
+        **error,
     )

@@ -6,7 +6,7 @@ from collections.abc import Set as AbstractSet
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from server.handlers import dag_runs, dags, logs, tasks
+from server.handlers import dag_runs, dags, import_errors, logs, tasks
 from server.warning_header import warn_of_ignored
 from server.wire.query import PAGE_PARAMETERS, RUN_PARAMETERS
 
@@ -14,8 +14,9 @@ from server.wire.query import PAGE_PARAMETERS, RUN_PARAMETERS
 KNOWN: Mapping[Handler, AbstractSet[str]] = {
     dags.list_dags: PAGE_PARAMETERS,
     dag_runs.list_runs: RUN_PARAMETERS,
+    import_errors.list_import_errors: PAGE_PARAMETERS,
     tasks.task_instance: frozenset({"map_index"}),
-    logs.task_log: frozenset({"try_number"}),
+    logs.task_log: frozenset({"try_number", "tail"}),
 }
 
 

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from server.handlers import dag_runs, dags, logs, pools, service, session, tasks
+from server.handlers import dag_runs, dags, import_errors, logs, pools, service, session, tasks
 
 PREFIX = "/api/experimental"
 HEALTH = "/health"
@@ -27,6 +27,7 @@ def table(prefix: str) -> list[web.RouteDef]:
         post(f"{prefix}/session", session.create),
         delete(f"{prefix}/session", session.delete),
         get(f"{prefix}/dags", dags.list_dags),
+        get(f"{prefix}/import_errors", import_errors.list_import_errors),
         get(f"{prefix}/latest_runs", dag_runs.latest_runs),
         get(f"{prefix}/pools", pools.list_pools),
         post(f"{prefix}/pools", pools.set_pool),
@@ -37,6 +38,7 @@ def table(prefix: str) -> list[web.RouteDef]:
         get(run, dag_runs.state),
         get(f"{run}/tasks/{{task_id}}", tasks.task_instance),
         get(f"{run}/tasks/{{task_id}}/logs", logs.task_log),
+        get(f"{run}/tasks/{{task_id}}/waits_for", tasks.waits_for),
         get(f"{dag}/tasks", tasks.list_tasks),
         get(f"{dag}/tasks/{{task_id}}", tasks.task),
         get(f"{dag}/paused", dags.is_paused),

@@ -18,6 +18,7 @@ from urllib.parse import quote
 import click
 import structlog
 
+from server.auth.loader import ALIASES
 from server.config import Config, Dsn, check_exposure, load_config
 from server.dags.turns import keep_loading
 from server.embedded import EmbeddedPostgres, exclusive
@@ -38,7 +39,9 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 _SQL = statements.load("standalone.sql", package="server")
 # How long the server waits for DAG files before it serves without them, in seconds.
 _LOAD_PATIENCE = 10.0
-_CURL = 'curl -X POST {url} -H \'Content-Type: application/json\' -d \'{{"conf":"{{\\"key\\":\\"value\\"}}"}}\''
+_CURL = 'curl -X POST {url}{user} -H \'Content-Type: application/json\' -d \'{{"conf":"{{\\"key\\":\\"value\\"}}"}}\''
+# What curl needs where the API asks who calls.
+_USER = {"password_auth": " -u NAME", "kerberos_auth": " --negotiate -u :"}
 
 
 def run_standalone(*, host: str | None, port: int | None, data_dir: Path | None, dags_folder: Path | None) -> None:
@@ -141,8 +144,14 @@ async def _pool(config: Config) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]
 
 def _greet(url: str, dag_id: str | None, config: Config) -> None:
     click.echo(f"Windsock serves the DAGs of {config.dags_folder} at {url} (Ctrl-C stops it)")
+    user = _USER.get(ALIASES.get(config.auth_backend, "").rpartition(".")[2], "")
+    if "NAME" in user:
+        file = config.data_dir / "commands.cfg"
+        beside = f"AIRFLOW_CONFIG={shlex.quote(str(file))} " if file.exists() else ""
+        click.echo(f"Create a user, who is asked for a password:\n\n{beside}windsock create_user -u NAME\n")
     if dag_id is None:
-        click.echo("There are none yet: put a YAML file there and it is loaded within a second or two")
+        missing = "" if config.dags_folder.is_dir() else "That folder does not exist. "
+        click.echo(f"{missing}There are none yet: put a YAML file there and it is loaded within a second or two")
         return
     target = f"{url}/api/experimental/dags/{quote(dag_id, safe='')}/dag_runs"
-    click.echo(f"Trigger one:\n\n{_CURL.format(url=shlex.quote(target))}\n")
+    click.echo(f"Trigger one:\n\n{_CURL.format(url=shlex.quote(target), user=user)}\n")

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import gevent
 from locust import HttpUser, between, constant, events, task
 from locust.clients import ResponseContextManager
 from locust.env import Environment
@@ -139,6 +140,25 @@ def _options(parser: ArgumentParser) -> None:
     parser.add_argument("--report", default="", help="where the text of the report goes")
 
 
+@events.test_start.add_listener
+def _follow(environment: Environment, **_: object) -> None:
+    gevent.spawn(_show_progress, environment, environment.parsed_options.run_time)
+
+
+def _show_progress(environment: Environment, seconds: int | None) -> None:
+    """Say every few seconds how far it is; on a terminal on one line."""
+    start, end = time.monotonic(), f" of {seconds}" if seconds else ""
+    terminal = sys.stderr.isatty()
+    while True:
+        gevent.sleep(1 if terminal else 10)
+        total = environment.stats.total
+        told = f"{time.monotonic() - start:.0f}{end} s: {total.num_requests} requests, {total.num_failures} failed"
+        print(f"\r\x1b[K{told}" if terminal else told, end="" if terminal else "\n", file=sys.stderr, flush=True)
+        if environment.runner is None or environment.runner.state in {"stopping", "stopped", "cleanup"}:
+            print(file=sys.stderr)
+            return
+
+
 @events.quitting.add_listener
 def _judge(environment: Environment, **_: object) -> None:
     options = environment.parsed_options
@@ -149,6 +169,8 @@ def _judge(environment: Environment, **_: object) -> None:
     errors = [f"{error.occurrences} x {error.name}: {error.error}" for error in environment.stats.errors.values()]
     text, passed = verdict.judge(rows, errors, options.max_failures, options.factor)
     if options.report:
+        # Whoever asked for it shows it, below what locust itself has to say.
         Path(options.report).write_text(text, "utf-8")
-    print(text)
+    else:
+        print(text)
     environment.process_exit_code = 0 if passed else 1

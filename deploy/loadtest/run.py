@@ -56,7 +56,13 @@ def locust(given: argparse.Namespace, host: str, env: dict[str, str], others: li
         "--users", given.users, "--spawn-rate", str(max(1.0, float(given.users) / 5)), "--reset-stats",
         "--run-time", given.time, "--stop-timeout", "20", *reports, *others,
     ]  # fmt: skip
-    return subprocess.run(command, env={**os.environ, **env}, check=False).returncode
+    report = given.report_dir / "loadtest.txt"
+    report.unlink(missing_ok=True)
+    status = subprocess.run(command, env={**os.environ, **env}, check=False).returncode
+    print(f"\nThe report is in {given.report_dir}: loadtest.html, loadtest.txt and CSV files\n")
+    if report.exists():
+        print(report.read_text("utf-8"), end="")
+    return status
 
 
 @contextmanager

@@ -34,7 +34,7 @@ def judge(rows: Sequence[Row], errors: Sequence[str], max_failures: float, facto
     for row in sorted(rows):
         limit = LIMITS.get(row.name, 0) * factor
         table.append(f"{row.name:26}{row.requests:8}{row.failures:8}{row.p95:8.0f}ms{limit:8.0f}ms")
-    lines = [*table, "", *errors, *(["FAILED", *wrong] if wrong else ["passed"])]
+    lines = [*table, "", *errors, *([*wrong, "FAILED"] if wrong else ["passed"])]
     return "\n".join(lines) + "\n", not wrong
 
 

@@ -100,6 +100,10 @@ class Client(ABC):
         """List the DAGs: `dag_id`, `is_paused`, `is_active`, `owners`, `schedule_interval`, `tags`."""
 
     @abstractmethod
+    def get_import_errors(self) -> list[Answer]:
+        """List the DAG files that could not be loaded: `filename`, `stacktrace`, `timestamp`, `bundle_name`, `id`."""
+
+    @abstractmethod
     def delete_dag(self, dag_id: str) -> Answer:
         """Delete every row of the DAG: `count` and `message`."""
 
@@ -126,6 +130,10 @@ class Client(ABC):
     @abstractmethod
     def get_task_instance(self, dag_id: str, execution_date: str, task_id: str) -> Answer:
         """Return the task instance's columns, each as text."""
+
+    @abstractmethod
+    def get_waits_for(self, dag_id: str, execution_date: str, task_id: str) -> list[str]:
+        """Say what a task waits for, a clause each; [] where it has begun or is done."""
 
     @abstractmethod
     def get_task_log(self, dag_id: str, execution_date: str, task_id: str, try_number: int | None = None) -> TaskLog:
@@ -208,6 +216,6 @@ def runs_query(
 
 def unknown_dag(error: ApiError) -> ApiError:
     """Turn the 400 with which lists answer for an unknown DAG, as Airflow's do, into the 404 that it means."""
-    if error.status == _BAD_REQUEST and str(error).endswith("not found in DagModel"):
+    if error.status == _BAD_REQUEST and "not found in DagModel" in str(error):
         return ApiError(_NOT_FOUND, str(error), error.detail)
     return error

@@ -30,6 +30,7 @@ _API = "/api/experimental"
 _OK, _BAD_REQUEST, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 400, 401, 403, 404
 _PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE = 206, 416
 _REDIRECTS, _SERVER_ERRORS = range(300, 400), range(500, 600)
+_SHOWN = 500
 _NO_ENDPOINT = "Not found: there is no such endpoint"
 
 
@@ -141,6 +142,10 @@ class JsonClient(Client):
         """See `Client.get_dags`."""
         return self._list(self._get("dags"))
 
+    def get_import_errors(self) -> list[Answer]:
+        """See `Client.get_import_errors`."""
+        return self._list(self._get("import_errors"))
+
     def delete_dag(self, dag_id: str) -> Answer:
         """See `Client.delete_dag`."""
         return self._object(self._read(self._send("DELETE", f"dags/{_quote(dag_id, 'dag_id')}")))
@@ -170,6 +175,12 @@ class JsonClient(Client):
         """See `Client.get_task_instance`."""
         run = f"dags/{_quote(dag_id, 'dag_id')}/dag_runs/{_quote(execution_date, 'execution_date')}"
         return self._object(self._get(f"{run}/tasks/{_quote(task_id, 'task_id')}"))
+
+    def get_waits_for(self, dag_id: str, execution_date: str, task_id: str) -> list[str]:
+        """See `Client.get_waits_for`."""
+        run = f"dags/{_quote(dag_id, 'dag_id')}/dag_runs/{_quote(execution_date, 'execution_date')}"
+        answer = self._object(self._get(f"{run}/tasks/{_quote(task_id, 'task_id')}/waits_for"))
+        return [str(reason) for reason in answer["waits_for"]]
 
     def get_task_log(self, dag_id: str, execution_date: str, task_id: str, try_number: int | None = None) -> TaskLog:
         """See `Client.get_task_log`."""
@@ -260,7 +271,7 @@ class JsonClient(Client):
 
     def _no_api(self, reply: Reply | None) -> Unreachable:
         place = self._transport.origin + self._base.removesuffix(_API)
-        detail = repr(reply.body[:500]) if reply else ""
+        detail = _shown(reply.body) if reply else ""
         return Unreachable(f"what answers at {place} is not this API; check [cli] endpoint_url", detail)
 
     def _error_text(self, reply: Reply) -> str | None:
@@ -285,7 +296,12 @@ class JsonClient(Client):
             number = reply.headers.get("X-Request-ID", "unknown")
             said = text or f"status {status}"
             return ApiError(status, f"{said}: the server failed; its log says why (request id {number})")
-        return ApiError(status, text or f"The server answered with status {status}", repr(reply.body[:500]))
+        return ApiError(status, text or f"The server answered with status {status}", _shown(reply.body))
+
+
+def _shown(body: bytes) -> str:
+    """The beginning of what was answered, on one line."""
+    return header_safe(body[:_SHOWN].decode(errors="replace"))
 
 
 def _warning(reply: Reply) -> str | None:

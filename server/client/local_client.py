@@ -163,6 +163,10 @@ class LocalClient(Client):
         """See `Client.get_dags`."""
         return self._call(lambda metadata: _collect(metadata.dags.pages(None, 0, descending=False)))
 
+    def get_import_errors(self) -> list[Answer]:
+        """See `Client.get_import_errors`."""
+        return self._call(lambda metadata: _collect(metadata.import_errors.pages(None, 0, descending=False)))
+
     def delete_dag(self, dag_id: str) -> Answer:
         """See `Client.delete_dag`."""
         count = self._call(lambda metadata: metadata.dags.delete(wire.check_id(dag_id, "dag_id")))
@@ -208,6 +212,16 @@ class LocalClient(Client):
             return await metadata.task_instances.get(*ids)
 
         return _answer(self._call(task_instance))
+
+    def get_waits_for(self, dag_id: str, execution_date: str, task_id: str) -> list[str]:
+        """See `Client.get_waits_for`."""
+
+        async def waits_for(metadata: Metadata) -> list[str]:
+            date = wire.parse_execution_date(execution_date, self._zone)
+            dag = await metadata.dags.get(wire.check_id(dag_id, "dag_id"))
+            return await metadata.waiting.reasons(dag, date, wire.check_id(task_id, "task_id"))
+
+        return self._call(waits_for)
 
     def get_task_log(self, dag_id: str, execution_date: str, task_id: str, try_number: int | None = None) -> TaskLog:
         """See `Client.get_task_log`; the log is read on this machine."""

@@ -108,11 +108,11 @@ def run_of_no_date(client: "Client", dag_id: str, named: str, error: "ApiError")
 
 def _load(*, verbose: bool) -> "Config":
     from server.client import JSON, client_kind  # noqa: PLC0415 - likewise
-    from server.config import load_config  # noqa: PLC0415 - likewise
+    from server.commands.settings import load  # noqa: PLC0415 - likewise
 
-    config = load_config(database="none")
+    config = load(database="none")
     if client_kind(config.api_client) != JSON:
-        config = load_config()
+        config = load()
     if verbose:
         for warning in config.warnings:
             say(warning)

@@ -1,11 +1,15 @@
 """DAGs: `list_dags`, `pause`, `unpause`, `delete_dag`."""
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from server.commands.base import Failure, say, session, subdir_option, verbose_option
 from server.commands.output import output_option, show
+
+if TYPE_CHECKING:
+    from server.client.interface import Answer
 
 _COLUMNS = ("dag_id", "is_paused", "is_active", "owners", "schedule_interval")
 
@@ -18,6 +22,32 @@ def list_dags(*, output: str, verbose: bool) -> None:
     """List the DAGs."""
     with session(verbose=verbose) as client:
         show(client.get_dags(), _COLUMNS, output)
+
+
+@click.command("list_import_errors")
+@output_option
+@subdir_option
+@verbose_option
+def list_import_errors(*, output: str, verbose: bool) -> None:
+    """List the DAG files that could not be loaded, and why.
+
+    Tables have one line for each problem; -o json and yaml have the errors as they are stored.
+    """
+    with session(verbose=verbose) as client:
+        found = client.get_import_errors()
+    if output in {"json", "yaml"}:
+        show(found, (), output)
+        return
+    rows = [{"filename": row["filename"], "error": line} for row in found for line in _problems(row)]
+    show(rows, ("filename", "error"), output)
+
+
+def _problems(error: "Answer") -> list[str]:
+    """Lines that say what is wrong with a file: of a traceback the last one."""
+    name, lines = str(error["filename"]), [line for line in str(error["stacktrace"]).splitlines() if line.strip()]
+    if not all(line.startswith(name) for line in lines):
+        lines = lines[-1:]
+    return [line.removeprefix(name).lstrip(": ") for line in lines] or ["it cannot be loaded"]
 
 
 @click.command("pause")

@@ -6,6 +6,9 @@ import click
 
 from server.commands.base import say
 from server.commands.service import initdb, one_line_errors
+from server.words import count
+
+_NOUNS = {"runs": "run", "task logs": "task log", "log": "log row", "job": "job row"}
 
 
 @click.group()
@@ -25,17 +28,16 @@ def clean(before: datetime, dry_run: bool) -> None:  # noqa: FBT001 - click's wa
     with one_line_errors():
         import asyncio  # noqa: PLC0415 - see server.commands.service
 
-        from server.config import load_config  # noqa: PLC0415 - likewise
+        from server.commands.settings import load  # noqa: PLC0415 - likewise
         from server.metadata.clean import clean as run_clean  # noqa: PLC0415 - likewise
 
-        config = load_config()
+        config = load()
         if not config.base_log_folder.is_dir():
             say(f"Warning: there is no base_log_folder {config.base_log_folder}: logs of tasks elsewhere stay")
         work = run_clean(config.dsn, before.replace(tzinfo=UTC), config.base_log_folder, dry_run=dry_run)
         counts = asyncio.run(work)
-        click.echo(
-            ("would delete " if dry_run else "deleted ") + ", ".join(f"{n} {kind}" for kind, n in counts.items())
-        )
+        found = ", ".join(count(number, _NOUNS[kind]) for kind, number in counts.items())
+        click.echo(f"{'would delete' if dry_run else 'deleted'} {found}")
 
 
 db.add_command(initdb, "init")

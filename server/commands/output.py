@@ -1,6 +1,7 @@
 """Rows on stdout: a table for people, JSON and YAML for programs, plain columns for shell scripts."""
 
 from collections.abc import Callable, Mapping, Sequence
+from shutil import get_terminal_size
 from typing import TypeVar
 
 import click
@@ -10,6 +11,9 @@ Row = Mapping[str, object]
 
 FORMATS = ("table", "json", "yaml", "plain")
 _COLOURS = {"success": "green", "running": "cyan", "failed": "red", "upstream_failed": "red", "queued": "yellow"}
+# What may be cut where a table is too wide, down to so many characters; and how many columns it keeps in any case.
+_TEXTS = frozenset({"description", "downstream_task_ids", "error", "operator", "owners", "schedule_interval"})
+_LEAST, _KEPT = 12, 2
 _TYPES = "table: for people; json, yaml: everything known; plain: columns without lines or colours."
 
 
@@ -29,7 +33,10 @@ def _option(default: str | None) -> Callable[[Function], Function]:
 
 
 def show(rows: Sequence[Row], columns: Sequence[str], output: str) -> None:
-    """Write the rows; of tables `columns` are shown, in this order, of JSON and YAML all."""
+    """Write the rows; of tables `columns` are shown, in this order, of JSON and YAML all.
+
+    A table is as wide as the terminal, or 80 columns: long texts are cut, and columns at its right end left out.
+    """
     if output == "json":
         import json  # noqa: PLC0415 - each format imports its own
 
@@ -39,15 +46,46 @@ def show(rows: Sequence[Row], columns: Sequence[str], output: str) -> None:
 
         click.echo(yaml.safe_dump(list(rows), sort_keys=False, allow_unicode=True, width=1000), nl=False)
     else:
-        _show_columns([[_cell(row.get(name)) for name in columns] for row in rows], columns, lines=output == "table")
+        cells = {name: [name, *(_cell(row.get(name)) for row in rows)] for name in columns}
+        if output == "table":
+            cells = _fit(cells, get_terminal_size().columns)
+        _show_columns(cells, lines=output == "table")
 
 
-def _show_columns(cells: Sequence[Sequence[str]], columns: Sequence[str], *, lines: bool) -> None:
-    widths = [max(map(_width, column)) for column in zip(columns, *cells, strict=True)]
-    click.echo(_line(columns, widths))
+def _fit(cells: Mapping[str, list[str]], limit: int) -> dict[str, list[str]]:
+    """Cut long texts, then leave out columns from the right, until the lines have at most `limit` characters."""
+    cells = dict(cells)
+    for name in reversed([name for name in cells if name in _TEXTS]):
+        own = max(map(_width, cells[name]))
+        room = max(_LEAST, own - max(0, _total(cells) - limit))
+        cells[name] = [_cut(cell, room) for cell in cells[name]]
+    while len(cells) > _KEPT and _total(cells) > limit:
+        cells.popitem()
+    return cells
+
+
+def _total(cells: Mapping[str, list[str]]) -> int:
+    return sum(max(map(_width, column)) for column in cells.values()) + 2 * (len(cells) - 1)
+
+
+def _cut(cell: str, room: int) -> str:
+    if _width(cell) <= room:
+        return cell
+    # No character is narrower than a fourth of one: the rest would take its time.
+    cell = cell[: 4 * room]
+    while _width(cell) > room - 3:
+        cell = cell[:-1]
+    return f"{cell}..."
+
+
+def _show_columns(cells: Mapping[str, list[str]], *, lines: bool) -> None:
+    columns = list(cells)
+    widths = [max(map(_width, column)) for column in cells.values()]
+    head, *rows = zip(*cells.values(), strict=True)
+    click.echo(_line(head, widths))
     if lines:
         click.echo(_line(["-" * width for width in widths], widths))
-    for row in cells:
+    for row in rows:
         click.echo(_line(row, widths, coloured=lines, columns=columns))
 
 

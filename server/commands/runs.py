@@ -39,7 +39,8 @@ def trigger_dag(
 ) -> None:
     """Trigger a run of a DAG.
 
-    Prints what was created. With --run_id a lost connection is tried again: the run is made once.
+    Prints what was created, with -o and --wait once the run has ended. With --run_id a lost connection is tried
+    again: the run is made once.
     """
     if timeout is not None and not wait:
         raise click.UsageError("--timeout needs --wait")
@@ -47,10 +48,15 @@ def trigger_dag(
         run = client.trigger_dag(dag_id, run_id, conf, exec_date, replace_microseconds=replace_microseconds)
         if output is None:
             click.echo(run["message"])
-        else:
-            show([{"dag_id": dag_id, **run}], ("dag_id", "run_id", "execution_date"), output)
-        if wait:
-            wait_for(client, dag_id, run["run_id"], run["execution_date"], timeout)
+        row = {"dag_id": dag_id, **run}
+        try:
+            if wait:
+                date = run["execution_date"]
+                wait_for(client, dag_id, run["run_id"], date, timeout, lambda state: row.update(state=state))
+        finally:
+            # With the last state that was seen, however the waiting ended.
+            if output is not None:
+                show([row], ("dag_id", "run_id", "execution_date", *(["state"] if wait else [])), output)
 
 
 @click.command("list_dag_runs")

@@ -7,18 +7,21 @@ from pathlib import Path
 import click
 
 from server import __version__
+from server.commands.base import EXIT_UNREACHABLE, Failure
 
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turn an error that the user can mend into one line on stderr and exit status 1."""
+    """Turn an error that the user can mend into one line on stderr and exit status 1, or 5 without a database."""
     import asyncpg  # noqa: PLC0415 - slow to import, and most of the commands' help needs none of it
 
-    from server.errors import StartupError, WindsockError  # noqa: PLC0415 - likewise
+    from server.errors import NoDatabase, StartupError, WindsockError  # noqa: PLC0415 - likewise
     from server.metadata.schema import SchemaError  # noqa: PLC0415 - likewise
 
     try:
         yield
+    except NoDatabase as error:
+        raise Failure(str(error), EXIT_UNREACHABLE) from error
     except (SchemaError, StartupError, WindsockError) as error:
         raise click.ClickException(str(error)) from error
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:

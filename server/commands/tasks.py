@@ -1,9 +1,17 @@
 """Tasks: `list_tasks`, `task_state`."""
 
+from typing import TYPE_CHECKING
+
 import click
 
-from server.commands.base import run_of_no_date, session, subdir_option, verbose_option
+from server.commands.base import run_of_no_date, say, session, subdir_option, verbose_option
 from server.commands.output import optional_output_option, show
+
+if TYPE_CHECKING:
+    from server.client import Client
+
+# States of a task that has not begun, or not again.
+_WAITING = frozenset({"None", "scheduled", "queued", "up_for_retry", "up_for_reschedule"})
 
 
 @click.command("list_tasks")
@@ -34,12 +42,26 @@ def list_tasks(dag_id: str, *, output: str | None, verbose: bool) -> None:
 def task_state(dag_id: str, task_id: str, execution_date: str, *, verbose: bool) -> None:
     """Print the state of a task in a run.
 
-    The run is named by its execution date, or by its run id. A task that has no state yet is in state None.
+    The run is named by its execution date, or by its run id. A task that has no state yet is in state None. What a task
+    waits for is written to stderr.
     """
     with session(verbose=verbose) as client:
         try:
             found = client.get_task_instance(dag_id, execution_date, task_id)
         except client.error as error:
-            run = run_of_no_date(client, dag_id, execution_date, error)
-            found = client.get_task_instance(dag_id, run["execution_date"], task_id)
+            execution_date = run_of_no_date(client, dag_id, execution_date, error)["execution_date"]
+            found = client.get_task_instance(dag_id, execution_date, task_id)
         click.echo(found["state"])
+        if found["state"] in _WAITING:
+            for reason in _waits_for(client, dag_id, execution_date, task_id):
+                say(f"{task_id} waits: {reason}")
+
+
+def _waits_for(client: "Client", dag_id: str, execution_date: str, task_id: str) -> list[str]:
+    """What it waits for; nothing where an older server cannot say."""
+    from server.client import ClientError  # noqa: PLC0415 - help needs none of it
+
+    try:
+        return client.get_waits_for(dag_id, execution_date, task_id)
+    except ClientError:
+        return []

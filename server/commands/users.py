@@ -87,11 +87,11 @@ def _with_users(work: Callable[["Users"], Awaitable[Result]]) -> Result:
     with one_line_errors():
         import asyncio  # noqa: PLC0415 - help needs none of it
 
-        from server.config import load_config  # noqa: PLC0415 - likewise
+        from server.commands.settings import load  # noqa: PLC0415 - likewise
         from server.metadata.metadata import open_metadata  # noqa: PLC0415 - likewise
 
         async def run() -> Result:
-            async with open_metadata(load_config()) as metadata:
+            async with open_metadata(load()) as metadata:
                 return await work(metadata.users)
 
         return asyncio.run(run())

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
@@ -16,13 +17,23 @@ _FIRST, _LONGEST, _GROWTH = 0.2, 10.0, 1.5
 _GOOD, _BAD = frozenset({"success"}), frozenset({"failed"})
 
 
-def wait_for(client: "Client", dag_id: str, run_id: str, execution_date: str, timeout: float | None) -> None:
-    """Return once the run succeeded; raises Failure when it failed, after `timeout` seconds, and on Ctrl-C."""
+def wait_for(
+    client: "Client",
+    dag_id: str,
+    run_id: str,
+    execution_date: str,
+    timeout: float | None,
+    seen: Callable[[str | None], None],
+) -> None:
+    """Return once the run succeeded; raises Failure when it failed, after `timeout` seconds, and on Ctrl-C.
+
+    `seen` is told each state.
+    """
     progress = sys.stderr.isatty()
     start, interval = time.monotonic(), _FIRST
     try:
         while True:
-            state = client.get_dag_run_state(dag_id, execution_date)
+            seen(state := client.get_dag_run_state(dag_id, execution_date))
             waited = time.monotonic() - start
             if progress:
                 click.echo(f"\r\x1b[K{run_id}: {state} ({waited:.0f} s)", err=True, nl=False)

@@ -8,7 +8,7 @@ from server.config.options import OPTIONS, Config, Option
 from server.config.sources import Found, Sources
 from server.config.values import ConfigError, path_of
 
-DatabaseUse = Literal["configured", "windsock", "none"]
+DatabaseUse = Literal["configured", "optional", "windsock", "none"]
 
 
 def load_config(
@@ -23,9 +23,9 @@ def load_config(
     `env` is the environment (default: the process's). `overrides` are fields that win over everything, such
     as the command line's options: a text is read like the option's, None is none, any other value is taken
     as it is. `defaults` are texts for fields that are set nowhere. `database` says whether one must be
-    `configured`, whether only that of `[windsock]` counts (standalone, which has its own; of an Airflow's file
-    it then reads `[windsock]` alone), or whether it is not even looked for (`none`: a client over HTTP); in
-    the latter two `dsn` may be unset.
+    `configured` or is `optional`, whether only that of `[windsock]` counts (standalone, which has its own; of an
+    Airflow's file it then reads `[windsock]` alone), or whether it is not even looked for (`none`: a client over
+    HTTP); but for `configured`, `dsn` may be unset.
     """
     sources = Sources(os.environ if env is None else env)
     given = {name: value for name, value in (overrides or {}).items() if value is not None}

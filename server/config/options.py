@@ -219,6 +219,10 @@ class Config(AuthOptions):
     access_log: bool = option(
         values.boolean, "True", "windsock.access_log", "Whether each request is logged.",
     )
+    access_log_probes: bool = option(
+        values.boolean, "False", "windsock.access_log_probes",
+        "Whether `/health`, and `/live`, `/ready` and `/metrics` of the admin listener, are logged too.",
+    )
     access_log_sample: float = option(
         values.fraction, "1", "windsock.access_log_sample",
         "The part of requests that is logged, from 0 to 1; answers of 500 and above always are.",

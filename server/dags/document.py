@@ -55,15 +55,20 @@ class Problem(NamedTuple):
 
 
 class DagFileError(Exception):
-    """A DAG file cannot be used; `problems` says where and why."""
+    """A DAG file cannot be used; `problems` says where and why, `dag_ids` which DAGs it seems to define."""
 
-    def __init__(self, *problems: Problem) -> None:
+    def __init__(self, *problems: Problem, dag_ids: Sequence[str] = ()) -> None:
         super().__init__("; ".join(problem.text for problem in problems))
+        self.dag_ids = dag_ids
         self.problems: Sequence[Problem] = [Problem(line, shortened(text, _MAX_PROBLEM)) for line, text in problems]
 
     def report(self, file: str) -> str:
-        """One line a problem, as the database can keep it."""
-        return _UNSTORABLE.sub("?", "\n".join(problem.at(file) for problem in self.problems))[:_MAX_REPORT]
+        """One line a problem, as the database can keep it, and one with the DAGs that these do not name."""
+        text = "\n".join(problem.at(file) for problem in self.problems)
+        unnamed = [repr(dag_id) for dag_id in self.dag_ids if repr(dag_id) not in text]
+        if unnamed:
+            text += f"\n{file}: not loaded because of that: {', '.join(unnamed)}"
+        return _UNSTORABLE.sub("?", text)[:_MAX_REPORT]
 
 
 def shortened(text: str, length: int = 40) -> str:

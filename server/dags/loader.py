@@ -157,7 +157,7 @@ class DagLoader:
         known = {} if self._known is None else self._known
         others = {file: state.dag_ids for file, state in known.items() if file in scan.files}
         results = {file: one.result for file, one in parsed.items() if one.result is not None}
-        outcome = _resolve(results, others)
+        outcome = resolve(results, others)
         for file, one in parsed.items():
             state = known.setdefault(file, _Known([]))
             if one.result is not None:
@@ -196,7 +196,8 @@ class DagLoader:
 
     def _warn_of_gaps(self, scan: Scan) -> None:
         if not scan.complete and not self._incomplete:
-            _log.warning("DAGs folder cannot be read in full; no DAG is deactivated", folder=str(self._folder))
+            what = "cannot be read in full" if self._folder.is_dir() else "does not exist"
+            _log.warning(f"DAGs folder {what}; no DAG is deactivated", folder=str(self._folder))
         self._incomplete = not scan.complete
         for file in scan.unusable:
             if file not in self._unusable:
@@ -229,7 +230,7 @@ def _log_loaded(file: DagFile, change: Written) -> None:
                 _log.warning("DAG loaded with a note", dag_id=row.dag_id, file=file.fileloc, note=note)
 
 
-def _resolve(
+def resolve(
     parsed: Mapping[str, DagFile | DagFileError], others: Mapping[str, list[str]]
 ) -> dict[str, DagFile | DagFileError]:
     """Refuse files that define a DAG of another file. Who had it keeps it; else the first by name gets it.

@@ -98,7 +98,7 @@ class Parser:
             problem = DagFileError(Problem(None, f"it cannot be read: {error}"))
             return Parsed(signature, problem, lasting=isinstance(error, OutOfMemory))
         if answer.problems:
-            return Parsed(signature, DagFileError(*answer.problems), answer.digest)
+            return Parsed(signature, DagFileError(*answer.problems, dag_ids=answer.dag_ids), answer.digest)
         return Parsed(signature, answer.file, answer.digest)
 
     async def without_ignored(self, scan: Scan) -> Scan:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from server.dags.serialize import DagFile, dag_row
 
 # All DAGs of a file, as the database keeps them.
 _MAX_STORED = 16 * 1024 * 1024
+_TOP_LEVEL_KEY = re.compile(r"""^(["']?)([\w.-]{1,250})\1[ \t]*:(?=\s|$)""", re.MULTILINE)
+_MOST_NAMED = 100
 
 
 class Request(msgspec.Struct):
@@ -28,11 +31,15 @@ class Request(msgspec.Struct):
 
 
 class Answer(msgspec.Struct):
-    """What became of a file: one of `file` and `problems`, or neither where its content is known to be bad."""
+    """What became of a file: one of `file` and `problems`, or neither where its content is known to be bad.
+
+    `dag_ids` are those that a file with problems seems to define.
+    """
 
     digest: str = ""
     file: DagFile | None = None
     problems: Sequence[Problem] = ()
+    dag_ids: Sequence[str] = ()
 
 
 class IgnoreRequest(msgspec.Struct):
@@ -46,7 +53,7 @@ class IgnoreRequest(msgspec.Struct):
 
 def read_file(request: Request) -> Answer:
     """Read and validate one file."""
-    answer = Answer()
+    answer, raw = Answer(), b""
     try:
         raw = _read(request.fileloc)
         answer.digest = hashlib.sha256(raw).hexdigest()
@@ -58,7 +65,15 @@ def read_file(request: Request) -> Answer:
         raise
     except Exception as error:  # noqa: BLE001 - no check foresaw it: it is still this file's error alone
         answer.problems = [Problem(None, f"it cannot be read: {type(error).__name__}")]
+    if answer.problems:
+        answer.dag_ids = _named(raw)
     return answer
+
+
+def _named(raw: bytes) -> list[str]:
+    """The keys of a mapping that may be no YAML at all: who asks for such a DAG is told of the file."""
+    keys = dict.fromkeys(found[2] for found in _TOP_LEVEL_KEY.finditer(raw.decode(errors="replace")))
+    return [key for key in keys if key != "default"][:_MOST_NAMED]
 
 
 def _read(fileloc: str) -> bytes:

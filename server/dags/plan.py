@@ -71,7 +71,7 @@ def _plan_dag(dag_id: str, dag: Section, folder: Path) -> spec.DagPlan:
 def _plan_tasks(
     dag: Section, default_args: Section, params: dict[str, Any], folder: Path, notes: list[str]
 ) -> list[spec.TaskPlan]:
-    bodies = dag.child("tasks")
+    bodies = dag.child("tasks", "a list of tasks, each with a `task_id`, or a mapping of task ids to tasks")
     if not bodies.data:
         dag.fail("tasks", "a DAG needs `tasks`")
     tasks: dict[str, spec.TaskPlan] = {}

@@ -42,11 +42,11 @@ class Section:
         except ValueError as error:
             self.fail(key, f"`{key}`: {error}")
 
-    def child(self, key: str) -> "Section":
-        """The mapping below the key, empty where there is none."""
+    def child(self, key: str, wanted: str = "a mapping") -> "Section":
+        """The mapping below the key, empty where there is none; `wanted` says what would be right otherwise."""
         value = self.data.get(key, {})
         if not isinstance(value, dict):
-            self.fail(key, f"`{key}` must be a mapping")
+            self.fail(key, f"`{key}` must be {wanted}, not {shortened(repr(value))}")
         return Section(self.document, without_nulls(value), tuple((*place, key) for place in self.places))
 
     def names(self, key: str) -> list[str]:

@@ -14,10 +14,14 @@ WITH requested AS (
         ARRAY(SELECT json_array_elements_text($6))
     ) WITH ORDINALITY AS r (dag_id, run_id, execution_date, conf, root_dag_id, version, n)
 ), checked AS (
-    SELECT requested.*, d.dag_id IS NOT NULL AS known, d.is_paused,
+    SELECT requested.*, d.dag_id IS NOT NULL AS known, d.is_paused, d.is_broken,
         s.version IS NOT DISTINCT FROM requested.version AS fresh
     FROM requested
-    LEFT JOIN LATERAL (SELECT dag.dag_id, dag.is_paused FROM dag WHERE dag.dag_id = requested.dag_id) AS d ON true
+    LEFT JOIN LATERAL (
+        SELECT dag.dag_id, dag.is_paused,
+            EXISTS (SELECT FROM import_error WHERE import_error.filename = dag.fileloc) AS is_broken
+        FROM dag WHERE dag.dag_id = requested.dag_id
+    ) AS d ON true
     LEFT JOIN LATERAL (
         SELECT serialized_dag.xmin::text AS version FROM serialized_dag
         WHERE serialized_dag.dag_id = requested.root_dag_id
@@ -41,14 +45,15 @@ WITH requested AS (
     ON CONFLICT DO NOTHING
     RETURNING id
 )
-SELECT numbered.migrated, numbered.known, numbered.fresh, numbered.is_paused, created.id
+SELECT numbered.migrated, numbered.known, numbered.fresh, numbered.is_paused, numbered.is_broken, created.id
 FROM numbered LEFT JOIN created ON created.id = numbered.id
 ORDER BY numbered.n
 
 -- name: trigger_family
 -- A DAG and its sub-DAGs together or not at all: a collision raises, so nothing is inserted.
 WITH parent AS (
-    SELECT d.dag_id, d.is_paused, s.version IS NOT DISTINCT FROM $6::text AS fresh
+    SELECT d.dag_id, d.is_paused, s.version IS NOT DISTINCT FROM $6::text AS fresh,
+        EXISTS (SELECT FROM import_error WHERE import_error.filename = d.fileloc) AS is_broken
     FROM dag AS d
     LEFT JOIN LATERAL (
         SELECT serialized_dag.xmin::text AS version FROM serialized_dag WHERE serialized_dag.dag_id = $5::text
@@ -67,7 +72,7 @@ WITH parent AS (
     ORDER BY member
     RETURNING id
 )
-SELECT migrated, true AS known, fresh, is_paused, (SELECT min(id) FROM created) AS id,
+SELECT migrated, true AS known, fresh, is_paused, is_broken, (SELECT min(id) FROM created) AS id,
     (SELECT array_agg(id) FROM created) AS ids
 FROM parent, schema
 
@@ -249,6 +254,68 @@ LEFT JOIN LATERAL (
 ) AS ti ON true
 ORDER BY requested.n
 
+-- name: waiting_facts
+-- What a task of a run may wait for: the DAG, the run and those before it, the pool, the tasks above, the limits. Each is
+-- found by an index, and of many rows 10,000 are looked at.
+SELECT d.is_paused, r.state AS run_state, r.execution_date > now() AS is_early,
+    to_char(r.execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC' AS starts,
+    EXISTS (
+        SELECT FROM task_instance AS one WHERE one.dag_id = r.dag_id AND one.execution_date = r.execution_date
+    ) AS begun,
+    NULL::integer AS max_active_runs, NULL::integer AS max_active_tasks,
+    ti.state, coalesce(ti.pool, $4::text) AS pool, ti.pool_slots AS wanted_slots, p.slots,
+    (
+        SELECT count(*) FROM (
+            SELECT other.execution_date FROM dag_run AS other
+            WHERE other.dag_id = r.dag_id AND other.state = 'running' LIMIT 10000
+        ) AS other
+        WHERE EXISTS (
+            SELECT FROM task_instance AS one WHERE one.dag_id = r.dag_id AND one.execution_date = other.execution_date
+        )
+    ) AS active_runs,
+    (
+        SELECT coalesce(sum(coalesce(one.pool_slots, 1)), 0) FROM (
+            SELECT pool_slots FROM task_instance
+            WHERE pool = coalesce(ti.pool, $4::text) AND state IN ('queued', 'running') LIMIT 10000
+        ) AS one
+    ) AS used_slots,
+    (
+        SELECT count(*) FROM (
+            SELECT FROM task_instance WHERE dag_id = r.dag_id AND state IN ('queued', 'running') LIMIT 10000
+        ) AS one
+    ) AS dag_tasks,
+    (
+        SELECT count(*) FROM (
+            SELECT FROM task_instance
+            WHERE dag_id = r.dag_id AND task_id = $3::text AND state IN ('queued', 'running') LIMIT 10000
+        ) AS one
+    ) AS same_tasks,
+    (SELECT count(*) FROM (SELECT FROM task_instance WHERE state IN ('queued', 'running') LIMIT 10000) AS one) AS tasks,
+    ARRAY (
+        SELECT above.task_id FROM unnest($5::text[]) AS wanted (task_id)
+        JOIN task_instance AS above ON above.task_id = wanted.task_id AND above.dag_id = r.dag_id
+            AND above.execution_date = r.execution_date
+        WHERE coalesce(above.state, '') NOT IN ('success', 'failed', 'skipped', 'upstream_failed', 'removed')
+        ORDER BY 1 LIMIT 6
+    ) AS unfinished,
+    before.state AS run_before,
+    to_char(before.execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC' AS before,
+    (
+        SELECT one.state FROM task_instance AS one
+        WHERE one.dag_id = r.dag_id AND one.task_id = $3::text AND one.execution_date = before.execution_date
+    ) AS state_before
+FROM dag AS d
+JOIN dag_run AS r ON r.dag_id = d.dag_id AND r.execution_date = $2::timestamptz
+LEFT JOIN task_instance AS ti
+    ON ti.dag_id = r.dag_id AND ti.execution_date = r.execution_date AND ti.task_id = $3::text
+LEFT JOIN slot_pool AS p ON p.pool = coalesce(ti.pool, $4::text)
+LEFT JOIN LATERAL (
+    SELECT earlier.execution_date, earlier.state FROM dag_run AS earlier
+    WHERE earlier.dag_id = r.dag_id AND earlier.execution_date < r.execution_date
+    ORDER BY earlier.execution_date DESC LIMIT 1
+) AS before ON true
+WHERE d.dag_id = $1::text
+
 -- name: latest_runs
 -- The newest run of each DAG, found by walking the index from DAG to DAG: the cost grows with the DAGs, not the runs.
 -- $1 is the path of dag_run_url up to the dag_id.
@@ -286,6 +353,22 @@ CROSS JOIN LATERAL (
             replace(to_char(newest.start_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00', '')
             AS start_date
 ) AS run
+
+-- name: unfinished_runs
+-- How many runs are in each state that is no end, at most 10,000 each. These tables have no index of states alone: it is
+-- looked up DAG by DAG.
+SELECT wanted.state, counted.number
+FROM unnest(ARRAY['queued', 'running']) AS wanted (state)
+CROSS JOIN LATERAL (
+    SELECT count(*) AS number
+    FROM (
+        SELECT FROM dag
+        CROSS JOIN LATERAL (
+            SELECT FROM dag_run WHERE dag_run.dag_id = dag.dag_id AND dag_run.state = wanted.state LIMIT 10000
+        ) AS run
+        LIMIT 10000
+    ) AS found
+) AS counted
 
 -- name: dags
 SELECT row_to_json(one)::text

@@ -37,11 +37,13 @@ WITH requested AS (
         ARRAY(SELECT json_array_elements_text($8)::timestamptz)
     ) WITH ORDINALITY AS r (dag_id, run_id, execution_date, conf, root_dag_id, version, data_interval_start, data_interval_end, n)
 ), checked AS (
-    SELECT requested.*, d.dag_id IS NOT NULL AS known, d.is_paused, d.is_active,
+    SELECT requested.*, d.dag_id IS NOT NULL AS known, d.is_paused, d.is_active, d.is_broken,
         s.version IS NOT DISTINCT FROM requested.version AS fresh
     FROM requested
     LEFT JOIN LATERAL (
-        SELECT dag.dag_id, dag.is_paused, dag.is_active FROM dag WHERE dag.dag_id = requested.dag_id
+        SELECT dag.dag_id, dag.is_paused, dag.is_active,
+            EXISTS (SELECT FROM import_error WHERE import_error.filename = dag.fileloc) AS is_broken
+        FROM dag WHERE dag.dag_id = requested.dag_id
     ) AS d ON true
     LEFT JOIN LATERAL (
         SELECT serialized_dag.xmin::text AS version FROM serialized_dag
@@ -71,7 +73,8 @@ WITH requested AS (
     ON CONFLICT DO NOTHING
     RETURNING id
 )
-SELECT numbered.migrated, numbered.known, numbered.fresh, numbered.is_paused, numbered.is_active, created.id
+SELECT numbered.migrated, numbered.known, numbered.fresh, numbered.is_paused, numbered.is_active, numbered.is_broken,
+    created.id
 FROM numbered LEFT JOIN created ON created.id = numbered.id
 ORDER BY numbered.n
 
@@ -80,7 +83,8 @@ ORDER BY numbered.n
 -- serialized row, so to the scheduler a NULL dag_hash would mean "unchanged", and the run a success without
 -- a task: it gets the parent's, as Airflow writes it.
 WITH parent AS (
-    SELECT d.dag_id, d.is_paused, d.is_active, s.version IS NOT DISTINCT FROM $6::text AS fresh, s.dag_hash
+    SELECT d.dag_id, d.is_paused, d.is_active, s.version IS NOT DISTINCT FROM $6::text AS fresh, s.dag_hash,
+        EXISTS (SELECT FROM import_error WHERE import_error.filename = d.fileloc) AS is_broken
     FROM dag AS d
     LEFT JOIN LATERAL (
         SELECT serialized_dag.xmin::text AS version, serialized_dag.dag_hash FROM serialized_dag
@@ -106,7 +110,7 @@ WITH parent AS (
     ORDER BY member
     RETURNING id
 )
-SELECT migrated, true AS known, fresh, is_paused, is_active, (SELECT min(id) FROM created) AS id,
+SELECT migrated, true AS known, fresh, is_paused, is_active, is_broken, (SELECT min(id) FROM created) AS id,
     (SELECT array_agg(id) FROM created) AS ids
 FROM parent, schema
 

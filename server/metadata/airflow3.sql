@@ -49,11 +49,19 @@ WITH requested AS (
         ARRAY(SELECT json_array_elements_text($8)::timestamptz)
     ) WITH ORDINALITY AS r (dag_id, run_id, logical_date, conf, root_dag_id, version, data_interval_start, data_interval_end, n)
 ), checked AS (
-    SELECT requested.*, d.dag_id IS NOT NULL AS known, d.is_paused, NOT d.is_stale AS is_active, s.dag_version_id,
-        s.version IS NOT DISTINCT FROM requested.version AS fresh
+    SELECT requested.*, d.dag_id IS NOT NULL AS known, d.is_paused, NOT d.is_stale AS is_active,
+        d.is_broken, s.dag_version_id, s.version IS NOT DISTINCT FROM requested.version AS fresh
     FROM requested
     LEFT JOIN LATERAL (
-        SELECT dag.dag_id, dag.is_paused, dag.is_stale FROM dag WHERE dag.dag_id = requested.dag_id
+        SELECT dag.dag_id, dag.is_paused, dag.is_stale,
+            EXISTS (
+                SELECT FROM import_error
+                WHERE import_error.filename = dag.relative_fileloc AND import_error.bundle_name = dag.bundle_name
+            ) OR EXISTS (
+                SELECT FROM import_error
+                WHERE import_error.filename = dag.fileloc AND import_error.bundle_name = dag.bundle_name
+            ) AS is_broken
+        FROM dag WHERE dag.dag_id = requested.dag_id
     ) AS d ON true
     LEFT JOIN LATERAL (
         SELECT serialized_dag.xmin::text AS version, serialized_dag.dag_version_id
@@ -85,7 +93,8 @@ WITH requested AS (
     ON CONFLICT DO NOTHING
     RETURNING id
 )
-SELECT numbered.migrated, numbered.known, numbered.fresh, numbered.is_paused, numbered.is_active, created.id
+SELECT numbered.migrated, numbered.known, numbered.fresh, numbered.is_paused, numbered.is_active, numbered.is_broken,
+    created.id
 FROM numbered LEFT JOIN created ON created.id = numbered.id
 ORDER BY numbered.n
 

@@ -10,6 +10,7 @@ import asyncpg
 
 from server.config import Dsn
 from server.metadata import statements
+from server.metadata.connections import connect
 from server.metadata.schema import check_schema
 from server.scheduler.log_reading import remove_logs
 
@@ -24,9 +25,9 @@ async def clean(
     """Delete what ended before that time, `portion` rows a transaction; how many of each kind.
 
     The logs of the runs' tasks below `logs` go with the runs. With `dry_run` it counts rows alone. Raises SchemaError
-    for a database that is not a standalone one, OSError for a log that cannot be removed, whose run then stays.
+    for a database that is not a standalone one, NoDatabase, OSError for a log that cannot be removed: its run stays.
     """
-    conn = await asyncpg.connect(**dsn.connect_arguments())
+    conn = await connect(dsn)
     try:
         await check_schema(conn)
         if dry_run:

@@ -67,6 +67,53 @@ WHERE job_type = 'SchedulerJob'
 ORDER BY (state = 'running' AND latest_heartbeat > now() - interval '30 seconds') DESC, latest_heartbeat DESC NULLS LAST
 LIMIT 1
 
+-- name: bound_counting
+-- Of the transaction that counts for the metrics: what it reads it finds by an index, or it gives up.
+SELECT set_config('enable_seqscan', 'off', true), set_config('statement_timeout', '2s', true)
+
+-- name: unfinished_tasks
+-- How many tasks are in each state that is no end. Of those in a state 10,000 are counted, however many there are.
+SELECT wanted.state, counted.number
+FROM unnest(ARRAY['scheduled', 'queued', 'running', 'restarting', 'deferred', 'awaiting_input', 'up_for_retry',
+    'up_for_reschedule']) AS wanted (state)
+CROSS JOIN LATERAL (
+    SELECT count(*) AS number
+    FROM (SELECT FROM task_instance WHERE task_instance.state = wanted.state LIMIT 10000) AS found
+) AS counted
+
+-- name: oldest_queued
+-- For how many seconds the task has been queued that was queued first, 0 where none is; of many it looks at 10,000.
+SELECT coalesce(extract(epoch FROM now() - min(queued_dttm)), 0)::float8
+FROM (SELECT queued_dttm FROM task_instance WHERE state = 'queued' LIMIT 10000) AS found
+
+-- name: count_import_errors
+SELECT count(*) FROM (SELECT FROM import_error LIMIT 10000) AS found
+
+-- name: import_errors
+-- Files that could not be loaded, as JSON objects. Of an error that goes on and on its beginning is enough.
+SELECT row_to_json(one)::text
+FROM import_error
+CROSS JOIN LATERAL (
+    SELECT
+        bundle_name,  -- if import_error.bundle_name
+        NULL::text AS bundle_name,  -- unless import_error.bundle_name
+        filename,
+        id,
+        left(stacktrace, 20000) AS stacktrace,
+        replace(to_char("timestamp" AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00'
+            AS "timestamp"
+) AS one
+ORDER BY CASE WHEN NOT $3::boolean THEN import_error.filename END COLLATE "C", import_error.filename COLLATE "C" DESC,
+    import_error.id
+LIMIT $1 OFFSET $2
+
+-- name: count_all_import_errors
+SELECT count(*) FROM import_error
+
+-- name: latest_import_errors
+-- For those who ask for a DAG that does not exist.
+SELECT filename, left(stacktrace, 4000) AS stacktrace FROM import_error ORDER BY id DESC LIMIT 200
+
 -- name: tables
 -- Which tables there are: statements for tables that a release lacks are left out.
 SELECT tablename FROM pg_tables WHERE schemaname = ANY (current_schemas(false))

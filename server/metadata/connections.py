@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from server.errors import NoDatabase
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -20,6 +22,24 @@ KEEPALIVE = {
 }  # fmt: skip
 
 Connection = asyncpg.pool.PoolConnectionProxy
+
+
+UNREACHABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What connecting raises."""
+
+
+def no_database(dsn: "Dsn", error: Exception) -> NoDatabase:
+    """Build the error for a database that cannot be reached."""
+    return NoDatabase(f"cannot connect to {dsn.redacted()}: {str(error) or 'no answer in time'}")
+
+
+async def connect(dsn: "Dsn") -> "asyncpg.Connection[asyncpg.Record]":
+    """Connect without a pool; raises NoDatabase, ConfigError where no database is named."""
+    arguments = dsn.connect_arguments()
+    try:
+        return await asyncpg.connect(**arguments)
+    except UNREACHABLE as error:
+        raise no_database(dsn, error) from error
 
 
 class Connections:

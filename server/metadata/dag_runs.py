@@ -11,15 +11,20 @@ from server.errors import BadRequest, Conflict, NotFound
 from server.metadata import new_runs
 from server.metadata.announcer import Announcer
 from server.metadata.batch import Batcher, Shared
-from server.metadata.dags import Dag, Dags, Judgement, unknown_dag
+from server.metadata.dags import Dag, Dags, Judgement
 from server.metadata.database import Database
 from server.metadata.new_runs import NewRun
+from server.metadata.scheduler_health import SchedulerHealth
 from server.metadata.settings import Settings
 from server.warning_header import warn
 from server.wire.bodies import Trigger
 
 _PAUSED = "The DAG is paused: this run starts when it is unpaused"
 _INACTIVE = "The DAG is not active: this run starts when Airflow finds its file again"
+_BROKEN = {
+    True: "The DAG's file has import errors (GET /api/experimental/import_errors): this run goes by the last good DAG",
+    False: "The DAG's file has import errors (GET /api/experimental/import_errors): tasks of this run may fail",
+}
 # Far more than changes of a DAG and other moments for a run are likely to take.
 _ATTEMPTS = 10
 _STREAM_PAGE = 2000
@@ -50,9 +55,12 @@ class RunFilter:
 class DagRuns:
     """The `dag_run` table."""
 
-    def __init__(self, database: Database, settings: Settings, dags: Dags, announce: Announcer) -> None:
+    def __init__(
+        self, database: Database, settings: Settings, dags: Dags, announce: Announcer, scheduler: SchedulerHealth
+    ) -> None:
         """Trigger and read runs of `database`, whose DAGs are `dags`."""
         self._database = database
+        self._scheduler = scheduler
         self._announce = announce
         self._dags = dags
         self._settings = settings
@@ -74,15 +82,17 @@ class DagRuns:
         for _ in range(_ATTEMPTS):
             run = NewRun(dag_id, asked)
             dag, values = await self._prepare(run)
+            self._scheduler.prepare_warning()
             row = await (self._insert_family((values, dag)) if dag.subdag_ids else self._insert(values))
             if row is not None and not row["known"]:
                 self._dags.forget(dag_id)
-                raise unknown_dag(dag_id)
+                raise await self._dags.unknown(dag_id)
             if row is not None and not row["fresh"]:
                 self._dags.forget(dag_id)
                 continue
             if row is not None and row["id"] is not None:
-                _warn_of_waiting(row)
+                self._warn_of_dag(row)
+                await self._scheduler.warn()
                 new_runs.warn_of_run_id(asked.run_id, self._settings)
                 return asked
             if asked.moment is None:
@@ -98,7 +108,7 @@ class DagRuns:
         """State of the run at that date; raises NotFound."""
         row = await self._find((dag_id, execution_date))
         if not row["known"]:
-            raise unknown_dag(dag_id)
+            raise await self._dags.unknown(dag_id)
         if not row["serialized"]:
             raise NotFound(f"Dag id {dag_id} not found")
         if row["id"] is None:
@@ -177,11 +187,19 @@ class DagRuns:
         except asyncpg.UniqueViolationError:
             return [None]
         if row is None:
-            raise unknown_dag(dag.dag_id)
+            raise await self._dags.unknown(dag.dag_id)
         if row["migrated"]:
             raise self._database.changed()
         self._announce(row["ids"] or [])
         return [row]
+
+    def _warn_of_dag(self, row: asyncpg.Record) -> None:
+        if row["is_broken"]:
+            warn(_BROKEN[self._settings.standalone])
+        if row.get("is_active") is False:
+            warn(_INACTIVE)
+        elif row["is_paused"]:
+            warn(_PAUSED)
 
     async def _refuse_collision(self, run: NewRun, dag: Dag) -> None:
         """Raise BadRequest where the run, or one of its sub-DAGs, has the run_id or the date of another."""
@@ -215,13 +233,6 @@ class DagRuns:
     async def _read_latest(self, requests: Sequence[None]) -> Sequence[bytes]:
         text: str = await self._database.fetchval("latest_runs", self._settings.graph_url)
         return [text.encode() + b"\n"] * len(requests)
-
-
-def _warn_of_waiting(row: asyncpg.Record) -> None:
-    if row.get("is_active") is False:
-        warn(_INACTIVE)
-    elif row["is_paused"]:
-        warn(_PAUSED)
 
 
 def missing_run(dag_id: str, execution_date: datetime) -> NotFound:

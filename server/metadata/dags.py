@@ -11,6 +11,7 @@ from server.metadata.batch import Batcher, Shared
 from server.metadata.database import Database
 from server.metadata.decoder import Decoder
 from server.metadata.decoding import MAX_DOCUMENT
+from server.metadata.import_errors import ImportErrors
 from server.metadata.prepared import PreparedDag, PreparedTask
 from server.metadata.settings import Settings
 from server.metadata.timetables import Interval
@@ -59,16 +60,12 @@ class Judgement(NamedTuple):
     refusal: WindsockError | None = None
 
 
-def unknown_dag(dag_id: str) -> NotFound:
-    """Build the error for a DAG that has no row in `dag`."""
-    return NotFound(f"Dag id {dag_id} not found in DagModel")
-
-
 class Dags:
     """The `dag`, `serialized_dag` and `dag_code` tables."""
 
-    def __init__(self, database: Database, settings: Settings, decoder: Decoder) -> None:
+    def __init__(self, database: Database, settings: Settings, decoder: Decoder, import_errors: ImportErrors) -> None:
         """Read DAGs of `database`, whose serialized rows `decoder` reads."""
+        self._import_errors = import_errors
         self._database = database
         self._decoder = decoder
         self._cache: dict[str, Dag] = {}
@@ -85,14 +82,24 @@ class Dags:
         """Read the DAG as it is now; raises NotFound."""
         row = await self._find(dag_id)
         if not row["known"]:
-            raise unknown_dag(dag_id)
+            raise await self.unknown(dag_id)
         return await self.at(dag_id, row["root_dag_id"], row["version"], any_serialized=row["any_serialized"])
+
+    async def unknown(self, dag_id: str, where: str = " in DagModel") -> NotFound:
+        """Build the error for a DAG that has no row in `dag`; it says what is wrong with its file, if that is known."""
+        try:
+            reason = await self._import_errors.of_dag(dag_id)
+        except asyncpg.PostgresError:
+            # An Airflow's operator has granted less than deploy/grants.sql does.
+            reason = None
+        why = f": its file cannot be loaded: {reason}" if reason else ""
+        return NotFound(f"Dag id {dag_id} not found{where}{why}")
 
     async def require(self, dag_id: str) -> None:
         """Raise NotFound unless the DAG is known, and serialized where this database has serialized DAGs."""
         row = await self._find(dag_id)
         if not row["known"]:
-            raise unknown_dag(dag_id)
+            raise await self.unknown(dag_id)
         if row["version"] is None and row["any_serialized"]:
             raise NotFound(f"Dag id {dag_id} not found")
 
@@ -142,7 +149,7 @@ class Dags:
         """Whether the DAG is paused, None where its row does not say; raises NotFound."""
         row = await self._find(dag_id)
         if not row["known"]:
-            raise unknown_dag(dag_id)
+            raise await self.unknown(dag_id)
         paused: bool | None = row["is_paused"]
         return paused
 
@@ -153,19 +160,38 @@ class Dags:
             await connection.execute(statements["wait_for_locks"])
             rows = await connection.fetch(statements["pause_dag"], dag_id, is_paused)
         if dag_id not in {row["dag_id"] for row in rows}:
-            raise unknown_dag(dag_id)
+            raise await self.unknown(dag_id)
 
     async def delete(self, dag_id: str) -> int:
         """Delete every row of the DAG and its sub-DAGs and count them.
 
         Raises NotFound, BadRequest for a sub-DAG, Conflict where Airflow 2 or 3 is running a task of it.
         """
+        deleted = await self._delete(dag_id)
+        if deleted is None:
+            raise await self.unknown(dag_id, "")
+        dag_ids, count = deleted
+        for member in dag_ids:
+            self.forget(member)
+        return count
+
+    async def count(self) -> int:
+        """How many DAGs there are, sub-DAGs aside."""
+        total: int = await self._database.fetchval("count_dags")
+        return total
+
+    def pages(self, limit: int | None, offset: int, *, descending: bool) -> AsyncGenerator[list[str], None]:
+        """Pages of JSON objects, one a DAG, ordered by dag_id."""
+        return self._database.stream("dags", (limit, offset, descending), _STREAM_PAGE)
+
+    async def _delete(self, dag_id: str) -> tuple[list[str], int] | None:
+        """Delete it; its id with those of its sub-DAGs and how many rows it was, None where there is no such DAG."""
         async with self._database.transaction() as connection:
             statements = self._database.statements
             await connection.execute(statements["wait_for_locks"])
             dag = await connection.fetchrow(statements["lock_dag"], dag_id)
             if dag is None:
-                raise NotFound(f"Dag id {dag_id} not found")
+                return None
             # Another release has other tables, of which rows would be left.
             await self._database.require_schema(connection)
             if dag["is_subdag"]:
@@ -178,18 +204,7 @@ class Dags:
                 for name in self._delete_statements
             ]
             await connection.execute(statements["delete_import_error"], dag["filenames"], dag["bundle_name"])
-        for member in dag_ids:
-            self.forget(member)
-        return sum(counts)
-
-    async def count(self) -> int:
-        """How many DAGs there are, sub-DAGs aside."""
-        total: int = await self._database.fetchval("count_dags")
-        return total
-
-    def pages(self, limit: int | None, offset: int, *, descending: bool) -> AsyncGenerator[list[str], None]:
-        """Pages of JSON objects, one a DAG, ordered by dag_id."""
-        return self._database.stream("dags", (limit, offset, descending), _STREAM_PAGE)
+        return dag_ids, sum(counts)
 
     async def _read_serialized(self, root_dag_id: str) -> Mapping[str, Dag]:
         """Read a DAG and its sub-DAGs as they are now; none where the row is gone. Raises what `Decoder.dag` raises."""

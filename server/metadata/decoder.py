@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import msgspec
 
-from server.errors import BadRequest, Conflict, Unavailable, WindsockError
+from server.errors import BadConf, BadRequest, Conflict, Unavailable, WindsockError
 from server.metadata import decoding, params
 from server.metadata.decoding import ConfCheck, DagRow, Malformed, Moment, Prepared
 from server.metadata.prepared import MALFORMED, PreparedDag
@@ -82,7 +82,7 @@ class Decoder:
             message = await self._work("conf", dag.dag_id, version, request)
         except (BadRequest, Unavailable) as error:
             return error
-        return BadRequest(message.decode()) if message else None
+        return BadConf(message.decode()) if message else None
 
     async def interval(self, dag: PreparedDag, version: str, date: datetime) -> Interval | WindsockError:
         """The data interval of a run at that date, or why there is none: BadRequest, Unavailable."""

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -12,24 +11,24 @@ import asyncpg
 from server.errors import StartupError
 from server.metadata.announcer import ANNOUNCES, Announcer
 from server.metadata.catalogue import Catalogue, read_catalogue
-from server.metadata.connections import Connections, open_pool
+from server.metadata.connections import UNREACHABLE, Connections, no_database, open_pool
 from server.metadata.dag_runs import DagRuns
 from server.metadata.dags import Dags
 from server.metadata.database import Database
 from server.metadata.decoder import Decoder
+from server.metadata.import_errors import ImportErrors
 from server.metadata.log import Log
 from server.metadata.pools import Pools
+from server.metadata.scheduler_health import Heartbeat, SchedulerHealth
 from server.metadata.schema import SchemaError, check_schema
 from server.metadata.settings import Settings
 from server.metadata.task_instances import TaskInstances
 from server.metadata.users import Users
+from server.metadata.waiting import Waiting
 from server.metadata.watch import SchemaWatch
 
 if TYPE_CHECKING:
     from server.config import Config
-
-# Without a heartbeat for this long Airflow calls a scheduler unhealthy (scheduler_health_check_threshold).
-_HEARTBEAT_LIMIT = timedelta(seconds=30)
 
 
 class Metadata:
@@ -55,9 +54,12 @@ class Metadata:
         self._database = database
         self._settings = settings
         self.announcer = Announcer(database, active=self._announces and self.standalone)
-        self.dags = Dags(database, settings, self.decoder)
-        self.dag_runs = DagRuns(database, settings, self.dags, self.announcer)
+        self.scheduler = SchedulerHealth(database)
+        self.import_errors = ImportErrors(database)
+        self.dags = Dags(database, settings, self.decoder, self.import_errors)
+        self.dag_runs = DagRuns(database, settings, self.dags, self.announcer, self.scheduler)
         self.task_instances = TaskInstances(database, settings, self.dags, self.decoder)
+        self.waiting = Waiting(database, settings, self.scheduler)
         self.pools = Pools(database, settings)
         self.users = Users(database, settings)
         self.log = Log(database, settings)
@@ -79,14 +81,10 @@ class Metadata:
                 await check_schema(connection)
         await self.scheduler_heartbeat()
 
-    async def scheduler_heartbeat(self) -> tuple[datetime | None, bool]:
-        """Time of a scheduler's newest heartbeat, and whether one is alive; raises Unavailable."""
+    async def scheduler_heartbeat(self) -> Heartbeat:
+        """The newest heartbeat of a scheduler, of a database that can be served; raises Unavailable."""
         await self.watch.check()
-        row = await self._database.fetchrow("latest_scheduler_heartbeat")
-        if row is None or row["latest_heartbeat"] is None:
-            return None, False
-        recent = datetime.now(UTC) - row["latest_heartbeat"] < _HEARTBEAT_LIMIT
-        return row["latest_heartbeat"], bool(row["running"] and recent)
+        return await self.scheduler.heartbeat()
 
 
 @asynccontextmanager
@@ -99,9 +97,8 @@ async def open_metadata(config: "Config", *, serving: bool = False) -> AsyncIter
     """
     try:
         pool = await open_pool(config, **({ANNOUNCES: "on"} if serving else {}))
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        reason = str(error) or "no answer in time"
-        raise StartupError(f"cannot connect to {config.dsn.redacted()}: {reason}") from error
+    except UNREACHABLE as error:
+        raise no_database(config.dsn, error) from error
     connections = Connections(pool, config.acquire_timeout)
     try:
         metadata = Metadata(connections, config, await _find(pool, config), announces=serving and not config.pgbouncer)
@@ -135,6 +132,9 @@ def _settings(config: "Config", found: Catalogue) -> Settings:
         run_id_pattern=config.allowed_run_id_pattern,
         reserved_types=found.reserved_types,
         cron_intervals=config.create_cron_data_intervals,
+        parallelism=config.parallelism,
+        max_active_tasks=config.dag_concurrency,
+        max_active_runs=config.max_active_runs_per_dag,
         batch_size=config.batch_size,
         batch_in_flight=config.batch_in_flight,
         batch_queue_limit=config.batch_queue_limit,

@@ -94,6 +94,86 @@ LEFT JOIN LATERAL (
 ) AS mapped ON true
 ORDER BY requested.n
 
+-- name: waiting_facts
+-- What a task of a run may wait for: the DAG, the run and those before it, the pool, the tasks above, the limits. Each is
+-- found by an index, and of many rows 10,000 are looked at. Of a mapped task it is the first instance that has not ended.
+SELECT d.is_paused, r.state AS run_state, r.state <> 'queued' AS begun,
+    r.execution_date > now() AS is_early,  -- if dag_run.execution_date
+    r.run_after > now() AS is_early,  -- if dag_run.run_after
+    to_char(r.execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC' AS starts,  -- if dag_run.execution_date
+    to_char(r.run_after AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC' AS starts,  -- if dag_run.run_after
+    d.max_active_runs, d.max_active_tasks,
+    ti.state, coalesce(ti.pool, $4::text) AS pool, ti.pool_slots AS wanted_slots, p.slots,
+    (
+        SELECT count(*) FROM (
+            SELECT FROM dag_run AS other WHERE other.dag_id = r.dag_id AND other.state = 'running' LIMIT 10000
+        ) AS other
+    ) AS active_runs,
+    (
+        SELECT coalesce(sum(one.pool_slots), 0) FROM (
+            SELECT pool_slots FROM task_instance
+            WHERE pool = coalesce(ti.pool, $4::text) AND state IN ('queued', 'running') LIMIT 10000
+        ) AS one
+    ) AS used_slots,
+    (
+        SELECT count(*) FROM (
+            SELECT FROM task_instance WHERE dag_id = r.dag_id AND state IN ('queued', 'running') LIMIT 10000
+        ) AS one
+    ) AS dag_tasks,
+    (
+        SELECT count(*) FROM (
+            SELECT FROM task_instance
+            WHERE dag_id = r.dag_id AND task_id = $3::text AND state IN ('queued', 'running') LIMIT 10000
+        ) AS one
+    ) AS same_tasks,
+    0 AS tasks,
+    ARRAY (
+        SELECT DISTINCT above.task_id FROM unnest($5::text[]) AS wanted (task_id)
+        JOIN task_instance AS above ON above.task_id = wanted.task_id AND above.dag_id = r.dag_id
+            AND above.run_id = r.run_id
+        WHERE coalesce(above.state, '') NOT IN ('success', 'failed', 'skipped', 'upstream_failed', 'removed')
+        ORDER BY 1 LIMIT 6
+    ) AS unfinished,
+    before.state AS run_before,
+    to_char(before.moment AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC' AS before,
+    (
+        SELECT one.state FROM task_instance AS one
+        WHERE one.dag_id = r.dag_id AND one.task_id = $3::text AND one.run_id = before.run_id
+        ORDER BY one.map_index LIMIT 1
+    ) AS state_before
+FROM dag AS d
+JOIN dag_run AS r ON r.dag_id = d.dag_id
+    AND r.execution_date = $2::timestamptz  -- if dag_run.execution_date
+    AND r.logical_date = $2::timestamptz  -- if dag_run.logical_date
+LEFT JOIN LATERAL (
+    SELECT one.state, one.pool, one.pool_slots FROM task_instance AS one
+    WHERE one.dag_id = r.dag_id AND one.run_id = r.run_id AND one.task_id = $3::text
+    ORDER BY coalesce(one.state, '') IN ('success', 'failed', 'skipped', 'upstream_failed', 'removed'), one.map_index
+    LIMIT 1
+) AS ti ON true
+LEFT JOIN slot_pool AS p ON p.pool = coalesce(ti.pool, $4::text)
+LEFT JOIN LATERAL (
+    SELECT earlier.state, earlier.run_id,
+        earlier.execution_date AS moment  -- if dag_run.execution_date
+        earlier.logical_date AS moment  -- if dag_run.logical_date
+    FROM dag_run AS earlier
+    WHERE earlier.dag_id = r.dag_id
+        AND earlier.execution_date < r.execution_date  -- if dag_run.execution_date
+        AND earlier.logical_date < r.logical_date  -- if dag_run.logical_date
+    ORDER BY
+        earlier.execution_date  -- if dag_run.execution_date
+        earlier.logical_date  -- if dag_run.logical_date
+        DESC LIMIT 1
+) AS before ON true
+WHERE d.dag_id = $1::text
+
+-- name: unfinished_runs
+-- How many runs are in each state that is no end, at most 10,000 each; there is an index of each of these.
+SELECT 'queued' AS state, count(*) AS number
+FROM (SELECT FROM dag_run WHERE state = 'queued' LIMIT 10000) AS found
+UNION ALL
+SELECT 'running', count(*) FROM (SELECT FROM dag_run WHERE state = 'running' LIMIT 10000) AS found
+
 -- name: running_instance
 -- Airflow 2 and 3 delete no DAG of which a task is running.
 SELECT task_id FROM task_instance WHERE dag_id = ANY ($1::text[]) AND state = 'running' LIMIT 1

@@ -13,7 +13,7 @@ from jsonschema.validators import validator_for
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
-from server.errors import BadRequest
+from server.errors import BadConf, BadRequest
 from server.metadata.encoding import decode
 
 _MISSING = object()
@@ -53,7 +53,7 @@ class Param:
         try:
             self._validator.validate(value)
         except ValidationError as error:
-            raise BadRequest(f"Invalid input for param {self.name}: {error.message[:500]}") from error
+            raise BadConf(f"Invalid input for param {self.name}: {error.message[:500]}") from error
         except BROKEN_SCHEMA as error:
             raise BadRequest(f"Invalid input for param {self.name}: its schema in the DAG is broken") from error
 

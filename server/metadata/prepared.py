@@ -23,8 +23,20 @@ MALFORMED = (ArithmeticError, AttributeError, LookupError, OSError, RecursionErr
 
 T = TypeVar("T")
 _SCHEDULE = ("timetable", "schedule_interval", "timezone")
+# Trigger rules of tasks that wait for none above them.
+_NO_RULES = frozenset({"dummy", "always"})
 # Encoded params and schedules up to this size are looked at in this process.
 _SMALL = 2**14
+
+
+class Needs(msgspec.Struct, array_like=True, frozen=True):
+    """What a task needs before it begins; `concurrency`: how many of its instances may run at a time, 0 any number."""
+
+    pool: str = "default_pool"
+    pool_slots: int = 1
+    upstream: list[str] = []
+    depends_on_past: bool = False
+    concurrency: int = 0
 
 
 class PreparedTask(msgspec.Struct, array_like=True, frozen=True):
@@ -34,6 +46,7 @@ class PreparedTask(msgspec.Struct, array_like=True, frozen=True):
     """The body of `GET /dags/<dag_id>/tasks/<task_id>`."""
     first_row: bytes
     """An object: columns of a task instance that has no row yet, as texts."""
+    needs: Needs
 
 
 class PreparedDag(msgspec.Struct, array_like=True, dict=True):
@@ -52,6 +65,9 @@ class PreparedDag(msgspec.Struct, array_like=True, dict=True):
     """The body of `GET /dags/<dag_id>/tasks`."""
     tasks: dict[str, msgspec.Raw]
     """Each is a `PreparedTask` still to be decoded: thousands at once would take their time."""
+    max_active_runs: int | None = None
+    max_active_tasks: int | None = None
+    """Limits of this DAG alone; None where it does not say."""
 
     def task(self, task_id: str) -> PreparedTask | None:
         """Return a task by its id, None where there is none."""
@@ -105,12 +121,19 @@ def prepare(dag: SerializedDag) -> list[PreparedDag]:
         cron_intervals=dag.cron_intervals,
         task_list=_body([msgspec.Raw(_summary(task)) for task in dag.tasks.values()]),
         tasks={_text(task_id): _prepare_task(task) for task_id, task in dag.tasks.items()},
+        max_active_runs=_limit(dag, "max_active_runs"),
+        max_active_tasks=_limit(dag, "_concurrency"),
     )
     found.append(own)
     for nested in dag.nested():
         found += prepare(nested)
     own.subdag_ids = [member.dag_id for member in found[1:]]
     return found
+
+
+def _limit(dag: SerializedDag, name: str) -> int | None:
+    value = dag.data.get(name)
+    return value if isinstance(value, int) and value > 0 else None
 
 
 def _body(value: object) -> bytes:
@@ -124,8 +147,22 @@ def _prepare_task(task: Task) -> msgspec.Raw:
         first_row=_unless_malformed(
             lambda: msgspec.json.encode({name: str(value) for name, value in task.first_row.items()}), b""
         ),
+        needs=_unless_malformed(lambda: _needs(task), Needs()),
     )
     return msgspec.Raw(msgspec.msgpack.encode(prepared))
+
+
+def _needs(task: Task) -> Needs:
+    rule = task.get("trigger_rule")
+    # Airflow 2 gave the option another name.
+    concurrency = task.get("task_concurrency") or task.get("max_active_tis_per_dag")
+    return Needs(
+        pool=_text(task.get("pool")),
+        pool_slots=int(task.get("pool_slots") or 1),
+        upstream=[] if rule in _NO_RULES else task.dag.upstream[task.task_id],
+        depends_on_past=bool(task.get("depends_on_past") or task.get("wait_for_downstream")),
+        concurrency=int(concurrency or 0),
+    )
 
 
 def _summary(task: Task) -> bytes:

@@ -12,6 +12,7 @@ import asyncpg
 
 from server.config import Dsn
 from server.metadata import statements
+from server.metadata.connections import connect
 
 _SQL = statements.load("schema_state.sql")
 
@@ -70,9 +71,9 @@ async def initdb(dsn: Dsn) -> list[int]:
     """Bring the database up to this release's schema and return the versions that were applied, [] if none.
 
     Safe to repeat and to run many times at once. Raises SchemaError for an Airflow's database and for one of
-    a newer release, and what asyncpg raises where it cannot connect.
+    a newer release, NoDatabase where it cannot connect.
     """
-    conn = await asyncpg.connect(**dsn.connect_arguments())
+    conn = await connect(dsn)
     try:
         return await _apply(conn, load_schema())
     finally:

@@ -23,6 +23,10 @@ class Settings:
     run_id_pattern: re.Pattern[str]
     reserved_types: tuple[str, ...]
     cron_intervals: bool
+    parallelism: int
+    max_active_tasks: int
+    max_active_runs: int
+    """Limits that the configuration has; the last two are those of DAGs that do not say."""
     batch_size: int
     batch_in_flight: int
     batch_queue_limit: int

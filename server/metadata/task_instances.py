@@ -11,7 +11,7 @@ import msgspec
 from server.errors import Conflict, NotFound
 from server.metadata.batch import Batcher
 from server.metadata.dag_runs import missing_run
-from server.metadata.dags import Dags, unknown_dag
+from server.metadata.dags import Dags
 from server.metadata.database import Database
 from server.metadata.decoder import Decoder
 from server.metadata.prepared import PreparedTask
@@ -50,7 +50,7 @@ class TaskInstances:
         """
         row = await self._find((dag_id, execution_date, task_id, map_index))
         if not row["known"]:
-            raise unknown_dag(dag_id)
+            raise await self._dags.unknown(dag_id)
         dag = await self._dags.at(dag_id, row["root_dag_id"], row["version"], any_serialized=row["any_serialized"])
         task = dag.task(task_id)
         if row["run"] is None:

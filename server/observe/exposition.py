@@ -10,8 +10,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from server import __version__
+from server.metadata.scheduler_health import Work
 from server.observe.counters import BOUNDS
-from server.observe.snapshot import Snapshot
+from server.observe.snapshot import SchedulerFigures, Snapshot
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _LABELS = ("route", "method", "status")
@@ -20,16 +21,13 @@ _LIMITS = (*(str(bound) for bound in BOUNDS), "+Inf")
 
 @dataclass(frozen=True)
 class Service:
-    """What is known of all processes together; `started` is in seconds since 1970.
-
-    `heartbeat_age` is how long ago a scheduler said that it makes progress, in seconds, None where that is not known.
-    """
+    """What is known of all processes together; `started` is in seconds since 1970."""
 
     workers: int
     restarts: int
     reloads: Mapping[str, int]
     started: float
-    heartbeat_age: float | None = None
+    scheduler: SchedulerFigures
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +39,7 @@ class _Figures(Collector):
         yield from _requests(self.sum)
         yield from _database(self.sum)
         yield from _service(self.sum, self.service)
+        yield from _scheduler(self.service.scheduler)
 
 
 def render(figures: Snapshot, service: Service) -> bytes:
@@ -91,12 +90,27 @@ def _service(figures: Snapshot, service: Service) -> Iterator[Metric]:
     yield _gauge("windsock_resident_memory_bytes", "Memory of the serving processes", figures.resident_bytes)
     yield _gauge("windsock_tasks", "Tasks of the serving processes' event loops", figures.tasks)
     yield _gauge("windsock_start_time_seconds", "When the service started", service.started)
-    if service.heartbeat_age is not None:
-        text = "Time since a scheduler of the database last said that it makes progress"
-        yield _gauge("windsock_scheduler_heartbeat_age_seconds", text, service.heartbeat_age)
     build = GaugeMetricFamily("windsock_build_info", "Always 1", labels=("version", "python"))
     build.add_metric((__version__, platform.python_version()), 1)
     yield build
+
+
+def _scheduler(figures: SchedulerFigures) -> Iterator[Metric]:
+    if figures.heartbeat_age is not None:
+        text = "Time since a scheduler of the database last said that it makes progress"
+        yield _gauge("windsock_scheduler_heartbeat_age_seconds", text, figures.heartbeat_age)
+    if figures.work is not None:
+        yield from _work(figures.work)
+
+
+def _work(work: Work) -> Iterator[Metric]:
+    yield _gauges("windsock_scheduler_dag_runs", "Runs that have not ended, up to 10,000 a state", "state", work.runs)
+    yield _gauges(
+        "windsock_scheduler_task_instances", "Tasks that have not ended, up to 10,000 a state", "state", work.tasks
+    )
+    text = "Since when the task has been queued that was queued first; 0: none is"
+    yield _gauge("windsock_scheduler_oldest_queued_task_seconds", text, work.oldest_queued)
+    yield _gauge("windsock_import_errors", "DAG files that cannot be loaded, up to 10,000", work.import_errors)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

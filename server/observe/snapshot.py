@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import web
 
 from server.metadata.batch import batch_figures
+from server.metadata.scheduler_health import Work
 from server.observe.counters import COUNTERS
 from server.resources import METADATA, TRAFFIC
 
@@ -24,6 +25,16 @@ class Pool(msgspec.Struct):
     open: int = 0
     idle: int = 0
     limit: int = 0
+
+
+class SchedulerFigures(msgspec.Struct):
+    """What the database says of its scheduler, None where that is not known.
+
+    `heartbeat_age` is how long ago a scheduler said that it makes progress, in seconds.
+    """
+
+    heartbeat_age: float | None = None
+    work: Work | None = None
 
 
 class Snapshot(msgspec.Struct):

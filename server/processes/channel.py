@@ -18,7 +18,7 @@ class Question(msgspec.Struct):
 
 
 class Answer(msgspec.Struct):
-    """`number` is the question's; 0 is what nobody asked for (`about` is then `started` or `failed`)."""
+    """`number` is the question's; 0 is what nobody asked for (`about` is then `started`, `failed` or `unreachable`)."""
 
     number: int
     about: str

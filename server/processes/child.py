@@ -12,8 +12,8 @@ import msgspec
 
 from server.config import Config
 from server.config.secrets import without_options
-from server.errors import StartupError
-from server.observe.snapshot import Snapshot
+from server.errors import NoDatabase, StartupError
+from server.observe.snapshot import SchedulerFigures, Snapshot
 from server.processes.channel import LIMIT, Asker
 from server.processes.spawn import ChildProcess, spawn
 
@@ -84,12 +84,12 @@ class Child:
         except (ConnectionError, TimeoutError):
             return "a worker does not answer"
 
-    async def heartbeat_age(self, seconds: float) -> float | None:
-        """Seconds since the newest heartbeat of a scheduler in the database, None where that is not known in time."""
+    async def scheduler(self, seconds: float) -> SchedulerFigures:
+        """What the database says of its scheduler; nothing where that is not known in time."""
         try:
-            return msgspec.json.decode(await self.asker.ask("scheduler", seconds), type=float | None)
+            return msgspec.json.decode(await self.asker.ask("scheduler", seconds), type=SchedulerFigures)
         except (ConnectionError, TimeoutError):
-            return None
+            return SchedulerFigures()
 
     async def stop(self) -> None:
         """Let it finish the requests under way and end; one that does not is killed."""
@@ -122,4 +122,4 @@ class Child:
             if about == "started":
                 self._started.set_result(text)
             else:
-                self._started.set_exception(StartupError(text))
+                self._started.set_exception(NoDatabase(text) if about == "unreachable" else StartupError(text))

@@ -15,9 +15,10 @@ from server.errors import StartupError
 from server.logs import setup_logs
 from server.observe import snapshot
 from server.observe.exposition import Service
-from server.observe.snapshot import Snapshot
-from server.processes import systemd
+from server.observe.snapshot import SchedulerFigures, Snapshot
+from server.processes import outcome, systemd
 from server.processes.child import Child
+from server.processes.outcome import Outcome
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ class Supervisor:
             return
         async with self._reloading:
             systemd.reloading()
-            old = set(self._children)
+            old, refusal = set(self._children), ""
             try:
                 # A program that prints an option may take its time, and this loop has a watchdog.
                 config = self._keep_fixed(await asyncio.to_thread(self._read))
@@ -79,6 +80,7 @@ class Supervisor:
                 await self._start(config, config.workers)
             except StartupError as error:
                 self._reloads["refused"] += 1
+                refusal = str(error)
                 logger.error("reload refused, the old configuration stays: %s", error)  # noqa: TRY400 - no traceback
             else:
                 self.config = config
@@ -89,15 +91,17 @@ class Supervisor:
                 await asyncio.gather(*(child.stop() for child in old))
                 logger.info("reloaded", extra={"workers": config.workers})
             systemd.notify("READY=1")
+            outcome.write(Outcome(self._reloads.total(), refusal))
 
     async def figures(self) -> tuple[Snapshot, Service]:
         """What all workers did and do."""
         await asyncio.gather(*(child.refresh(_ANSWER) for child in self._children))
         # They share the database.
-        age = await child.heartbeat_age(_ANSWER) if (child := next(iter(self._children), None)) else None
+        child = next(iter(self._children), None)
+        scheduler = await child.scheduler(_ANSWER) if child else SchedulerFigures()
         # Whoever ended meanwhile is counted with those that are gone.
         children = list(self._children)
-        service = Service(len(children), self._restarts, self._reloads, self._since, age)
+        service = Service(len(children), self._restarts, self._reloads, self._since, scheduler)
         return snapshot.total([self._gone, *(child.snapshot for child in children)]), service
 
     async def problem(self) -> str | None:

@@ -19,10 +19,11 @@ from aiohttp import web
 
 from server.app import create_app
 from server.config import Config
-from server.errors import StartupError, WindsockError
+from server.errors import NoDatabase, StartupError, WindsockError
 from server.logs import setup_logs
 from server.metadata.schema import SchemaError
 from server.observe import snapshot
+from server.observe.snapshot import SchedulerFigures
 from server.privileges import hide_from_others
 from server.processes.channel import LIMIT, Answerer
 from server.resources import METADATA
@@ -66,16 +67,19 @@ class _Worker:
             case "snapshot":
                 return snapshot.take(self._app)
             case "scheduler":
-                return await self._heartbeat_age()
+                return await self._scheduler()
         return await self._problem()
 
-    async def _heartbeat_age(self) -> float | None:
-        """Seconds since the newest heartbeat of a scheduler, None where there is none or it is not known."""
+    async def _scheduler(self) -> SchedulerFigures:
+        """What the database says of its scheduler; nothing of what is not known."""
+        figures, metadata = SchedulerFigures(), self._app[METADATA]
         try:
-            latest, _ = await self._app[METADATA].scheduler_heartbeat()
-        except (SchemaError, WindsockError, asyncpg.PostgresError):
-            return None
-        return (datetime.now(UTC) - latest).total_seconds() if latest else None
+            latest, _ = await metadata.scheduler_heartbeat()
+            figures.heartbeat_age = (datetime.now(UTC) - latest).total_seconds() if latest else None
+            figures.work = await metadata.scheduler.work()
+        except (WindsockError, asyncpg.PostgresError) as error:
+            logger.warning("the scheduler's figures cannot be read", extra={"reason": type(error).__name__})
+        return figures
 
     async def _problem(self) -> str | None:
         """What keeps this worker from serving, None when nothing does."""
@@ -103,7 +107,7 @@ async def _main(listening: int, channel: int) -> None:
     try:
         await _Worker(config, answerer).serve(sock)
     except StartupError as error:
-        await answerer.tell("failed", str(error))
+        await answerer.tell("unreachable" if isinstance(error, NoDatabase) else "failed", str(error))
         sys.exit(1)
     finally:
         writer.close()

@@ -25,6 +25,7 @@ class HttpConnection:
 
     base: URL | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    conn_id: str = field(default="http_default", compare=False)
 
     def url(self, endpoint: str) -> URL:
         """The URL of an endpoint: a path on the server, or a whole URL, of no other server where one is named.
@@ -44,7 +45,7 @@ class HttpConnection:
             if not absolute or (url := URL(endpoint.strip())).scheme not in _SCHEMES or not url.host:
                 raise TaskFailed(
                     f"`endpoint` is {endpoint!r:.200}: give a whole URL, or the server's in the environment, as"
-                    " AIRFLOW_CONN_HTTP_DEFAULT=https://host for `http_conn_id: http_default`"
+                    f" {_variable(self.conn_id)}=https://host for `http_conn_id: {self.conn_id:.100}`"
                 )
             return url
         # A text that is put together names the server that its beginning says, as long as a slash ends that.
@@ -68,13 +69,17 @@ def find_connection(conn_id: str) -> HttpConnection:
 
     It is a URL, such as AIRFLOW_CONN_HTTP_DEFAULT=https://user:password@host/?X-Header=value, or JSON.
     """
-    text = os.environ.get(f"AIRFLOW_CONN_{conn_id.upper()}", "")
+    text = os.environ.get(_variable(conn_id), "")
     if not text:
-        return HttpConnection()
+        return HttpConnection(conn_id=conn_id)
     try:
-        return _connection(json.loads(text) if text.startswith("{") else _parts_of_url(text))
+        return _connection(conn_id, json.loads(text) if text.startswith("{") else _parts_of_url(text))
     except (TypeError, ValueError, AttributeError) as error:
-        raise TaskFailed(f"AIRFLOW_CONN_{conn_id.upper()} in the environment is no connection") from error
+        raise TaskFailed(f"{_variable(conn_id)} in the environment is no connection") from error
+
+
+def _variable(conn_id: str) -> str:
+    return f"AIRFLOW_CONN_{conn_id.upper()}"
 
 
 def _parts_of_url(url: str) -> dict[str, Any]:
@@ -91,7 +96,7 @@ def _parts_of_url(url: str) -> dict[str, Any]:
     }
 
 
-def _connection(given: dict[str, Any]) -> HttpConnection:
+def _connection(conn_id: str, given: dict[str, Any]) -> HttpConnection:
     extra = given.get("extra") or {}
     headers = {name: str(value) for name, value in (json.loads(extra) if isinstance(extra, str) else extra).items()}
     base = _base(given)
@@ -100,7 +105,7 @@ def _connection(given: dict[str, Any]) -> HttpConnection:
         login, password = base.user, base.password
     if login:
         headers["Authorization"] = aiohttp.encode_basic_auth(login, password or "", "utf-8")
-    return HttpConnection(base and base.with_user(None), headers)
+    return HttpConnection(base and base.with_user(None), headers, conn_id)
 
 
 def _base(given: dict[str, Any]) -> URL | None:

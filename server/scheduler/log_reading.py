@@ -77,7 +77,10 @@ async def local_log(
         folder = log_folder(base, dag_id, task_id, execution_date)
         return await asyncio.to_thread(open_log_of, folder, try_number)
     except (NoLogError, FileNotFoundError) as error:
-        reason = error if isinstance(error, NoLogError) else "there is no such log on this machine"
+        reason = str(error) if isinstance(error, NoLogError) else "there is no such log on this machine"
+        waits_for = await metadata.waiting.reasons(await metadata.dags.get(dag_id), execution_date, task_id)
+        if waits_for and try_number is None:
+            reason += f"; the task waits: {'; '.join(waits_for)}"
         raise NotFound(f"{where}: {reason}") from error
     except NoRegularFileError as error:
         raise Forbidden(f"{where}: its log is not read: it should be a regular file below base_log_folder") from error

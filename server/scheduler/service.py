@@ -14,7 +14,7 @@ from server.dags.turns import keep_loading
 from server.errors import StartupError, Unavailable
 from server.logs import setup_logs
 from server.metadata import statements
-from server.metadata.connections import KEEPALIVE, Connections, open_pool
+from server.metadata.connections import KEEPALIVE, Connections, no_database, open_pool
 from server.metadata.database import Database
 from server.metadata.schema import check_schema
 from server.privileges import hide_from_others
@@ -87,7 +87,7 @@ def _one_line(config: Config) -> Iterator[None]:
     try:
         yield
     except LOST as error:
-        raise StartupError(f"cannot use {config.dsn.redacted()}: {error or type(error).__name__}") from error
+        raise no_database(config.dsn, error) from error
 
 
 async def _schedule(config: Config, database: Database) -> None:

@@ -37,6 +37,7 @@ from server.wire.query import (
     page_links,
     parse_dag_runs_query,
     parse_dags_query,
+    parse_import_errors_query,
     parse_log_query,
     parse_map_index,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "parse_dag_runs_query",
     "parse_dags_query",
     "parse_execution_date",
+    "parse_import_errors_query",
     "parse_json",
     "parse_log_query",
     "parse_map_index",

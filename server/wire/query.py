@@ -19,6 +19,7 @@ from server.wire.dates import parse_execution_date, restore_plus
 MAX_LIMIT = 10_000
 RUN_ORDERS = ("execution_date",)
 DAG_ORDERS = ("dag_id",)
+IMPORT_ERROR_ORDERS = ("filename",)
 _INTEGER = re.compile(r"\d{1,9}", re.ASCII)
 PAGE_PARAMETERS = frozenset({"limit", "offset", "order_by"})
 RUN_PARAMETERS = PAGE_PARAMETERS | {"state", "run_id", "execution_date_gte", "execution_date_lte"}
@@ -72,6 +73,11 @@ def parse_dag_runs_query(pairs: Pairs, default_timezone: tzinfo) -> DagRunsQuery
 def parse_dags_query(pairs: Pairs) -> Page:
     """Read the query of `GET /dags`: by dag_id, in parts if wanted. Raises BadRequest."""
     return _page(_collect(pairs, PAGE_PARAMETERS), DAG_ORDERS)
+
+
+def parse_import_errors_query(pairs: Pairs) -> Page:
+    """Read the query of `GET /import_errors`: by filename, in parts if wanted. Raises BadRequest."""
+    return _page(_collect(pairs, PAGE_PARAMETERS), IMPORT_ERROR_ORDERS)
 
 
 def parse_map_index(pairs: Pairs) -> int | None:

@@ -17,7 +17,9 @@ _decode = msgspec.json.Decoder().decode
 
 
 class UnstorableError(BadRequest):
-    """JSON of which `value` was read, but cannot be stored."""
+    """JSON of which `value` was read, but cannot be stored. It names a key of it, perhaps of the conf."""
+
+    logged = "the body or the `conf` in it holds what cannot be stored"
 
     def __init__(self, message: str, value: object) -> None:
         super().__init__(message)

@@ -63,6 +63,13 @@ REQUESTS = [
     ("GET", f"{RUN}/tasks/echo_conf/logs?try_number=2", None, 404),
     ("GET", f"{RUN}/tasks/echo_conf/logs?try_number=../1", None, 400),
     ("GET", f"{RUN}/tasks/nope/logs", None, 404),
+    ("GET", f"{RUN}/tasks/echo_conf/waits_for", None, 200),
+    ("GET", f"{DAG}/dag_runs/2020-01-08T00:00:00+00:00/tasks/after/waits_for", None, 200),
+    ("GET", f"{RUN}/tasks/nope/waits_for", None, 404),
+    ("GET", f"{DAG}/dag_runs/2020-01-09/tasks/after/waits_for", None, 404),
+    ("GET", f"{API}/import_errors", None, 200),
+    ("GET", f"{API}/import_errors?limit=1&order_by=-filename", None, 200),
+    ("GET", f"{API}/import_errors?order_by=id", None, 400),
     ("GET", f"{API}/latest_runs", None, 200),
     ("GET", f"{API}/pools", None, 200),
     ("POST", f"{API}/pools", '{"name": "p", "slots": "3", "description": null}', 200),
@@ -87,6 +94,10 @@ async def url(database: str, serve: Callable[..., Awaitable[str]], tmp_path: Pat
     connection = await asyncpg.connect(database)
     try:
         await connection.execute(cases.ROWS.read_text())
+        await connection.execute(
+            "INSERT INTO import_error (filename, stacktrace, timestamp) VALUES ('/a.yaml', '/a.yaml:1: no', now()),"
+            " (NULL, NULL, NULL)"
+        )
     finally:
         await connection.close()
     return await serve(base_log_folder=tmp_path)

@@ -15,11 +15,11 @@ from werkzeug import security
 from server.auth import basic, hashes
 from server.auth.executor import Executor
 from server.auth.fair_queue import FairQueue, Full
-from server.auth.recent import Recent
 from server.auth.throttle import Throttle
 from server.auth.verified import Verified
 from server.errors import Unauthorized, Unavailable
 from server.proxies import Proxies, network
+from server.recent import Recent
 
 CHEAP = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
 

@@ -66,6 +66,8 @@ def test_endpoints() -> None:
     assert str(none.url("https://x/y")) == "https://x/y"
     with pytest.raises(TaskFailed, match="AIRFLOW_CONN_HTTP_DEFAULT"):
         none.url("a")
+    with pytest.raises(TaskFailed, match="AIRFLOW_CONN_MINE=https://host for `http_conn_id: mine`"):
+        find_connection("mine").url("a")
     with pytest.raises(TaskFailed, match="another server than the connection's, http://h"):
         server.url("http://evil/")
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import yaml
 
+from server.metadata.scheduler_health import Work
 from server.observe import snapshot
 from server.observe.counters import BOUNDS, Counters
 from server.observe.exposition import Service, render
-from server.observe.snapshot import Pool, Snapshot
+from server.observe.snapshot import Pool, SchedulerFigures, Snapshot
 
 ROOT = Path(__file__).parents[2]
 SERIES = re.compile(r"\b(windsock_[a-z_]+)\b")
@@ -30,7 +31,8 @@ def sample() -> Snapshot:
 
 
 def exported() -> str:
-    return render(sample(), Service(2, 1, {"done": 1, "refused": 0}, 1.0, 2.5)).decode()
+    work = Work(runs={"queued": 3}, tasks={"queued": 4, "deferred": 0}, oldest_queued=5.5, import_errors=6)
+    return render(sample(), Service(2, 1, {"done": 1, "refused": 0}, 1.0, SchedulerFigures(2.5, work))).decode()
 
 
 def names() -> set[str]:
@@ -81,6 +83,18 @@ def test_histogram_is_cumulative() -> None:
     labels = 'method="GET",route="/a/{id}",status="200"'
     assert f'windsock_request_duration_seconds_bucket{{le="+Inf",{labels}}} {total}.0' in text
     assert f"windsock_request_duration_seconds_count{{{labels}}} {total}.0" in text
+
+
+def test_what_waits_for_a_scheduler() -> None:
+    """Runs and tasks by state, those of a state without any too; nothing at all where the database cannot say."""
+    text = exported()
+    assert 'windsock_scheduler_dag_runs{state="queued"} 3.0' in text
+    assert 'windsock_scheduler_task_instances{state="deferred"} 0.0' in text
+    assert "windsock_scheduler_oldest_queued_task_seconds 5.5" in text
+    assert "windsock_import_errors 6.0" in text
+    unknown = render(sample(), Service(1, 0, {}, 1.0, SchedulerFigures())).decode()
+    assert "windsock_scheduler" not in unknown
+    assert "windsock_import_errors" not in unknown
 
 
 def test_dashboard_names_existing_metrics() -> None:

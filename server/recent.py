@@ -32,13 +32,22 @@ class Recent(Generic[Value]):
         entry = self._known.get(key)
         if entry is not None and time.monotonic() < entry[1]:
             return entry[0]
+        # One caller that goes away must not end the reading for the others.
+        return await asyncio.shield(self._begin(key))
+
+    def begin(self, key: str) -> None:
+        """Begin to read it, unless it is known and still good: whoever asks for it soon need not wait as long."""
+        entry = self._known.get(key)
+        if entry is None or time.monotonic() >= entry[1]:
+            self._begin(key)
+
+    def _begin(self, key: str) -> "asyncio.Task[Value]":
         task = self._reading.get(key)
         if task is None:
             task = asyncio.get_running_loop().create_task(self._refresh(key))
             self._reading[key] = task
             task.add_done_callback(lambda done: self._end(key, done))
-        # One caller that goes away must not end the reading for the others.
-        return await asyncio.shield(task)
+        return task
 
     async def _refresh(self, key: str) -> Value:
         # From before the reading on: what changes meanwhile must not be missed for longer than promised.

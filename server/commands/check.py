@@ -1,0 +1,53 @@
+"""`windsock check`: what the DAG loader would say of files, without a database."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from server.commands.base import EXIT_FAILED, say
+from server.commands.service import one_line_errors
+from server.words import count
+
+if TYPE_CHECKING:
+    from server.dags.document import DagFileError
+    from server.dags.serialize import DagFile
+
+
+@click.command("check")
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.pass_context
+def check(context: click.Context, files: tuple[Path, ...]) -> None:
+    """Check DAG files, without a database.
+
+    Of a folder it checks every YAML file below it. Problems are written as compilers do it, FILE:LINE: TEXT; the exit
+    status is 1 where there are any.
+    """
+    with one_line_errors():
+        import asyncio  # noqa: PLC0415 - see server.commands.service
+
+        from server.config import load_config  # noqa: PLC0415 - likewise
+        from server.dags.offline import check_files  # noqa: PLC0415 - likewise
+
+        syntax = load_config(database="none").dag_ignore_file_syntax
+        results = asyncio.run(check_files(files, syntax))
+    broken = [file for file, result in results.items() if not _show(os.path.relpath(file), result)]
+    say(f"{count(len(results), 'file')}, {len(broken) or 'none'} with problems")
+    if broken:
+        context.exit(EXIT_FAILED)
+
+
+def _show(file: str, result: "DagFile | DagFileError") -> bool:
+    """Write what became of a file; whether it can be loaded."""
+    from server.dags.document import DagFileError, Problem  # noqa: PLC0415 - likewise
+
+    if isinstance(result, DagFileError):
+        for problem in result.problems:
+            click.echo(problem.at(file))
+        return False
+    click.echo(f"{file}: {count(len(result.rows), 'DAG')}: {', '.join(result.dag_ids)}")
+    for row in result.rows:
+        for note in row.notes:
+            click.echo(Problem(row.line, f"note: DAG {row.dag_id!r}: {note}").at(file))
+    return True

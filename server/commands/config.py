@@ -1,0 +1,39 @@
+"""`windsock config check`: whether a service could start, or be reloaded, with a file."""
+
+import os
+from pathlib import Path
+
+import click
+
+from server.commands.base import say
+from server.commands.service import one_line_errors
+
+
+@click.group()
+def config() -> None:
+    """Look after the configuration."""
+
+
+@config.command()
+@click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def check(file: Path | None) -> None:
+    """Check an airflow.cfg, by default the one that the service reads.
+
+    Reads it with the environment, as the service does at its start and at a reload, loads the backend that it names and
+    the certificate, and connects to nothing. The exit status is 1 where something is wrong.
+    """
+    with one_line_errors():
+        from server.auth import load_backend  # noqa: PLC0415 - help needs none of it
+        from server.config import check_exposure, load_config  # noqa: PLC0415 - likewise
+        from server.serve import tls_context  # noqa: PLC0415 - likewise
+
+        env = os.environ if file is None else {**os.environ, "AIRFLOW_CONFIG": str(file)}
+        found = load_config(env, database="optional")
+        for warning in found.warnings:
+            say(f"Warning: {warning}")
+        check_exposure(found)
+        load_backend(found.auth_backend)
+        tls_context(found)
+        if not found.dsn:
+            say("Warning: no database is named: windsock webserver needs [core] sql_alchemy_conn, standalone does not")
+    click.echo(f"{file or 'the configuration'}: no problem found")

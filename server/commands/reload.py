@@ -1,0 +1,43 @@
+"""`windsock reload`: what systemd runs for `systemctl reload`, which fails where the reload is refused."""
+
+import os
+import signal
+import time
+
+import click
+
+from server.commands.base import EXIT_FAILED, EXIT_TIMEOUT, Failure
+
+_POLL = 0.1
+
+
+@click.command("reload")
+@click.argument("pid", type=click.IntRange(min=2))
+@click.option("--timeout", type=click.FloatRange(min=0), default=80.0, show_default=True, metavar="SECONDS",
+              help="How long to wait for the new workers.")  # fmt: skip
+def reload(pid: int, timeout: float) -> None:
+    """Reload the webserver with that process id, and wait for what becomes of it.
+
+    The exit status is 1 where the reload is refused: then the old configuration stays. For systemd, which sets
+    RUNTIME_DIRECTORY for it and for the service; elsewhere send SIGHUP and read the log.
+    """
+    from server.processes import outcome  # noqa: PLC0415 - help needs none of it
+
+    if outcome.file() is None:
+        raise Failure(
+            "RUNTIME_DIRECTORY is not set: outside of systemd send SIGHUP, and the log says what became of it"
+        )
+    before = outcome.read()
+    try:
+        os.kill(pid, signal.SIGHUP)
+        end = time.monotonic() + timeout
+        while (now := outcome.read()).number == before.number:
+            os.kill(pid, 0)
+            if time.monotonic() > end:
+                raise Failure(f"the webserver has not reloaded after {timeout:g} seconds; it goes on", EXIT_TIMEOUT)
+            time.sleep(_POLL)
+    except OSError as error:
+        raise Failure(f"the webserver with the process id {pid} is not there: {error.strerror}") from error
+    if now.refusal:
+        raise Failure(f"reload refused, the old configuration stays: {now.refusal}", EXIT_FAILED)
+    click.echo("reloaded")

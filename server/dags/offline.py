@@ -1,0 +1,33 @@
+"""Reads DAG files as the loader does, with its bounds and its words, and writes nothing: `windsock check`."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from server.dags.document import DagFileError
+from server.dags.folder import Scan, Signature, scan_folder
+from server.dags.loader import resolve
+from server.dags.parser import Parser
+from server.dags.serialize import DagFile
+
+Results = Mapping[str, DagFile | DagFileError]
+# Nobody compares it: each file is read once.
+_ANY = Signature(0, 0, 0, 0)
+
+
+async def check_files(paths: Iterable[Path], ignore_syntax: str) -> Results:
+    """Read these files, and the YAML files below those that are folders; what became of each, in their order."""
+    found: dict[str, DagFile | DagFileError] = {}
+    for path in paths:
+        scan = scan_folder(path) if path.is_dir() else None
+        found |= await _check(path.absolute(), scan, ignore_syntax)
+    return resolve(found, {})
+
+
+async def _check(path: Path, scan: Scan | None, ignore_syntax: str) -> Results:
+    parser = Parser(path if scan else path.parent, ignore_syntax)
+    try:
+        files = (await parser.without_ignored(scan)).files if scan else {str(path): _ANY}
+        parsed = await parser.read(files, {}, None)
+    finally:
+        await parser.close()
+    return {file: result for file in sorted(parsed) if (result := parsed[file].result) is not None}

@@ -1,0 +1,68 @@
+"""DAG files that could not be loaded: the table `import_error`, which Airflow and the DAG loader write."""
+
+import re
+from collections.abc import AsyncGenerator
+from pathlib import PurePath
+from typing import NamedTuple
+
+from server.metadata.database import Database
+from server.recent import Recent
+
+# An error has some kilobytes: a page of them is no large answer.
+_STREAM_PAGE = 200
+# Who asks for a DAG that does not exist is told of its file; the errors are read once in so many seconds for all.
+_SECONDS = 2.0
+_LONGEST_SUMMARY = 400
+_PLACE = re.compile(r'File "([^"\n]+)", line (\d+)')
+
+
+class BrokenFile(NamedTuple):
+    """A file that could not be loaded, and why: lines `file:line: problem`, or the traceback of an Airflow."""
+
+    filename: str
+    error: str
+
+    def is_of(self, dag_id: str) -> bool:
+        """Whether it seems to be the file of a DAG: it has the DAG's name, or its error names the DAG."""
+        return PurePath(self.filename).stem == dag_id or f"'{dag_id}'" in self.error or f'"{dag_id}"' in self.error
+
+    def summary(self, dag_id: str) -> str:
+        """Name file, line and what is wrong, on one line; of several problems that of the DAG."""
+        lines = [line.strip() for line in self.error.splitlines() if line.strip()] or ["it cannot be loaded"]
+        if places := _PLACE.findall(self.error):
+            # The innermost place in the file itself, else in what it imports.
+            own = [number for file, number in places if file.endswith(self.filename)]
+            text = f"{self.filename}:{(own or [places[-1][1]])[-1]}: {lines[-1]}"
+        else:
+            text = next((line for line in lines if f"'{dag_id}'" in line), lines[0])
+            text = text if text.startswith(self.filename) else f"{self.filename}: {text}"
+        return text if len(text) <= _LONGEST_SUMMARY else f"{text[:_LONGEST_SUMMARY]}..."
+
+
+class ImportErrors:
+    """The `import_error` table."""
+
+    def __init__(self, database: Database) -> None:
+        """Read that of `database`."""
+        self._database = database
+        self._recent: Recent[list[BrokenFile]] = Recent(self._read_recent, _SECONDS)
+
+    def pages(self, limit: int | None, offset: int, *, descending: bool) -> AsyncGenerator[list[str], None]:
+        """Pages of JSON objects, one a file, ordered by filename."""
+        return self._database.stream("import_errors", (limit, offset, descending), _STREAM_PAGE)
+
+    async def count(self) -> int:
+        """How many there are."""
+        total: int = await self._database.fetchval("count_all_import_errors")
+        return total
+
+    async def of_dag(self, dag_id: str) -> str | None:
+        """Say what is wrong with the file that an unknown DAG seems to be defined in; None where there is none."""
+        for file in await self._recent.get(""):
+            if file.is_of(dag_id):
+                return file.summary(dag_id)
+        return None
+
+    async def _read_recent(self, _: str) -> list[BrokenFile]:
+        rows = await self._database.fetch("latest_import_errors")
+        return [BrokenFile(row["filename"] or "", row["stacktrace"] or "") for row in rows]

@@ -1,0 +1,112 @@
+"""Whether a scheduler works on the database, and what waits for one: for `/health`, the warnings and the metrics."""
+
+import asyncio
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+import asyncpg
+import msgspec
+
+from server.errors import Unavailable
+from server.metadata.database import Database
+from server.recent import Recent
+from server.warning_header import warn
+
+logger = logging.getLogger(__name__)
+
+# Without a heartbeat for this long Airflow calls a scheduler unhealthy (scheduler_health_check_threshold).
+_HEARTBEAT_LIMIT = timedelta(seconds=30)
+# Triggers and scrapes read the database at most once in so many seconds, however many there are.
+_SECONDS = 5.0
+# A run has been stored by then: its caller is not kept waiting for a warning.
+_PATIENCE = 2.0
+_ONLY = ""
+
+
+class Heartbeat(NamedTuple):
+    """The newest heartbeat of a scheduler, None where there never was one, and whether a scheduler is alive."""
+
+    latest: datetime | None
+    alive: bool
+
+
+class Work(msgspec.Struct):
+    """What there is to do. Numbers above 10,000 are 10,000.
+
+    `runs` and `tasks` count by state, those that have ended aside. `oldest_queued` is how long the task has been queued
+    that was queued first, in seconds, 0 where none is.
+    """
+
+    runs: dict[str, int]
+    tasks: dict[str, int]
+    oldest_queued: float
+    import_errors: int
+
+
+class SchedulerHealth:
+    """Reads the table `job`, and counts what has not ended."""
+
+    def __init__(self, database: Database) -> None:
+        """Read of `database`."""
+        self._database = database
+        self._warning: Recent[str] = Recent(self._read_warning, _SECONDS)
+        self._work: Recent[Work] = Recent(self._read_work, _SECONDS)
+
+    async def heartbeat(self) -> Heartbeat:
+        """Read the heartbeats as they are now; raises Unavailable."""
+        row = await self._database.fetchrow("latest_scheduler_heartbeat")
+        if row is None or row["latest_heartbeat"] is None:
+            return Heartbeat(None, alive=False)
+        latest = row["latest_heartbeat"].astimezone(UTC)
+        return Heartbeat(latest, bool(row["running"] and datetime.now(UTC) - latest < _HEARTBEAT_LIMIT))
+
+    def prepare_warning(self) -> None:
+        """Begin to read what `warn` needs, unless that is known: it is there by the time that a run is stored."""
+        self._warning.begin(_ONLY)
+
+    async def warn(self) -> None:
+        """Warn the caller whose run nobody will start."""
+        text = self._warning.peek(_ONLY)
+        if text is None:
+            try:
+                async with asyncio.timeout(_PATIENCE):
+                    text = await self._warning.get(_ONLY)
+            except TimeoutError:
+                return
+        if text:
+            warn(text)
+
+    async def work(self) -> Work:
+        """Count what has not ended, as it was a moment ago.
+
+        Raises Unavailable where that takes more than 2 seconds, asyncpg.PostgresError without the privileges.
+        """
+        return await self._work.get(_ONLY)
+
+    async def _read_warning(self, _: str) -> str:
+        """Say that no scheduler is alive; nothing where one is, or where it cannot be read."""
+        try:
+            latest, alive = await self.heartbeat()
+        except (Unavailable, asyncpg.PostgresError) as error:
+            logger.warning("the scheduler's heartbeat cannot be read", extra={"reason": type(error).__name__})
+            return ""
+        if alive:
+            return ""
+        last = f"the last sign of one was at {latest:%Y-%m-%d %H:%M:%S} UTC" if latest else "there never was one"
+        return f"No scheduler of this database is alive ({last}): this run starts when there is one"
+
+    async def _read_work(self, _: str) -> Work:
+        statements = self._database.statements
+        async with self._database.transaction() as connection:
+            await connection.execute(statements["bound_counting"])
+            runs = await connection.fetch(statements["unfinished_runs"])
+            tasks = await connection.fetch(statements["unfinished_tasks"])
+            oldest = await connection.fetchval(statements["oldest_queued"])
+            errors = await connection.fetchval(statements["count_import_errors"])
+        return Work(
+            runs={row["state"]: row["number"] for row in runs},
+            tasks={row["state"]: row["number"] for row in tasks},
+            oldest_queued=oldest,
+            import_errors=errors,
+        )
