@@ -91,17 +91,18 @@ async def test_figures_cost_no_look_at_a_whole_table(empty_database: str, releas
     await make_schema(empty_database, release)
     await add_dag(empty_database, release)
     await add_runs(empty_database)
-    async with connected(empty_database) as connection, connection.transaction():
+    async with connected(empty_database) as connection:
         named = (await read_catalogue(connection, allow_unknown=False)).statements
-        await connection.execute(named["bound_counting"])
-        for name, arguments in {
-            "unfinished_runs": (),
-            "unfinished_tasks": (),
-            "oldest_queued": (),
-            "waiting_facts": ("d", None, "t", "default_pool", ["u"]),
-        }.items():
-            plan = json.loads(await connection.fetchval(f"EXPLAIN (FORMAT JSON) {named[name]}", *arguments))
-            assert not {"dag_run", "task_instance"} & set(_read_whole(plan[0]["Plan"])), name
+        async with connection.transaction():
+            await connection.execute(named["bound_counting"])
+            for name, arguments in {
+                "unfinished_runs": (),
+                "unfinished_tasks": (),
+                "oldest_queued": (),
+                "waiting_facts": ("d", None, "t", "default_pool", ["u"]),
+            }.items():
+                plan = json.loads(await connection.fetchval(f"EXPLAIN (FORMAT JSON) {named[name]}", *arguments))
+                assert not {"dag_run", "task_instance"} & set(_read_whole(plan[0]["Plan"])), name
 
 
 @pytest.mark.parametrize("release", RELEASES)
