@@ -37,6 +37,10 @@ _SOCKET_PREFIX = "windsock-"
 _RESTART_DELAYS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
+class DataFolderInUse(StartupError):
+    """Another process holds the data folder."""
+
+
 def find_binaries(cluster: Path) -> Path:
     """The folder of `initdb` and `postgres`: the release that made the cluster, else the newest there is."""
     spec = find_spec(_PACKAGE)
@@ -60,7 +64,7 @@ def _release(binaries: Path) -> int:
 
 @contextmanager
 def exclusive(data_dir: Path) -> Iterator[None]:
-    """Hold the data folder, which is made where missing; raises StartupError while another process holds it."""
+    """Hold the data folder, which is made where missing; raises DataFolderInUse while another process holds it."""
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = (data_dir / "lock").open("a")
@@ -70,11 +74,23 @@ def exclusive(data_dir: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise StartupError(
+            raise DataFolderInUse(
                 f"another `windsock standalone` uses the data folder {data_dir};"
                 " choose another with --data-dir, or [windsock] data_dir in airflow.cfg"
             ) from error
         yield
+
+
+def dsn_of_running(data_dir: Path) -> str:
+    """DSN of the cluster that another process serves there; raises StartupError while it has no socket yet."""
+    try:
+        return _dsn((data_dir / "socket").readlink(), DATABASE)
+    except OSError as error:
+        raise StartupError(f"the Postgres of {data_dir} is starting: try again") from error
+
+
+def _dsn(socket_dir: Path | None, database: str) -> str:
+    return f"postgresql://{USER}@/{database}?host={quote(str(socket_dir))}&port={_PORT}"
 
 
 class EmbeddedPostgres:
@@ -107,7 +123,7 @@ class EmbeddedPostgres:
 
     def dsn_of(self, database: str) -> str:
         """DSN of any database of the cluster."""
-        return f"postgresql://{USER}@/{database}?host={quote(str(self._socket_dir))}&port={_PORT}"
+        return _dsn(self._socket_dir, database)
 
     async def start(self) -> None:
         """Create the cluster where there is none and return once it accepts connections. Raises StartupError."""

@@ -132,7 +132,10 @@ def _write_commands_file(config: Config, dsn: str) -> str:
     }
     # A percent sign is written twice, as in every airflow.cfg.
     lines = [f"{key} = {str(value).replace('%', '%%')}\n" for key, value in found.items()]
-    path.write_text(f"# Written by `windsock standalone` at each start.\n[core]\n{''.join(lines)}", encoding="utf-8")
+    # By the folder `windsock db` knows the embedded database, also when it does not run.
+    folder = f"[windsock]\ndata_dir = {str(config.data_dir).replace('%', '%%')}\n"
+    text = f"# Written by `windsock standalone` at each start.\n[core]\n{''.join(lines)}{folder}"
+    path.write_text(text, encoding="utf-8")
     return str(path)
 
 

@@ -1,14 +1,19 @@
 """`windsock db`: looking after a standalone database."""
 
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from server.commands.base import say
+from server.commands.base import EXIT_INTERRUPTED, Failure, Function, say
 from server.commands.service import initdb, one_line_errors
 from server.words import count
 
 _NOUNS = {"runs": "run", "task logs": "task log", "log": "log row", "job": "job row"}
+
+if TYPE_CHECKING:
+    from server.config import Config
 
 
 @click.group()
@@ -38,6 +43,55 @@ def clean(before: datetime, dry_run: bool) -> None:  # noqa: FBT001 - click's wa
         counts = asyncio.run(work)
         found = ", ".join(count(number, _NOUNS[kind]) for kind, number in counts.items())
         click.echo(f"{'would delete' if dry_run else 'deleted'} {found}")
+
+
+def data_dir_option(function: Function) -> Function:
+    """Add `--data-dir`."""
+    text = "The folder of `windsock standalone`.  [default: .windsock, where no database is configured]"
+    return click.option("--data-dir", type=click.Path(path_type=Path), help=text)(function)
+
+
+@db.command()
+@click.argument("file")
+@data_dir_option
+def backup(file: str, data_dir: Path | None) -> None:
+    """Write a standalone database into FILE.
+
+    FILE is whole or not there, and only its owner may read it (`-` is stdout). The service may run meanwhile. Logs of
+    tasks, DAG files, airflow.cfg and keys are not in it: keep them too.
+    """
+    with one_line_errors():
+        from server.backup.run import backup as run_backup  # noqa: PLC0415 - see server.commands.service
+
+        try:
+            say(run_backup(_load(), file, data_dir))
+        except KeyboardInterrupt:
+            raise Failure("interrupted, there is no backup", EXIT_INTERRUPTED) from None
+
+
+@db.command()
+@click.argument("file")
+@data_dir_option
+@click.option("--force", is_flag=True, help="Replace the data of a database that has some.")
+def restore(file: str, data_dir: Path | None, force: bool) -> None:  # noqa: FBT001 - click's way
+    """Put the backup in FILE into the place of the database.
+
+    Stop the API and the scheduler first. It happens in one transaction: after an error the database is as it was. A
+    backup of an older release is upgraded. Restore no file that you do not trust: it may hold code.
+    """
+    with one_line_errors():
+        from server.backup.run import restore as run_restore  # noqa: PLC0415 - likewise
+
+        try:
+            say(run_restore(_load(), file, data_dir, force=force))
+        except KeyboardInterrupt:
+            raise Failure("interrupted", EXIT_INTERRUPTED) from None
+
+
+def _load() -> "Config":
+    from server.config import load_config  # noqa: PLC0415 - likewise
+
+    return load_config(database="optional", defaults={"data_dir": str(Path(".windsock").absolute())})
 
 
 db.add_command(initdb, "init")

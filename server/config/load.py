@@ -23,9 +23,9 @@ def load_config(
     `env` is the environment (default: the process's). `overrides` are fields that win over everything, such
     as the command line's options: a text is read like the option's, None is none, any other value is taken
     as it is. `defaults` are texts for fields that are set nowhere. `database` says whether one must be
-    `configured` or is `optional`, whether only that of `[windsock]` counts (standalone, which has its own; of an
+    `configured` or may be (`optional`), whether only that of `[windsock]` counts (standalone, which has its own; of an
     Airflow's file it then reads `[windsock]` alone), or whether it is not even looked for (`none`: a client over
-    HTTP); but for `configured`, `dsn` may be unset.
+    HTTP); `dsn` may be unset in all but the first.
     """
     sources = Sources(os.environ if env is None else env)
     given = {name: value for name, value in (overrides or {}).items() if value is not None}

@@ -31,7 +31,7 @@ class PgBouncer:
         users.write_text('"windsock" "secret"\n')
         text = INI
         for ours, theirs in {
-            "host=/run/postgresql": f"host={socket_dir}",
+            "host=127.0.0.1": f"host={socket_dir}",
             "dbname=windsock": f"dbname={urlsplit(dsn).path[1:]}",
             "listen_port = 6432": f"listen_port = {port}",
             "/etc/pgbouncer/userlist.txt": str(users),

@@ -2,7 +2,6 @@
 
 import base64
 import os
-import re
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
@@ -11,11 +10,10 @@ import gssapi
 import pytest
 
 from auth_backends.conformance import BackendConformance, served
+from tests.documents.blocks import blocks
 from tests.integration.passwords import CHEAP, add_user, basic
 from tests.kerberos import Realm
 from tests.live import live_server
-
-DOCS = Path(__file__).parents[2] / "docs" / "authentication.md"
 
 
 class TestDefault(BackendConformance):
@@ -95,9 +93,8 @@ class TestBearer(BackendConformance):
 
     @pytest.fixture(autouse=True)
     def _module(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        example = re.search(r"`bearer_auth\.py`:\n\n```python\n(.*?)```", DOCS.read_text(), re.DOTALL)
-        assert example is not None
-        (tmp_path / "bearer_auth.py").write_text(example[1])
+        [example] = [block for block in blocks("docs/authentication.md") if block.file == "bearer_auth.py"]
+        (tmp_path / "bearer_auth.py").write_text(example.text)
         (tmp_path / "tokens").write_text("of-alice alice\nof-bob bob\n")
         monkeypatch.setenv("BEARER_TOKENS", str(tmp_path / "tokens"))
         monkeypatch.syspath_prepend(str(tmp_path))

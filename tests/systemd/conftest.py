@@ -38,7 +38,7 @@ def _be_like_a_new_server(machine: Machine) -> None:
     machine.run("""
         echo 'APT::Get::Assume-Yes "true";' > /etc/apt/apt.conf.d/99windsock-test
         rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/* /var/lib/dpkg/updates/*
-        rm -f /etc/systemd/system/{nginx,postgresql,prometheus,krb5-kdc}.service
+        rm -f /etc/systemd/system/{nginx,pgbouncer,postgresql,prometheus,krb5-kdc}.service
         version=$(ls /usr/lib/postgresql | tail -n 1)
         rm -rf /etc/postgresql /var/lib/postgresql /var/lib/prometheus/metrics2
         install -d -o postgres -g postgres /var/lib/postgresql /etc/postgresql

@@ -30,7 +30,8 @@ def test_the_document_leads_to_a_run(service: Machine, printed: dict[str, str]) 
 
 def test_every_command_of_the_document_is_typed() -> None:
     """No command can rot unseen: each section that has some is followed by a test."""
-    assert set(sections()) == {*SET_UP, "Kerberos", "TLS", "Dashboard", "Upgrade", "Removal"}
+    later = {"Kerberos", "TLS", "PgBouncer", "Dashboard", "Backup and restore", "Upgrade", "Removal"}
+    assert set(sections()) == {*SET_UP, *later}
 
 
 def test_a_changed_dag_file_counts(service: Machine) -> None:
@@ -128,3 +129,17 @@ def test_tls(service: Machine) -> None:
     service.until(f"{show} | grep -q renewed")
     service.run("cp /tmp/airflow.cfg /etc/windsock/airflow.cfg && systemctl reload windsock")
     service.until(f"curl -sf -u ann:{service.password} http://127.0.0.1:8080{API}/test")
+
+
+def test_pgbouncer(service: Machine) -> None:
+    """From its package to an API that is served through it; a backup goes past it."""
+    service.run("cp -a /etc/windsock/airflow.cfg /etc/windsock/credentials/dsn /tmp")
+    assert '"items"' in follow(service, "PgBouncer")
+    pools = "psql 'host=127.0.0.1 port=6432 user=windsock dbname=windsock' -qAtc 'SELECT 1'"
+    password = service.says("cut -d '\"' -f 4 /etc/pgbouncer/userlist.txt")
+    assert service.says(f"PGPASSWORD={password} {pools}") == "1"
+    assert "itself" in service.says("windsock-admin db backup /root/refused.backup 2>&1")
+    assert service.says("ls /root/refused.backup 2>&1 | grep -c 'No such'") == "1"
+    service.run("mv /tmp/airflow.cfg /etc/windsock; mv /tmp/dsn /etc/windsock/credentials")
+    service.run("systemctl restart windsock; systemctl stop pgbouncer")
+    service.until(f"curl -sf -u ann:{service.password} http://127.0.0.1:8080{API}/pools")

@@ -1,4 +1,5 @@
 import base64
+import json
 import re
 
 import pytest
@@ -137,6 +138,49 @@ def test_upgrade_and_back(service: Machine) -> None:
     assert version(service) == old
     service.run(f"sed -i 's/{old}.post1/{old}/' server/__init__.py")
     service.until("systemctl is-active windsock-scheduler")
+
+
+def runs(service: Machine) -> set[str]:
+    """Ids of the DAG's runs."""
+    return {run["run_id"] for run in json.loads(service.ask(f"{API}/dags/hello/dag_runs")[1])}
+
+
+def test_backup_and_restore(service: Machine) -> None:
+    """As the document says: what was there is back, users too, and the services run on it."""
+    before = runs(service)
+    assert before
+    file = "/var/backups/windsock.backup"
+    follow(service, "Backup and restore")
+    assert service.says(f"stat -c '%a %U' {file}") == "600 root"
+    assert service.says("stat -c %a /var/backups/windsock-files.tar.gz") == "600"
+    assert service.says("ls -A /var/backups | grep -c windsock-backup-") == "0"
+    service.until(f"curl -sf -u ann:{service.password} http://127.0.0.1:8080{API}/pools")
+    assert runs(service) == before
+    # While the service runs, and over data, nothing is restored; the file stays when a backup fails.
+    service.until("systemctl is-active windsock-scheduler")
+    assert "stop the API" in service.says(f"windsock-admin db restore --force {file} 2>&1 || echo status $?")
+    service.run(f"echo kept > {file}.2")
+    failed = service.says(f"windsock-admin db backup --no-such-option {file}.2 2>&1 || echo status $?")
+    assert failed.endswith("status 2")
+    assert service.says(f"cat {file}.2") == "kept"
+
+
+def test_restore_into_a_new_database(service: Machine) -> None:
+    """The database was lost: it is made again as on a new server, and needs no force."""
+    before = runs(service)
+    file = "/root/a copy.backup"
+    service.run(f"windsock-admin db backup '{file}'; systemctl stop windsock.socket windsock windsock-scheduler")
+    said = service.says(f"windsock-admin db restore '{file}' 2>&1")
+    assert "--force" in said
+    assert "1 user" in said
+    service.run("runuser -u postgres -- dropdb windsock; runuser -u postgres -- createdb -O windsock windsock")
+    service.run(f"windsock-admin db restore '{file}'; systemctl start windsock.socket windsock windsock-scheduler")
+    assert runs(service) == before
+    owner = "SELECT string_agg(DISTINCT tableowner, ' ') FROM pg_tables WHERE schemaname = 'public'"
+    assert service.says(f'runuser -u postgres -- psql -qAt -c "{owner}" windsock') == "windsock"
+    url = f"http://127.0.0.1:8080{API}/dags/hello/dag_runs"
+    service.run(f"""curl -sf -u ann:{service.password} {url} -d '{{"run_id": "after", "conf": {{"who": "Ann"}}}}'""")
+    service.until("windsock-admin list_dag_runs hello | grep after | grep -q success", timeout=60)
 
 
 def test_retention(service: Machine) -> None:

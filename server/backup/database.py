@@ -1,0 +1,88 @@
+"""What is in a database before it is written to a file, or overwritten."""
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import asyncpg
+
+from server.config import Dsn
+from server.errors import StartupError
+from server.metadata import schema, statements
+
+_SQL = statements.load("backup.sql", package="server.backup")
+_TABLE = re.compile(r"^CREATE TABLE IF NOT EXISTS (\w+)", re.MULTILINE)
+
+
+class BackupError(StartupError):
+    """No backup, or no restore, and why; nothing was changed."""
+
+
+class Found(NamedTuple):
+    """A database: `version` is that of its schema, None where Windsock never made one."""
+
+    server: int
+    schema: str
+    version: int | None
+    relations: Sequence[str]
+    contents: Mapping[str, int]
+    sessions: int
+
+
+def look(dsn: Dsn) -> Found:
+    """Read what the database holds. Raises SchemaError for an Airflow's, and what asyncpg raises."""
+    return asyncio.run(_look(dsn))
+
+
+async def _look(dsn: Dsn) -> Found:
+    conn = await asyncpg.connect(**dsn.connect_arguments())
+    try:
+        await schema.refuse_airflow(conn)
+        server = await conn.fetchrow(_SQL["server"])
+        if server["schema"] is None:
+            raise BackupError("the search_path of this database names no schema that exists")
+        version = await schema.schema_version(conn)
+        return Found(
+            server["major"],
+            server["schema"],
+            version,
+            [row["relname"] for row in await conn.fetch(_SQL["relations"])],
+            dict(await conn.fetchrow(_SQL["contents"])) if version else {},
+            await conn.fetchval(_SQL["sessions"]),
+        )
+    finally:
+        await conn.close()
+
+
+def check_overwriting(found: Found, *, force: bool) -> None:
+    """Raise BackupError unless a backup may take the place of what is in the database."""
+    if found.version is None and found.relations:
+        raise BackupError(
+            f"this database is not Windsock's: it has other tables ({_listed(found.relations)});"
+            " name an empty database, or one that `windsock initdb` made"
+        )
+    if found.sessions:
+        raise BackupError(
+            f"Windsock is using this database ({found.sessions} sessions): stop the API and the scheduler first"
+        )
+    if found.version and not force and (had := say_contents(found.contents)):
+        raise BackupError(f"this database has data already ({had}{_others(found)}): --force replaces all of it")
+
+
+def say_contents(contents: Mapping[str, int]) -> str:
+    """Return a text such as `2 DAGs, 1 run`; an empty one for nothing."""
+    texts = {"dags": "DAGs", "dag": "DAG"}
+    named = [(count, kind if count != 1 else kind.removesuffix("s")) for kind, count in contents.items() if count]
+    return ", ".join(f"{count} {texts.get(kind, kind)}" for count, kind in named)
+
+
+def _others(found: Found) -> str:
+    known = {name for section in schema.load_schema().sections for name in _TABLE.findall(section.sql)}
+    strange = [name for name in found.relations if name not in known | {"windsock_schema"}]
+    return f", and tables that this release does not know: {_listed(strange)}" if strange else ""
+
+
+def _listed(names: Sequence[str]) -> str:
+    most = 5
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,0 +1,181 @@
+"""Writing a backup, and reading one: the programs of Postgres, run to their end and never further than that."""
+
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import IO, BinaryIO
+
+from server.backup.database import BackupError
+from server.backup.programs import Programs
+from server.backup.progress import Progress
+from server.metadata import statements
+
+_SQL = statements.load("backup.sql", package="server.backup")
+_MARKER = "windsock_schema"
+_POLL = 0.05
+_CHUNK = 1 << 16
+# How long pg_dump waits for a table that somebody holds, in milliseconds.
+_LOCK_PATIENCE = 30_000
+# pg_restore sets it whatever the server is; a server before this release does not know it.
+_TRANSACTION_TIMEOUT, _TRANSACTION_TIMEOUT_SINCE = b"SET transaction_timeout = 0;\n", 17
+_Process = subprocess.Popen[bytes]
+
+
+@dataclass
+class _Run:
+    """A program that runs; `reason`, once it has ended, is why it failed."""
+
+    process: _Process
+    reason: str = ""
+
+
+class Tools:
+    """The programs with the environment that leads to the database, and the schema in which Windsock's tables are."""
+
+    def __init__(self, programs: Programs, environment: Mapping[str, str], schema: str) -> None:
+        self._programs = programs
+        self._environment = environment
+        # A pattern, unless it is quoted.
+        self._schema = '--schema="{}"'.format(schema.replace('"', '""'))
+        self._in_schema = f"--schema={schema}"
+
+    def dump(self, stream: BinaryIO) -> None:
+        """Write a backup of the database; raises BackupError with pg_dump's reason."""
+        options = ("--format=custom", "--no-password", f"--lock-wait-timeout={_LOCK_PATIENCE}", self._schema)
+        progress, size = Progress("Backing up"), 0
+        # By a pipe: into a file that is its stdout pg_dump appends the table of contents a second time.
+        with self._running("pg_dump", *options, stdout=subprocess.PIPE) as run:
+            assert run.process.stdout is not None  # noqa: S101 - for the type checker
+            while piece := run.process.stdout.read(_CHUNK):
+                stream.write(piece)
+                progress(size := size + len(piece))
+            run.process.wait()
+        progress.end()
+        if run.process.returncode:
+            raise BackupError(f"pg_dump failed: {run.reason}")
+
+    def verify(self, stream: BinaryIO) -> int:
+        """Read a backup from its first byte to its last; its schema's version. Raises BackupError for another file."""
+        progress, size = Progress("Checking the backup"), _size(stream)
+        with self._reading(stream, "--file=/dev/null") as run:
+            _wait(run.process, progress, lambda: os.lseek(stream.fileno(), 0, os.SEEK_CUR), size)
+        progress.end()
+        if run.process.returncode:
+            major = self._programs.major
+            raise BackupError(
+                f"the file cannot be restored, pg_restore {major} says: {run.reason}. Nothing was changed"
+            )
+        return self._version(stream)
+
+    def _version(self, stream: BinaryIO) -> int:
+        """The newest version in the table that marks a database of Windsock's, as COPY writes it."""
+        options = ("--data-only", f"--table={_MARKER}", "--file=-")
+        with self._reading(stream, *options, stdout=subprocess.PIPE) as run:
+            text, _ = run.process.communicate()
+        if run.process.returncode:
+            raise BackupError(f"pg_restore failed: {run.reason}. Nothing was changed")
+        rows = text.partition(b"FROM stdin;\n")[2].partition(b"\\.\n")[0].splitlines()
+        versions = [int(row.partition(b"\t")[0]) for row in rows]
+        if not versions:
+            raise BackupError("this is a dump of another database, not a backup of Windsock's")
+        return max(versions)
+
+    def restore(self, stream: BinaryIO, server: int) -> None:
+        """Put the backup into the place of all that is in the schema, in one transaction.
+
+        Raises BackupError with the reason of whatever failed; the database is then as it was.
+        """
+        progress, size = Progress("Restoring"), _size(stream)
+        options = ("--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1", "--file=-")
+        with (
+            self._running("psql", *options, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as psql,
+            self._reading(stream, "--file=-", stdout=subprocess.PIPE) as reader,
+        ):
+            for piece in self._script(reader.process, server):
+                progress(os.lseek(stream.fileno(), 0, os.SEEK_CUR), size)
+                if not _send(psql.process, piece):
+                    break
+            psql.process.communicate()
+        progress.end()
+        for run in (psql, reader):
+            if run.process.returncode:
+                raise BackupError(f"nothing was restored, the database is as it was: {run.reason}")
+
+    @staticmethod
+    def _script(reader: _Process, server: int) -> Iterator[bytes]:
+        """What psql is to run. It commits only once pg_restore has read the backup to its end."""
+        yield f"{_SQL['begin']}\n{_SQL['clear']}\n".encode()
+        assert reader.stdout is not None  # noqa: S101 - for the type checker
+        first = reader.stdout.read(_CHUNK)
+        yield first if server >= _TRANSACTION_TIMEOUT_SINCE else first.replace(_TRANSACTION_TIMEOUT, b"", 1)
+        while piece := reader.stdout.read(_CHUNK):
+            yield piece
+        if reader.wait() == 0:
+            yield f"{_SQL['commit']}\n".encode()
+
+    @contextmanager
+    def _reading(self, stream: BinaryIO, *options: str, stdout: int = subprocess.DEVNULL) -> Iterator[_Run]:
+        """Let pg_restore read the backup from its beginning, what is in the schema and nothing else."""
+        os.lseek(stream.fileno(), 0, os.SEEK_SET)
+        options = ("--no-owner", "--no-privileges", self._in_schema, *options)
+        with self._running("pg_restore", *options, stdin=stream, stdout=stdout) as running:
+            yield running
+
+    @contextmanager
+    def _running(
+        self, name: str, *options: str, stdin: int | IO[bytes] = subprocess.DEVNULL, stdout: int | IO[bytes]
+    ) -> Iterator[_Run]:
+        """Run one of the programs; if it still runs at the end of the block, it is killed."""
+        command: Sequence[str] = (self._programs.path(name), *options)
+        with tempfile.TemporaryFile() as errors:
+            process = subprocess.Popen(  # noqa: S603 - Postgres' own, with options that are chosen here
+                command, stdin=stdin, stdout=stdout, stderr=errors, env=self._environment
+            )
+            run = _Run(process)
+            try:
+                yield run
+            finally:
+                _end(process)
+                run.reason = _first_line(errors)
+
+
+def _wait(process: _Process, progress: Progress, measure: Callable[[], int], total: int = 0) -> None:
+    while process.poll() is None:
+        progress(measure(), total)
+        time.sleep(_POLL)
+
+
+def _send(process: _Process, piece: bytes) -> bool:
+    """Write to a program's stdin; tells whether it still reads."""
+    assert process.stdin is not None  # noqa: S101 - for the type checker
+    try:
+        process.stdin.write(piece)
+        process.stdin.flush()
+    except BrokenPipeError:
+        return False
+    return True
+
+
+def _end(process: _Process) -> None:
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+    for pipe in filter(None, (process.stdin, process.stdout)):
+        # One that nobody reads any more cannot be flushed.
+        with suppress(BrokenPipeError):
+            pipe.close()
+
+
+def _size(stream: BinaryIO) -> int:
+    return os.fstat(stream.fileno()).st_size
+
+
+def _first_line(errors: IO[bytes]) -> str:
+    """What went wrong, without the lines below it: those may quote rows."""
+    errors.seek(0)
+    lines = errors.read(_CHUNK).decode(errors="replace").splitlines()
+    return next((line.strip() for line in lines if line.strip()), "no reason given").rstrip(".")

@@ -1,0 +1,62 @@
+"""`windsock db backup` and `windsock db restore`, from the configuration to the last line."""
+
+import asyncio
+from pathlib import Path
+
+from server.backup import database, programs
+from server.backup.database import BackupError, Found
+from server.backup.dump import Tools
+from server.backup.files import STANDARD, opened, written
+from server.backup.place import reached
+from server.backup.progress import megabytes
+from server.config import Config, Dsn
+from server.metadata import schema
+
+
+def backup(config: Config, file: str, data_dir: Path | None) -> str:
+    """Write the database into a file; what was done, in one line.
+
+    The service may run meanwhile: the backup is what the database held at one moment. Raises SchemaError for an
+    Airflow's database, StartupError for what is in the way, OSError for the file. No part of a file is left then.
+    """
+    with reached(config, data_dir, alone=False) as dsn:
+        found = database.look(dsn)
+        if found.version is None:
+            raise BackupError("this database has no schema of Windsock: there is nothing to back up")
+        tools = Tools(programs.that_dump(found.server), programs.environment(dsn), found.schema)
+        with written(file) as stream:
+            tools.dump(stream)
+    size = "" if file == STANDARD else f" to {file}, {megabytes(Path(file).stat().st_size)}"
+    return f"backed up {_contents(found)} (schema version {found.version}){size}"
+
+
+def restore(config: Config, file: str, data_dir: Path | None, *, force: bool) -> str:
+    """Put a backup into the place of all that is in the database; what was done, in one line.
+
+    A backup of an older release is upgraded. Raises SchemaError for an Airflow's database; StartupError for one that is
+    in use, that is another program's or, without `force`, that has data; and for a file that is damaged, no backup of
+    Windsock's or one of a newer release; OSError for a file that cannot be read. The database is then as it was.
+    """
+    with opened(file) as stream, reached(config, data_dir, alone=True) as dsn:
+        found = database.look(dsn)
+        database.check_overwriting(found, force=force)
+        tools = Tools(programs.that_restore(found.server), programs.environment(dsn), found.schema)
+        version, known = tools.verify(stream), schema.load_schema().version
+        if version > known:
+            raise BackupError(
+                f"the backup is of a newer release: it has schema version {version}, this release knows {known};"
+                " restore it with that release"
+            )
+        tools.restore(stream, found.server)
+        return f"restored {_upgraded(dsn, version)}"
+
+
+def _upgraded(dsn: Dsn, version: int) -> str:
+    asyncio.run(schema.initdb(dsn))
+    found = database.look(dsn)
+    step = f"upgraded from schema version {version} to" if found.version != version else "schema version"
+    return f"{_contents(found)} ({step} {found.version})"
+
+
+def _contents(found: Found) -> str:
+    return database.say_contents(found.contents) or "a database without data"

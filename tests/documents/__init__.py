@@ -1,0 +1,1 @@
+"""What README.md and docs/ tell a reader to type is typed."""
