@@ -93,9 +93,9 @@ class Sections(click.Group):
 def main() -> None:
     """Trigger and watch Airflow's DAGs, and serve the experimental API of Airflow 1.10 from Postgres.
 
-    Commands have the names and options of Airflow 1.10's command line, and those of Airflow 2 beside them. They work
-    straight on the database ([core] sql_alchemy_conn of airflow.cfg), or over HTTP where [cli] api_client is
-    airflow.api.client.json_client and endpoint_url names a server. Data goes to stdout, everything else to stderr.
+    Commands have the names and options of Airflow 1.10's command line. They also have the names of Airflow 2. They
+    work straight on the database ([core] sql_alchemy_conn of airflow.cfg), or over HTTP: set [cli] api_client to
+    airflow.api.client.json_client and endpoint_url to the server. Data goes to stdout, everything else to stderr.
     """
 
 

@@ -150,7 +150,7 @@ async def stop_signal() -> None:
 
 
 async def until_stopped(work: Coroutine[Any, Any, None], words: str) -> None:
-    """Run `work`; at the first signal log `words` and cancel it. It ends in its own time; further signals are idle."""
+    """Run `work`; at the first signal log `words` and cancel it. It ends in its own time; later signals are ignored."""
     working, stopped = asyncio.create_task(work), asyncio.create_task(stop_signal())
     await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()

@@ -79,13 +79,13 @@ def _set_paused(dag_id: str, *, is_paused: bool, verbose: bool) -> None:
 
 @click.command("delete_dag")
 @click.argument("dag_id")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask. Needed where nobody can be asked.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask. Without a terminal this option is needed.")
 @verbose_option
 def delete_dag(dag_id: str, *, yes: bool, verbose: bool) -> None:
     """Delete a DAG with all its runs.
 
-    Every row that the database has of it goes: runs, task instances, XComs, ... The log of events stays.
-    A DAG whose file is still there comes back, without its past.
+    This deletes all its rows: runs, task instances, XComs and so on. The table `log` is kept. If the DAG's file is
+    still there, the DAG comes back, without its past.
     """
     if not yes:
         _ask(dag_id)

@@ -23,14 +23,14 @@ _DONE = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"}
 @click.argument("task_id")
 @click.argument("execution_date")
 @click.option("--try", "try_number", type=click.IntRange(1), help="Which try, counted from 1.  [default: the last]")
-@click.option("-f", "--follow", is_flag=True, help="Go on until the task is done.")
+@click.option("-f", "--follow", is_flag=True, help="Follow the log until the task is done.")
 @verbose_option
 def task_log(
     dag_id: str, task_id: str, execution_date: str, *, try_number: int | None, follow: bool, verbose: bool
 ) -> None:
     """Print what a task has written.
 
-    Of tasks that Windsock runs itself. The run is named by its execution date, or by its run id.
+    This is for tasks that Windsock's own scheduler runs. Name the run by its execution date or by its run id.
     """
     from server.client import ApiError  # noqa: PLC0415 - help needs none of it
 

@@ -37,10 +37,10 @@ def pool(
 ) -> None:
     """List, show, set or delete pools; import and export them.
 
-    Without an option all are listed.
+    Without an option it lists all pools.
 
-    A file is a JSON object: {"NAME": {"slots": 5, "description": "..."}, ...}. All of it is checked before the first
-    pool is written. FILE may be - for stdin or stdout.
+    A file is a JSON object: {"NAME": {"slots": 5, "description": "..."}, ...}. Import checks all of it before it
+    writes the first pool. FILE may be - for stdin or stdout.
     """
     given = [choice for choice in (name, new, unwanted, source, target) if choice is not None]
     if len(given) > 1:
@@ -83,7 +83,7 @@ def get_pool(name: str, *, output: str, verbose: bool) -> None:
 @output_option
 @verbose_option
 def set_pool(name: str, slots: str, description: str, *, output: str, verbose: bool) -> None:
-    """Create a pool, or change the one of that name. -1 slots are slots without end."""
+    """Create a pool, or change the pool of that name. With -1 slots a pool has no limit."""
     _set(name, slots, description, output, verbose=verbose)
 
 

@@ -18,10 +18,10 @@ _BACKFILL = "backfill_"
 @click.option(
     "--replace-microseconds/--no-replace-microseconds",
     default=None,
-    help="Cut the date to the second, which fails where a run has it, or keep its microseconds.",
+    help="Cut the date to the second (an error if a run has that date), or keep its microseconds.",
 )
 @click.option("--wait", is_flag=True, help="Wait until the run has ended.")
-@click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="With --wait: for so long at most.")
+@click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="With --wait: wait at most so long.")
 @optional_output_option
 @subdir_option
 @verbose_option
@@ -100,7 +100,7 @@ def list_dag_runs(
 def dag_state(dag_id: str, execution_date: str, *, verbose: bool) -> None:
     """Print the state of a run of a DAG.
 
-    The run is named by its execution date, or by its run id.
+    Name the run by its execution date or by its run id.
     """
     with session(verbose=verbose) as client:
         try:

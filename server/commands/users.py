@@ -23,7 +23,7 @@ _LONGEST = 250
 _LONGEST_EMAIL = 500
 _username = click.option("-u", "--username", required=True, help="The user's name.")
 _password = click.option(
-    "-p", "--password", help="The password; other users of the machine may see it here. Without it: prompt or stdin."
+    "-p", "--password", help="The password, which other users can see here.  [default: asked for, or read from stdin]"
 )
 _random = click.option("--use_random_password", is_flag=True, help="Make up a password and print it.")
 
@@ -32,8 +32,8 @@ _random = click.option("--use_random_password", is_flag=True, help="Make up a pa
 @_username
 @click.option("-e", "--email", help="The user's e-mail address.")
 @click.option("-r", "--role", help=f"Only {_ROLE}: whoever authenticates may do everything.")
-@click.option("-f", "--firstname", help="Taken for Airflow's sake; there is no column for it.")
-@click.option("-l", "--lastname", help="Likewise.")
+@click.option("-f", "--firstname", help="Accepted, because Airflow has it, and ignored.")
+@click.option("-l", "--lastname", help="Accepted and ignored too.")
 @_password
 @_random
 def create_user(username: str, email: str | None, role: str | None, password: str | None, **others: object) -> None:
@@ -59,7 +59,7 @@ def create_user(username: str, email: str | None, role: str | None, password: st
 @_password
 @_random
 def change_password(username: str, password: str | None, *, use_random_password: bool) -> None:
-    """Give a user another password; sessions end with the old one."""
+    """Give a user another password, which ends all sessions of the user."""
     chosen, hashed = _choose(password, made_up=use_random_password)
     _with_users(lambda users: users.change_password(username, hashed))
     click.echo(f"Password of {username} changed")

@@ -30,11 +30,11 @@ class AuthOptions:
     )
     kerberos_hostname: str = option(
         lambda text: values.host(text) if text else "", "", "windsock.kerberos_hostname kerberos.hostname",
-        "The host in the service's name, `airflow/HOST`; without it the machine's full name.",
+        "The host in the service's name, `airflow/HOST`; by default the machine's full name.",
     )
     kerberos_realms: tuple[str, ...] = option(
         values.words, "", "windsock.kerberos_realms",
-        "The realms whose users are admitted; without any, the realm of the keytab's service.",
+        "The realms whose users are admitted; by default that of the keytab's service.",
     )
     kerberos_strip_realms: tuple[str, ...] = option(
         values.words, "", "windsock.kerberos_strip_realms",
@@ -42,19 +42,19 @@ class AuthOptions:
     )
     verified_seconds: float = option(
         values.seconds(0, 60), "60", "windsock.verified_seconds",
-        "How long after its last use a password that verified need not be hashed again; 0: hash each time.",
+        "How long after its last use a password that was right is remembered, so as to hash it only once; 0: never.",
     )
     user_check_seconds: float = option(
         values.seconds(0, 60), "10", "windsock.user_check_seconds",
-        "A process reads a user's row at most once in this time: how long a changed or deleted user may go on.",
+        "How long a process goes by what it read of a user: a changed or deleted user may go on for so long.",
     )
     throttle_failures: int = option(
         values.whole(0, 100000), "10", "windsock.throttle_failures",
-        "After so many refused passwords a pair of user and address has to wait (429); 0 switches it off.",
+        "After how many wrong passwords a pair of user and address has to wait (429); 0 switches this off.",
     )
     throttle_seconds: float = option(
         values.seconds(1, 86400), "60", "windsock.throttle_seconds",
-        "How long it has to wait after the last refused password.",
+        "How long it has to wait after the last wrong password.",
     )
     hash_threads: int = option(
         values.whole(1, 64), "2", "windsock.hash_threads",

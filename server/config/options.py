@@ -34,7 +34,7 @@ class Config(AuthOptions):
     )
     dags_are_paused_at_creation: bool = option(
         values.boolean, "False", "core.dags_are_paused_at_creation",
-        "Whether a new DAG starts paused (standalone); Airflow's default is True.",
+        "Whether a new DAG starts paused (standalone). Airflow's default is True.",
     )
     dag_ignore_file_syntax: str = option(
         values.choice("regexp", "glob"), "regexp", "core.dag_ignore_file_syntax",
@@ -151,7 +151,7 @@ class Config(AuthOptions):
     )
     fast_path: bool = option(
         values.boolean, "True", "windsock.fast_path",
-        "Whether ordinary requests take a shorter way, below what aiohttp promises to keep; False: right, but slower.",
+        "Whether ordinary requests take a faster way that uses private parts of aiohttp; without it they are slower.",
     )
     keepalive_timeout: float = option(
         values.seconds(0, 3600), "75", "windsock.keepalive_timeout", "How long an idle connection is kept open.",
@@ -174,7 +174,7 @@ class Config(AuthOptions):
     )
     allow_unknown_airflow: bool = option(
         values.boolean, "False", "windsock.allow_unknown_airflow",
-        "Whether to serve the database of an Airflow that Windsock was never tested with, on your own risk.",
+        "Whether to serve the database of an Airflow that Windsock was never tested with, at your own risk.",
     )
     allowed_run_id_pattern: re.Pattern[str] = option(
         values.pattern, "^[A-Za-z0-9_.~:+-]+$", "scheduler.allowed_run_id_pattern",
