@@ -53,7 +53,7 @@ class UnknownAirflow(StartupError):
         known = "; ".join(f"{release} ({revision})" for revision, release in RELEASES.items())
         super().__init__(
             f"this database was made by an Airflow that Windsock was never tested with (alembic_version: {shown})."
-            f" Known are {known}. To serve it all the same, on your own risk, set"
+            f" Known are {known}. To serve it all the same, at your own risk, set"
             f" [windsock] allow_unknown_airflow = True{more}"
         )
         self.brief = (
