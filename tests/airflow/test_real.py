@@ -254,3 +254,25 @@ async def _rows(beside: Beside, dag_id: str) -> dict[str, int]:
         table: await beside.database.fetchval(f"SELECT count(*) FROM {table} WHERE dag_id = $1", dag_id)
         for table in tables
     }
+
+
+async def test_import_errors(beside: Beside) -> None:
+    """A DAG whose file Airflow cannot import any more: listed with its traceback, and a trigger of it warns."""
+    await beside.trigger("ws_breaks", execution_date="2024-05-01T00:00:00Z")
+    assert "import errors" not in (beside.warning or "")
+    (beside.airflow.home / "break").touch()
+    try:
+
+        async def is_noticed() -> bool:
+            _, found = await beside.call("GET", "/import_errors")
+            return any("broken by a test" in (one["stacktrace"] or "") for one in found)
+
+        await until(is_noticed, "the broken file is noticed", 120, beside.airflow)
+        _, found = await beside.call("GET", "/import_errors")
+        assert [one["filename"].rpartition("/")[2] for one in found] == ["windsock_broken.py"]
+        await beside.trigger("ws_breaks", execution_date="2024-05-02T00:00:00Z")
+        assert "The DAG's file has import errors" in (beside.warning or "")
+        await beside.trigger("ws_echo", execution_date="2024-05-02T00:00:01Z")
+        assert "import errors" not in (beside.warning or "")
+    finally:
+        (beside.airflow.home / "break").unlink()
