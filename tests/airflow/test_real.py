@@ -258,7 +258,12 @@ async def _rows(beside: Beside, dag_id: str) -> dict[str, int]:
 
 async def test_import_errors(beside: Beside) -> None:
     """A DAG whose file Airflow cannot import any more: listed with its traceback, and a trigger of it warns."""
-    await beside.trigger("ws_breaks", execution_date="2024-05-01T00:00:00Z")
+
+    async def is_known() -> bool:
+        return (await beside.call("GET", "/dags/breaks/tasks"))[0] == 200
+
+    await until(is_known, "its file is parsed", 120, beside.airflow)
+    await beside.trigger("breaks", execution_date="2024-05-01T00:00:00Z")
     assert "import errors" not in (beside.warning or "")
     (beside.airflow.home / "break").touch()
     try:
@@ -270,7 +275,7 @@ async def test_import_errors(beside: Beside) -> None:
         await until(is_noticed, "the broken file is noticed", 120, beside.airflow)
         _, found = await beside.call("GET", "/import_errors")
         assert [one["filename"].rpartition("/")[2] for one in found] == ["windsock_broken.py"]
-        await beside.trigger("ws_breaks", execution_date="2024-05-02T00:00:00Z")
+        await beside.trigger("breaks", execution_date="2024-05-02T00:00:00Z")
         assert "The DAG's file has import errors" in (beside.warning or "")
         await beside.trigger("ws_echo", execution_date="2024-05-02T00:00:01Z")
         assert "import errors" not in (beside.warning or "")

@@ -18,5 +18,5 @@ else:
 if os.path.exists(os.path.join(os.environ["AIRFLOW_HOME"], "break")):
     raise ValueError("broken by a test")
 
-ws_breaks = DAG("ws_breaks", start_date=datetime(2024, 1, 1), catchup=False)
-EmptyOperator(task_id="nothing", dag=ws_breaks, start_date=datetime(2024, 1, 1))
+breaks = DAG("breaks", start_date=datetime(2024, 1, 1), catchup=False)
+EmptyOperator(task_id="nothing", dag=breaks, start_date=datetime(2024, 1, 1))
