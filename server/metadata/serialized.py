@@ -5,7 +5,7 @@ seconds, sub-DAGs are nested in the task that runs them.
 """
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from server.metadata.encoding import date_of, decode
+from server.metadata.encoding import Shown, XComReference, date_of, decode, decode_params
 from server.metadata.weights import totals
 
 # What Airflow 1.10.15 shows for an attribute that the serialized task does not hold.
@@ -52,6 +52,7 @@ _DEFAULTS: Mapping[str, Any] = {
     "wait_for_downstream": False,
     "weight_rule": "downstream",
 }
+_OF_AIRFLOW_3 = 3
 _SECONDS = frozenset({"retry_delay", "execution_timeout", "sla", "max_retry_delay"})
 _DATES = frozenset({"start_date", "end_date"})
 
@@ -109,8 +110,8 @@ class Task:
                 values[name] = timedelta(seconds=value)
             elif value is not None and name in _DATES and isinstance(value, int | float):
                 values[name] = date_of(value)
-            elif name == "subdag" and isinstance(value, dict):
-                values[name] = f"<DAG: {value.get('_dag_id')}>"
+            elif name in _READERS and value is not None:
+                values[name] = _READERS[name](self, value)
             else:
                 values[name] = decode(value)
         values["task_id"] = self.task_id
@@ -163,14 +164,60 @@ class Task:
         }
 
 
+def _subdag(_task: Task, value: object) -> object:
+    return f"<DAG: {value.get('_dag_id')}>" if isinstance(value, dict) else decode(value)
+
+
+def _params(_task: Task, value: object) -> object:
+    return decode_params(value) if isinstance(value, dict | list) else decode(value)
+
+
+def _expansion(task: Task, value: object) -> object:
+    """What a mapped task is expanded over, as Airflow shows it."""
+    if not isinstance(value, dict) or not isinstance(kind := value.get("type"), str) or kind not in _EXPANSIONS:
+        return decode(value)
+    over = decode(value.get("value"))
+    if isinstance(over, dict):
+        over = {name: _resolved(task, item) for name, item in over.items()}
+    prefix = "Scheduler" if task.dag.is_of_airflow_3 else ""
+    return Shown(f"{prefix}{_EXPANSIONS[kind]}(value={_resolved(task, over)!r})")
+
+
+def _resolved(task: Task, value: object) -> object:
+    """Show a reference to what another task of the DAG returns, anything else as it is."""
+    other = task.dag.tasks.get(value.task_id) if isinstance(value, XComReference) else None
+    if not isinstance(value, XComReference) or other is None:
+        return value
+    mapped, new = other.is_mapped, task.dag.is_of_airflow_3
+    kind = f"Serialized{'Mapped' if mapped else ''}Task" if new else "Mapped" if mapped else "Task"
+    shown = f"<{kind}({other.operator}): {other.task_id}>"
+    if new:
+        return Shown(f"SchedulerPlainXComArg(operator={shown}, key={value.key!r})")
+    return Shown(f"XComArg({shown})" if value.key == "return_value" else f"XComArg({shown}, {value.key!r})")
+
+
+_EXPANSIONS = {"dict-of-lists": "DictOfListsExpandInput", "list-of-dicts": "ListOfDictsExpandInput"}
+# Attributes that are encoded in ways of their own.
+_READERS: Mapping[str, Callable[[Task, Any], object]] = {
+    "subdag": _subdag,
+    "params": _params,
+    "expand_input": _expansion,
+    "op_kwargs_expand_input": _expansion,
+}
+
+
 @dataclass(frozen=True)
 class SerializedDag:
-    """A DAG as `serialized_dag` holds it; `cron_intervals` is what `timetables.read` must know besides."""
+    """A DAG as `serialized_dag` holds it, in the form `version`.
+
+    `cron_intervals` is what `timetables.read` must know besides.
+    """
 
     dag_id: str
     data: Mapping[str, Any]
     task_defaults: Mapping[str, Any] = field(default_factory=dict)
     cron_intervals: bool = True
+    version: int = 1
     tasks: dict[str, Task] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -190,6 +237,17 @@ class SerializedDag:
         """The only types of runs that the DAG may have (Airflow 3.2 and later); None for any."""
         types = decode(self.data.get("allowed_run_types"))
         return None if types is None else frozenset(types)
+
+    @property
+    def is_of_airflow_3(self) -> bool:
+        """Whether 3.1 or later has written it."""
+        return self.version >= _OF_AIRFLOW_3
+
+    @property
+    def task_group(self) -> Mapping[str, Any]:
+        """The group that all tasks are in, as it is serialized; empty where there is none."""
+        group = self.data.get("task_group") or self.data.get("_task_group")
+        return group if isinstance(group, dict) else {}
 
     def nested(self) -> "Iterator[SerializedDag]":
         """Yield the sub-DAGs that its own tasks run."""
@@ -229,7 +287,8 @@ def parse(dag_id: str, document: str | bytes, *, cron_intervals: bool = True) ->
     if not isinstance(decoded, dict) or not isinstance(decoded.get("dag"), dict):
         return None
     defaults = decoded.get("client_defaults", {}).get("tasks", {})
-    return SerializedDag(dag_id, decoded["dag"], defaults, cron_intervals)
+    version = decoded.get("__version")
+    return SerializedDag(dag_id, decoded["dag"], defaults, cron_intervals, version if isinstance(version, int) else 0)
 
 
 def inflate(compressed: bytes, limit: int) -> bytes | None:
