@@ -25,7 +25,7 @@ BEGIN
         ('SELECT', 'id username email password active', 'ab_user', ''),
         -- DAGs, their source and what is serialized of them; xmin tells whether that row was written anew
         ('SELECT', 'dag_id root_dag_id is_subdag is_paused is_active is_stale fileloc relative_fileloc bundle_name owners'
-            ' schedule_interval timetable_summary max_active_runs max_active_tasks', 'dag', ''),
+            ' bundle_version schedule_interval timetable_summary max_active_runs max_active_tasks', 'dag', ''),
         ('SELECT', 'dag_id name', 'dag_tag', ''),
         ('SELECT', 'source_code dag_version_id', 'dag_code', ''),
         ('SELECT', 'fileloc', 'dag_code', '!dag_code.dag_version_id'),
@@ -42,6 +42,14 @@ BEGIN
         ('INSERT', '', 'dag_run', ''),
         ('SELECT', 'id', 'log_template', ''),
         ('SELECT', 'dag_hash', 'serialized_dag', 'dag_run.dag_hash'),
+        -- what else belongs to a run: task instances, deadlines and their callbacks (3.1 and later)
+        ('INSERT', '', 'task_instance', 'dag_run.triggering_user_name'),
+        ('SELECT', 'created_dag_version_id', 'dag_run', 'dag_run.triggering_user_name'),
+        ('SELECT', 'context_carrier', 'dag_run', 'dag_run.created_at'),
+        ('SELECT', 'end_date', 'dag_run', 'deadline.callback_id'),
+        ('INSERT', '', 'deadline', 'dag_run.triggering_user_name'),
+        ('INSERT', '', 'callback', ''),
+        ('SELECT', 'id reference interval callback_def', 'deadline_alert', ''),
         -- to pause; also what locks a DAG while it is deleted
         ('UPDATE', 'is_paused', 'dag', ''),
         -- pools

@@ -20,7 +20,9 @@ ours() {
 for name in uv build peers clients; do
     ours "$name" "requirements/$name.in"
 done
-ours dag-factory requirements/dag-factory.in --no-deps
+for name in dag-factory git-bundle; do
+    ours "$name" "requirements/$name.in" --no-deps
+done
 # One version of everything, whatever is installed of it.
 ours test pyproject.toml --extra standalone --extra kerberos --extra test
 ours windsock pyproject.toml --constraint requirements/test.txt

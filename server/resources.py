@@ -30,4 +30,6 @@ PROXIES = web.AppKey("PROXIES", Proxies)
 SESSIONS = web.AppKey("SESSIONS", Sessions)
 
 USER = web.RequestKey("USER", str)
+# What a handler has changed, for the row about it.
+CHANGE = web.RequestKey("CHANGE", object)
 ANSWER_HEADERS = web.RequestKey("ANSWER_HEADERS", Mapping[str, str])

@@ -8,10 +8,10 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from server import cross_site
+from server.auth.audit import entry
 from server.auth.contract import Backend, Identity
 from server.config import Config
 from server.errors import WindsockError
-from server.metadata.log import Entry
 from server.observe.counters import COUNTERS
 from server.resources import ANSWER_HEADERS, METADATA, SESSIONS, USER
 from server.routes import CHANGING_GETS, UNLOGGED, WITHOUT_SESSION
@@ -25,7 +25,7 @@ _OUTCOMES = {401: "no_credentials", 403: "refused", 429: "throttled"}
 def authentication(backend: Backend, config: Config, is_open: Callable[[str], bool]) -> Middleware:
     """Build the middleware: only paths that are open go past `backend`."""
     check_host = cross_site.host_rule(config, open_to_all=getattr(backend, "CHECK_HOST", False))
-    authenticate, audit, outcomes = backend.authenticate, config.audit_log, COUNTERS.authentication
+    authenticate, outcomes = backend.authenticate, COUNTERS.authentication
     origins = frozenset(config.cors_origins)
 
     @web.middleware
@@ -50,8 +50,8 @@ def authentication(backend: Backend, config: Config, is_open: Callable[[str], bo
         response = await handler(request)
         if identity.headers and not response.prepared:
             response.headers.update(identity.headers)
-        if changes and audit and identity.user is not None and response.status < _GOOD:
-            await _log_change(request, identity.user)
+        if changes and config.audit_log and response.status < _GOOD:
+            await _log_change(request, config.sensitive_names)
         return response
 
     return middleware
@@ -64,14 +64,15 @@ async def _session(request: web.Request) -> Identity | None:
     return await request.app[SESSIONS].identify(request)
 
 
-async def _log_change(request: web.Request, user: str) -> None:
-    handler = request.match_info.handler
-    if handler in UNLOGGED:
+async def _log_change(request: web.Request, sensitive: tuple[str, ...]) -> None:
+    if request.match_info.handler in UNLOGGED:
         return
-    event = f"api_{getattr(handler, '__name__', 'change')}"
-    entry = Entry(event, request.match_info.get("dag_id"), user, f"{request.method} {request.rel_url.raw_path}")
+    log = request.app[METADATA].log
+    row = entry(request, log.style, sensitive)
+    if row is None:
+        return
     try:
-        await request.app[METADATA].log.write(entry)
+        await log.write(row)
     except (WindsockError, asyncpg.PostgresError) as error:
         # What the caller asked for is done; that it cannot be noted is the operator's business.
         logger.warning("a change could not be written to the log table", extra={"reason": type(error).__name__})

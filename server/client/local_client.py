@@ -5,6 +5,7 @@ It needs `[core] sql_alchemy_conn` and the rights that the server has; nobody is
 
 import asyncio
 import dataclasses
+import getpass
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, closing
@@ -108,7 +109,7 @@ class LocalClient(Client):
         async def trigger(metadata: Metadata) -> Answer:
             checked = wire.check_id(dag_id, "dag_id")
             asked = wire.parse_trigger(json.dumps(fields).encode(), self._zone, datetime.now(UTC))
-            made = await metadata.dag_runs.trigger(checked, asked)
+            made = await metadata.dag_runs.trigger(checked, asked, getpass.getuser())
             return with_warning(_answer(wire.trigger_answer(dag_id, made)), warning_header.joined())
 
         return self._call(trigger)

@@ -87,6 +87,10 @@ class AuthOptions:
     )
     audit_log: bool = option(
         values.boolean, "True", "windsock.audit_log",
-        "Whether what an identified user changes is written to Airflow's `log` table.",
+        "Whether what callers change is written to Airflow's `log` table; standalone, what identified users change.",
+    )
+    sensitive_names: tuple[str, ...] = option(
+        values.words, "", "core.sensitive_var_conn_names",
+        "Parts of keys of a `conf` whose values are masked in the `log` table, beside those that Airflow masks.",
     )
     # fmt: on

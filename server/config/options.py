@@ -184,6 +184,11 @@ class Config(AuthOptions):
         values.boolean, "True", "scheduler.create_cron_data_intervals",
         "Whether runs of an Airflow 2.x's presets (`@daily`) span an interval; all else is in its database.",
     )
+    task_instances: str = option(
+        values.choice("versioned", "always", "never"), "versioned", "windsock.task_instances",
+        "Which runs of Airflow 3.1 and later get their task instances at once: those of a versioned bundle, which need"
+        " them, all, or none; the others' come with Airflow's scheduler.",
+    )
     pgbouncer: bool = option(
         values.boolean, "False", "windsock.pgbouncer",
         "Whether the database is reached through PgBouncer in transaction mode: neither prepared statements nor"

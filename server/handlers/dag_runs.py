@@ -9,7 +9,7 @@ from server.answers import json_answer, json_bytes, json_list
 from server.bodies import read_body
 from server.handlers.paging import page_headers
 from server.metadata.dag_runs import RunFilter
-from server.resources import METADATA, TIMEZONE
+from server.resources import CHANGE, METADATA, TIMEZONE, USER
 
 
 async def trigger(request: web.Request) -> web.Response:
@@ -17,7 +17,7 @@ async def trigger(request: web.Request) -> web.Response:
     dag_id = wire.check_id(request.match_info["dag_id"], "dag_id")
     app = request.app
     asked = wire.parse_trigger(await read_body(request), app[TIMEZONE], datetime.now(UTC))
-    made = await app[METADATA].dag_runs.trigger(dag_id, asked)
+    request[CHANGE] = made = await app[METADATA].dag_runs.trigger(dag_id, asked, request.get(USER))
     return json_bytes(wire.trigger_answer(dag_id, made))
 
 

@@ -7,7 +7,7 @@ from server.answers import json_answer, json_list, text_answer
 from server.bodies import read_body
 from server.errors import MethodNotAllowed
 from server.handlers.paging import page_headers
-from server.resources import CONFIG, METADATA
+from server.resources import CHANGE, CONFIG, METADATA
 
 
 async def list_dags(request: web.Request) -> web.StreamResponse:
@@ -39,7 +39,7 @@ async def set_paused(request: web.Request) -> web.Response:
             ' send PATCH /dags/<dag_id> with {"is_paused": true} or {"is_paused": false} instead'
         )
     dag_id = wire.check_id(request.match_info["dag_id"], "dag_id")
-    paused = wire.parse_pause(request.match_info["paused"])
+    request[CHANGE] = paused = wire.parse_pause(request.match_info["paused"])
     await request.app[METADATA].dags.pause(dag_id, is_paused=paused)
     return json_answer({"response": "ok"})
 
@@ -47,7 +47,7 @@ async def set_paused(request: web.Request) -> web.Response:
 async def patch(request: web.Request) -> web.Response:
     """`PATCH /dags/<dag_id>`."""
     dag_id = wire.check_id(request.match_info["dag_id"], "dag_id")
-    paused = wire.parse_dag_patch(await read_body(request))
+    request[CHANGE] = paused = wire.parse_dag_patch(await read_body(request))
     await request.app[METADATA].dags.pause(dag_id, is_paused=paused)
     return json_answer({"is_paused": paused})
 

@@ -5,7 +5,7 @@ from aiohttp import web
 from server import wire
 from server.answers import json_answer, json_bytes
 from server.bodies import read_body
-from server.resources import METADATA
+from server.resources import CHANGE, METADATA
 
 
 async def list_pools(request: web.Request) -> web.Response:
@@ -22,7 +22,7 @@ async def pool(request: web.Request) -> web.Response:
 async def set_pool(request: web.Request) -> web.Response:
     """`POST /pools`: creates the pool, or changes the one of that name."""
     pools = request.app[METADATA].pools
-    asked = wire.parse_pool(await read_body(request), pools.name_limit)
+    request[CHANGE] = asked = wire.parse_pool(await read_body(request), pools.name_limit)
     return json_answer(await pools.set(asked.name, asked.slots, asked.description))
 
 

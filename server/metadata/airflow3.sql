@@ -5,8 +5,10 @@
 -- The JSON of a serialized DAG, or its zlib; neither where it has more than $2 bytes.
 SELECT serialized_dag.xmin::text AS version,
     CASE WHEN octet_length(data::text) <= $2 THEN data::text END AS data,
-    CASE WHEN data IS NULL AND octet_length(data_compressed) <= $2 THEN data_compressed END AS data_compressed
+    CASE WHEN data IS NULL AND octet_length(data_compressed) <= $2 THEN data_compressed END AS data_compressed,
+    dag.bundle_version IS NOT NULL AS has_bundle_version
 FROM dag_version JOIN serialized_dag ON serialized_dag.dag_version_id = dag_version.id
+LEFT JOIN dag ON dag.dag_id = dag_version.dag_id
 WHERE dag_version.dag_id = $1
 ORDER BY dag_version.version_number DESC LIMIT 1
 
@@ -36,7 +38,8 @@ UPDATE dag SET is_paused = $2 WHERE dag_id = $1 RETURNING dag_id
 -- One row a request: inserted where the DAG is known and its serialized row is the one that the request was checked
 -- against (`fresh`). A row that is known and fresh but has no id collided with another run, perhaps of this statement.
 -- Each request has its id before the insert, so an id that was stored tells whose run it is.
--- bundle_version stays NULL: anything else makes the scheduler call the run a success without running a task.
+-- A run with a bundle_version must get its task instances in the same transaction: the scheduler makes none for it, and
+-- would call it a success without running a task.
 WITH requested AS (
     SELECT * FROM unnest(
         ARRAY(SELECT json_array_elements_text($1)),
@@ -46,14 +49,18 @@ WITH requested AS (
         ARRAY(SELECT json_array_elements_text($5)),
         ARRAY(SELECT json_array_elements_text($6)),
         ARRAY(SELECT json_array_elements_text($7)::timestamptz),
-        ARRAY(SELECT json_array_elements_text($8)::timestamptz)
-    ) WITH ORDINALITY AS r (dag_id, run_id, logical_date, conf, root_dag_id, version, data_interval_start, data_interval_end, n)
+        ARRAY(SELECT json_array_elements_text($8)::timestamptz),
+        ARRAY(SELECT json_array_elements_text($9)),
+        ARRAY(SELECT json_array_elements_text($10)::boolean)
+    ) WITH ORDINALITY AS r (
+        dag_id, run_id, logical_date, conf, root_dag_id, version, data_interval_start, data_interval_end, user_name,
+        pinned, n)
 ), checked AS (
     SELECT requested.*, d.dag_id IS NOT NULL AS known, d.is_paused, NOT d.is_stale AS is_active,
-        d.is_broken, s.dag_version_id, s.version IS NOT DISTINCT FROM requested.version AS fresh
+        d.is_broken, d.bundle_version, s.dag_version_id, s.version IS NOT DISTINCT FROM requested.version AS fresh
     FROM requested
     LEFT JOIN LATERAL (
-        SELECT dag.dag_id, dag.is_paused, dag.is_stale,
+        SELECT dag.dag_id, dag.is_paused, dag.is_stale, dag.bundle_version,
             EXISTS (
                 SELECT FROM import_error
                 WHERE import_error.filename = dag.relative_fileloc AND import_error.bundle_name = dag.bundle_name
@@ -71,7 +78,7 @@ WITH requested AS (
     ) AS s ON true
 ), schema AS (
     -- Whether a migration has been committed since the statement was made for a revision.
-    SELECT coalesce(string_agg(version_num, ' ' ORDER BY version_num COLLATE "C"), '') <> $9::text AS migrated
+    SELECT coalesce(string_agg(version_num, ' ' ORDER BY version_num COLLATE "C"), '') <> $11::text AS migrated
     FROM alembic_version
 ), numbered AS (
     SELECT *, CASE WHEN known AND fresh AND NOT migrated THEN nextval((
@@ -81,12 +88,23 @@ WITH requested AS (
 ), created AS (
     INSERT INTO dag_run (
         created_at,  -- if dag_run.created_at
+        triggering_user_name,  -- if dag_run.triggering_user_name
         id, dag_id, run_id, logical_date, run_after, conf, state, run_type, triggered_by, queued_at, updated_at,
-        data_interval_start, data_interval_end, log_template_id, created_dag_version_id, clear_number, span_status)
+        data_interval_start, data_interval_end, log_template_id, created_dag_version_id, clear_number, span_status,
+        bundle_version, context_carrier)
     SELECT
         now(),  -- if dag_run.created_at
+        left(user_name, 512),  -- if dag_run.triggering_user_name
         id, dag_id, run_id, logical_date, greatest(now(), logical_date), conf, 'queued', 'manual', 'REST_API', now(), now(),
-        data_interval_start, data_interval_end, (SELECT max(id) FROM log_template), dag_version_id, 0, 'not_started'
+        data_interval_start, data_interval_end, (SELECT max(id) FROM log_template), dag_version_id, 0, 'not_started',
+        CASE WHEN pinned THEN bundle_version END,
+        jsonb_build_object('__type', 'dict', '__var', jsonb_strip_nulls(jsonb_build_object(
+            -- The parent of the run's spans, if the Airflow traces: a W3C traceparent, of which these ids are random.
+            'traceparent', '00-' || replace(gen_random_uuid()::text, '-', '')  -- if dag_run.created_at
+                || '-' || left(replace(gen_random_uuid()::text, '-', ''), 16) || '-01',  -- if dag_run.created_at
+            'tracestate', 'airflow/task_span_detail_level='  -- if dag_run.created_at
+                || substring(conf ->> 'airflow/task_span_detail_level' FROM '^0*([1-9]\d*)$')  -- if dag_run.created_at
+        )))
     FROM numbered
     WHERE id IS NOT NULL
     ORDER BY dag_id, logical_date, run_id, n
@@ -97,6 +115,97 @@ SELECT numbered.migrated, numbered.known, numbered.fresh, numbered.is_paused, nu
     created.id
 FROM numbered LEFT JOIN created ON created.id = numbered.id
 ORDER BY numbered.n
+
+-- name: add_task_instances
+-- only if dag_run.triggering_user_name
+-- The instances of the run $1, of the JSON array $2, and how many were added: none, where the DAG's newest serialized row
+-- is not the version $3 any more. The task's span has the run's trace and an id of its own.
+WITH run AS (
+    SELECT
+        dag_run.context_carrier,  -- if dag_run.created_at
+        dag_run.dag_id, dag_run.run_id, dag_run.created_dag_version_id
+    FROM dag_run WHERE dag_run.id = $1 AND $3 = (
+        SELECT serialized_dag.xmin::text
+        FROM dag_version JOIN serialized_dag ON serialized_dag.dag_version_id = dag_version.id
+        WHERE dag_version.dag_id = dag_run.dag_id
+        ORDER BY dag_version.version_number DESC LIMIT 1
+    )
+), added AS (
+    INSERT INTO task_instance (
+        context_carrier,  -- if dag_run.created_at
+        id, dag_id, run_id, task_id, map_index, try_number, max_tries, hostname, unixname, pool, pool_slots, queue,
+        priority_weight, operator, custom_operator_name, executor, executor_config, updated_at, span_status,
+        task_display_name, dag_version_id)
+    SELECT
+        jsonb_set(run.context_carrier, '{__var,traceparent}', to_jsonb(overlay(  -- if dag_run.created_at
+            run.context_carrier #>> '{__var,traceparent}'  -- if dag_run.created_at
+            PLACING left(replace(gen_random_uuid()::text, '-', ''), 16) FROM 37 FOR 16))),  -- if dag_run.created_at
+        i.id, run.dag_id, run.run_id, i.task_id, i.map_index, 0, i.max_tries, '', $4::text, i.pool, i.pool_slots, i.queue,
+        i.priority_weight, i.operator, i.custom_operator_name, i.executor, $5::bytea, now(), 'not_started',
+        i.task_display_name, run.created_dag_version_id
+    FROM run CROSS JOIN json_to_recordset($2) AS i (
+        id uuid, task_id text, map_index int, max_tries int, pool text, pool_slots int, queue text, priority_weight int,
+        operator text, custom_operator_name text, executor text, task_display_name text)
+    RETURNING 1
+)
+SELECT count(*) FROM added
+
+-- name: deadline_alerts
+-- only if deadline_alert.reference
+-- The alerts of the DAG of the run $1; nothing is read that is longer than $2 bytes.
+SELECT deadline_alert.id::text, reference::text AS reference, "interval"::text AS seconds,
+    CASE WHEN octet_length(callback_def::text) <= $2 THEN callback_def::text END AS callback
+FROM dag_run
+JOIN serialized_dag ON serialized_dag.dag_version_id = dag_run.created_dag_version_id
+JOIN deadline_alert ON deadline_alert.serialized_dag_id = serialized_dag.id
+WHERE dag_run.id = $1 AND octet_length(reference::text) + octet_length("interval"::text) <= $2
+ORDER BY deadline_alert.id LIMIT 100
+
+-- name: add_deadlines_of_3_1
+-- only if deadline.callback_state
+-- The deadlines of the run $1 that are in the JSON array $2.
+INSERT INTO deadline (id, dagrun_id, deadline_time, callback)
+SELECT id, $1::int, coalesce(deadline_time, now() + seconds * interval '1 second'), callback
+FROM json_to_recordset($2) AS asked (id uuid, deadline_time timestamptz, seconds float8, callback json)
+
+-- name: add_deadlines
+-- only if deadline.callback_id
+-- The deadlines of the run $1 that are in the JSON array $2, with their callbacks. Where fewer runs than `min_runs` tell an
+-- average there is none.
+WITH asked AS (
+    SELECT * FROM json_to_recordset($2) AS a (
+        id uuid, callback_id uuid, alert_id uuid, deadline_time timestamptz, seconds float8, max_runs int, min_runs int,
+        type text, data jsonb)
+), run AS (
+    SELECT dag_run.dag_id, dag.bundle_name FROM dag_run JOIN dag ON dag.dag_id = dag_run.dag_id WHERE dag_run.id = $1
+), timed AS (
+    SELECT asked.*, run.bundle_name, coalesce(asked.deadline_time, now() + (asked.seconds + CASE
+        WHEN asked.max_runs IS NULL THEN 0
+        -- Three hundred years are no average of anything.
+        WHEN average.runs >= asked.min_runs AND average.seconds < 1e10 THEN average.seconds
+    END) * interval '1 second') AS moment
+    FROM run CROSS JOIN asked
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS runs, avg(seconds)::float8 AS seconds FROM (
+            SELECT extract(epoch FROM past.end_date - past.start_date) AS seconds FROM dag_run AS past
+            WHERE past.dag_id = run.dag_id AND past.start_date IS NOT NULL AND past.end_date IS NOT NULL
+                -- Since 3.3.
+                AND past.state = 'success'  -- if task_instance.retry_reason
+            ORDER BY past.logical_date DESC LIMIT coalesce(asked.max_runs, 0)
+        ) AS past
+    ) AS average
+), called AS (
+    INSERT INTO callback (
+        bundle_name,  -- if task_instance.retry_reason
+        id, type, fetch_method, data, state, priority_weight, created_at)
+    SELECT
+        bundle_name,  -- if task_instance.retry_reason
+        callback_id, type, 'import_path', data, 'scheduled', 1, now()
+    FROM timed WHERE moment IS NOT NULL
+)
+INSERT INTO deadline (
+    id, created_at, last_updated_at, dagrun_id, deadline_time, missed, callback_id, deadline_alert_id)
+SELECT id, now(), now(), $1, moment, false, callback_id, alert_id FROM timed WHERE moment IS NOT NULL
 
 -- name: find_collisions
 -- The runs that a new run would collide with: by run_id, and by date.

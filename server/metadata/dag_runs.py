@@ -1,6 +1,6 @@
 """DAG runs: triggering them, their state, and lists of them."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,9 +13,10 @@ from server.metadata.announcer import Announcer
 from server.metadata.batch import Batcher, Shared
 from server.metadata.dags import Dag, Dags, Judgement
 from server.metadata.database import Database
-from server.metadata.new_runs import NewRun
+from server.metadata.new_runs import NewRun, Row
 from server.metadata.scheduler_health import SchedulerHealth
 from server.metadata.settings import Settings
+from server.metadata.whole_runs import DagChangedError, WholeRuns
 from server.warning_header import warn
 from server.wire.bodies import Trigger
 
@@ -28,7 +29,6 @@ _BROKEN = {
 # Far more than changes of a DAG and other moments for a run are likely to take.
 _ATTEMPTS = 10
 _STREAM_PAGE = 2000
-Row = tuple[object, ...]
 
 __all__ = ["DagRuns", "RunFilter", "missing_run"]
 
@@ -67,23 +67,28 @@ class DagRuns:
         self._generation = settings.generation
         self._insert: Batcher[Row, asyncpg.Record] = settings.batcher(self._insert_many)
         self._insert_family: Batcher[tuple[Row, Dag], asyncpg.Record | None] = settings.queue(self._insert_one_family)
+        self._whole = WholeRuns(database, settings)
         self._collision: Batcher[tuple[str, str, datetime], asyncpg.Record] = settings.batcher(self._find_collisions)
         self._find: Batcher[tuple[str, datetime], asyncpg.Record] = settings.batcher(self._find_many)
         self._first_page: Shared[Row, list[asyncpg.Record]] = Shared(self._read_first_page)
         self._latest: Batcher[None, bytes] = settings.shared(self._read_latest)
 
-    async def trigger(self, dag_id: str, asked: Trigger) -> Trigger:
+    async def trigger(self, dag_id: str, asked: Trigger, user: str | None = None) -> Trigger:
         """Make the run and those of its sub-DAGs, durably; a warning tells why it will not start for now, if so.
 
-        Answers the run as it was made, whose date may be another than `asked` where nobody named one. Raises NotFound
-        for the DAG, then BadRequest for a date that it cannot have, for a run that exists, and for a run_id or a conf
-        that it cannot have.
+        `user` is whoever asks, None where that is not known. Answers the run as it was made, whose date may be another
+        than `asked` where nobody named one. Raises NotFound for the DAG, then BadRequest for a date that it cannot
+        have, for a run that exists, and for a run_id or a conf that it cannot have.
         """
         for _ in range(_ATTEMPTS):
-            run = NewRun(dag_id, asked)
+            run = NewRun(dag_id, asked, user)
             dag, values = await self._prepare(run)
             self._scheduler.prepare_warning()
-            row = await (self._insert_family((values, dag)) if dag.subdag_ids else self._insert(values))
+            try:
+                row = await self._make(values, run, dag)
+            except DagChangedError:
+                self._dags.forget(dag_id)
+                continue
             if row is not None and not row["known"]:
                 self._dags.forget(dag_id)
                 raise await self._dags.unknown(dag_id)
@@ -93,7 +98,7 @@ class DagRuns:
             if row is not None and row["id"] is not None:
                 self._warn_of_dag(row)
                 await self._scheduler.warn()
-                new_runs.warn_of_run_id(asked.run_id, self._settings)
+                new_runs.warn_of_run(asked, values, self._settings)
                 return asked
             if asked.moment is None:
                 await self._refuse_collision(run, dag)
@@ -149,6 +154,14 @@ class DagRuns:
     async def latest(self) -> bytes:
         """The newest run of each DAG, as the body of the answer."""
         return await self._latest(None)
+
+    def _make(self, values: Row, run: NewRun, dag: Dag) -> Awaitable[asyncpg.Record | None]:
+        """Insert a run by the statement that its DAG needs; the answer is that of `trigger`, None for a collision."""
+        if dag.subdag_ids:
+            return self._insert_family((values, dag))
+        if self._whole.concern(dag):
+            return self._whole.make(values, run, dag)
+        return self._insert(values)
 
     async def _prepare(self, run: NewRun) -> tuple[Dag, Row]:
         """Find the DAG and the row to insert. Raises NotFound, BadRequest and Unavailable."""

@@ -27,6 +27,7 @@ class Dag(NamedTuple):
     root_dag_id: str
     version: str | None
     serialized: PreparedDag | None
+    has_bundle_version: bool = False
 
     @property
     def subdag_ids(self) -> list[str]:
@@ -212,7 +213,11 @@ class Dags:
         if row is None:
             return {}
         members = await self._decoder.dag(root_dag_id, row["version"], row["data"], row["data_compressed"])
-        return {member.dag_id: Dag(member.dag_id, root_dag_id, row["version"], member) for member in members}
+        has_bundle_version = bool(row.get("has_bundle_version"))
+        return {
+            member.dag_id: Dag(member.dag_id, root_dag_id, row["version"], member, has_bundle_version)
+            for member in members
+        }
 
     async def _find_many(self, dag_ids: Sequence[str]) -> Sequence[asyncpg.Record]:
         return await self._database.fetch_each("find_dags", [(dag_id,) for dag_id in dag_ids])

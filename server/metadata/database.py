@@ -106,7 +106,7 @@ class Database:
         written.
         """
         try:
-            columns = [_json(column) for column in zip(*requests, strict=True)]
+            columns = [json_column(column) for column in zip(*requests, strict=True)]
         except (ValueError, OverflowError) as error:
             raise asyncpg.DataError(str(error)) from error
         return await self.fetch(name, *columns, *more)
@@ -170,8 +170,8 @@ class Database:
             return await connection.fetch(self.statements[name], *arguments)
 
 
-def _json(column: Sequence[Any]) -> str:
-    """Write a column, dates in UTC: msgspec would round offsets that have seconds."""
+def json_column(column: Sequence[Any]) -> str:
+    """Write a column of requests as a JSON array, dates in UTC: msgspec would round offsets that have seconds."""
     if isinstance(column[0], datetime):
         column = [date.astimezone(UTC) for date in column]
     return msgspec.json.encode(column).decode()

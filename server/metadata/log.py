@@ -1,6 +1,9 @@
 """Airflow's `log` table: who did what."""
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from datetime import datetime
+from enum import Enum
 from typing import NamedTuple
 
 from server.metadata import statements
@@ -9,13 +12,26 @@ from server.metadata.database import Database
 from server.metadata.settings import Settings
 
 
+class Style(Enum):
+    """Who else writes to the table, and with it what its readers look for."""
+
+    OWN = "nobody: a standalone database"
+    VIEWS = "the pages of Airflow 1.10"
+    PERMISSIONS = "Airflow 2.7 and 2.8"
+    API_V1 = "the API of Airflow 2.9 and later"
+    API_V2 = "the API of Airflow 3"
+
+
 class Entry(NamedTuple):
-    """One row: what happened to which DAG, if it was one, through whom."""
+    """One row: what happened to which DAG and run, if it was one, through whom."""
 
     event: str
     dag_id: str | None
     owner: str
     extra: str
+    run_id: str | None = None
+    execution_date: datetime | None = None
+    display_name: str | None = None
 
 
 class Log:
@@ -23,8 +39,10 @@ class Log:
 
     def __init__(self, database: Database, settings: Settings) -> None:
         """Write to `database`, where it has the table."""
-        self._database = database.with_statements(statements.load("log.sql"))
+        named = statements.fit_all(statements.load("log.sql"), settings.columns)
+        self._database = database.with_statements(named)
         self.exists = "log" in settings.tables
+        self.style = _style(settings.generation, settings.columns, standalone=settings.standalone)
         self._write: Batcher[Entry, None] = settings.batcher(self._write_many)
 
     async def write(self, entry: Entry) -> None:
@@ -35,3 +53,13 @@ class Log:
     async def _write_many(self, entries: Sequence[Entry]) -> Sequence[None]:
         await self._database.fetch("write_log", *(list(column) for column in zip(*entries, strict=True)))
         return [None] * len(entries)
+
+
+def _style(generation: int, columns: AbstractSet[str], *, standalone: bool) -> Style:
+    if standalone:
+        return Style.OWN
+    if generation == 1:
+        return Style.VIEWS
+    if "log.logical_date" in columns:
+        return Style.API_V2
+    return Style.API_V1 if "log.run_id" in columns else Style.PERMISSIONS

@@ -31,6 +31,13 @@ _PREFIXES_OF_1 = (
         "Airflow takes a run with this run_id for one of the DAG's schedule, which goes on after it",
     ),
 )
+# Its tasks are handed their run as MessagePack, which has whole numbers of 64 bits, with or without a sign.
+_MSGPACK = 3
+_LEAST_NUMBER, _GREATEST_NUMBER = -(2**63), 2**64 - 1
+_MANY_DIGITS = re.compile(r"\d{19}", re.ASCII)
+_LARGE_NUMBER = "conf holds a whole number beyond 64 bits: in Airflow 3 no task of this run can read it, and they fail"
+# Where it is in a row.
+_CONF = 3
 # Of every run that is made here; Airflow's own have other types, and prefixes that go with them.
 _TYPE = "manual"
 # Airflow 2 and 3 keep the logs of a run in a folder of this name; most file systems allow 255 bytes.
@@ -38,8 +45,13 @@ _LOG_FOLDER = "run_id={}"
 _LONGEST_NAME = 255
 # From this one on conf is JSON; before, a pickle.
 _JSON_CONF = 3
+# Whom 3.x names where nobody is known.
+_ANONYMOUS = "Anonymous"
 # What they allow whatever the pattern says.
 _OWN_RUN_ID = re.compile(r"manual__\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$", re.ASCII)
+
+
+Row = tuple[object, ...]
 
 
 class NewRun(NamedTuple):
@@ -47,6 +59,7 @@ class NewRun(NamedTuple):
 
     dag_id: str
     asked: Trigger
+    user: str | None = None
 
     @property
     def run_id(self) -> str:
@@ -59,7 +72,7 @@ class NewRun(NamedTuple):
         return self.asked.execution_date
 
 
-def row(run: NewRun, dag: Dag, settings: Settings, judgement: Judgement) -> tuple[object, ...]:
+def row(run: NewRun, dag: Dag, settings: Settings, judgement: Judgement) -> Row:
     """Arguments of the statement `trigger`; raises BadRequest for a run that Airflow would refuse or choke on.
 
     What is wrong with the date comes first, then the run_id, then the conf. Raises Unavailable where the DAG's own
@@ -70,16 +83,30 @@ def row(run: NewRun, dag: Dag, settings: Settings, judgement: Judgement) -> tupl
     _check_conf(run, settings, judgement)
     generation, conf = settings.generation, run.asked.conf
     written = pickle_conf(conf, generation) if generation < _JSON_CONF else _json(conf)
-    values = run.dag_id, run.run_id, run.execution_date, written, dag.root_dag_id, dag.version
-    return values if generation == 1 else (*values, *_interval(judgement))
+    values: Row = (run.dag_id, run.run_id, run.execution_date, written, dag.root_dag_id, dag.version)
+    if generation == 1:
+        return values
+    values = *values, *_interval(judgement)
+    return values if generation < _JSON_CONF else (*values, run.user or _ANONYMOUS, False)
 
 
-def warn_of_run_id(run_id: str, settings: Settings) -> None:
-    """Warn where Airflow 1.10 will take the run for another than it is: later releases refuse such a run_id."""
+def pinned(row: Row) -> Row:
+    """The same for a run of the version that its DAG's bundle has (Airflow 3): it needs all task instances."""
+    return (*row[:-1], True)
+
+
+def warn_of_run(run: Trigger, row: Row, settings: Settings) -> None:
+    """Warn of what this Airflow makes of a run, of which `row` was written.
+
+    Airflow 1.10 takes some for others; tasks of 3.x cannot read every conf.
+    """
     if settings.generation == 1 and not settings.standalone:
         for prefix, text in _PREFIXES_OF_1:
-            if prefix.match(run_id):
+            if prefix.match(run.run_id):
                 warn(text)
+    # Nearly no conf has such a number, and to look at each value would take its time.
+    if settings.generation == _MSGPACK and _MANY_DIGITS.search(str(row[_CONF])) and _holds_large_number(run.conf):
+        warn(_LARGE_NUMBER)
 
 
 def check_date(run: NewRun, dag: Dag, settings: Settings, judgement: Judgement) -> None:
@@ -137,6 +164,14 @@ def _check_conf(run: NewRun, settings: Settings, judgement: Judgement) -> None:
         raise conf_refusal(f"one that holds {kind_of(conf)}")
     if judgement.refusal is not None:
         raise judgement.refusal
+
+
+def _holds_large_number(value: object) -> bool:
+    if isinstance(value, dict):
+        return any(map(_holds_large_number, value.values()))
+    if isinstance(value, list):
+        return any(map(_holds_large_number, value))
+    return isinstance(value, int) and not _LEAST_NUMBER <= value <= _GREATEST_NUMBER
 
 
 def _json(conf: object) -> str:

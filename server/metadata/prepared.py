@@ -4,7 +4,7 @@ Whatever the row holds is found out here, in a worker process where the row is l
 and what is asked of it later takes no time. A task that cannot be read fails alone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
 from typing import TypeVar
@@ -12,7 +12,9 @@ from typing import TypeVar
 import msgspec
 
 from server import wire
-from server.metadata import params, timetables
+from server.metadata import instances, params, timetables
+from server.metadata.encoding import OnlyAirflowError, plain_date
+from server.metadata.instances import Instance
 from server.metadata.params import Param
 from server.metadata.serialized import SerializedDag, Task
 from server.metadata.timetables import Interval
@@ -47,6 +49,8 @@ class PreparedTask(msgspec.Struct, array_like=True, frozen=True):
     first_row: bytes
     """An object: columns of a task instance that has no row yet, as texts."""
     needs: Needs
+    instance: bytes
+    """An `Instance`, as MessagePack."""
 
 
 class PreparedDag(msgspec.Struct, array_like=True, dict=True):
@@ -63,6 +67,12 @@ class PreparedDag(msgspec.Struct, array_like=True, dict=True):
     cron_intervals: bool
     task_list: bytes
     """The body of `GET /dags/<dag_id>/tasks`."""
+    deadlines: bytes
+    """JSON as Airflow 3.1 and later writes it."""
+    follows_bundle: bool
+    """Whether its runs use the newest version of its bundle, from one task to the next."""
+    only_airflow: str
+    """Why the task instances of its runs cannot be told; empty where they can."""
     tasks: dict[str, msgspec.Raw]
     """Each is a `PreparedTask` still to be decoded: thousands at once would take their time."""
     max_active_runs: int | None = None
@@ -73,6 +83,17 @@ class PreparedDag(msgspec.Struct, array_like=True, dict=True):
         """Return a task by its id, None where there is none."""
         encoded = self.tasks.get(task_id)
         return None if encoded is None else msgspec.msgpack.decode(encoded, type=PreparedTask)
+
+    @cached_property
+    def has_deadlines(self) -> bool:
+        """Whether a run of it has rows in `deadline`, or may have."""
+        return self.deadlines not in {b"null", b"[]"}
+
+    def instances(self) -> Iterator[Instance]:
+        """What the task instances of its runs say, one a task; nothing is right of it where `only_airflow`."""
+        for task_id in self.tasks:
+            if (task := self.task(task_id)) is not None:
+                yield msgspec.msgpack.decode(task.instance, type=Instance)
 
     def runs_at(self, date: datetime) -> bool:
         """Whether a run at that date has a task to run, or there are no tasks at all."""
@@ -110,17 +131,21 @@ class PreparedDag(msgspec.Struct, array_like=True, dict=True):
 def prepare(dag: SerializedDag) -> list[PreparedDag]:
     """Read a DAG and its sub-DAGs; raises one of MALFORMED."""
     found: list[PreparedDag] = []
+    rows, only_airflow = _instances(dag)
     own = PreparedDag(
         dag_id=_text(dag.dag_id),
         subdag_ids=[],
-        default_start_date=_plain(dag.default_start_date),
+        default_start_date=plain_date(dag.default_start_date),
         allowed_run_types=None if (types := dag.allowed_run_types) is None else sorted(types),
         spans=list(dict.fromkeys(_span(task) for task in dag.tasks.values())),
         params=msgspec.json.encode(dag.data.get("params")),
         schedule=msgspec.json.encode({name: dag.data[name] for name in _SCHEDULE if name in dag.data}),
         cron_intervals=dag.cron_intervals,
         task_list=_body([msgspec.Raw(_summary(task)) for task in dag.tasks.values()]),
-        tasks={_text(task_id): _prepare_task(task) for task_id, task in dag.tasks.items()},
+        deadlines=msgspec.json.encode(dag.data.get("deadline")),
+        follows_bundle=bool(dag.data.get("disable_bundle_versioning")),
+        only_airflow=only_airflow,
+        tasks={_text(task_id): _prepare_task(task, rows.get(task_id, b"")) for task_id, task in dag.tasks.items()},
         max_active_runs=_limit(dag, "max_active_runs"),
         max_active_tasks=_limit(dag, "_concurrency"),
     )
@@ -141,13 +166,14 @@ def _body(value: object) -> bytes:
     return ascii_json(wire.encode(value))
 
 
-def _prepare_task(task: Task) -> msgspec.Raw:
+def _prepare_task(task: Task, instance: bytes) -> msgspec.Raw:
     prepared = PreparedTask(
         answer=_unless_malformed(lambda: ascii_json(task.answer), b""),
         first_row=_unless_malformed(
             lambda: msgspec.json.encode({name: str(value) for name, value in task.first_row.items()}), b""
         ),
         needs=_unless_malformed(lambda: _needs(task), Needs()),
+        instance=instance,
     )
     return msgspec.Raw(msgspec.msgpack.encode(prepared))
 
@@ -165,6 +191,23 @@ def _needs(task: Task) -> Needs:
     )
 
 
+def _instances(dag: SerializedDag) -> tuple[Mapping[str, bytes], str]:
+    """What the rows of each task say, as MessagePack; or why only Airflow knows."""
+    if not dag.is_of_airflow_3:
+        return {}, "this release keeps defaults of tasks in its configuration"
+    task_id = None
+    try:
+        groups = instances.expansions(dag.task_group)
+        rows = {}
+        for task_id, task in dag.tasks.items():
+            rows[task_id] = msgspec.msgpack.encode(instances.instance_of(task, groups))
+    except OnlyAirflowError as error:
+        return {}, f"of task {task_id}: {error}"
+    except (*MALFORMED, msgspec.MsgspecError):
+        return {}, "the DAG is not serialized as Airflow does it"
+    return rows, ""
+
+
 def _summary(task: Task) -> bytes:
     unknown = {"downstream_task_ids": [], "operator": "", "task_id": task.task_id}
     return _unless_malformed(lambda: wire.encode(task.summary), wire.encode(unknown)).rstrip()
@@ -179,15 +222,9 @@ def _unless_malformed(read: Callable[[], T], otherwise: T) -> T:
 
 def _span(task: Task) -> tuple[datetime | None, datetime | None]:
     try:
-        return _plain(task.get("start_date")), _plain(task.get("end_date"))
+        return plain_date(task.get("start_date")), plain_date(task.get("end_date"))
     except MALFORMED:
         return None, None
-
-
-def _plain(date: object) -> datetime | None:
-    if not isinstance(date, datetime):
-        return None
-    return datetime.combine(date.date(), date.time(), date.tzinfo)
 
 
 def _text(value: object) -> str:

@@ -18,6 +18,8 @@ class Settings:
     generation: int
     revision: str | None
     tables: frozenset[str]
+    columns: frozenset[str]
+    """Each as `table.column`."""
     graph_url: str
     pool_name_limit: int
     run_id_pattern: re.Pattern[str]
@@ -27,6 +29,8 @@ class Settings:
     max_active_tasks: int
     max_active_runs: int
     """Limits that the configuration has; the last two are those of DAGs that do not say."""
+    task_instances: str
+    """Which runs of Airflow 3 get their task instances at once: those of a bundle's version, all, none."""
     batch_size: int
     batch_in_flight: int
     batch_queue_limit: int

@@ -3,7 +3,8 @@
 A file is a sequence of blocks, each headed by `-- name: the_name`; comment lines below the head
 explain the statement and stay with it. A later file may say a statement of an earlier one otherwise,
 which is how one generation of Airflow differs from another. Minor releases differ in columns: a line that
-ends in `-- if table.column` counts only where the database has that column, `-- unless table.column` where not.
+ends in `-- if table.column` counts only where the database has that column, `-- unless table.column` where not, and a
+statement with the line `-- only if table.column` is one of those databases alone.
 """
 
 import re
@@ -12,6 +13,7 @@ from collections.abc import Set as AbstractSet
 from importlib import resources
 
 _HEAD = re.compile(r"^-- name: ([\w.]+)\s*$", re.MULTILINE)
+_ONLY = re.compile(r"^-- only if (\w+\.\w+)\s*$", re.MULTILINE)
 _CONDITION = re.compile(r"--\s*(if|unless) (\w+\.\w+)\s*$")
 
 
@@ -30,7 +32,9 @@ def load(*files: str, package: str = "server.metadata") -> dict[str, str]:
 
 
 def fit(statement: str, columns: AbstractSet[str]) -> str:
-    """Leave out the lines of `statement` whose condition does not hold for `columns` (`table.column`)."""
+    """Leave out the lines of `statement` whose condition does not hold for `columns` (`table.column`), or all of it."""
+    if not all(only[1] in columns for only in _ONLY.finditer(statement)):
+        return ""
     return "\n".join(line for line in statement.splitlines() if _holds(line, columns))
 
 

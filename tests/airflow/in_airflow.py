@@ -1,4 +1,4 @@
-"""Runs inside of a real Airflow's environment: `in_airflow.py trigger|delete`, JSON on standard input and output."""
+"""Runs inside of a real Airflow's environment: `in_airflow.py FUNCTION`, JSON on standard input and output."""
 
 import json
 import sys
@@ -27,6 +27,22 @@ def trigger(requests):
             # What its API takes the interval of is the date; this function takes it of run_after.
             more["run_after"] = moment
         trigger_dag(dag_id=dag_id, run_id=run_id, **dict(more, **{name: moment}))
+
+
+def post(requests):
+    """Answer what the API of an Airflow before 3 does for each [dag_id, body]: status and text."""
+    if GENERATION == 1:
+        from airflow.api.common.experimental.trigger_dag import trigger_dag
+
+        for dag_id, body in requests:
+            date = pendulum.instance(datetime.fromisoformat(body["logical_date"]))
+            trigger_dag(dag_id, body["dag_run_id"], body["conf"], date, replace_microseconds=False)
+        return []
+    from airflow.www.app import create_app
+
+    client = create_app(testing=True).test_client()
+    answers = [client.post(f"/api/v1/dags/{dag_id}/dagRuns", json=body) for dag_id, body in requests]
+    return [[answer.status_code, answer.get_data(as_text=True)] for answer in answers]
 
 
 def delete(dag_ids):

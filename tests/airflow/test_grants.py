@@ -32,12 +32,7 @@ SELECT DISTINCT s.relname FROM pg_class AS c, aclexplode(c.relacl) AS acl, pg_de
 WHERE acl.grantee = $1::regrole AND acl.privilege_type = 'INSERT' AND d.refobjid = c.oid
     AND d.objid = s.oid AND s.relkind = 'S'
 """
-
 # What the schemas here leave out.
-_OTHERS = """
-CREATE TABLE IF NOT EXISTS log (id serial PRIMARY KEY, dttm timestamptz, dag_id text, task_id text, event text,
-    execution_date timestamptz, owner text, extra text);
-"""
 _USERS = {
     "users": "id serial PRIMARY KEY, username text, email text, password text, superuser boolean",
     "ab_user": """id int PRIMARY KEY, first_name text NOT NULL, last_name text NOT NULL, username text NOT NULL,
@@ -63,7 +58,7 @@ async def statements_of(dsn: str) -> Mapping[str, str]:
         database = await read_catalogue(connection, allow_unknown=False)
     tables = database.tables
     found = {name: text for name, text in database.statements.items() if not _lacks_table(name, "delete_dag.", tables)}
-    found |= statements.load("log.sql")
+    found |= statements.fit_all(statements.load("log.sql"), database.columns)
     for name, text in statements.load("users.sql").items():
         table = "ab_user" if "ab_user" in name else "users"
         if table in tables and name not in _OF_THE_OWNER:
@@ -79,7 +74,7 @@ async def prepared(dsn: str, release: str, role: str) -> str:
     """Make a database of that release, with users and the log, and give the role its grants; the role's DSN."""
     users = "users" if generation_of(release) == 1 else "ab_user"
     async with connected(dsn) as owner:
-        await owner.execute(f"{_OTHERS} CREATE TABLE {users} ({_USERS[users]})")
+        await owner.execute(f"CREATE TABLE {users} ({_USERS[users]})")
     return await prepare(dsn, release, role)
 
 
@@ -87,7 +82,8 @@ async def refusal(connection: asyncpg.Connection, statement: str) -> str | None:
     """Why the role may not run a statement; Postgres checks that before anything is done, so it is only explained."""
     if not re.match(r"(?:--.*\n|\s)*(?:SELECT|WITH|INSERT|UPDATE|DELETE)", statement):
         return None
-    await connection.execute(f"PREPARE one AS {statement}")
+    # A plan for these NULLs might leave out, unchecked, what they make empty.
+    await connection.execute(f"SET plan_cache_mode = force_generic_plan; PREPARE one AS {statement}")
     try:
         types = await connection.fetchval("SELECT parameter_types FROM pg_prepared_statements WHERE name = 'one'")
         arguments = f"({', '.join(['NULL'] * len(types))})" if types else ""

@@ -104,7 +104,7 @@ KEYS = {
     "find_runs": ['["d"]', DATE],
     "find_task_instances": ['["d"]', DATE, '["t"]', "[null]"],
     "find_collisions": ['["d"]', '["r"]', DATE],
-    "trigger": ['["d"]', '["d"]', DATE, "[null]", '["d"]', '["d"]', DATE, DATE, "revision"],
+    "trigger": ['["d"]', '["d"]', DATE, "[null]", '["d"]', '["d"]', DATE, DATE, '["u"]', "[false]", "revision"],
 }
 
 

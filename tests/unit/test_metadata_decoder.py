@@ -146,5 +146,5 @@ def test_weights_along_a_dag() -> None:
 
 def test_prepared_dags_survive_the_way() -> None:
     """What a worker process sends is what is read of it."""
-    dag = PreparedDag("d", [], DATE, ["manual"], [(DATE, None)], b"null", b"{}", True, b"[]", {})  # noqa: FBT003
+    dag = PreparedDag("d", [], DATE, ["manual"], [(DATE, None)], b"null", b"{}", True, b"[]", b"null", False, "", {})  # noqa: FBT003
     assert msgspec.msgpack.decode(msgspec.msgpack.encode([dag]), type=list[PreparedDag]) == [dag]

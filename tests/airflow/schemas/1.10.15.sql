@@ -256,4 +256,14 @@ ALTER TABLE ONLY dag_tag
     ADD CONSTRAINT dag_tag_dag_id_fkey FOREIGN KEY (dag_id) REFERENCES dag(dag_id);
 ALTER TABLE ONLY task_reschedule
     ADD CONSTRAINT task_reschedule_dag_task_date_fkey FOREIGN KEY (task_id, dag_id, execution_date) REFERENCES task_instance(task_id, dag_id, execution_date) ON DELETE CASCADE;
+CREATE TABLE log (
+    id serial PRIMARY KEY,
+    dttm timestamp with time zone,
+    dag_id character varying(250),
+    task_id character varying(250),
+    event character varying(30),
+    execution_date timestamp with time zone,
+    owner character varying(500),
+    extra text
+);
 INSERT INTO alembic_version VALUES ('03afc6b6f902');

@@ -424,5 +424,18 @@ ALTER TABLE ONLY task_outlet_dataset_reference
     ADD CONSTRAINT todr_dag_id_fkey FOREIGN KEY (dag_id) REFERENCES dag(dag_id) ON DELETE CASCADE;
 ALTER TABLE ONLY xcom
     ADD CONSTRAINT xcom_task_instance_fkey FOREIGN KEY (dag_id, task_id, run_id, map_index) REFERENCES task_instance(dag_id, task_id, run_id, map_index) ON DELETE CASCADE;
+CREATE TABLE log (
+    id serial PRIMARY KEY,
+    dttm timestamp with time zone,
+    dag_id character varying(250),
+    task_id character varying(250),
+    map_index integer,
+    event character varying(60),
+    execution_date timestamp with time zone,
+    run_id character varying(250),
+    owner character varying(500),
+    owner_display_name character varying(500),
+    extra text
+);
 INSERT INTO alembic_version VALUES ('686269002441');
 INSERT INTO log_template (filename, elasticsearch_id, created_at) VALUES ('x', 'x', now());

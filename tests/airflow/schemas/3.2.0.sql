@@ -677,5 +677,33 @@ ALTER TABLE ONLY task_outlet_asset_reference
     ADD CONSTRAINT toar_dag_id_fkey FOREIGN KEY (dag_id) REFERENCES dag(dag_id) ON DELETE CASCADE;
 ALTER TABLE ONLY xcom
     ADD CONSTRAINT xcom_task_instance_fkey FOREIGN KEY (dag_id, task_id, run_id, map_index) REFERENCES task_instance(dag_id, task_id, run_id, map_index) ON DELETE CASCADE;
+CREATE TABLE log (
+    id serial PRIMARY KEY,
+    dttm timestamp with time zone,
+    dag_id character varying(250),
+    task_id character varying(250),
+    map_index integer,
+    event character varying(60) NOT NULL,
+    logical_date timestamp with time zone,
+    run_id character varying(250),
+    owner character varying(500),
+    owner_display_name character varying(500),
+    extra text,
+    try_number integer
+);
+CREATE TABLE callback (
+    id uuid NOT NULL PRIMARY KEY,
+    type character varying(20) NOT NULL,
+    fetch_method character varying(20) NOT NULL,
+    data jsonb NOT NULL,
+    bundle_name character varying(250),
+    state character varying(10),
+    output text,
+    priority_weight integer NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    trigger_id integer
+);
+ALTER TABLE deadline
+    ADD CONSTRAINT deadline_callback_id_fkey FOREIGN KEY (callback_id) REFERENCES callback(id) ON DELETE CASCADE;
 INSERT INTO alembic_version VALUES ('1d6611b6ab7c');
 INSERT INTO log_template (filename, elasticsearch_id, created_at) VALUES ('x', 'x', now());

@@ -1,0 +1,163 @@
+"""Runs that are more than a row of `dag_run`: with task instances, deadlines and the version of a bundle, in Airflow 3.
+
+Airflow's own API writes these rows with every run. Most runs do without here: the scheduler makes the task instances.
+But it makes none for a run of a version of its bundle, and deadlines are nobody else's business.
+"""
+
+import getpass
+import json
+import pickle
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import asyncpg
+import msgspec
+
+from server.metadata import deadlines, instances
+from server.metadata.batch import Batcher
+from server.metadata.connections import Connection
+from server.metadata.dags import Dag
+from server.metadata.database import Database, json_column
+from server.metadata.deadlines import Alert
+from server.metadata.encoding import OnlyAirflowError
+from server.metadata.new_runs import NewRun, Row, pinned
+from server.metadata.prepared import MALFORMED
+from server.metadata.settings import Settings
+from server.warning_header import warn
+
+_LONGEST_ALERT = 2**16
+_NO_CONFIG = pickle.dumps({}, protocol=5)
+
+
+class DagChangedError(Exception):
+    """The DAG is another by now than the one that a run was to be of; nothing was made."""
+
+
+class _Request(NamedTuple):
+    """A run to be made: the arguments of the statement `trigger`, and what else there is to be."""
+
+    row: Row
+    run: NewRun
+    dag: Dag
+    instances: str | None
+    """The rows of its task instances as JSON, None for none."""
+
+
+class _Made(NamedTuple):
+    """What the statement `trigger` answered, and why some deadlines were not made."""
+
+    row: asyncpg.Record
+    without: Sequence[str] = ()
+
+
+class WholeRuns:
+    """Makes each such run in a transaction of its own."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        """Make runs in `database`."""
+        self._database = database
+        self._settings = settings
+        self._unixname = getpass.getuser()
+        self._make: Batcher[_Request, _Made] = settings.queue(self._make_many)
+
+    def concern(self, dag: Dag) -> bool:
+        """Whether runs of that DAG are of this kind."""
+        if self._settings.generation < 3 or dag.serialized is None:  # noqa: PLR2004 - Airflow 3
+            return False
+        return self._is_pinned(dag) or self._settings.task_instances == "always" or dag.serialized.has_deadlines
+
+    async def make(self, row: Row, run: NewRun, dag: Dag) -> asyncpg.Record:
+        """Make a run; the answer of the statement `trigger`. Raises DagChangedError.
+
+        A warning tells what Airflow would have written and is not there.
+        """
+        rows, reason = self._instances(run, dag)
+        wants_version = self._is_pinned(dag)
+        made = await self._make(_Request(pinned(row) if wants_version and rows else row, run, dag, rows))
+        if made.row["id"] is not None:
+            if reason and wants_version:
+                warn(f"This run is not pinned to a version of its bundle: {reason}")
+            elif reason:
+                warn(f"The task instances of this run come with Airflow's scheduler: {reason}")
+            if made.without:
+                warn(f"Deadlines of this run that only Airflow itself can make: {'; '.join(made.without)}")
+        return made.row
+
+    def _is_pinned(self, dag: Dag) -> bool:
+        known = dag.serialized
+        wanted = self._settings.task_instances != "never"
+        return wanted and dag.has_bundle_version and known is not None and not known.follows_bundle
+
+    def _instances(self, run: NewRun, dag: Dag) -> tuple[str | None, str]:
+        """The rows of the task instances as JSON, or why there are none."""
+        if dag.serialized is None or not (self._is_pinned(dag) or self._settings.task_instances == "always"):
+            return None, ""
+        if dag.serialized.only_airflow:
+            return None, dag.serialized.only_airflow
+        try:
+            rows = instances.rows_at(dag.serialized.instances(), run.execution_date)
+        except OnlyAirflowError as error:
+            return None, str(error)
+        return json.dumps([{"id": str(deadlines.uuid7()), **one} for one in rows]), ""
+
+    async def _make_many(self, requests: Sequence[_Request]) -> Sequence[_Made]:
+        return [await self._make_one(request) for request in requests]
+
+    async def _make_one(self, request: _Request) -> _Made:
+        statements = self._database.statements
+        async with self._database.transaction() as connection:
+            columns = [json_column([value]) for value in request.row]
+            (row,) = await connection.fetch(statements["trigger"], *columns, self._settings.revision)
+            if row["migrated"]:
+                raise self._database.changed()
+            if row["id"] is None:
+                return _Made(row)
+            if request.instances is not None:
+                await self._add_instances(connection, row["id"], request)
+            return _Made(row, await self._add_deadlines(connection, row["id"], request))
+
+    async def _add_instances(self, connection: Connection, run: int, request: _Request) -> None:
+        """Add them all, or raise DagChangedError where they are of a DAG that was."""
+        rows = request.instances or "[]"
+        arguments = (run, rows, request.dag.version, self._unixname, _NO_CONFIG)
+        added = await connection.fetchval(self._database.statements["add_task_instances"], *arguments)
+        if added != len(json.loads(rows)):
+            raise DagChangedError
+
+    async def _add_deadlines(self, connection: Connection, run: int, request: _Request) -> Sequence[str]:
+        """Add those that can be told; why the others cannot."""
+        known = request.dag.serialized
+        if known is None or not known.has_deadlines:
+            return ()
+        statements = self._database.statements
+        if "deadline_alerts" in statements:
+            alerts, reasons = _read(await connection.fetch(statements["deadline_alerts"], run, _LONGEST_ALERT))
+        else:
+            alerts, reasons = _read_serialized(known.deadlines)
+        rows, more = deadlines.rows_of(alerts, request.run.dag_id, request.run.execution_date)
+        if rows:
+            name = "add_deadlines" if "add_deadlines" in statements else "add_deadlines_of_3_1"
+            await connection.execute(statements[name], run, json.dumps(rows))
+        return [*reasons, *more]
+
+
+def _read(records: Sequence[asyncpg.Record]) -> tuple[list[Alert], list[str]]:
+    alerts: list[Alert] = []
+    reasons: list[str] = []
+    for record in records:
+        try:
+            read = {name: msgspec.json.decode(record[name] or "null") for name in ("reference", "seconds", "callback")}
+            read["interval"] = read.pop("seconds")
+            alerts.append(msgspec.convert({"id": record["id"], **read}, Alert))
+        except (msgspec.MsgspecError, *MALFORMED):
+            reasons.append("it is not stored as Airflow does it")
+    return alerts, reasons
+
+
+def _read_serialized(stored: bytes) -> tuple[list[Alert], list[str]]:
+    try:
+        if len(stored) <= _LONGEST_ALERT:
+            return deadlines.alerts_of(stored), []
+    except (msgspec.MsgspecError, *MALFORMED):
+        pass
+    return [], ["they are not serialized as Airflow does it"]
