@@ -19,7 +19,7 @@ SELECT
     (SELECT count(*) FROM dag_run) AS runs,
     (SELECT count(*) FROM users) AS users,
     (SELECT count(*) FROM slot_pool WHERE pool <> 'default_pool') AS pools,
-    (SELECT count(*) FROM log) AS "log rows";
+    (SELECT count(*) FROM log) AS log_rows;
 
 -- name: sessions
 -- Other sessions of Windsock in this database; what runs for Postgres itself has no user.

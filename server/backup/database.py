@@ -10,8 +10,10 @@ import asyncpg
 from server.config import Dsn
 from server.errors import StartupError
 from server.metadata import schema, statements
+from server.words import count
 
 _SQL = statements.load("backup.sql", package="server.backup")
+_NOUNS = {"dags": "DAG", "runs": "run", "users": "user", "pools": "pool", "log_rows": "log row"}
 _TABLE = re.compile(r"^CREATE TABLE IF NOT EXISTS (\w+)", re.MULTILINE)
 
 
@@ -64,7 +66,7 @@ def check_overwriting(found: Found, *, force: bool) -> None:
         )
     if found.sessions:
         raise BackupError(
-            f"Windsock is using this database ({found.sessions} sessions): stop the API and the scheduler first"
+            f"Windsock uses this database ({count(found.sessions, 'session')}): stop the API and the scheduler first"
         )
     if found.version and not force and (had := say_contents(found.contents)):
         raise BackupError(f"this database has data already ({had}{_others(found)}): --force replaces all of it")
@@ -72,9 +74,7 @@ def check_overwriting(found: Found, *, force: bool) -> None:
 
 def say_contents(contents: Mapping[str, int]) -> str:
     """Return a text such as `2 DAGs, 1 run`; an empty one for nothing."""
-    texts = {"dags": "DAGs", "dag": "DAG"}
-    named = [(count, kind if count != 1 else kind.removesuffix("s")) for kind, count in contents.items() if count]
-    return ", ".join(f"{count} {texts.get(kind, kind)}" for count, kind in named)
+    return ", ".join(count(number, _NOUNS[kind]) for kind, number in contents.items() if number)
 
 
 def _others(found: Found) -> str:

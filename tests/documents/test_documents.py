@@ -19,7 +19,6 @@ SERVICE = """
 AIRFLOW__WINDSOCK__{options} windsock standalone > /tmp/service.log 2>&1 < /dev/null &
 service=$!
 wait_for_service 8080
-export AIRFLOW_CONFIG=$PWD/.windsock/commands.cfg
 """
 OPEN = SERVICE.format(options="AUTH_BACKEND=default")
 RUNS = """
