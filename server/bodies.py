@@ -6,6 +6,7 @@ from aiohttp import web
 
 from server.errors import BadRequest, PayloadTooLarge, RequestTimeout, UnsupportedMediaType
 from server.resources import CONFIG
+from server.words import count
 
 
 async def read_body(request: web.Request) -> bytes:
@@ -34,7 +35,7 @@ async def _read(request: web.Request, seconds: float) -> bytes:
         async with asyncio.timeout(seconds):
             return await request.read()
     except TimeoutError as error:
-        message = f"The request body did not arrive within {seconds:g} seconds"
+        message = f"The request body did not arrive within {count(seconds, 'second')}"
         raise RequestTimeout(message, {"Connection": "close"}) from error
 
 

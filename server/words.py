@@ -1,6 +1,7 @@
 """Numbers of things, in words."""
 
 
-def count(number: int, noun: str) -> str:
+def count(number: float, noun: str) -> str:
     """Write a number of things, one of them in the singular."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    shown = f"{number:g}" if isinstance(number, float) else str(number)
+    return f"{shown} {noun}" if number == 1 else f"{shown} {noun}s"

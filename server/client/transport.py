@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from server import __version__
 from server.client.auth import ClientAuth
 from server.client.interface import Unreachable
+from server.words import count
 
 # Seconds before the second and the third try.
 _PAUSES = (0.2, 0.8)
@@ -156,7 +157,7 @@ class Transport:
     def _explain(self, error: OSError | HTTPException) -> Unreachable:
         what, then = f"{type(error).__name__}: {error}", "check [cli] endpoint_url"
         if isinstance(error, TimeoutError):
-            what, then = f"no answer within {self._timeout:g} seconds", "[windsock] client_timeout may be raised"
+            what, then = f"no answer within {count(self._timeout, 'second')}", "[windsock] client_timeout may be raised"
         elif isinstance(error, ConnectionRefusedError):
             what, then = "nothing listens there", "is the server running? Else check [cli] endpoint_url"
         elif type(error).__name__ == "gaierror":

@@ -7,6 +7,7 @@ import time
 import click
 
 from server.commands.base import EXIT_FAILED, EXIT_TIMEOUT, Failure
+from server.words import count
 
 _POLL = 0.1
 
@@ -34,7 +35,9 @@ def reload(pid: int, timeout: float) -> None:
         while (now := outcome.read()).number == before.number:
             os.kill(pid, 0)
             if time.monotonic() > end:
-                raise Failure(f"the webserver has not reloaded after {timeout:g} seconds; it goes on", EXIT_TIMEOUT)
+                raise Failure(
+                    f"the webserver has not reloaded after {count(timeout, 'second')}; it goes on", EXIT_TIMEOUT
+                )
             time.sleep(_POLL)
     except OSError as error:
         raise Failure(f"the webserver with the process id {pid} is not there: {error.strerror}") from error

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from server.commands.base import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_TIMEOUT, Failure, say
+from server.words import count
 
 if TYPE_CHECKING:
     from server.client import Client
@@ -40,7 +41,7 @@ def wait_for(
             if state in _GOOD | _BAD:
                 break
             if timeout is not None and waited >= timeout:
-                raise Failure(f"{run_id} is still {state} after {timeout:g} seconds; it goes on", EXIT_TIMEOUT)
+                raise Failure(f"{run_id} is still {state} after {count(timeout, 'second')}; it goes on", EXIT_TIMEOUT)
             left = timeout - waited if timeout is not None else interval
             time.sleep(min(interval, left))
             interval = min(interval * _GROWTH, _LONGEST)

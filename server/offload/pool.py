@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from server.offload import child
 from server.offload.process import WorkerProcess
+from server.words import count
 
 # A process that has had no work for so long ends, in seconds.
 _IDLE = 60.0
@@ -140,7 +141,7 @@ async def _ask(worker: WorkerProcess, function: str, argument: bytes, seconds: f
         async with asyncio.timeout(seconds):
             return await worker.ask(function, argument)
     except TimeoutError as error:
-        raise TookTooLong(f"it took longer than {seconds:g} seconds") from error
+        raise TookTooLong(f"it took longer than {count(seconds, 'second')}") from error
     except (OSError, EOFError) as error:
         raise WorkerDied("its process ended: was there too little memory?") from error
 

@@ -37,7 +37,7 @@ def test_other_commands_find_database_and_logs(tmp_path: Path) -> None:
 
         assert "example_bash_operator" in command("list_dags")
         assert '\nconf is {"key": "value"}\n' in command("task_log", "example_bash_operator", "echo_conf", date)
-        assert command("db", "clean", "--before", "2100-01-01").startswith("deleted 1 runs, 2 task logs, ")
+        assert command("db", "clean", "--before", "2100-01-01").startswith("deleted 1 run, 2 task logs, ")
         assert not list((data_dir / "logs").glob("*/*/*"))
 
 
@@ -57,3 +57,14 @@ def test_what_is_triggered_runs(tmp_path: Path) -> None:
         # Two runs within a second would have the same date.
         wait_until(lambda: windsock.paste().get("execution_date", date) != date)
         wait_until(lambda: {run["state"] for run in windsock.get(RUNS)} == {"success"})
+
+
+def test_with_passwords_it_says_how_to_create_a_user(tmp_path: Path) -> None:
+    """The line to copy has a user; what creates one is above it, and works as it is printed."""
+    with Standalone(tmp_path / "data", env={"AIRFLOW__WINDSOCK__AUTH_BACKEND": "password_auth"}) as windsock:
+        (create,) = [line for line in windsock.text.splitlines() if "create_user" in line]
+        path = f"{Path(WINDSOCK).parent}:{os.environ['PATH']}"
+        shell = ["sh", "-c", create.replace("NAME", "ann")]
+        subprocess.run(shell, input="a long password\n", text=True, check=True, env={**os.environ, "PATH": path})
+        windsock.curl = windsock.curl.replace("-u NAME", "-u 'ann:a long password'")
+        assert windsock.paste()["run_id"]

@@ -35,3 +35,8 @@ def test_plain_columns_are_whole(capsys: pytest.CaptureFixture[str]) -> None:
 def test_one_thing_is_one() -> None:
     """Plurals are for others."""
     assert [count(number, "file") for number in (0, 1, 2)] == ["0 files", "1 file", "2 files"]
+    assert [count(seconds, "second") for seconds in (0.5, 1.0, 10**7)] == [
+        "0.5 seconds",
+        "1 second",
+        "10000000 seconds",
+    ]
