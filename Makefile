@@ -43,9 +43,12 @@ lint:
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
+# A worker for each core; the tests of one file stay together, for they share what is costly to start.
+parallel = -n auto --maxprocesses 4 --dist loadfile
+
 unit:
 	@$(development)
-	.venv/bin/pytest $(ARGS)
+	.venv/bin/pytest $(or $(ARGS),$(parallel))
 
 # WINDSOCK_AIRFLOWS='2.7.3 3.0.6' chooses; tests/airflow/real.py lists the releases.
 test-airflow:
@@ -75,7 +78,7 @@ loadtest:
 test-latest test-oldest: test-%:
 	@scripts/apt-packages.sh
 	@scripts/resolve.sh $* .$*
-	.$*/bin/pytest $(or $(ARGS),$(if $(filter latest,$*),tests/unit tests/contract tests/integration,tests/unit tests/contract))
+	.$*/bin/pytest $(parallel) $(or $(ARGS),$(if $(filter latest,$*),tests/unit tests/contract tests/integration,tests/unit tests/contract))
 
 # PYTHONS='3.13' chooses.
 PYTHONS ?= 3.11 3.12 3.13
@@ -83,7 +86,7 @@ test-pythons: $(PYTHONS:%=test-python%)
 test-python%:
 	@scripts/apt-packages.sh
 	@PYTHON=$$(scripts/python.sh $*) scripts/venv.sh standalone,kerberos,test .python$*
-	.python$*/bin/pytest $(or $(ARGS),tests/unit tests/contract)
+	.python$*/bin/pytest $(or $(ARGS),$(parallel) tests/unit tests/contract)
 
 lock:
 	@scripts/lock.sh

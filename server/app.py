@@ -1,7 +1,7 @@
 """The application: its middleware chain, routes and resources. Reading this shows the whole server."""
 
-from collections.abc import AsyncIterator
-from functools import lru_cache, partial
+from collections.abc import AsyncIterator, Callable
+from functools import lru_cache
 
 from aiohttp import web
 
@@ -26,7 +26,7 @@ def create_app(config: Config) -> web.Application:
         middlewares=[
             middleware.errors(config, traffic),
             *cors.middlewares(config),
-            authentication(backend, config, partial(_is_health, config.base_path)),
+            authentication(backend, config, _health_rule(config.base_path)),
         ],
     )
     app[CONFIG] = config
@@ -45,10 +45,9 @@ def create_app(config: Config) -> web.Application:
     return app
 
 
-@lru_cache(maxsize=1024)
-def _is_health(base_path: str, path: str) -> bool:
-    """Whether a path is that of `/health`, however it is written; the other paths are asked about again and again."""
-    return routes.HEALTH in spellings(path, base_path)
+def _health_rule(base_path: str) -> Callable[[str], bool]:
+    """Return what tells whether a path is that of `/health`, however it is written; the same come often."""
+    return lru_cache(maxsize=1024)(lambda path: routes.HEALTH in spellings(path, base_path))
 
 
 async def _metadata(app: web.Application) -> AsyncIterator[None]:

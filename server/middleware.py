@@ -42,7 +42,7 @@ def errors(config: Config, traffic: Traffic) -> Middleware:
         warning_header.begin()
         start = time.perf_counter()
         traffic.in_flight += 1
-        if request.rel_url.raw_query_string:
+        if "?" in request.raw_path:
             warn_of_unknown(request)
         said = None
         try:

@@ -13,7 +13,7 @@ from aiohttp import HttpVersion11, hdrs, web
 from server.answers import error_answer, http_error
 from server.fast import SHORTCUTS
 from server.observe.counters import COUNTERS, NO_ROUTE
-from server.slow_readers import SlowReaders
+from server.slow_readers import SlowReaders, bound_buffer
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +35,7 @@ class HttpProtocol(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin; aiohttp forgets its transport before the last of what was written is read."""
         self._socket = cast("asyncio.Transport", transport)
+        bound_buffer(self._socket)
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:

@@ -5,6 +5,7 @@ import ipaddress
 import socket
 import struct
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
@@ -93,6 +94,7 @@ class Proxies:
         return address is not None and any(address in network for network in self._networks)
 
 
+@lru_cache(maxsize=1024)
 def network(address: str | None) -> str:
     """Return what counts as one client: an IPv4 address, of an IPv6 address the /64 network, a user of this machine.
 

@@ -12,15 +12,21 @@ logger = logging.getLogger(__name__)
 _PATIENCE = 1.0
 # On, for no seconds: what was not sent is dropped.
 _RESET = struct.pack("ii", 1, 0)
-# What the kernel takes of an answer before any of it can be sent. Left to itself it takes megabytes, more every few
-# seconds, which looks as if the client read them.
-_UNSENT = 2**17
+# What the kernel takes of answers before any of it can be sent, and what this process keeps besides, in bytes. Left to
+# itself the kernel takes megabytes, more every few seconds, which looks as if the client read them; and of short answers
+# thousands are made before so much is full.
+_UNSENT = 2**14
 
 
 def bound_backlog(sock: socket.socket) -> None:
     """Bound what waits in the kernel for each client that comes by the listening `sock`."""
     if sock.family != socket.AF_UNIX:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
+
+
+def bound_buffer(transport: asyncio.Transport) -> None:
+    """Bound what waits in this process for the client of a connection."""
+    transport.set_write_buffer_limits(high=_UNSENT)
 
 
 class SlowReaders:

@@ -22,7 +22,8 @@ _TEXTS: ContextVar[tuple[str, ...]] = ContextVar("WARNINGS", default=())
 
 def begin() -> None:
     """Forget the warnings of the task's request before, if there was one."""
-    _TEXTS.set(())
+    if _TEXTS.get():
+        _TEXTS.set(())
 
 
 def warn(text: str) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -189,7 +189,7 @@ class DagLoader:
                 _log_loaded(result, change)
                 return False
         report.errors[file] = result.report(file)
-        if await store.put_error(file, report.errors[file]):
+        if await _put_error(store, file, report.errors[file]):
             for problem in result.problems:
                 _log.error("DAG file refused", file=file, line=problem.line, problem=problem.text)
         return True
@@ -250,3 +250,11 @@ def resolve(
         if not problems:
             owner |= dict.fromkeys(fresh[file].dag_ids, file)
     return outcome
+
+
+async def _put_error(store: Store, file: str, text: str) -> bool:
+    """Store why a file is refused, in ASCII where the database's encoding has no room for it; whether that is news."""
+    for form in (text, text.encode("ascii", "backslashreplace").decode().replace("\0", "\\x00")):
+        with suppress(*_REFUSALS):
+            return await store.put_error(file, form)
+    return True

@@ -35,6 +35,8 @@ _RUNS_AT_ONCE = 64
 _POLL = 1.0
 _BUSY_AGAIN = 0.05
 _AFTER_ERROR = 0.5
+# A session with locks whose answer nobody has read for so many seconds belongs to a scheduler that was stopped.
+_UNREAD = 5.0
 # A look at a large run costs time; between two looks at it there is this much time for each of its tasks.
 _REST_PER_TASK = 2e-5
 _SMALL = 500
@@ -146,6 +148,7 @@ class Scheduler:
         self._next_beat = time.monotonic() + self._config.scheduler_heartbeat_sec
         known, since = self._tries.under_way, self._lease.now()
         rows = await self._database.fetch("running", self._job_id)
+        await self._database.fetch("end_unread", _UNREAD)
         now = time.monotonic()
         self._answered_since = min(self._answered_since, now)
         self._tries.keep_only(rows, known)

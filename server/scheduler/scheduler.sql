@@ -26,6 +26,18 @@ SELECT 1
 -- stopped, or is cut off, does not keep its tasks for ever. Before Postgres 14 there is no such limit.
 SELECT set_config(name, $1, false) FROM pg_settings WHERE name = 'idle_session_timeout'
 
+-- name: end_unread
+-- Ends sessions of our own that hold locks and wait for their process to read an answer, as that of one that was stopped
+-- does: no time limit of Postgres holds meanwhile.
+SELECT pg_terminate_backend(stuck.pid) FROM pg_stat_activity AS stuck
+WHERE stuck.datname = current_database() AND stuck.usename = current_user
+    AND stuck.application_name = current_setting('application_name')
+    AND stuck.wait_event = 'ClientWrite' AND stuck.state_change < now() - make_interval(secs => $1)
+    AND (
+        stuck.backend_xid IS NOT NULL
+        OR EXISTS (SELECT FROM pg_locks AS held WHERE held.pid = stuck.pid AND held.locktype = 'advisory')
+    )
+
 -- name: allow_rest
 -- This transaction waits for processes to end.
 SELECT set_config('idle_in_transaction_session_timeout', '30s', true)

@@ -10,9 +10,11 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
+from server.config import Dsn
 from server.dags.loader import DagLoader
 from server.dags.serialize import fileloc_hash
-from server.metadata.schema import SchemaError
+from server.embedded import EmbeddedPostgres
+from server.metadata.schema import SchemaError, initdb
 from tests.dag_files import BAD
 
 DAG = "{name}:\n  tags: [{tag}]\n  tasks:\n    t: {{operator: a.B, value: {value}}}\n"
@@ -420,3 +422,27 @@ async def test_bad_files_beside_a_good_one(home: Home) -> None:
     assert report.written == ["one"]
     assert {f"{name}.yaml" for name, raw in BAD.items() if len(raw) < 6000} == set(await home.errors())
     assert (await home.loader.load_once()).errors == {}
+
+
+async def test_a_database_without_unicode(postgres: EmbeddedPostgres, tmp_path: Path) -> None:
+    """What its encoding has no room for is one file's import error, in ASCII; the others load."""
+    name = "test_latin"
+    admin = await asyncpg.connect(postgres.dsn)
+    await admin.execute(f"CREATE DATABASE {name} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+    try:
+        await initdb(Dsn.parse(postgres.dsn_of(name)))
+        conn = await asyncpg.connect(postgres.dsn_of(name))
+        async with asyncpg.create_pool(postgres.dsn_of(name), min_size=0) as pool:
+            home = Home(pool, conn, tmp_path)
+            home.write("good.yaml", "good")
+            home.write("odd.yaml", "odd", tag="żółw")
+            home.write("worse.yaml", "worse", value="[")
+            (tmp_path / "worst.yaml").write_text("worst:\n  schedule: żółw\n  tasks: żółw\n")
+            async with home.loader as loader:
+                await loader.load_once()
+                await loader.load_once()
+            assert list(await home.active()) == ["good"]
+            assert await home.errors() == ["odd.yaml", "worse.yaml", "worst.yaml"]
+    finally:
+        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await admin.close()
