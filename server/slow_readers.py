@@ -13,8 +13,8 @@ _PATIENCE = 1.0
 # On, for no seconds: what was not sent is dropped.
 _RESET = struct.pack("ii", 1, 0)
 # What the kernel takes of answers before any of it can be sent, and what this process keeps besides, in bytes. Left to
-# itself the kernel takes megabytes, more every few seconds, which looks as if the client read them; and of short answers
-# thousands are made before so much is full.
+# itself the kernel takes megabytes, more every few seconds, which looks as if the client read them. Of short answers
+# thousands fit into that.
 _UNSENT = 2**14
 
 
