@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 def check(context: click.Context, files: tuple[Path, ...]) -> None:
     """Check DAG files, without a database.
 
-    Of a folder it checks every YAML file below it. Problems are written as compilers do it, FILE:LINE: TEXT; the exit
-    status is 1 where there are any.
+    For a folder it checks every YAML file below it. It prints a problem as FILE:LINE: TEXT, like a compiler. The exit
+    status is 1 if there are problems.
     """
     with one_line_errors():
         import asyncio  # noqa: PLC0415 - see server.commands.service

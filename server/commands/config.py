@@ -19,8 +19,8 @@ def config() -> None:
 def check(file: Path | None) -> None:
     """Check an airflow.cfg, by default the one that the service reads.
 
-    Reads it with the environment, as the service does at its start and at a reload, loads the backend that it names and
-    the certificate, and connects to nothing. The exit status is 1 where something is wrong.
+    It reads the file and the environment as the service does at its start and at a reload. It loads the backend and the
+    certificate, and connects to nothing. The exit status is 1 if something is wrong.
     """
     with one_line_errors():
         from server.auth import load_backend  # noqa: PLC0415 - help needs none of it

@@ -25,10 +25,10 @@ def db() -> None:
 @click.option("--before", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), required=True, help="A time in UTC.")
 @click.option("--dry-run", is_flag=True, help="Count what would be deleted.")
 def clean(before: datetime, dry_run: bool) -> None:  # noqa: FBT001 - click's way
-    """Delete finished runs and log rows that are older.
+    """Delete finished runs and log rows that are older than a date.
 
-    Runs go with their task instances and the logs of these; those that are queued or running stay. Refuses an
-    Airflow's database.
+    This deletes the task instances of these runs and their logs too. Runs that are queued or running stay. An
+    Airflow's database is refused.
     """
     with one_line_errors():
         import asyncio  # noqa: PLC0415 - see server.commands.service
@@ -57,8 +57,8 @@ def data_dir_option(function: Function) -> Function:
 def backup(file: str, data_dir: Path | None) -> None:
     """Write a standalone database into FILE.
 
-    FILE is whole or not there, and only its owner may read it (`-` is stdout). The service may run meanwhile. Logs of
-    tasks, DAG files, airflow.cfg and keys are not in it: keep them too.
+    The service may run meanwhile. FILE appears when it is complete, and only its owner may read it. `-` is stdout. It
+    does not contain logs of tasks, DAG files, airflow.cfg and keys: keep these too.
     """
     with one_line_errors():
         from server.backup.run import backup as run_backup  # noqa: PLC0415 - see server.commands.service
@@ -74,10 +74,11 @@ def backup(file: str, data_dir: Path | None) -> None:
 @data_dir_option
 @click.option("--force", is_flag=True, help="Replace the data of a database that has some.")
 def restore(file: str, data_dir: Path | None, force: bool) -> None:  # noqa: FBT001 - click's way
-    """Put the backup in FILE into the place of the database.
+    """Replace everything in a standalone database by the backup in FILE.
 
-    Stop the API and the scheduler first. It happens in one transaction: after an error the database is as it was. A
-    backup of an older release is upgraded. Restore no file that you do not trust: it may hold code.
+    Stop the API and the scheduler first. The restore is one transaction: after an error the database is as it was. A
+    backup of an older release is upgraded. Restore only files that you trust, because they may contain code. `-` is
+    stdin.
     """
     with one_line_errors():
         from server.backup.run import restore as run_restore  # noqa: PLC0415 - likewise

@@ -40,7 +40,7 @@ def version() -> None:
 def webserver(workers: int | None) -> None:
     """Serve the API of the database that is configured.
 
-    It is the one that [core] sql_alchemy_conn of airflow.cfg names.
+    [core] sql_alchemy_conn in airflow.cfg names the database.
     """
     with one_line_errors():
         from server.config import load_config  # noqa: PLC0415 - see above
@@ -83,7 +83,7 @@ def initdb() -> None:
 def standalone(host: str | None, port: int | None, data_dir: Path | None, dags_folder: Path | None) -> None:
     """Run Postgres, the scheduler and the API.
 
-    The DAGs are those of a folder of YAML files. It touches no Airflow: the database is its own.
+    It loads the DAGs of a folder of YAML files. It has a database of its own and does not touch an Airflow.
     """
     with one_line_errors():
         from server.standalone import run_standalone  # noqa: PLC0415 - see above
