@@ -20,6 +20,10 @@ _SERVICE = re.compile(r"^(?:[A-Z_]+=\S+ )*(?:make run|\S*windsock (?:standalone|
 _BEFORE = """
 set -euo pipefail
 printf 'fail-with-body\\nsilent\\nshow-error\\n' > ~/.curlrc
+# Whoever types takes longer, and this machine may be busy.
+sleep() {
+    command sleep $(($1 * 5))
+}
 service=
 stop_service() {
     [ -n "$service" ] || return 0
@@ -30,7 +34,7 @@ wait_for_service() {
     for _ in $(seq 600); do
         curl -o /dev/null "http://127.0.0.1:$1/health" 2>/dev/null && return
         kill -0 "$service" 2>/dev/null || break
-        sleep 0.2
+        command sleep 0.2
     done
     cat /tmp/service.log
     exit 1

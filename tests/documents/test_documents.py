@@ -28,12 +28,12 @@ USER = f"""
 windsock create_user -u ann -e ann@example.org -p {PASSWORD}
 """
 LOADED = """
-for _ in $(seq 100); do ! windsock list_dags | grep -w {dag_id} || break; sleep 0.2; done
+for _ in $(seq 100); do ! windsock list_dags | grep -w {dag_id} || break; command sleep 0.2; done
 windsock list_dags | grep -w {dag_id}
 """
 AIRFLOW = """
 python -m tests.documents.airflow > /tmp/airflow.log 2>&1 &
-until [ -s /tmp/airflow.env ]; do sleep 0.2; done
+until [ -s /tmp/airflow.env ]; do command sleep 0.2; done
 . /tmp/airflow.env
 """
 # What a reader of a page has done before, or does beside, by words of the block before which it happens.
