@@ -38,6 +38,17 @@ class Description:
             for method in METHODS.intersection(item)
         }
 
+    def query_parameters(self) -> dict[tuple[str, str], frozenset[str]]:
+        """Names of each operation's parameters in the query."""
+        return {
+            (method, path): frozenset(
+                parameter["name"]
+                for parameter in map(self._resolve, self.document["paths"][path][method.lower()].get("parameters", ()))
+                if parameter["in"] == "query"
+            )
+            for method, path in self.operations()
+        }
+
     def problems(self, method: str, target: str, answer: Answer) -> Iterator[str]:
         """Say in what an answer is not as described; requests to what is not described are not looked at."""
         _, path = self.template(method, target)

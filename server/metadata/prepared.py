@@ -41,6 +41,18 @@ class Needs(msgspec.Struct, array_like=True, frozen=True):
     concurrency: int = 0
 
 
+class TaskSummary(msgspec.Struct):
+    """A task in the list of its DAG's, as the description of the API has it."""
+
+    task_id: str
+    downstream_task_ids: list[str] = []
+    operator: str = ""
+    owner: str | None = None
+    pool: str | None = None
+    retries: int | None = None
+    trigger_rule: str | None = None
+
+
 class PreparedTask(msgspec.Struct, array_like=True, frozen=True):
     """A task, as JSON; what cannot be read of it is empty."""
 
@@ -209,8 +221,8 @@ def _instances(dag: SerializedDag) -> tuple[Mapping[str, bytes], str]:
 
 
 def _summary(task: Task) -> bytes:
-    unknown = {"downstream_task_ids": [], "operator": "", "task_id": task.task_id}
-    return _unless_malformed(lambda: wire.encode(task.summary), wire.encode(unknown)).rstrip()
+    unknown = TaskSummary(task_id=task.task_id)
+    return wire.encode(_unless_malformed(lambda: msgspec.convert(task.summary, TaskSummary), unknown)).rstrip()
 
 
 def _unless_malformed(read: Callable[[], T], otherwise: T) -> T:

@@ -100,9 +100,18 @@ def _with_subdag(document: dict[str, Any], subdag_id: str) -> dict[str, Any]:
 
 async def add_runs(dsn: str) -> None:
     """Add 5,000 runs of the DAG `d`, each with an instance of its task, and let the planner know of them."""
+    await _sow(dsn, "runs.sql")
+
+
+async def add_mapped(dsn: str) -> None:
+    """Add two instances, which run, of the mapped task of the first run that `add_runs` made; not for 1.10."""
+    await _sow(dsn, "mapped.sql")
+
+
+async def _sow(dsn: str, file: str) -> None:
     conn = await asyncpg.connect(dsn)
     try:
         columns = {row[0] for row in await conn.fetch(statements.load("common.sql")["columns"])}
-        await conn.execute(statements.fit((FOLDER.parent / "seed" / "runs.sql").read_text("utf-8"), columns))
+        await conn.execute(statements.fit((FOLDER.parent / "seed" / file).read_text("utf-8"), columns))
     finally:
         await conn.close()

@@ -14,6 +14,8 @@ import pytest
 
 from tests.airflow.schemas import generation_of
 from tests.airflow.serving import prepare
+from tests.contract.client import Answer
+from tests.description import Description
 from tests.hostile import VALUES, odd_documents
 from tests.live import live_server
 
@@ -104,12 +106,18 @@ class Probe:
         self._session = session
         self._conn = conn
         self._triggers = 0
+        self._description = Description.read()
+        self.undescribed: set[tuple[str, str]] = set()
         self.wrong: list[tuple[Any, ...]] = []
         self.good: dict[str, tuple[int, bytes]] = {}
 
     async def get(self, path: str) -> tuple[int, bytes]:
         async with self._session.get(f"{self._url}{path}") as answer:
-            return answer.status, await answer.read()
+            text = await answer.read()
+            headers = {name.lower(): value for name, value in answer.headers.items()}
+            seen = Answer(answer.status, headers, text)
+            self.undescribed.update((path, problem) for problem in self._description.problems("GET", path, seen))
+            return answer.status, text
 
     async def of(self, dag_id: str) -> dict[str, tuple[int, bytes]]:
         found = await asyncio.gather(*(self.get(f"/api/experimental/dags/{dag_id}/{path}") for path in OF_A_DAG))
@@ -155,6 +163,7 @@ async def probe(dsn: str, admin: str) -> AsyncIterator[tuple[Probe, asyncpg.Conn
             made.good = await made.of("good")
             assert {status for path, (status, _) in made.good.items() if not path.endswith("other")} == {200}, made.good
             yield made, conn
+            assert made.undescribed == set()
     finally:
         await conn.close()
 

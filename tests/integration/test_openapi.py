@@ -10,6 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from server.app import create_app
+from server.parameters import KNOWN
 from tests.contract import cases
 from tests.contract.cases import Request
 from tests.contract.client import Answer, send
@@ -112,6 +113,17 @@ def test_every_route_is_described_and_back() -> None:
         if route.resource is not None and route.method != "HEAD"
     }
     assert routes == Description.read().operations()
+
+
+def test_the_query_parameters_are_those_that_the_server_knows() -> None:
+    """Of every endpoint; what it does not know it ignores, with a warning."""
+    app = create_app(config_for("postgresql://nobody@localhost/none"))
+    known = {
+        (route.method, route.resource.canonical): KNOWN.get(route.handler, frozenset())
+        for route in app.router.routes()
+        if route.resource is not None and route.method != "HEAD"
+    }
+    assert Description.read().query_parameters() == known
 
 
 def test_every_schema_is_a_schema() -> None:
