@@ -30,7 +30,7 @@ ours man requirements/man.in --constraint requirements/test.txt
 for extra in standalone kerberos loadtest; do
     ours "$extra" pyproject.toml --extra "$extra" --constraint requirements/test.txt
 done
-# The real Airflows that `make test-airflow` starts unless it is told otherwise, each as of its own time.
+# The real Airflows that `make test-airflow` installs unless it is told otherwise, each as of its own time.
 python3 tests/airflow/releases.py | while read -r version python before packages; do
     # A list of words:
     # shellcheck disable=SC2086

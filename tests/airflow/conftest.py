@@ -16,7 +16,7 @@ import pytest
 
 from server.embedded import EmbeddedPostgres
 from tests.airflow.real import RealAirflow, find_python, install, until
-from tests.airflow.releases import LOCKED, RELEASES
+from tests.airflow.releases import RELEASES, TRIED
 from tests.live import live_server
 
 _XCOM = {
@@ -24,7 +24,7 @@ _XCOM = {
     2: "SELECT convert_from(value, 'UTF8')::json #>> '{}' FROM xcom WHERE dag_id = $1 AND run_id = $2",
     3: "SELECT value #>> '{}' FROM xcom WHERE dag_id = $1 AND run_id = $2",
 }
-CHOSEN = os.environ.get("WINDSOCK_AIRFLOWS", " ".join(LOCKED)).split()
+CHOSEN = os.environ.get("WINDSOCK_AIRFLOWS", " ".join(TRIED)).split()
 
 
 @dataclass
@@ -98,7 +98,7 @@ def real_airflow(
         pytest.skip(f"Airflow {release.version} needs Python {' or '.join(release.pythons)}")
     install(release, python)
     name = f"airflow_{release.version.replace('.', '_')}"
-    asyncio.run(_create_database(postgres.dsn, name))
+    asyncio.run(create_database(postgres.dsn, name))
     home: Path = tmp_path_factory.mktemp("airflow")
     airflow = RealAirflow(release, home, postgres.dsn_of(name))
     airflow.migrate()
@@ -130,7 +130,8 @@ async def role(postgres: EmbeddedPostgres) -> str:
     return "ws_least"
 
 
-async def _create_database(dsn: str, name: str) -> None:
+async def create_database(dsn: str, name: str) -> None:
+    """Make a database on that cluster."""
     conn = await asyncpg.connect(dsn)
     try:
         await conn.execute(f"CREATE DATABASE {name}")

@@ -43,7 +43,11 @@ RELEASES = {
     "3.2.0": Release("3.2.0", ("3.11",), "2026-04-30", ("asyncpg",)),
     "3.3.2": Release("3.3.2", ("3.11",), "2026-11-30", ("asyncpg",)),
 }
-LOCKED = ("1.10.15", "2.11.2", "3.3.2")
+# All tests run beside these unless WINDSOCK_AIRFLOWS names others.
+TRIED = ("1.10.15", "2.11.2", "3.3.2")
+# Each migrates the database of the one before.
+UPGRADES = ("2.9.3", "2.11.2", "3.1.8", "3.3.2")
+LOCKED = tuple(sorted({*TRIED, *UPGRADES}))
 
 if __name__ == "__main__":
     for release in map(RELEASES.__getitem__, LOCKED):

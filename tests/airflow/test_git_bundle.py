@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 
 from server.embedded import EmbeddedPostgres
-from tests.airflow.conftest import Beside, _create_database
+from tests.airflow.conftest import Beside, create_database
 from tests.airflow.real import HERE, RealAirflow, find_python, install, install_beside, until
 from tests.airflow.releases import RELEASES
 from tests.live import live_server
@@ -84,7 +84,7 @@ async def beside(repository: Repository, postgres: EmbeddedPostgres, tmp_path: P
     assert python is not None
     await asyncio.to_thread(install, RELEASE, python)
     packages = await asyncio.to_thread(install_beside, RELEASE, "git-bundle")
-    await _create_database(postgres.dsn, "airflow_git")
+    await create_database(postgres.dsn, "airflow_git")
     bundle = {
         "name": "ws_git",
         "classpath": "airflow.providers.git.bundles.git.GitDagBundle",

@@ -16,7 +16,7 @@ import yaml
 
 from server.dags.loader import DagLoader
 from server.embedded import EmbeddedPostgres
-from tests.airflow.conftest import _create_database
+from tests.airflow.conftest import create_database
 from tests.airflow.dags_of_both import dags_of_both, seconds
 from tests.airflow.real import RealAirflow, find_python, install, install_beside, until
 from tests.airflow.releases import RELEASES
@@ -76,7 +76,7 @@ async def airflow(postgres: EmbeddedPostgres, tmp_path: Path) -> AsyncIterator[R
     }
     (dags / "dags.yaml").write_text(yaml.safe_dump(bodies, sort_keys=False))
     (dags / "load.py").write_text(LOAD.format(path=str(dags / "dags.yaml")))
-    await _create_database(postgres.dsn, "airflow_twin")
+    await create_database(postgres.dsn, "airflow_twin")
     home = tmp_path / "airflow"
     home.mkdir()
     made = RealAirflow(RELEASE, home, postgres.dsn_of("airflow_twin"), dags, PYTHONPATH=str(beside), DO_NOT_TRACK="1")

@@ -92,7 +92,7 @@ def test_all_locks_agree() -> None:
 
 
 def test_there_is_a_lock_for_each_list() -> None:
-    """Of what the files ending in `.in` name, of what setup.py does, and of the Airflows that are tried by default."""
+    """Of what the files ending in `.in` name, of what setup.py does, and of the Airflows that tests install."""
     lists = {path.stem for path in FOLDER.glob("*.in")}
     assert {path.stem for path in LOCKS} == lists | EXTRAS.keys() | {f"airflow-{release}" for release in LOCKED}
 
