@@ -32,6 +32,12 @@ PAST = """INSERT INTO dag_run (dag_id, run_id, run_type, run_after, logical_date
     FROM (SELECT $1::int AS n) AS one"""
 AWAY = """SELECT round(extract(epoch FROM deadline_time - queued_at))
     FROM deadline JOIN dag_run ON dag_run.id = dagrun_id WHERE run_id = $1"""
+# A run that has been inserted waits before its task instances are.
+WAITING = """
+CREATE FUNCTION waiting() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NULL; END $$;
+CREATE TRIGGER waiting AFTER INSERT ON dag_run EXECUTE FUNCTION waiting();
+"""
 LOGICAL_DATE = {"reference_type": "DagRunLogicalDateDeadline"}
 
 
@@ -183,6 +189,24 @@ async def test_a_run_of_a_versioned_bundle_is_pinned_with_its_instances(
         }
 
 
+async def test_groups_around_a_task_multiply(empty_database: str, role: str) -> None:
+    """A task in a mapped group in another has an instance for each pair; one whose group waits for a task has one."""
+    expansion = _mapped("", {"a": [1, 2, 3]})["expand_input"]
+    waiting = _mapped("", {"a": {"__type": "xcomref", "__var": {"task_id": "t"}}})["expand_input"]
+    inner = {"children": {"deep": ["operator", "deep"]}, "expand_input": expansion}
+    outer = {"children": {"in": ["operator", "in"], "g": ["taskgroup", inner]}, "expand_input": expansion}
+    later = {"children": {"l": ["operator", "l"]}, "expand_input": waiting}
+    group = {"children": {"t": ["operator", "t"], "g": ["taskgroup", outer], "l": ["taskgroup", later]}}
+    tasks = ({**PLAIN, "task_id": task_id} for task_id in ("t", "in", "deep", "l"))
+    document = _document(*tasks, task_group=group)
+    async with _served(empty_database, "3.3.2", role, document, task_instances="always") as (api, connection):
+        assert (await api.trigger())[0] == 200
+        rows = await connection.fetch(
+            "SELECT task_id, min(map_index), count(*) FROM task_instance GROUP BY 1 ORDER BY 1"
+        )
+        assert [tuple(row) for row in rows] == [("deep", 0, 9), ("in", 0, 3), ("l", -1, 1), ("t", -1, 1)]
+
+
 @pytest.mark.parametrize("release", WITH_DEADLINES)
 @pytest.mark.parametrize("reason", ["executor_config", "weight_rule", "version", "groups", "many"])
 async def test_what_cannot_be_told_is_not_pinned(empty_database: str, release: str, role: str, reason: str) -> None:
@@ -232,30 +256,20 @@ async def test_neither_is_done_where_it_is_not_wanted(empty_database: str, relea
             assert await table.fetchval("SELECT bundle_version FROM dag_run") is None
 
 
-async def test_runs_while_the_dag_changes_have_the_instances_of_one_version(empty_database: str, role: str) -> None:
-    """Hundreds of triggers while the row is written anew: no run has instances of another DAG than its own."""
-    documents = [_document(*({**PLAIN, "task_id": f"{n}_{i}"} for i in range(n + 1))) for n in range(6)]
-    async with _served(empty_database, "3.3.2", role, documents[0], task_instances="always") as (api, connection):
-        done = asyncio.Event()
-
-        async def change() -> None:
-            number = 0
-            while not done.is_set():
-                number += 1
-                await connection.execute("UPDATE serialized_dag SET data = $1", documents[number % len(documents)])
-                await asyncio.sleep(0.01)
-
-        changing = asyncio.create_task(change())
-        answers = await asyncio.gather(*(api.trigger(run_id=f"r{number}") for number in range(200)))
-        done.set()
-        await changing
-        assert {status for status, _ in answers} <= {200, 409}
-        rows = await connection.fetch("SELECT run_id, array_agg(task_id) AS tasks FROM task_instance GROUP BY 1")
-        assert len(rows) == [status for status, _ in answers].count(200)
-        for row in rows:
-            kind = {task.split("_")[0] for task in row["tasks"]}
-            assert len(kind) == 1
-            assert len(row["tasks"]) == int(kind.pop()) + 1
+async def test_a_run_has_the_instances_of_one_version(empty_database: str, role: str) -> None:
+    """The DAG is written anew between the run and its task instances: nothing is stored of the old one."""
+    document = _document({**PLAIN, "task_id": "old"}, {**PLAIN, "task_id": "gone"})
+    async with _served(empty_database, "3.3.2", role, document, task_instances="always") as (api, connection):
+        await connection.execute(WAITING)
+        await connection.execute("SELECT pg_advisory_lock(1)")
+        request = asyncio.create_task(api.trigger(run_id="r"))
+        while not await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            await asyncio.sleep(0.01)
+        await connection.execute("UPDATE serialized_dag SET data = $1", _document({**PLAIN, "task_id": "new"}))
+        await connection.execute("SELECT pg_advisory_unlock(1)")
+        assert (await request)[0] == 200
+        assert [row[0] for row in await connection.fetch("SELECT task_id FROM task_instance")] == ["new"]
+        assert await connection.fetchval("SELECT count(*) FROM dag_run") == 1
 
 
 def test_ids_begin_with_the_time() -> None:
