@@ -14,6 +14,12 @@ Write = Callable[[str], dict[str, str]]
 DSN = "postgresql://u:p@h/db"
 
 
+@pytest.fixture(autouse=True)
+def _no_airflow_at_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep away the ~/airflow/airflow.cfg of whoever runs the tests."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+
+
 @pytest.fixture
 def cfg(tmp_path: Path) -> Write:
     """Return a function that writes airflow.cfg and returns the environment that finds it."""
