@@ -17,6 +17,7 @@ import pytest
 
 from server.wire import load_conf
 from tests.airflow.conftest import Beside
+from tests.airflow.real import until
 from tests.live import live_server
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(400)]
@@ -24,8 +25,10 @@ pytestmark = [pytest.mark.airflow, pytest.mark.timeout(400)]
 DATE = "2024-03-05T12:34:56.789000+00:00"
 RUN_ID = "a_run"
 CONF = {"a": 1, "text": "grüße", "password": "hidden", "deep": [{"api_token": "hidden"}]}
+# One that is not paused: it runs while the others are looked at.
+RUNNING = "ws_twin_running_ours"
 # What no twin has: the one has no run, the other's rows only Airflow knows.
-ALONE = {"ws_twin_variable_ours", "ws_twin_config_ours"}
+ALONE = {"ws_twin_variable_ours", "ws_twin_config_ours", RUNNING}
 TABLES = {
     "dag_run": "SELECT t.* FROM dag_run AS t WHERE t.dag_id = $1 AND t.run_id = $2",
     "task_instance": "SELECT t.* FROM task_instance AS t JOIN dag_run AS r ON r.dag_id = t.dag_id AND {same_run}"
@@ -185,3 +188,28 @@ async def test_what_only_airflow_can_tell_is_left_to_it_with_a_warning(beside: B
             count = "SELECT count(*) FROM deadline JOIN dag_run AS r ON r.id = dagrun_id WHERE r.dag_id = $1"
             assert await beside.database.fetchval(count, "ws_twin_variable_ours") == 1
             assert made["run_id"] == RUN_ID
+
+
+async def test_runs_end_as_those_of_airflow(beside: Beside) -> None:
+    """With their task instances from the beginning, several at a time: each task in its state."""
+    if not _has_instances(beside):
+        return
+    ids = [f"run{number}" for number in range(3)]
+    async with live_server(beside.airflow.dsn, task_instances="always") as url:
+        other = replace(beside, url=url)
+        await asyncio.gather(*(other.trigger(RUNNING, run_id=run_id) for run_id in ids))
+    await _trigger_theirs(beside, [_twin(RUNNING)])
+    left = (
+        "SELECT count(*) = 0 FROM dag_run WHERE dag_id LIKE 'ws\\_twin\\_running%' AND state IN ('queued', 'running')"
+    )
+    await until(lambda: beside.database.fetchval(left), "all runs have ended", 240, beside.airflow)
+    theirs = await _states(beside, _twin(RUNNING), RUN_ID)
+    assert {"success", "failed", "skipped", "upstream_failed"} == {state for *_, state in theirs}
+    assert len(theirs) == 19
+    for run_id in ids:
+        assert await _states(beside, RUNNING, run_id) == theirs
+
+
+async def _states(beside: Beside, dag_id: str, run_id: str) -> list[tuple[object, ...]]:
+    query = "SELECT task_id, map_index, state FROM task_instance WHERE dag_id = $1 AND run_id = $2 ORDER BY 1, 2"
+    return [tuple(row) for row in await beside.database.fetch(query, dag_id, run_id)]

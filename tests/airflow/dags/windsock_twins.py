@@ -121,6 +121,37 @@ if VERSION >= (2,):
 
         of_task.expand(x=numbers.override(task_id="many")())
 
+    @twins("running", is_paused_upon_creation=False, default_args={"retries": 0})
+    def running():
+        @task
+        def numbers():
+            return [1, 2]
+
+        @task
+        def use(x):
+            return x
+
+        @task.branch
+        def branch():
+            return "left"
+
+        use.override(task_id="of_a_task").expand(x=numbers()) >> EmptyOperator(task_id="all_of_them")
+        literal = BashOperator.partial(task_id="literal").expand(bash_command=["true", "false"])
+        literal >> [
+            EmptyOperator(task_id="on_failure", trigger_rule="one_failed"),
+            EmptyOperator(task_id="on_success"),
+            EmptyOperator(task_id="in_any_case", trigger_rule="all_done"),
+        ]
+        branch() >> [EmptyOperator(task_id="left"), EmptyOperator(task_id="right")]
+        up, down = EmptyOperator(task_id="up"), EmptyOperator(task_id="down")
+        up.as_setup() >> use.override(task_id="between")(1) >> down.as_teardown(setups=up)
+
+        @task_group
+        def group(x):
+            EmptyOperator(task_id="then").set_upstream(use.override(task_id="each")(x))
+
+        group.expand(x=[1, 2])
+
     @twins("params", params={"n": Param(5, type="integer", minimum=1), "free": "x"})
     def params():
         EmptyOperator(task_id="only", params={"own": 1})
