@@ -179,6 +179,9 @@ class _Memory(asyncio.Transport):
     def get_write_buffer_size(self) -> int:
         return 0
 
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Nothing is kept for long."""
+
 
 async def _of_behaviour() -> str | None:
     """Have one conversation both ways."""
