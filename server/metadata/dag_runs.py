@@ -26,6 +26,7 @@ _BROKEN = {
     True: "The DAG's file has import errors (GET /api/experimental/import_errors): this run goes by the last good DAG",
     False: "The DAG's file has import errors (GET /api/experimental/import_errors): tasks of this run may fail",
 }
+_NONE = Judgement()
 # Far more than changes of a DAG and other moments for a run are likely to take.
 _ATTEMPTS = 10
 _STREAM_PAGE = 2000
@@ -165,8 +166,9 @@ class DagRuns:
 
     async def _prepare(self, run: NewRun) -> tuple[Dag, Row]:
         """Find the DAG and the row to insert. Raises NotFound, BadRequest and Unavailable."""
-        dag = await self._dags.recent(run.dag_id)
-        judgement = await self._judge(run, dag)
+        dag = self._dags.recent(run.dag_id) or await self._dags.get(run.dag_id)
+        # Airflow 1.10 asks neither for a data interval nor for params.
+        judgement = _NONE if self._generation == 1 else await self._judge(run, dag)
         try:
             return dag, new_runs.row(run, dag, self._settings, judgement)
         except BadRequest:
@@ -179,9 +181,7 @@ class DagRuns:
             raise
 
     async def _judge(self, run: NewRun, dag: Dag) -> Judgement:
-        """What the DAG says of date and conf; Airflow 1.10 asks neither for a data interval nor for params."""
-        if self._generation == 1:
-            return Judgement()
+        """What the DAG says of date and conf."""
         conf = run.asked.conf
         return await self._dags.judge(dag, run.execution_date, conf if isinstance(conf, dict) else None)
 

@@ -104,9 +104,9 @@ class Dags:
         if row["version"] is None and row["any_serialized"]:
             raise NotFound(f"Dag id {dag_id} not found")
 
-    async def recent(self, dag_id: str) -> Dag:
+    def recent(self, dag_id: str) -> Dag | None:
         """Return the DAG as it was read last; the statement that relies on it must check its version."""
-        return self._cache.get(dag_id) or await self.get(dag_id)
+        return self._cache.get(dag_id)
 
     async def at(self, dag_id: str, root_dag_id: str, version: str | None, *, any_serialized: bool) -> Dag:
         """Return the DAG at `version`, which a statement has just read; raises NotFound where it is not serialized."""
