@@ -68,7 +68,7 @@ async def _log_change(request: web.Request, sensitive: tuple[str, ...]) -> None:
     if request.match_info.handler in UNLOGGED:
         return
     log = request.app[METADATA].log
-    row = entry(request, log.style, sensitive)
+    row = entry(request, log.style, sensitive) if log.exists else None
     if row is None:
         return
     try:

@@ -1,8 +1,9 @@
 -- What `windsock db backup` and `windsock db restore` ask of a database, and what clears it before a restore.
 
 -- name: server
--- Its major release, and the schema that tables without one are in.
-SELECT current_setting('server_version_num')::integer / 10000 AS major, current_schema() AS schema;
+-- Its major release, the schema that tables without one are in, and whose session this is in which database.
+SELECT current_setting('server_version_num')::integer / 10000 AS major, current_schema() AS schema,
+    session_user::text AS role, current_database()::text AS database;
 
 -- name: relations
 -- Tables, views and sequences of that schema that belong to no extension.
@@ -22,10 +23,10 @@ SELECT
     (SELECT count(*) FROM log) AS log_rows;
 
 -- name: sessions
--- Other sessions of Windsock in this database; what runs for Postgres itself has no user.
+-- Other sessions of Windsock in this database; what runs for Postgres itself has no user. PgBouncer's have no name.
 SELECT count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND usesysid IS NOT NULL AND pid <> pg_backend_pid()
-    AND application_name = current_setting('application_name');
+    AND application_name IN (current_setting('application_name'), '');
 
 -- name: begin
 -- The first lines of a restore; psql commits at its end or never.

@@ -26,6 +26,8 @@ class Found(NamedTuple):
 
     server: int
     schema: str
+    role: str
+    database: str
     version: int | None
     relations: Sequence[str]
     contents: Mapping[str, int]
@@ -48,6 +50,8 @@ async def _look(dsn: Dsn) -> Found:
         return Found(
             server["major"],
             server["schema"],
+            server["role"],
+            server["database"],
             version,
             [row["relname"] for row in await conn.fetch(_SQL["relations"])],
             dict(await conn.fetchrow(_SQL["contents"])) if version else {},
@@ -66,10 +70,12 @@ def check_overwriting(found: Found, *, force: bool) -> None:
         )
     if found.sessions:
         raise BackupError(
-            f"Windsock uses this database ({count(found.sessions, 'session')}): stop the API and the scheduler first"
+            f"Windsock uses this database ({count(found.sessions, 'session')}): stop the API and the scheduler first,"
+            " and PgBouncer where there is one"
         )
-    if found.version and not force and (had := say_contents(found.contents)):
-        raise BackupError(f"this database has data already ({had}{_others(found)}): --force replaces all of it")
+    had = ", and ".join(filter(None, (say_contents(found.contents), _others(found))))
+    if found.version and not force and had:
+        raise BackupError(f"this database has data already ({had}): --force replaces all of it")
 
 
 def say_contents(contents: Mapping[str, int]) -> str:
@@ -80,7 +86,7 @@ def say_contents(contents: Mapping[str, int]) -> str:
 def _others(found: Found) -> str:
     known = {name for section in schema.load_schema().sections for name in _TABLE.findall(section.sql)}
     strange = [name for name in found.relations if name not in known | {"windsock_schema"}]
-    return f", and tables that this release does not know: {_listed(strange)}" if strange else ""
+    return f"tables that this release does not know: {_listed(strange)}" if strange else ""
 
 
 def _listed(names: Sequence[str]) -> str:

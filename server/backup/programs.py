@@ -120,21 +120,31 @@ def _advice(server: int) -> str:
     )
 
 
-def environment(dsn: Dsn) -> dict[str, str]:
-    """Return the environment in which libpq's programs reach that database. A command line would show the password."""
+# libpq alone obeys these: they could lead it elsewhere than the connection that looked at the database.
+_LIBPQ_ALONE = frozenset({"PGHOSTADDR", "PGSERVICE", "PGSERVICEFILE", "PGSYSCONFDIR", "PGOPTIONS"})
+
+
+def environment(dsn: Dsn, **place: str) -> dict[str, str]:
+    """Return the environment in which libpq's programs reach that database. A command line would show the password.
+
+    `place` are variables of libpq: what the database said of itself to another connection.
+    """
     arguments = dsn.connect_arguments()
     settings = dict(arguments.pop("server_settings", {}))
     tls = dict(parse_qsl(urlsplit(arguments.pop("dsn", "")).query))
     if "sslpassword" in tls:
         raise StartupError("pg_dump cannot be given the sslpassword of the database URL: use a key without a password")
-    hosts = arguments.get("host") or [place for place in _LOCAL if not place.startswith("/") or Path(place).is_dir()]
     found = {
         variable: str(value)
         for values in (arguments, settings, tls)
         for name, value in values.items()
         if (variable := _VARIABLES.get(name))
     }
-    found["PGHOST"] = ",".join(hosts)
+    if hosts := arguments.get("host"):
+        found["PGHOST"] = ",".join(hosts)
+    elif not os.environ.get("PGHOST"):
+        found["PGHOST"] = ",".join(host for host in _LOCAL if not host.startswith("/") or Path(host).is_dir())
     if ports := arguments.get("port"):
         found["PGPORT"] = ",".join(map(str, ports))
-    return {**os.environ, **found, "LC_ALL": "C.UTF-8"}
+    own = {name: value for name, value in os.environ.items() if name not in _LIBPQ_ALONE}
+    return {**own, **found, **place, "LC_ALL": "C.UTF-8"}

@@ -23,7 +23,7 @@ def backup(config: Config, file: str, data_dir: Path | None) -> str:
         found = database.look(dsn)
         if found.version is None:
             raise BackupError("this database has no schema of Windsock: there is nothing to back up")
-        tools = Tools(programs.that_dump(found.server), programs.environment(dsn), found.schema)
+        tools = Tools(programs.that_dump(found.server), _environment(dsn, found), found.schema)
         with written(file) as stream:
             tools.dump(stream)
     size = "" if file == STANDARD else f" to {file}, {megabytes(Path(file).stat().st_size)}"
@@ -35,12 +35,13 @@ def restore(config: Config, file: str, data_dir: Path | None, *, force: bool) ->
 
     A backup of an older release is upgraded. Raises SchemaError for an Airflow's database; StartupError for one that is
     in use, that is another program's or, without `force`, that has data; and for a file that is damaged, no backup of
-    Windsock's or one of a newer release; OSError for a file that cannot be read. The database is then as it was.
+    Windsock's or one of a newer release; OSError for a file that cannot be read. The database is then as it was, unless
+    a BackupError says that the backup is restored.
     """
     with opened(file) as stream, reached(config, data_dir, alone=True) as dsn:
         found = database.look(dsn)
         database.check_overwriting(found, force=force)
-        tools = Tools(programs.that_restore(found.server), programs.environment(dsn), found.schema)
+        tools = Tools(programs.that_restore(found.server), _environment(dsn, found), found.schema)
         version, known = tools.verify(stream), schema.load_schema().version
         if version > known:
             raise BackupError(
@@ -48,7 +49,18 @@ def restore(config: Config, file: str, data_dir: Path | None, *, force: bool) ->
                 " restore it with that release"
             )
         tools.restore(stream, found.server)
-        return f"restored {_upgraded(dsn, version)}"
+        try:
+            return f"restored {_upgraded(dsn, version)}"
+        except (KeyboardInterrupt, Exception) as error:
+            raise BackupError(
+                f"the backup is restored, but its schema may not be upgraded ({type(error).__name__}: {error}):"
+                " run `windsock initdb`"
+            ) from error
+
+
+def _environment(dsn: Dsn, found: Found) -> dict[str, str]:
+    """That of programs which reach the very database that was found."""
+    return programs.environment(dsn, PGUSER=found.role, PGDATABASE=found.database)
 
 
 def _upgraded(dsn: Dsn, version: int) -> str:

@@ -28,13 +28,13 @@ def reload(pid: int, timeout: float) -> None:
         raise Failure(
             "RUNTIME_DIRECTORY is not set: outside of systemd send SIGHUP, and the log says what became of it"
         )
-    before = outcome.read()
+    sent = time.monotonic()
     try:
         os.kill(pid, signal.SIGHUP)
-        end = time.monotonic() + timeout
-        while (now := outcome.read()).number == before.number:
+        # One that began earlier may not have read what the configuration says by now.
+        while (now := outcome.read()).began < sent:
             os.kill(pid, 0)
-            if time.monotonic() > end:
+            if time.monotonic() > sent + timeout:
                 raise Failure(
                     f"the webserver has not reloaded after {count(timeout, 'second')}; it goes on", EXIT_TIMEOUT
                 )

@@ -14,21 +14,22 @@ if TYPE_CHECKING:
 _FILE = Path(".windsock", "commands.cfg")
 # What a standalone writes there, and the fields that it is for.
 _FIELDS = {"sql_alchemy_conn": "dsn", "base_log_folder": "base_log_folder", "dags_folder": "dags_folder"}
-_ON_THIS_MACHINE = "postgresql://windsock@/"
 
 
 def load(database: "DatabaseUse" = "configured") -> "Config":
     """Read the configuration; what is set nowhere is that of the standalone whose data is here. Raises ConfigError."""
     from server.config import load_config  # noqa: PLC0415 - help needs none of it
 
-    return load_config(defaults=_of_standalone(os.environ), database=database)
+    config = load_config(defaults=_of_standalone(os.environ), database=database)
+    # Whoever names a database means that one, and not the logs and DAGs of the standalone that is here.
+    return load_config(database=database) if "dsn" in config.sources else config
 
 
 def _of_standalone(env: Mapping[str, str]) -> dict[str, str]:
     """What `.windsock/commands.cfg` says, unless somebody says where else to look.
 
     The folder may be anybody's: only its owner's own file counts, nothing of it is run or filled in, and it names a
-    database of this machine.
+    socket of this machine that nobody else can have made.
     """
     if env.get("AIRFLOW_CONFIG") or env.get("AIRFLOW_HOME") or not _is_own(_FILE.parent) or not _is_own(_FILE):
         return {}
@@ -38,10 +39,22 @@ def _of_standalone(env: Mapping[str, str]) -> dict[str, str]:
         found = {key: value.replace("%%", "%") for key, value in parser["core"].items() if key in _FIELDS}
     except (OSError, ValueError, KeyError, configparser.Error):
         return {}
-    dsn = found.get("sql_alchemy_conn", "")
-    if not dsn.startswith(_ON_THIS_MACHINE) or any("$" in value for value in found.values()):
+    if any("$" in value for value in found.values()) or not _is_here(found.get("sql_alchemy_conn", "")):
         return {}
     return {_FIELDS[key]: value for key, value in found.items()}
+
+
+def _is_here(dsn: str) -> bool:
+    """Whether it names sockets in folders of our own: another user may take the name of a folder that is gone."""
+    from server.config import Dsn  # noqa: PLC0415 - help needs none of it
+
+    try:
+        hosts = Dsn.parse(dsn).connect_arguments().get("host", [])
+    except ValueError:
+        return False
+    return bool(hosts) and all(
+        host.startswith("/") and (_is_own(Path(host)) or _is_given(Path(host))) for host in hosts
+    )
 
 
 def _is_own(path: Path) -> bool:
@@ -50,3 +63,11 @@ def _is_own(path: Path) -> bool:
     except OSError:
         return False
     return status.st_uid == os.geteuid() and not status.st_mode & stat.S_IWOTH
+
+
+def _is_given(path: Path) -> bool:
+    """Whether it belongs to the user as whom root runs the Postgres whose data is here."""
+    try:
+        return os.geteuid() == 0 and path.owner() == (_FILE.parent / "postgres").owner()
+    except (OSError, KeyError):
+        return False

@@ -19,7 +19,7 @@ WITH requested AS (
     FROM requested
     LEFT JOIN LATERAL (
         SELECT dag.dag_id, dag.is_paused,
-            EXISTS (SELECT FROM import_error WHERE import_error.filename = dag.fileloc) AS is_broken
+            dag.fileloc IN (SELECT import_error.filename FROM import_error) AS is_broken
         FROM dag WHERE dag.dag_id = requested.dag_id
     ) AS d ON true
     LEFT JOIN LATERAL (
@@ -53,7 +53,7 @@ ORDER BY numbered.n
 -- A DAG and its sub-DAGs together or not at all: a collision raises, so nothing is inserted.
 WITH parent AS (
     SELECT d.dag_id, d.is_paused, s.version IS NOT DISTINCT FROM $6::text AS fresh,
-        EXISTS (SELECT FROM import_error WHERE import_error.filename = d.fileloc) AS is_broken
+        d.fileloc IN (SELECT import_error.filename FROM import_error) AS is_broken
     FROM dag AS d
     LEFT JOIN LATERAL (
         SELECT serialized_dag.xmin::text AS version FROM serialized_dag WHERE serialized_dag.dag_id = $5::text

@@ -42,7 +42,7 @@ WITH requested AS (
     FROM requested
     LEFT JOIN LATERAL (
         SELECT dag.dag_id, dag.is_paused, dag.is_active,
-            EXISTS (SELECT FROM import_error WHERE import_error.filename = dag.fileloc) AS is_broken
+            dag.fileloc IN (SELECT import_error.filename FROM import_error) AS is_broken
         FROM dag WHERE dag.dag_id = requested.dag_id
     ) AS d ON true
     LEFT JOIN LATERAL (
@@ -84,7 +84,7 @@ ORDER BY numbered.n
 -- a task: it gets the parent's, as Airflow writes it.
 WITH parent AS (
     SELECT d.dag_id, d.is_paused, d.is_active, s.version IS NOT DISTINCT FROM $6::text AS fresh, s.dag_hash,
-        EXISTS (SELECT FROM import_error WHERE import_error.filename = d.fileloc) AS is_broken
+        d.fileloc IN (SELECT import_error.filename FROM import_error) AS is_broken
     FROM dag AS d
     LEFT JOIN LATERAL (
         SELECT serialized_dag.xmin::text AS version, serialized_dag.dag_hash FROM serialized_dag

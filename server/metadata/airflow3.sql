@@ -61,13 +61,8 @@ WITH requested AS (
     FROM requested
     LEFT JOIN LATERAL (
         SELECT dag.dag_id, dag.is_paused, dag.is_stale, dag.bundle_version,
-            EXISTS (
-                SELECT FROM import_error
-                WHERE import_error.filename = dag.relative_fileloc AND import_error.bundle_name = dag.bundle_name
-            ) OR EXISTS (
-                SELECT FROM import_error
-                WHERE import_error.filename = dag.fileloc AND import_error.bundle_name = dag.bundle_name
-            ) AS is_broken
+            (dag.relative_fileloc, dag.bundle_name) IN (SELECT filename, bundle_name FROM import_error)
+                OR (dag.fileloc, dag.bundle_name) IN (SELECT filename, bundle_name FROM import_error) AS is_broken
         FROM dag WHERE dag.dag_id = requested.dag_id
     ) AS d ON true
     LEFT JOIN LATERAL (

@@ -83,8 +83,9 @@ CROSS JOIN LATERAL (
 
 -- name: oldest_queued
 -- For how many seconds the task has been queued that was queued first, 0 where none is; of many it looks at 10,000.
+-- Somebody may have written an infinite date.
 SELECT coalesce(extract(epoch FROM now() - min(queued_dttm)), 0)::float8
-FROM (SELECT queued_dttm FROM task_instance WHERE state = 'queued' LIMIT 10000) AS found
+FROM (SELECT queued_dttm FROM task_instance WHERE state = 'queued' AND isfinite(queued_dttm) LIMIT 10000) AS found
 
 -- name: count_import_errors
 SELECT count(*) FROM (SELECT FROM import_error LIMIT 10000) AS found

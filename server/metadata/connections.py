@@ -64,11 +64,8 @@ class Connections:
 
     async def lend(self) -> Connection:
         """Lend a connection; raises TimeoutError when none is free in time, or what connecting raises."""
-        while self._kept:
-            connection = self._kept.pop()
-            if _is_open(connection):
-                return connection
-            await self._pool.release(connection)
+        if (kept := await self._take_kept()) is not None:
+            return kept
         if self._refusal is not None:
             raise self._refusal()
         return await self._acquire()
@@ -76,7 +73,7 @@ class Connections:
     @asynccontextmanager
     async def lent_anyway(self) -> AsyncIterator[Connection]:
         """Lend a connection while the block runs, whatever others are refused; raises what `lend` does."""
-        connection = self._kept.pop() if self._kept else await self._acquire()
+        connection = await self._take_kept() or await self._acquire()
         try:
             yield connection
         finally:
@@ -97,6 +94,14 @@ class Connections:
             self._refusal = None
             self._wanted -= 1
         await self._pool.expire_connections()
+
+    async def _take_kept(self) -> Connection | None:
+        while self._kept:
+            connection = self._kept.pop()
+            if _is_open(connection):
+                return connection
+            await self._pool.release(connection)
+        return None
 
     async def _acquire(self) -> Connection:
         self._wanted += 1

@@ -87,7 +87,8 @@ class DagRuns:
             self._scheduler.prepare_warning()
             try:
                 row = await self._make(values, run, dag)
-            except DagChangedError:
+            except (DagChangedError, asyncpg.ForeignKeyViolationError):
+                # Its version, or a deadline of it, went meanwhile: all of it was undone.
                 self._dags.forget(dag_id)
                 continue
             if row is not None and not row["known"]:

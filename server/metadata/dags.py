@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import asyncpg
 
-from server.errors import BadRequest, Conflict, NotFound, WindsockError
+from server.errors import BadRequest, Conflict, NotFound, Unavailable, WindsockError
 from server.metadata.batch import Batcher, Shared
 from server.metadata.database import Database
 from server.metadata.decoder import Decoder
@@ -90,7 +90,7 @@ class Dags:
         """Build the error for a DAG that has no row in `dag`; it says what is wrong with its file, if that is known."""
         try:
             reason = await self._import_errors.of_dag(dag_id)
-        except asyncpg.PostgresError:
+        except (asyncpg.PostgresError, Unavailable):
             # An Airflow's operator has granted less than deploy/grants.sql does.
             reason = None
         why = f": its file cannot be loaded: {reason}" if reason else ""

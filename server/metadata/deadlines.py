@@ -4,6 +4,7 @@ When a run is made, so are rows that tell its moment and its callback. What an a
 code or settings of that Airflow can tell is an OnlyAirflowError.
 """
 
+import json
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from uuid import UUID
 import msgspec
 
 from server.metadata.encoding import OnlyAirflowError
+from server.metadata.prepared import MALFORMED
 
 FIXED, LOGICAL_DATE = "FixedDatetimeDeadline", "DagRunLogicalDateDeadline"
 QUEUED_AT, AVERAGE = "DagRunQueuedAtDeadline", "AverageRuntimeDeadline"
@@ -128,13 +130,16 @@ def _whole(value: object) -> int:
     return value
 
 
-def rows_of(alerts: Sequence[Alert], dag_id: str, date: datetime) -> tuple[list[dict[str, object]], list[str]]:
-    """Describe the rows of all alerts that can be told; the reasons of the others."""
-    rows: list[dict[str, object]] = []
+def rows_of(alerts: Sequence[Alert], dag_id: str, date: datetime) -> tuple[list[str], list[str]]:
+    """Describe the rows of all alerts that can be told, each as JSON; the reasons of the others."""
+    rows: list[str] = []
     reasons: list[str] = []
     for alert in alerts:
         try:
-            rows.append(row_of(alert, dag_id, date))
+            rows.append(json.dumps(row_of(alert, dag_id, date)))
         except OnlyAirflowError as error:
             reasons.append(str(error))
+        except MALFORMED:
+            # Nested too deeply, for instance.
+            reasons.append("it is not stored as Airflow does it")
     return rows, reasons

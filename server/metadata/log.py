@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import Enum
 from typing import NamedTuple
 
+from server.errors import Locked, Unavailable
 from server.metadata import statements
 from server.metadata.batch import Batcher
 from server.metadata.database import Database
@@ -51,7 +52,12 @@ class Log:
             await self._write(entry)
 
     async def _write_many(self, entries: Sequence[Entry]) -> Sequence[None]:
-        await self._database.fetch("write_log", *(list(column) for column in zip(*entries, strict=True)))
+        columns = [list(column) for column in zip(*entries, strict=True)]
+        try:
+            await self._database.fetch("write_log", *columns)
+        except Locked as error:
+            # No row collides with another: it is the table that is locked, and one by one all would wait again.
+            raise Unavailable(error.message) from error
         return [None] * len(entries)
 
 

@@ -7,7 +7,7 @@ and what is asked of it later takes no time. A task that cannot be read fails al
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -26,6 +26,7 @@ MALFORMED = (ArithmeticError, AttributeError, LookupError, OSError, RecursionErr
 T = TypeVar("T")
 _SCHEDULE = ("timetable", "schedule_interval", "timezone")
 # Trigger rules of tasks that wait for none above them.
+_MOST = 2**31 - 1
 _NO_RULES = frozenset({"dummy", "always"})
 # Encoded params and schedules up to this size are looked at in this process.
 _SMALL = 2**14
@@ -170,7 +171,7 @@ def prepare(dag: SerializedDag) -> list[PreparedDag]:
 
 def _limit(dag: SerializedDag, name: str) -> int | None:
     value = dag.data.get(name)
-    return value if isinstance(value, int) and value > 0 else None
+    return value if isinstance(value, int) and 0 < value <= _MOST else None
 
 
 def _body(value: object) -> bytes:
@@ -190,16 +191,20 @@ def _prepare_task(task: Task, instance: bytes) -> msgspec.Raw:
     return msgspec.Raw(msgspec.msgpack.encode(prepared))
 
 
+def _bounded(value: Any) -> int:  # noqa: ANN401 - whatever somebody wrote
+    return max(0, min(int(value), _MOST))
+
+
 def _needs(task: Task) -> Needs:
     rule = task.get("trigger_rule")
     # Airflow 2 gave the option another name.
     concurrency = task.get("task_concurrency") or task.get("max_active_tis_per_dag")
     return Needs(
         pool=_text(task.get("pool")),
-        pool_slots=int(task.get("pool_slots") or 1),
+        pool_slots=_bounded(task.get("pool_slots") or 1),
         upstream=[] if rule in _NO_RULES else task.dag.upstream[task.task_id],
         depends_on_past=bool(task.get("depends_on_past") or task.get("wait_for_downstream")),
-        concurrency=int(concurrency or 0),
+        concurrency=_bounded(concurrency or 0),
     )
 
 

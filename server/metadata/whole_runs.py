@@ -13,6 +13,7 @@ from typing import NamedTuple
 import asyncpg
 import msgspec
 
+from server.errors import Conflict
 from server.metadata import deadlines, instances
 from server.metadata.batch import Batcher
 from server.metadata.connections import Connection
@@ -39,15 +40,14 @@ class _Request(NamedTuple):
     row: Row
     run: NewRun
     dag: Dag
-    instances: str | None
-    """The rows of its task instances as JSON, None for none."""
 
 
 class _Made(NamedTuple):
-    """What the statement `trigger` answered, and why some deadlines were not made."""
+    """What the statement `trigger` answered, why some deadlines were not made, and why no task instances."""
 
     row: asyncpg.Record
     without: Sequence[str] = ()
+    reason: str = ""
 
 
 class WholeRuns:
@@ -71,14 +71,12 @@ class WholeRuns:
 
         A warning tells what Airflow would have written and is not there.
         """
-        rows, reason = self._instances(run, dag)
-        wants_version = self._is_pinned(dag)
-        made = await self._make(_Request(pinned(row) if wants_version and rows else row, run, dag, rows))
+        made = await self._make(_Request(row, run, dag))
         if made.row["id"] is not None:
-            if reason and wants_version:
-                warn(f"This run is not pinned to a version of its bundle: {reason}")
-            elif reason:
-                warn(f"The task instances of this run come with Airflow's scheduler: {reason}")
+            if made.reason and self._is_pinned(dag):
+                warn(f"This run is not pinned to a version of its bundle: {made.reason}")
+            elif made.reason:
+                warn(f"The task instances of this run come with Airflow's scheduler: {made.reason}")
             if made.without:
                 warn(f"Deadlines of this run that only Airflow itself can make: {'; '.join(made.without)}")
         return made.row
@@ -88,56 +86,64 @@ class WholeRuns:
         wanted = self._settings.task_instances != "never"
         return wanted and dag.has_bundle_version and known is not None and not known.follows_bundle
 
-    def _instances(self, run: NewRun, dag: Dag) -> tuple[str | None, str]:
-        """The rows of the task instances as JSON, or why there are none."""
+    def _instances(self, run: NewRun, dag: Dag) -> tuple[list[dict[str, object]], str]:
+        """The rows of the task instances, or why there are none."""
         if dag.serialized is None or not (self._is_pinned(dag) or self._settings.task_instances == "always"):
-            return None, ""
+            return [], ""
         if dag.serialized.only_airflow:
-            return None, dag.serialized.only_airflow
+            return [], dag.serialized.only_airflow
         try:
             rows = instances.rows_at(dag.serialized.instances(), run.execution_date)
         except OnlyAirflowError as error:
-            return None, str(error)
-        return json.dumps([{"id": str(deadlines.uuid7()), **one} for one in rows]), ""
+            return [], str(error)
+        return [{"id": str(deadlines.uuid7()), **one} for one in rows], ""
 
     async def _make_many(self, requests: Sequence[_Request]) -> Sequence[_Made]:
-        return [await self._make_one(request) for request in requests]
+        try:
+            return [await self._make_one(request) for request in requests]
+        except asyncpg.DataError as error:
+            dag_id = requests[0].dag.dag_id
+            raise Conflict(f"The task instances or deadlines of dag {dag_id} cannot be stored: see its file") from error
 
     async def _make_one(self, request: _Request) -> _Made:
         statements = self._database.statements
+        # Not before its turn: the rows of thousands of runs that wait would fill the memory.
+        rows, reason = self._instances(request.run, request.dag)
+        values = pinned(request.row) if rows and self._is_pinned(request.dag) else request.row
         async with self._database.transaction() as connection:
-            columns = [json_column([value]) for value in request.row]
+            columns = [json_column([value]) for value in values]
             (row,) = await connection.fetch(statements["trigger"], *columns, self._settings.revision)
             if row["migrated"]:
                 raise self._database.changed()
             if row["id"] is None:
                 return _Made(row)
-            if request.instances is not None:
-                await self._add_instances(connection, row["id"], request)
-            return _Made(row, await self._add_deadlines(connection, row["id"], request))
+            if rows:
+                await self._add_instances(connection, row["id"], request.dag, rows)
+            return _Made(row, await self._add_deadlines(connection, row["id"], request), reason)
 
-    async def _add_instances(self, connection: Connection, run: int, request: _Request) -> None:
+    async def _add_instances(
+        self, connection: Connection, run: int, dag: Dag, rows: Sequence[dict[str, object]]
+    ) -> None:
         """Add them all, or raise DagChangedError where they are of a DAG that was."""
-        rows = request.instances or "[]"
-        arguments = (run, rows, request.dag.version, self._unixname, _NO_CONFIG)
+        arguments = (run, json.dumps(rows), dag.version, self._unixname, _NO_CONFIG)
         added = await connection.fetchval(self._database.statements["add_task_instances"], *arguments)
-        if added != len(json.loads(rows)):
+        if added != len(rows):
             raise DagChangedError
 
     async def _add_deadlines(self, connection: Connection, run: int, request: _Request) -> Sequence[str]:
         """Add those that can be told; why the others cannot."""
-        known = request.dag.serialized
-        if known is None or not known.has_deadlines:
+        known, statements = request.dag.serialized, self._database.statements
+        # After a downgrade to 3.0 the DAG may still have them; that Airflow has no such rows.
+        names = [name for name in ("add_deadlines", "add_deadlines_of_3_1") if name in statements]
+        if known is None or not known.has_deadlines or not names:
             return ()
-        statements = self._database.statements
         if "deadline_alerts" in statements:
             alerts, reasons = _read(await connection.fetch(statements["deadline_alerts"], run, _LONGEST_ALERT))
         else:
             alerts, reasons = _read_serialized(known.deadlines)
         rows, more = deadlines.rows_of(alerts, request.run.dag_id, request.run.execution_date)
         if rows:
-            name = "add_deadlines" if "add_deadlines" in statements else "add_deadlines_of_3_1"
-            await connection.execute(statements[name], run, json.dumps(rows))
+            await connection.execute(statements[names[0]], run, f"[{','.join(rows)}]")
         return [*reasons, *more]
 
 

@@ -88,7 +88,7 @@ class Child:
         """What the database says of its scheduler; nothing where that is not known in time."""
         try:
             return msgspec.json.decode(await self.asker.ask("scheduler", seconds), type=SchedulerFigures)
-        except (ConnectionError, TimeoutError):
+        except (ConnectionError, TimeoutError, msgspec.DecodeError):
             return SchedulerFigures()
 
     async def stop(self) -> None:

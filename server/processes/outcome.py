@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 
 class Outcome(NamedTuple):
-    """How many reloads there were, and why the last one was refused, if it was."""
+    """When the last reload began (`time.monotonic`, in seconds), and why it was refused, if it was."""
 
-    number: int = 0
+    began: float = 0.0
     refusal: str = ""
 
 
@@ -23,8 +23,8 @@ def read() -> Outcome:
     """Read it; that of no reload where there is none."""
     if (path := file()) is not None:
         with suppress(OSError, ValueError):
-            number, _, refusal = path.read_text("utf-8").partition("\n")
-            return Outcome(int(number), refusal)
+            began, _, refusal = path.read_text("utf-8").partition("\n")
+            return Outcome(float(began), refusal)
     return Outcome()
 
 
@@ -33,5 +33,5 @@ def write(outcome: Outcome) -> None:
     if (path := file()) is not None:
         with suppress(OSError):
             new = path.with_suffix(".new")
-            new.write_text(f"{outcome.number}\n{outcome.refusal}", "utf-8")
+            new.write_text(f"{outcome.began!r}\n{outcome.refusal}", "utf-8")
             new.replace(path)

@@ -72,6 +72,7 @@ class Supervisor:
             return
         async with self._reloading:
             systemd.reloading()
+            began = time.monotonic()
             old, refusal = set(self._children), ""
             try:
                 # A program that prints an option may take its time, and this loop has a watchdog.
@@ -91,7 +92,7 @@ class Supervisor:
                 await asyncio.gather(*(child.stop() for child in old))
                 logger.info("reloaded", extra={"workers": config.workers})
             systemd.notify("READY=1")
-            outcome.write(Outcome(self._reloads.total(), refusal))
+            outcome.write(Outcome(began, refusal))
 
     async def figures(self) -> tuple[Snapshot, Service]:
         """What all workers did and do."""

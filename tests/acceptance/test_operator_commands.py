@@ -119,6 +119,13 @@ async def test_commands_find_the_standalone_that_runs_here(
         file.write_text(f"[core]\n{text}\n")
         done = await windsock("list_dags")
         assert (done.code, "no database is configured" in done.err) == (1, True)
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    theirs.chmod(0o777)
+    for host in ("evil.example", str(tmp_path / "gone"), str(theirs)):
+        file.write_text(f"[core]\nsql_alchemy_conn = postgresql://windsock@/d?host={host}\n")
+        done = await windsock("list_dags")
+        assert (done.code, "no database is configured" in done.err) == (1, True), host
     file.write_text(f"[core]\nsql_alchemy_conn = {database}\n")
     file.chmod(0o666)
     assert (await windsock("list_dags")).code == 1

@@ -91,6 +91,16 @@ async def test_data_is_not_overwritten_unasked(database: str, file: str) -> None
     assert await rows(database) == before
 
 
+async def test_tables_of_others_are_not_dropped_unasked(database: str, file: str) -> None:
+    """Neither beside tables of ours that are empty."""
+    await execute(database, "TRUNCATE log, dag_run, task_instance, users, dag CASCADE")
+    await execute(database, "DELETE FROM slot_pool WHERE pool <> 'default_pool'; CREATE TABLE customers (id int)")
+    said = (await run(database, "restore", file, code=1)).err
+    assert "customers" in said
+    assert "--force" in said
+    await execute(database, "SELECT FROM customers")
+
+
 async def test_the_database_of_another_program(empty_database: str, database: str, file: str) -> None:
     """It is refused, whatever is said; so is an Airflow's, whose backup is its own."""
     await execute(empty_database, "CREATE TABLE customers (id int)")
@@ -328,3 +338,13 @@ def test_no_password_on_a_command_line() -> None:
     }  # fmt: skip
     assert expected.items() <= found.items()
     assert "PGHOST" in programs.environment(Dsn.parse("postgresql:///d"))
+
+
+def test_programs_reach_the_database_that_was_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variable that libpq alone obeys leads them elsewhere; the host of the environment is everybody's."""
+    for name in ("PGSERVICE", "PGSERVICEFILE", "PGHOSTADDR", "PGOPTIONS"):
+        monkeypatch.setenv(name, "elsewhere")
+    monkeypatch.setenv("PGHOST", "/here")
+    found = programs.environment(Dsn.parse("postgresql:///d"), PGUSER="u", PGDATABASE="e")
+    assert "elsewhere" not in found.values()
+    assert (found["PGHOST"], found["PGUSER"], found["PGDATABASE"]) == ("/here", "u", "e")

@@ -86,6 +86,19 @@ async def test_what_was_lost_while_it_was_kept_is_replaced(connections: Connecti
         await connections.take_back(one)
 
 
+async def test_who_borrows_whatever_is_refused_gets_one_that_is_open(connections: Connections, database: str) -> None:
+    """Not one that was lost while it was kept."""
+    one = await connections.lend()
+    pid = await one.fetchval("SELECT pg_backend_pid()")
+    await connections.take_back(one)
+    admin = await asyncpg.connect(database)
+    await admin.fetch("SELECT pg_terminate_backend($1)", pid)
+    await admin.close()
+    await asyncio.sleep(0.2)
+    async with connections.lent_anyway() as other:
+        assert await other.fetchval("SELECT 1") == 1
+
+
 async def test_closing_waits_for_who_still_has_one(connections: Connections) -> None:
     """What comes back then is not kept: nobody would close it."""
     kept, lent = await connections.lend(), await connections.lend()
