@@ -23,10 +23,10 @@ SELECT
     (SELECT count(*) FROM log) AS log_rows;
 
 -- name: sessions
--- Other sessions of Windsock in this database; what runs for Postgres itself has no user. PgBouncer's have no name.
+-- Other sessions of Windsock in this database; what runs for Postgres itself has no user.
 SELECT count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND usesysid IS NOT NULL AND pid <> pg_backend_pid()
-    AND application_name IN (current_setting('application_name'), '');
+    AND application_name = current_setting('application_name');
 
 -- name: begin
 -- The first lines of a restore; psql commits at its end or never.

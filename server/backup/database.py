@@ -70,8 +70,7 @@ def check_overwriting(found: Found, *, force: bool) -> None:
         )
     if found.sessions:
         raise BackupError(
-            f"Windsock uses this database ({count(found.sessions, 'session')}): stop the API and the scheduler first,"
-            " and PgBouncer where there is one"
+            f"Windsock uses this database ({count(found.sessions, 'session')}): stop the API and the scheduler first"
         )
     had = ", and ".join(filter(None, (say_contents(found.contents), _others(found))))
     if found.version and not force and had:

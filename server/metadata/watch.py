@@ -128,8 +128,9 @@ class SchemaWatch:
 
     async def _is_as_found(self, connection: Connection) -> bool:
         # Others may add tables and columns of their own.
-        now = await self._look(connection)
-        return (now.revision, now.statements) == (self.found.revision, self.found.statements)
+        now, found = await self._look(connection), self.found
+        same = (now.revision, now.statements) == (found.revision, found.statements)
+        return same and found.tables <= now.tables and found.columns <= now.columns
 
     async def _refuse(self, problem: str) -> None:
         if problem != self._problem:

@@ -172,7 +172,7 @@ async def test_both_clients_do_the_same(
 
 OTHERS = {"standalone", "webserver", "scheduler", "initdb"}  # They serve.
 OTHERS |= {"create_user", "list_users", "change_password", "delete_user"}  # They use the database alone.
-OTHERS |= {"db clean", "db init", "db upgrade"}  # Likewise.
+OTHERS |= {"db backup", "db clean", "db init", "db restore", "db upgrade"}  # Likewise.
 OTHERS |= {"check", "config check", "reload"}  # They use files and processes.
 
 

@@ -118,7 +118,7 @@ async def test_figures(empty_database: str, release: str, role: str) -> None:
     )
     await conn.execute(
         "UPDATE task_instance SET state = 'queued', queued_dttm = 'infinity' WHERE ctid ="
-        " (SELECT max(ctid) FROM task_instance)"
+        " (SELECT min(ctid) FROM task_instance WHERE state IS DISTINCT FROM 'queued')"
     )
     expected = await conn.fetchval("SELECT count(*) FROM dag_run WHERE state = 'running'")
     await conn.close()

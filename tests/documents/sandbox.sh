@@ -6,14 +6,15 @@ mount --make-rprivate /
 mount -t tmpfs -o mode=755 tmpfs "$1/disk"
 mkdir "$1"/disk/{upper,work,upper-checkout,work-checkout}
 mount -t overlay -o "lowerdir=/,upperdir=$1/disk/upper,workdir=$1/disk/work" overlay "$1/root"
-mkdir -p "$1/root$2"
-mount -t overlay -o "lowerdir=$2,upperdir=$1/disk/upper-checkout,workdir=$1/disk/work-checkout" overlay "$1/root$2"
 mount --bind "$1/shared" "$1/root/srv"
 cd "$1/root"
 mount -t proc proc proc
 mount --rbind /dev dev
 mount -t tmpfs -o mode=755 tmpfs run
 mount -t tmpfs -o mode=1777 tmpfs tmp
+# Now, for the checkout may be below /tmp.
+mkdir -p ".$2"
+mount -t overlay -o "lowerdir=$2,upperdir=$1/disk/upper-checkout,workdir=$1/disk/work-checkout" overlay ".$2"
 ip link set lo up
 pivot_root . mnt
 cd /
