@@ -59,7 +59,7 @@ def test_a_wrong_dsn_refuses_to_start(postgres: EmbeddedPostgres) -> None:
     line = refusal("webserver", environment("postgresql://me:hush@127.0.0.1:1/none"), status=5)
     assert "cannot connect to postgresql://me" in line
     assert "hush" not in line
-    assert "none" in refusal("webserver", environment(postgres.dsn_of("none")))
+    assert "none" in refusal("webserver", environment(postgres.dsn_of("none")), status=5)
 
 
 def test_a_database_that_does_not_answer_refuses_to_start() -> None:
