@@ -211,51 +211,6 @@ async def _check_twins(beside: Beside, pairs: int) -> None:
     assert await beside.database.fetchval(_TIMED) == 2 * pairs
 
 
-async def test_a_dag_whose_task_runs_is_not_deleted(beside: Beside) -> None:
-    """Airflow 2 and 3 refuse that: 409, and nothing is gone."""
-    if beside.generation == 1:
-        return
-    made = await beside.trigger("ws_wait")
-
-    async def is_running() -> object:
-        query = "SELECT 1 FROM task_instance WHERE dag_id = 'ws_wait' AND state = 'running'"
-        return await beside.database.fetchval(query)
-
-    await until(is_running, "the task runs", 60, beside.airflow)
-    status, answer = await beside.call("DELETE", "/dags/ws_wait")
-    assert status == 409
-    assert "running" in answer["error"]
-    beside.airflow.go.touch()
-    await beside.finished("ws_wait", made["execution_date"])
-
-
-async def test_deleting_removes_what_airflow_removes(beside: Beside) -> None:
-    """Of twins Windsock deletes one and Airflow the other: both leave the same, and Windsock's count is exact."""
-    twins = ("ws_delete_ours", "ws_delete_theirs")
-    made = [await beside.trigger(twin, conf={"a": 1}) for twin in twins]
-    for twin, run in zip(twins, made, strict=True):
-        await beside.finished(twin, run["execution_date"])
-    # Nobody brings them back meanwhile.
-    await asyncio.to_thread(beside.airflow.stop)
-    before = [await _rows(beside, twin) for twin in twins]
-    assert before[0] == before[1]
-    status, answer = await beside.call("DELETE", f"/dags/{twins[0]}")
-    assert status == 200
-    await asyncio.to_thread(beside.airflow.ask, "delete", [twins[1]])
-    after = [await _rows(beside, twin) for twin in twins]
-    assert after[0] == after[1]
-    assert answer["count"] == sum(before[0].values()) - sum(after[0].values())
-
-
-async def _rows(beside: Beside, dag_id: str) -> dict[str, int]:
-    """Rows that name a DAG, by table."""
-    tables = [row[0] for row in await beside.database.fetch(_DELETED)]
-    return {
-        table: await beside.database.fetchval(f"SELECT count(*) FROM {table} WHERE dag_id = $1", dag_id)
-        for table in tables
-    }
-
-
 async def test_import_errors(beside: Beside) -> None:
     """A DAG whose file Airflow cannot import any more: listed with its traceback, and a trigger of it warns."""
 
@@ -281,3 +236,48 @@ async def test_import_errors(beside: Beside) -> None:
         assert "import errors" not in (beside.warning or "")
     finally:
         (beside.airflow.home / "break").unlink()
+
+
+async def test_a_dag_whose_task_runs_is_not_deleted(beside: Beside) -> None:
+    """Airflow 2 and 3 refuse that: 409, and nothing is gone."""
+    if beside.generation == 1:
+        return
+    made = await beside.trigger("ws_wait")
+
+    async def is_running() -> object:
+        query = "SELECT 1 FROM task_instance WHERE dag_id = 'ws_wait' AND state = 'running'"
+        return await beside.database.fetchval(query)
+
+    await until(is_running, "the task runs", 60, beside.airflow)
+    status, answer = await beside.call("DELETE", "/dags/ws_wait")
+    assert status == 409
+    assert "running" in answer["error"]
+    beside.airflow.go.touch()
+    await beside.finished("ws_wait", made["execution_date"])
+
+
+async def test_deleting_removes_what_airflow_removes(beside: Beside) -> None:
+    """Of twins Windsock deletes one and Airflow the other: both leave the same, and Windsock's count is exact."""
+    twins = ("ws_delete_ours", "ws_delete_theirs")
+    made = [await beside.trigger(twin, conf={"a": 1}) for twin in twins]
+    for twin, run in zip(twins, made, strict=True):
+        await beside.finished(twin, run["execution_date"])
+    # Nobody brings them back meanwhile. It is not started again: this is the last test.
+    await asyncio.to_thread(beside.airflow.stop)
+    before = [await _rows(beside, twin) for twin in twins]
+    assert before[0] == before[1]
+    status, answer = await beside.call("DELETE", f"/dags/{twins[0]}")
+    assert status == 200
+    await asyncio.to_thread(beside.airflow.ask, "delete", [twins[1]])
+    after = [await _rows(beside, twin) for twin in twins]
+    assert after[0] == after[1]
+    assert answer["count"] == sum(before[0].values()) - sum(after[0].values())
+
+
+async def _rows(beside: Beside, dag_id: str) -> dict[str, int]:
+    """Rows that name a DAG, by table."""
+    tables = [row[0] for row in await beside.database.fetch(_DELETED)]
+    return {
+        table: await beside.database.fetchval(f"SELECT count(*) FROM {table} WHERE dag_id = $1", dag_id)
+        for table in tables
+    }
