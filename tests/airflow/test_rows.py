@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import aiohttp
 import asyncpg
 import pytest
 
@@ -81,6 +82,15 @@ async def _trigger_theirs(beside: Beside, dag_ids: list[str]) -> None:
         assert [answer for answer in answers if answer[0] != 200] == []
         return
     api = f"http://127.0.0.1:{beside.airflow.env['AIRFLOW__API__PORT']}"
+
+    async def answers_at_all() -> bool:
+        try:
+            async with beside.http.get(f"{api}/auth/token"):
+                return True
+        except aiohttp.ClientConnectorError:
+            return False
+
+    await until(answers_at_all, "Airflow's own API answers", 120, beside.airflow)
     async with beside.http.get(f"{api}/auth/token") as answer:
         headers = {"Authorization": f"Bearer {(await answer.json())['access_token']}"}
     for dag_id in dag_ids:
