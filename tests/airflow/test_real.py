@@ -256,6 +256,15 @@ async def test_a_dag_whose_task_runs_is_not_deleted(beside: Beside) -> None:
     await beside.finished("ws_wait", made["execution_date"])
 
 
+# What parses DAG files has a process group of its own, and may end a moment later. Windsock's sessions have a name.
+_GONE = """
+SELECT NOT EXISTS (
+    SELECT FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND usesysid IS NOT NULL AND application_name = ''
+)
+"""
+
+
 async def test_deleting_removes_what_airflow_removes(beside: Beside) -> None:
     """Of twins Windsock deletes one and Airflow the other: both leave the same, and Windsock's count is exact."""
     twins = ("ws_delete_ours", "ws_delete_theirs")
@@ -264,6 +273,7 @@ async def test_deleting_removes_what_airflow_removes(beside: Beside) -> None:
         await beside.finished(twin, run["execution_date"])
     # Nobody brings them back meanwhile.
     await asyncio.to_thread(beside.airflow.stop)
+    await until(lambda: beside.database.fetchval(_GONE), "Airflow has left its database", 60)
     try:
         before = [await _rows(beside, twin) for twin in twins]
         assert before[0] == before[1]
