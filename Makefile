@@ -16,7 +16,7 @@ help:
 	@echo "make lint             linters and type checks alone"
 	@echo "make unit             the tests alone; ARGS='tests/unit -k name' chooses"
 	@echo "make test-clients     Airflow 1.10.15's own command line, and other clients"
-	@echo "make test-airflow     beside real Airflows, which it installs: 10 minutes"
+	@echo "make test-airflow     beside real Airflows, which it installs: 15 minutes"
 	@echo "make test-faults      break Postgres, network and processes below a service"
 	@echo "make test-systemd     as root: install, upgrade and remove: 5 minutes"
 	@echo "make test-pythons     unit and contract tests on Python 3.11, 3.12 and 3.13"
