@@ -90,8 +90,10 @@ class Dags:
         """Build the error for a DAG that has no row in `dag`; it says what is wrong with its file, if that is known."""
         try:
             reason = await self._import_errors.of_dag(dag_id)
-        except (asyncpg.PostgresError, Unavailable):
-            # An Airflow's operator has granted less than deploy/grants.sql does.
+        except (asyncpg.PostgresError, Unavailable) as error:
+            # An Airflow's operator has granted less than deploy/grants.sql does. What is lost or migrated stays a 503.
+            if isinstance(error, Unavailable) and not isinstance(error.__cause__, asyncpg.InsufficientPrivilegeError):
+                raise
             reason = None
         why = f": its file cannot be loaded: {reason}" if reason else ""
         return NotFound(f"Dag id {dag_id} not found{where}{why}")

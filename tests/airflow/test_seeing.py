@@ -7,6 +7,7 @@ import aiohttp
 import asyncpg
 import pytest
 
+from server.errors import NotFound
 from server.metadata.catalogue import read_catalogue
 from server.metadata.metadata import open_metadata
 from tests.airflow.schemas import RELEASES, add_dag, add_runs, generation_of, make_schema
@@ -128,6 +129,17 @@ async def test_figures(empty_database: str, release: str, role: str) -> None:
     assert {state: number for state, number in work.tasks.items() if number} == {"queued": 2}
     assert 60 <= work.oldest_queued < 120
     assert work.import_errors == 0
+
+
+async def test_an_unknown_dag_without_the_grant_that_tells_why(empty_database: str, role: str) -> None:
+    """It is not found all the same, as before the grant was needed."""
+    dsn = await prepare(empty_database, "2.10.5", role)
+    conn = await asyncpg.connect(empty_database)
+    await conn.execute(f"REVOKE SELECT (id, stacktrace) ON import_error FROM {role}")
+    await conn.close()
+    async with open_metadata(config_for(dsn)) as metadata:
+        with pytest.raises(NotFound, match=r"Dag id nope not found in DagModel$"):
+            await metadata.dags.get("nope")
 
 
 def _read_whole(plan: dict[str, Any]) -> list[str]:
