@@ -16,6 +16,7 @@ import msgspec
 
 from server.metadata.encoding import OnlyAirflowError
 from server.metadata.prepared import MALFORMED
+from server.wire.strict_json import is_deep
 
 FIXED, LOGICAL_DATE = "FixedDatetimeDeadline", "DagRunLogicalDateDeadline"
 QUEUED_AT, AVERAGE = "DagRunQueuedAtDeadline", "AverageRuntimeDeadline"
@@ -51,6 +52,8 @@ def row_of(alert: Alert, dag_id: str, date: datetime) -> dict[str, object]:
     `deadline_time` is told, or what it is counted from: the moment of the run's making, or of that and the average
     time that `max_runs` have taken.
     """
+    if is_deep([alert.reference, alert.callback]):
+        raise OnlyAirflowError("it is nested too deeply")
     seconds = _seconds(alert.interval)
     name, reference = alert.reference.get("reference_type"), alert.reference
     if "__class_path" in reference or name not in {FIXED, LOGICAL_DATE, QUEUED_AT, AVERAGE}:
@@ -140,6 +143,5 @@ def rows_of(alerts: Sequence[Alert], dag_id: str, date: datetime) -> tuple[list[
         except OnlyAirflowError as error:
             reasons.append(str(error))
         except MALFORMED:
-            # Nested too deeply, for instance.
             reasons.append("it is not stored as Airflow does it")
     return rows, reasons

@@ -42,7 +42,7 @@ def parse_json(body: bytes, what: str = "The request body") -> object:
         raise BadRequest(f"{what} {_why_not_json(body)}") from error
     except RecursionError as error:
         raise _too_deep(what) from error
-    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_deep(value):
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and is_deep(value):
         raise UnstorableError(_too_deep(what).message, value)
     # The pattern takes ten times as long, and nearly no body needs it.
     if rb"\u0000" in body and _NUL.search(body):
@@ -92,7 +92,8 @@ def _why_not_json(body: bytes) -> str:
     return "is not valid JSON: it holds a number that is too large or none at all, or half of a surrogate pair"
 
 
-def _is_deep(value: object) -> bool:
+def is_deep(value: object) -> bool:
+    """Whether JSON is nested deeper than 100 levels; how deep Python itself goes differs with its release."""
     level = [value]
     for _ in range(MAX_DEPTH):
         level = [child for node in level for child in _children(node) if isinstance(child, dict | list)]

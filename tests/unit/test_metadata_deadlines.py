@@ -20,7 +20,7 @@ def _nested(levels: int) -> Any:  # noqa: ANN401 - JSON
 @pytest.mark.parametrize(
     ("reference", "kwargs"),
     [
-        ({"reference_type": "DagRunLogicalDateDeadline"}, _nested(600)),
+        ({"reference_type": "DagRunLogicalDateDeadline"}, _nested(100)),
         ({"reference_type": ["DagRunLogicalDateDeadline"]}, {}),
         ({"reference_type": {}}, {}),
         ({"reference_type": "FixedDatetimeDeadline", "datetime": []}, {}),
