@@ -15,13 +15,14 @@ class AuthOptions:
     # fmt: off
     secret_key: str | None = option(
         values.secret_key, "", "windsock.secret_key api.secret_key webserver.secret_key",
-        "Signs what must survive a restart. A published or short key (under 16 characters) counts as unset.",
+        "The key that encrypts sessions. A published or short key (under 16 characters) counts as unset.",
         remark=values.weak_secret, sensitive=True,
     )
     auth_backend: str = option(
         values.auth_backend, "default",
         "windsock.auth_backend api.auth_backend fab.auth_backends api.auth_backends core.auth_manager",
-        "Who may call the API: `default` (all), `deny_all`, `password_auth`, `kerberos_auth` or a module.",
+        "The backend that decides who may call the API: `default` (everybody), `deny_all`, `password_auth`,"
+        " `kerberos_auth` or a module.",
         remark=values.other_backends,
     )
     kerberos_keytab: Path | None = option(
@@ -38,15 +39,16 @@ class AuthOptions:
     )
     kerberos_strip_realms: tuple[str, ...] = option(
         values.words, "", "windsock.kerberos_strip_realms",
-        "Realms whose users are admitted and known without `@REALM`.",
+        "The realms whose users are admitted, and are known without `@REALM`.",
     )
     verified_seconds: float = option(
         values.seconds(0, 60), "60", "windsock.verified_seconds",
-        "How long after its last use a password that was right is remembered, so as to hash it only once; 0: never.",
+        "How long after its last use a right password is remembered, so that it is hashed only once; 0: never.",
     )
     user_check_seconds: float = option(
         values.seconds(0, 60), "10", "windsock.user_check_seconds",
-        "How long a process goes by what it read of a user: a changed or deleted user may go on for so long.",
+        "How long a process keeps what it has read about a user; after that time it sees that the user was changed or"
+        " deleted.",
     )
     throttle_failures: int = option(
         values.whole(0, 100000), "10", "windsock.throttle_failures",
@@ -54,11 +56,11 @@ class AuthOptions:
     )
     throttle_seconds: float = option(
         values.seconds(1, 86400), "60", "windsock.throttle_seconds",
-        "How long it has to wait after the last wrong password.",
+        "How long such a pair has to wait after the last wrong password.",
     )
     hash_threads: int = option(
         values.whole(1, 64), "2", "windsock.hash_threads",
-        "The threads of each process that hash passwords, and those that read Kerberos tickets.",
+        "The number of threads in each process that hash passwords; likewise of those that read Kerberos tickets.",
     )
     hash_queue_limit: int = option(
         values.whole(0, 10000), "32", "windsock.hash_queue_limit",
@@ -70,27 +72,29 @@ class AuthOptions:
     )
     old_secret_keys: tuple[str, ...] = option(
         values.secret_keys, "", "windsock.old_secret_keys",
-        "Earlier secret keys, divided by blanks or commas: sessions signed with them stay valid.", sensitive=True,
+        "Earlier secret keys, separated by blanks or commas: sessions made with them stay valid.", sensitive=True,
     )
     trusted_proxies: tuple[values.Proxy, ...] = option(
         values.proxies, "", "windsock.trusted_proxies",
-        "Addresses and networks of reverse proxies whose `X-Forwarded-` `For`, `Proto`, `Host` and `Port` are believed;"
-        " `unix:` is whoever connects to the unix socket.",
+        "The addresses and networks of the reverse proxies whose headers `X-Forwarded-For`, `-Proto`, `-Host` and"
+        " `-Port` are believed; `unix:` means whoever connects to the unix socket.",
     )
     allowed_hosts: tuple[str, ...] = option(
         values.host_names, "", "windsock.allowed_hosts",
-        "Names, `.suffix`es and addresses by which callers reach the server, beside localhost; others are refused.",
+        "The names, `.suffix`es and addresses by which callers may reach the server, besides localhost; others are"
+        " refused.",
     )
     pause_by_get: bool = option(
         values.boolean, "True", "windsock.pause_by_get",
-        "Whether `GET .../paused/true` and `/false` work, which change something; `PATCH /dags/<dag_id>` always does.",
+        "Whether `GET .../paused/true` and `/false`, which change something, work; `PATCH /dags/<dag_id>` always"
+        " works.",
     )
     audit_log: bool = option(
         values.boolean, "True", "windsock.audit_log",
-        "Whether what callers change is written to Airflow's `log` table; standalone, what identified users change.",
+        "Whether changes by callers (standalone: by identified users) are written to Airflow's `log` table.",
     )
     sensitive_names: tuple[str, ...] = option(
         values.words, "", "core.sensitive_var_conn_names",
-        "Parts of keys of a `conf` whose values are masked in the `log` table, beside those that Airflow masks.",
+        "Words in the keys of a `conf` whose values are masked in the `log` table, besides those that Airflow masks.",
     )
     # fmt: on

@@ -26,11 +26,12 @@ class Config(AuthOptions):
     )
     dags_folder: Path = option(
         values.path, "$AIRFLOW_HOME/dags", "windsock.dags_folder core.dags_folder",
-        "The folder of the YAML files that define DAGs (standalone); its default is `dags` where it is started.",
+        "The folder of the YAML files that define DAGs. `windsock standalone` takes `dags` in the current folder by"
+        " default.",
     )
     data_dir: Path = option(
         values.path, "$AIRFLOW_HOME/windsock", "windsock.data_dir",
-        "The folder of the embedded database (standalone); its default is `.windsock` where it is started.",
+        "The folder of the embedded database. `windsock standalone` takes `.windsock` in the current folder by default.",
     )
     dags_are_paused_at_creation: bool = option(
         values.boolean, "False", "core.dags_are_paused_at_creation",
@@ -38,45 +39,45 @@ class Config(AuthOptions):
     )
     dag_ignore_file_syntax: str = option(
         values.choice("regexp", "glob"), "regexp", "core.dag_ignore_file_syntax",
-        "What a line of an `.airflowignore` is: `regexp` or `glob` (standalone).",
+        "The syntax of the lines of an `.airflowignore`: `regexp` or `glob` (standalone).",
     )
     default_timezone: str = option(
         values.timezone, "utc", "core.default_timezone",
-        "The time zone of dates that name none: `utc`, `system` or an IANA name.",
+        "The time zone of dates without one: `utc`, `system` or an IANA name.",
     )
     base_log_folder: Path = option(
         values.path, "$AIRFLOW_HOME/logs", "windsock.base_log_folder logging.base_log_folder core.base_log_folder",
-        "The folder of the tasks' logs (standalone); there its default is `logs` in `data_dir`.",
+        "The folder of the tasks' logs. `windsock standalone` takes `logs` in `data_dir` by default.",
     )
     parallelism: int = option(
         values.whole(0, 100000), "32", "windsock.parallelism core.parallelism",
-        "The most tasks that run at a time; 0: no limit (standalone).",
+        "The most tasks that run at the same time; 0 means no limit (standalone).",
     )
     dag_concurrency: int = option(
         values.whole(1, 100000), "16",
         "windsock.dag_concurrency core.max_active_tasks_per_dag core.dag_concurrency",
-        "The most tasks of a DAG that run at a time, where its file does not say (standalone).",
+        "The most tasks of a DAG that run at the same time, unless its file says otherwise (standalone).",
     )
     max_active_runs_per_dag: int = option(
         values.whole(1, 100000), "16", "windsock.max_active_runs_per_dag core.max_active_runs_per_dag",
-        "The most runs of a DAG that are under way at a time, where its file does not say (standalone).",
+        "The most runs of a DAG that are under way at the same time, unless its file says otherwise (standalone).",
     )
     scheduler_heartbeat_sec: float = option(
         values.seconds(0.1, 60), "5", "windsock.scheduler_heartbeat_sec scheduler.scheduler_heartbeat_sec",
-        "How often the scheduler says that it lives and looks at everything; new runs wake it at once (standalone).",
+        "How often the scheduler writes a heartbeat and looks at everything; a new run wakes it at once (standalone).",
     )
     scheduler_zombie_task_threshold: float = option(
         values.seconds(0.5, 86400), "10",
         "windsock.scheduler_zombie_task_threshold scheduler.scheduler_zombie_task_threshold",
-        "After how long without a sign of life the tasks of a dead scheduler are tried again or failed (standalone).",
+        "How long a scheduler has no heartbeat before its tasks are tried again or failed (standalone).",
     )
     killed_task_cleanup_time: float = option(
         values.seconds(0, 3600), "5", "windsock.killed_task_cleanup_time core.killed_task_cleanup_time",
-        "How long a task that is ended has between SIGTERM and SIGKILL (standalone).",
+        "How long a task has between SIGTERM and SIGKILL (standalone).",
     )
     host: str = option(
         values.host, "127.0.0.1", "windsock.host api.host webserver.web_server_host",
-        "The address to listen on. On any but a loopback address an `auth_backend` must be set.",
+        "The address to listen on. Any address other than a loopback address needs an `auth_backend`.",
     )
     port: int = option(
         values.whole(0, 65535), "8080", "windsock.port api.port webserver.web_server_port",
@@ -84,11 +85,11 @@ class Config(AuthOptions):
     )
     base_path: str = option(
         values.base_path, "", "windsock.base_path",
-        "The prefix of all URLs behind a proxy that has one, by default the path of `base_url`; the root answers too.",
+        "The prefix of all URLs, if a proxy adds one; by default the path of `base_url`. The root answers too.",
     )
     base_url: str = option(
         values.http_url, "http://localhost:8080", "api.base_url webserver.base_url",
-        "Where Airflow's web interface is; run URLs point there.",
+        "The address of Airflow's web interface; run URLs point there.",
     )
     absolute_urls: bool = option(
         values.boolean, "False", "windsock.absolute_urls",
@@ -96,7 +97,7 @@ class Config(AuthOptions):
     )
     rbac: bool = option(
         values.boolean, "False", "webserver.rbac",
-        "Whether that web interface is the RBAC one of Airflow 1.10.",
+        "Whether this is the RBAC web interface of Airflow 1.10.",
     )
     api_client: str = option(
         values.word, "airflow.api.client.local_client", "cli.api_client",
@@ -104,11 +105,11 @@ class Config(AuthOptions):
     )
     endpoint_url: str = option(
         values.http_url, "http://localhost:8080", "cli.endpoint_url",
-        "The server that the JSON client calls; it may name user and password.", sensitive=True,
+        "The URL of the server that the JSON client calls; it may contain user and password.", sensitive=True,
     )
     cli_username: str = option(
         str, "", "cli.username",
-        "The user that the JSON client calls it as; the environment variable `WINDSOCK_USERNAME` wins.",
+        "The user name that the JSON client sends; the environment variable `WINDSOCK_USERNAME` wins.",
     )
     cli_password: str = option(
         str, "", "cli.password",
@@ -120,19 +121,20 @@ class Config(AuthOptions):
     )
     admin_host: str = option(
         values.host, "127.0.0.1", "windsock.admin_host",
-        "The address of the admin listener, which anyone who reaches it may read.",
+        "The address of the admin listener, which asks for no credentials.",
     )
     admin_port: int = option(
         values.whole(0, 65535), "0", "windsock.admin_port",
-        "Its port, for `/live`, `/ready` and `/metrics`; 0 is none (`windsock webserver`; see operations.md).",
+        "The port of the admin listener, for `/live`, `/ready` and `/metrics`; 0: none (`windsock webserver`; see"
+        " operations.md).",
     )
     ssl_cert: Path | None = option(
         lambda text: values.path(text) if text else None, "", "windsock.ssl_cert",
-        "A certificate with its chain (PEM): the API is then served over TLS alone.",
+        "A certificate with its chain (PEM): the API is then served over TLS only.",
     )
     ssl_key: Path | None = option(
         lambda text: values.path(text) if text else None, "", "windsock.ssl_key",
-        "The key of that certificate, where it is not in the same file.",
+        "The key of that certificate, if it is not in the same file.",
     )
     cors_origins: tuple[str, ...] = option(
         values.origins, "", "windsock.cors_origins",
@@ -147,11 +149,12 @@ class Config(AuthOptions):
     )
     write_timeout: float = option(
         values.seconds(0.1, 3600), "30", "windsock.write_timeout",
-        "How long the service waits for a client to read an answer, or a part of a long one; then the connection ends.",
+        "How long the service waits until a client has read an answer, or a part of a long one, before it ends the"
+        " connection.",
     )
     fast_path: bool = option(
         values.boolean, "True", "windsock.fast_path",
-        "Whether ordinary requests take a faster way that uses private parts of aiohttp; without it they are slower.",
+        "Whether ordinary requests take a faster path, which uses private parts of aiohttp.",
     )
     keepalive_timeout: float = option(
         values.seconds(0, 3600), "75", "windsock.keepalive_timeout", "How long an idle connection is kept open.",
@@ -174,25 +177,25 @@ class Config(AuthOptions):
     )
     allow_unknown_airflow: bool = option(
         values.boolean, "False", "windsock.allow_unknown_airflow",
-        "Whether to serve the database of an Airflow that Windsock was never tested with, at your own risk.",
+        "Whether Windsock serves the database of an Airflow that it was never tested with, at your own risk.",
     )
     allowed_run_id_pattern: re.Pattern[str] = option(
         values.pattern, "^[A-Za-z0-9_.~:+-]+$", "scheduler.allowed_run_id_pattern",
-        "What run ids Airflow 2.x and 3.x allow, as a regular expression; their scheduler ends over any other.",
+        "A regular expression for the run ids that Airflow 2.x and 3.x allow; any other ends their scheduler.",
     )
     create_cron_data_intervals: bool = option(
         values.boolean, "True", "scheduler.create_cron_data_intervals",
-        "Whether runs of an Airflow 2.x's presets (`@daily`) span an interval; all else is in its database.",
+        "The value of this option in that Airflow 2.x: whether runs of presets (`@daily`) span an interval.",
     )
     task_instances: str = option(
         values.choice("versioned", "always", "never"), "versioned", "windsock.task_instances",
-        "Which runs of Airflow 3.1 and later get their task instances at once: those of a versioned bundle, which need"
-        " them, all, or none; the others' come with Airflow's scheduler.",
+        "Which runs of Airflow 3.1 and later get their task instances at once: those of a versioned bundle (which need"
+        " them), all, or none. Airflow's scheduler makes the task instances of the other runs.",
     )
     pgbouncer: bool = option(
         values.boolean, "False", "windsock.pgbouncer",
-        "Whether the database is reached through PgBouncer in transaction mode: neither prepared statements nor"
-        " settings of a session are used.",
+        "Whether the database is reached through PgBouncer in transaction mode: then Windsock uses neither prepared"
+        " statements nor settings of a session.",
     )
     acquire_timeout: float = option(
         values.seconds(0.01, 3600), "5", "windsock.acquire_timeout",
@@ -203,11 +206,11 @@ class Config(AuthOptions):
     )
     batch_size: int = option(
         values.whole(1, 10000), "128", "windsock.batch_size",
-        "The most requests that share a statement; 1 batches nothing.",
+        "The most requests that share a statement; 1 switches batching off.",
     )
     batch_in_flight: int = option(
         values.whole(1, 100), "2", "windsock.batch_in_flight",
-        "The most shared statements of a kind that run at a time in a process.",
+        "The most shared statements of a kind that run at the same time in a process.",
     )
     batch_queue_limit: int = option(
         values.whole(1, 1000000), "4096", "windsock.batch_queue_limit",
@@ -219,18 +222,19 @@ class Config(AuthOptions):
     )
     log_format: str = option(
         values.choice("auto", "json", "console"), "auto", "windsock.log_format",
-        "`json`, `console`, or `auto`: console on a terminal and JSON elsewhere.",
+        "`json`, `console`, or `auto`: `console` on a terminal and `json` elsewhere.",
     )
     access_log: bool = option(
         values.boolean, "True", "windsock.access_log", "Whether each request is logged.",
     )
     access_log_probes: bool = option(
         values.boolean, "False", "windsock.access_log_probes",
-        "Whether `/health`, and `/live`, `/ready` and `/metrics` of the admin listener, are logged too.",
+        "Whether requests for `/health`, and for the admin listener's `/live`, `/ready` and `/metrics`, are logged"
+        " too.",
     )
     access_log_sample: float = option(
         values.fraction, "1", "windsock.access_log_sample",
-        "The part of requests that is logged, from 0 to 1; answers of 500 and above always are.",
+        "The share of requests that is logged, from 0 to 1; answers of 500 and above are always logged.",
     )
     # fmt: on
     sources: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
