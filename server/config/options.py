@@ -31,7 +31,7 @@ class Config(AuthOptions):
     )
     data_dir: Path = option(
         values.path, "$AIRFLOW_HOME/windsock", "windsock.data_dir",
-        "The folder of the embedded database. `windsock standalone` takes `.windsock` in the current folder by default.",
+        "The folder of the embedded database; for `windsock standalone` by default `.windsock` in the current folder.",
     )
     dags_are_paused_at_creation: bool = option(
         values.boolean, "False", "core.dags_are_paused_at_creation",
