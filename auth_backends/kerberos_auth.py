@@ -13,7 +13,7 @@ import re
 import socket
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from server.auth import Identity
 from server.auth.executor import Executor
@@ -186,7 +186,7 @@ async def cleanup(app: web.Application) -> None:
 
 async def authenticate(request: web.Request) -> Identity:
     """Answer whose ticket it is: 401 without one, 403 for one that is refused."""
-    sent = request.headers.getall("Authorization", ())
+    sent = request.headers.getall(hdrs.AUTHORIZATION, ())
     if not sent or not any(sent):
         raise Unauthorized("Unauthorized: this server asks for a Kerberos ticket", _CHALLENGE)
     scheme, _, encoded = sent[0].partition(" ")

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from server.errors import BadRequest, PayloadTooLarge, RequestTimeout, UnsupportedMediaType
 from server.resources import CONFIG
@@ -12,7 +12,7 @@ from server.words import count
 async def read_body(request: web.Request) -> bytes:
     """Return the whole body; raises what is wrong with it (400, 408, 413, 415) before reading more than needed."""
     config = request.app[CONFIG]
-    encoding = request.headers.get("Content-Encoding")
+    encoding = request.headers.get(hdrs.CONTENT_ENCODING)
     if encoding is not None and encoding.lower() != "identity":
         raise UnsupportedMediaType("The request body must be plain JSON, without Content-Encoding")
     if (request.content_length or 0) > config.max_body_size:

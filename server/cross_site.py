@@ -12,13 +12,15 @@ from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from aiohttp import web
+from aiohttp import hdrs, web
+from multidict import istr
 
 from server.config import Config, is_loopback
 from server.errors import Forbidden
 from server.proxies import Origin, read_origin
 from server.resources import PROXIES
 
+_FETCH_SITE = istr("Sec-Fetch-Site")
 _OWN_SITE = frozenset({"same-origin", "none"})
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # Every browser names its platform; programs that only say "Mozilla/5.0" do not.
@@ -38,7 +40,7 @@ def refuse_other_sites(request: web.Request, origins: Collection[str] = ()) -> N
     It may be when it says so, and when a browser sent it and does not say otherwise. Pages of `origins` are welcome.
     """
     headers = request.headers
-    site, origin, referer = headers.get("Sec-Fetch-Site"), headers.get("Origin"), headers.get("Referer")
+    site, origin, referer = headers.get(_FETCH_SITE), headers.get(hdrs.ORIGIN), headers.get(hdrs.REFERER)
     source = origin if origin is not None else referer or None
     if source is None and site is None:
         if _is_browser(headers):
@@ -75,8 +77,8 @@ def _is_browser(headers: Mapping[str, str]) -> bool:
 
     Java's own client accepts text/html, and PowerShell calls itself Mozilla: neither does both.
     """
-    return bool(_BROWSER.match(headers.get("User-Agent", ""))) and (
-        "Accept-Language" in headers or bool(_PAGE_TYPES.search(headers.get("Accept", "")))
+    return bool(_BROWSER.match(headers.get(hdrs.USER_AGENT, ""))) and (
+        hdrs.ACCEPT_LANGUAGE in headers or bool(_PAGE_TYPES.search(headers.get(hdrs.ACCEPT, "")))
     )
 
 
@@ -93,7 +95,8 @@ def host_rule(config: Config, *, open_to_all: bool) -> Callable[[web.Request], N
 
     def refuse_other_hosts(request: web.Request) -> None:
         # Without a list of names a proxy may call this server as it likes; with one, it is the client who asks.
-        host = request.app[PROXIES].host(request) if config.allowed_hosts else request.headers.get("Host", "").lower()
+        given = request.app[PROXIES].host if config.allowed_hosts else _given_host
+        host = given(request)
         if host and not is_own(host):
             raise Forbidden(
                 "This server does not answer to the name in the header Host; [windsock] allowed_hosts lists the names"
@@ -101,6 +104,10 @@ def host_rule(config: Config, *, open_to_all: bool) -> Callable[[web.Request], N
             )
 
     return refuse_other_hosts
+
+
+def _given_host(request: web.Request) -> str:
+    return request.headers.get(hdrs.HOST, "").lower()
 
 
 def is_own_host(host: str, names: Collection[str]) -> bool:

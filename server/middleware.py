@@ -10,6 +10,7 @@ from collections.abc import Callable
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
+from multidict import istr
 
 from server import warning_header
 from server.answers import error_answer, http_error
@@ -24,6 +25,8 @@ from server.routes import HEALTH
 logger = logging.getLogger(__name__)
 access_log = structlog.get_logger(ACCESS)
 
+# The headers of aiohttp look up an istr without lowering its letters each time.
+_REQUEST_ID_HEADER = istr("X-Request-ID")
 _MAX_REQUEST_ID = 128
 _OUR_FAULT = 500
 _LONGEST_PATH, _LONGEST_ERROR = 300, 500
@@ -36,7 +39,7 @@ def errors(config: Config, traffic: Traffic) -> Middleware:
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        given = request.headers.get("X-Request-ID")
+        given = request.headers.get(_REQUEST_ID_HEADER)
         request_id = given if given and _is_usable(given) else f"{prefix}-{next(numbers):x}"
         REQUEST_ID.set(request_id)
         warning_header.begin()
@@ -53,7 +56,7 @@ def errors(config: Config, traffic: Traffic) -> Middleware:
         finally:
             traffic.in_flight -= 1
         if not response.prepared:
-            response.headers["X-Request-ID"] = request_id
+            response.headers[_REQUEST_ID_HEADER] = request_id
             if (warning := warning_header.joined()) is not None:
                 response.headers[warning_header.HEADER] = warning
             if traffic.stopping:

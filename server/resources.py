@@ -29,7 +29,8 @@ PATHS = web.AppKey("PATHS", Paths)
 PROXIES = web.AppKey("PROXIES", Proxies)
 SESSIONS = web.AppKey("SESSIONS", Sessions)
 
-USER = web.RequestKey("USER", str)
+# None is nobody in particular.
+USER = web.RequestKey[str | None]("USER")
 # What a handler has changed, for the row about it.
 CHANGE = web.RequestKey("CHANGE", object)
 ANSWER_HEADERS = web.RequestKey("ANSWER_HEADERS", Mapping[str, str])

@@ -4,7 +4,7 @@ import base64
 import binascii
 from collections.abc import Mapping
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from server.errors import Unauthorized
 
@@ -13,7 +13,7 @@ CHALLENGE: Mapping[str, str] = {"WWW-Authenticate": 'Basic realm="Windsock", cha
 
 def credentials(request: web.Request) -> tuple[str, str]:
     """Return user and password; raises Unauthorized where there are none, or none that can be read."""
-    sent = request.headers.getall("Authorization", ())
+    sent = request.headers.getall(hdrs.AUTHORIZATION, ())
     if not sent or not any(sent):
         raise Unauthorized("Unauthorized: this server asks for a user name and a password", CHALLENGE)
     if len(sent) > 1:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 
 import asyncpg
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from server import cross_site
@@ -38,20 +38,20 @@ def authentication(backend: Backend, config: Config, is_open: Callable[[str], bo
         if changes:
             cross_site.refuse_other_sites(request, origins)
         try:
-            identity = (await _session(request) if "Cookie" in request.headers else None) or await authenticate(request)
+            session = await _session(request) if hdrs.COOKIE in request.headers else None
+            identity = session or await authenticate(request)
         except WindsockError as error:
             outcomes[_OUTCOMES.get(error.status, "unavailable")] += 1
             raise
         outcomes["accepted"] += 1
-        if identity.user is not None:
-            request[USER] = identity.user
+        request[USER] = identity.user
         if identity.headers:
             request[ANSWER_HEADERS] = identity.headers
         response = await handler(request)
         if identity.headers and not response.prepared:
             response.headers.update(identity.headers)
         if changes and config.audit_log and response.status < _GOOD:
-            await _log_change(request, config.sensitive_names)
+            await _log_change(request, identity.user, config.sensitive_names)
         return response
 
     return middleware
@@ -59,15 +59,15 @@ def authentication(backend: Backend, config: Config, is_open: Callable[[str], bo
 
 async def _session(request: web.Request) -> Identity | None:
     """Return whose session it is; None too where there are credentials, which may be somebody else's."""
-    if "Authorization" in request.headers or request.match_info.handler in WITHOUT_SESSION:
+    if hdrs.AUTHORIZATION in request.headers or request.match_info.handler in WITHOUT_SESSION:
         return None
     return await request.app[SESSIONS].identify(request)
 
 
-async def _log_change(request: web.Request, sensitive: tuple[str, ...]) -> None:
-    if request.match_info.handler in UNLOGGED:
-        return
+async def _log_change(request: web.Request, user: str | None, sensitive: tuple[str, ...]) -> None:
     log = request.app[METADATA].log
+    if (user is None and not log.names_anonymous) or request.match_info.handler in UNLOGGED:
+        return
     row = entry(request, log.style, sensitive) if log.exists else None
     if row is None:
         return

@@ -25,17 +25,20 @@ def dispatcher(app: web.Application) -> Dispatch:
 
     endpoint = cache(surround)
 
-    async def dispatch(request: web.Request) -> web.StreamResponse:
+    def dispatch(request: web.Request) -> Awaitable[web.StreamResponse]:
         match = find(request)
         if match is None:
-            match = await elsewhere(request)
-            # Where there is nothing, aiohttp makes a handler that says so, a new one each time: none to keep.
-            handler = surround(match.handler)
-        else:
-            handler = endpoint(match.handler)
+            return dispatch_elsewhere(request)
         match.add_app(app)
         request._match_info = match
-        return await handler(request)
+        return endpoint(match.handler)(request)
+
+    async def dispatch_elsewhere(request: web.Request) -> web.StreamResponse:
+        match = await elsewhere(request)
+        match.add_app(app)
+        request._match_info = match
+        # Where there is nothing, aiohttp makes a handler that says so, a new one each time: none to keep.
+        return await surround(match.handler)(request)
 
     return dispatch
 

@@ -42,7 +42,11 @@ class FastProtocol(HttpProtocol):
     async def _serve_all(self) -> None:
         open_ = True
         try:
-            while open_ and (message := await self._next_if_ordinary()) is not None:
+            while open_:
+                if not self._messages:
+                    await self._next()
+                if (message := self._ordinary()) is None:
+                    break
                 open_ = False
                 open_ = await self._serve(message, self._messages.popleft()[1])
         finally:
@@ -51,14 +55,16 @@ class FastProtocol(HttpProtocol):
         if open_:
             await super()._serve_all()
 
-    async def _next_if_ordinary(self) -> RawRequestMessage | None:
-        """Wait for a request, and leave it where it is; one that others are waiting behind is not ordinary either."""
-        if not self._messages:
-            self._waiter = self._loop.create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
+    async def _next(self) -> None:
+        """Wait for a request."""
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _ordinary(self) -> RawRequestMessage | None:
+        """Return the next request, and leave it where it is; one that others wait behind is not ordinary either."""
         message, body = self._messages[0]
         if isinstance(message, _ErrInfo) or len(self._messages) > 1 or not _is_ordinary(message, body):
             return None
@@ -75,7 +81,11 @@ class FastProtocol(HttpProtocol):
         request = web.Request(message, body, self, writer, task, loop, client_max_size=limit)
         try:
             response = await self._dispatch(request)
-            await self._send(request, response)
+            if not self._write_whole(response):
+                await response.prepare(request)
+                await response.write_eof()
+            elif self.writing_paused:
+                await self._drain_helper()
         except ConnectionError:
             # The client has gone.
             return False
@@ -86,13 +96,6 @@ class FastProtocol(HttpProtocol):
             return False
         self._rest()
         return True
-
-    async def _send(self, request: web.Request, response: web.StreamResponse) -> None:
-        if not self._write_whole(response):
-            await response.prepare(request)
-            await response.write_eof()
-        elif self.writing_paused:
-            await self._drain_helper()
 
     def _write_whole(self, response: web.StreamResponse) -> bool:
         """Write an answer that is there as a whole; returns whether it was, and somebody is there."""

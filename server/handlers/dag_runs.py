@@ -17,7 +17,7 @@ async def trigger(request: web.Request) -> web.Response:
     dag_id = wire.check_id(request.match_info["dag_id"], "dag_id")
     app = request.app
     asked = wire.parse_trigger(await read_body(request), app[TIMEZONE], datetime.now(UTC))
-    request[CHANGE] = made = await app[METADATA].dag_runs.trigger(dag_id, asked, request.get(USER))
+    request[CHANGE] = made = await app[METADATA].dag_runs.trigger(dag_id, asked, request[USER])
     return json_bytes(wire.trigger_answer(dag_id, made))
 
 

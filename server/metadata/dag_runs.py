@@ -84,7 +84,7 @@ class DagRuns:
         for _ in range(_ATTEMPTS):
             run = NewRun(dag_id, asked, user)
             dag, values = await self._prepare(run)
-            self._scheduler.prepare_warning()
+            known_warning = self._scheduler.known_warning()
             try:
                 row = await self._make(values, run, dag)
             except (DagChangedError, asyncpg.ForeignKeyViolationError):
@@ -99,7 +99,8 @@ class DagRuns:
                 continue
             if row is not None and row["id"] is not None:
                 self._warn_of_dag(row)
-                await self._scheduler.warn()
+                if warning := await self._scheduler.warning() if known_warning is None else known_warning:
+                    warn(warning)
                 new_runs.warn_of_run(asked, values, self._settings)
                 return asked
             if asked.moment is None:

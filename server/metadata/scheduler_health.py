@@ -11,7 +11,6 @@ import msgspec
 from server.errors import Unavailable
 from server.metadata.database import Database
 from server.recent import Recent
-from server.warning_header import warn
 
 logger = logging.getLogger(__name__)
 
@@ -61,21 +60,23 @@ class SchedulerHealth:
         latest = row["latest_heartbeat"].astimezone(UTC)
         return Heartbeat(latest, bool(row["running"] and datetime.now(UTC) - latest < _HEARTBEAT_LIMIT))
 
-    def prepare_warning(self) -> None:
-        """Begin to read what `warn` needs, unless that is known: it is there by the time that a run is stored."""
-        self._warning.begin(_ONLY)
+    def known_warning(self) -> str | None:
+        """Return the warning for whoever triggers a run that nobody will start, empty where somebody will.
 
-    async def warn(self) -> None:
-        """Warn the caller whose run nobody will start."""
-        text = self._warning.peek(_ONLY)
-        if text is None:
-            try:
-                async with asyncio.timeout(_PATIENCE):
-                    text = await self._warning.get(_ONLY)
-            except TimeoutError:
-                return
-        if text:
-            warn(text)
+        Where it is None, it is being read: `warning` has it by the time that the run is stored.
+        """
+        known = self._warning.peek(_ONLY)
+        if known is None:
+            self._warning.begin(_ONLY)
+        return known
+
+    async def warning(self) -> str:
+        """Read that warning; empty too where that takes long."""
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                return await self._warning.get(_ONLY)
+        except TimeoutError:
+            return ""
 
     async def work(self) -> Work:
         """Count what has not ended, as it was a moment ago.

@@ -18,6 +18,7 @@ _MAX_SLOTS = 2**31 - 1
 _INTEGER = re.compile(r"\s*[+-]?\d{1,20}\s*", re.ASCII)
 _TRUE_WORDS = frozenset({"true", "t", "y", "yes", "1"})
 _TRIGGER_FIELDS = frozenset({"run_id", "conf", "execution_date", "replace_microseconds"})
+_WITHOUT_FIELDS = (str, list)
 _POOL_FIELDS = ("name", "slots", "description")
 Value = TypeVar("Value")
 
@@ -156,7 +157,7 @@ def _object(value: object) -> dict[str, object]:
 
 def _trigger_fields(value: object) -> dict[str, object]:
     """Take the fields of a trigger; Airflow looks for their names in a string or a list too, and does without them."""
-    if isinstance(value, str | list):
+    if isinstance(value, _WITHOUT_FIELDS):
         if any(name in value for name in _TRIGGER_FIELDS):
             raise BadRequest(
                 f"The request body must be a JSON object, not {kind_of(value)} with names of its fields:"
@@ -170,9 +171,7 @@ def _trigger_fields(value: object) -> dict[str, object]:
     return fields
 
 
-def _run_id(value: object) -> str | None:
-    if not value:
-        return None
+def _run_id(value: object) -> str:
     if not isinstance(value, str):
         raise BadRequest(f"`run_id` must be a string, not {kind_of(value)}")
     if len(value) > MAX_ID_LENGTH:
@@ -182,8 +181,6 @@ def _run_id(value: object) -> str | None:
 
 def _conf(value: object) -> object:
     """Accept an object or a JSON string, of an object nearly always; "{}" is an empty conf, while {} itself is none."""
-    if not value:
-        return None
     if isinstance(value, str):
         return parse_json(value.encode(), "`conf`")
     if isinstance(value, dict):
@@ -197,7 +194,9 @@ def conf_refusal(what: str) -> BadRequest:
 
 
 def _attempt(read: Callable[[object], Value], value: object) -> tuple[Value | None, BadRequest | None]:
-    """Read a field; what is wrong with it is returned, for an unknown DAG must be told first."""
+    """Read a field that is not empty; what is wrong with it is returned, for an unknown DAG must be told first."""
+    if not value:
+        return None, None
     try:
         return read(value), None
     except BadRequest as error:

@@ -33,11 +33,11 @@ def parse_json(body: bytes, what: str = "The request body") -> object:
     deeper than 100) it is an UnstorableError. `what` begins the message.
     """
     body = body.removeprefix(_BOM)
-    if not body.strip():
-        raise BadRequest(f"{what} is empty; a JSON object is needed")
     try:
         value = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        if not body.strip():
+            raise BadRequest(f"{what} is empty; a JSON object is needed") from error
         _refuse_not_finite(body, what)
         raise BadRequest(f"{what} {_why_not_json(body)}") from error
     except RecursionError as error:
@@ -45,7 +45,7 @@ def parse_json(body: bytes, what: str = "The request body") -> object:
     if body.count(b"[") + body.count(b"{") > MAX_DEPTH and is_deep(value):
         raise UnstorableError(_too_deep(what).message, value)
     # The pattern takes ten times as long, and nearly no body needs it.
-    if rb"\u0000" in body and _NUL.search(body):
+    if body.find(rb"\u0000") >= 0 and _NUL.search(body):
         raise UnstorableError(f"{what} holds a NUL character, which cannot be stored", value)
     return value
 
