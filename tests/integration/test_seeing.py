@@ -104,7 +104,7 @@ async def test_import_errors(b: Bench, api: Api) -> None:
     assert "The DAG's file has import errors" in api.warning
     for dag_id, where in (
         ("b", f"{file}:5: "),
-        ("c", f"{file}: not loaded because of that: 'c'"),
+        ("c", f"{file}:3: DAG 'a': `retries`"),
         ("d", "worse.yaml:"),
     ):
         for path in (f"/dags/{dag_id}/dag_runs", f"/dags/{dag_id}/tasks", f"/dags/{dag_id}/paused"):
