@@ -251,10 +251,10 @@ async def test_an_error_of_ours_ends_the_connection(
     """One outside of every middleware: its client is not left waiting."""
     connection = await client.open()
 
-    async def broken(*_: object) -> None:
+    def broken(*_: object) -> bool:
         raise ValueError
 
-    monkeypatch.setattr(FastProtocol, "_send", broken)
+    monkeypatch.setattr(FastProtocol, "_write_whole", broken)
     connection.send(GET % b"a")
     assert (await connection.answer())[0] == 0
     gc.collect()
