@@ -2,8 +2,9 @@
 -- row of `dag_version`; the newest counts.
 
 -- name: serialized_dag
--- The JSON of a serialized DAG, or its zlib; neither where it has more than $2 bytes.
-SELECT serialized_dag.xmin::text AS version,
+-- The JSON of a serialized DAG, or its zlib; neither where it has more than $2 bytes. Whether the DAG's bundle has versions
+-- belongs to `version`, here and below: it may change while the serialized row stays.
+SELECT serialized_dag.xmin::text || CASE WHEN dag.bundle_version IS NULL THEN '' ELSE ' of a bundle' END AS version,
     CASE WHEN octet_length(data::text) <= $2 THEN data::text END AS data,
     CASE WHEN data IS NULL AND octet_length(data_compressed) <= $2 THEN data_compressed END AS data_compressed,
     dag.bundle_version IS NOT NULL AS has_bundle_version
@@ -16,9 +17,11 @@ ORDER BY dag_version.version_number DESC LIMIT 1
 -- What is known of each DAG; `version` changes whenever its newest serialized row is another, or written anew.
 SELECT d.dag_id IS NOT NULL AS known, d.is_paused, d.dag_id AS root_dag_id, s.version, true AS any_serialized
 FROM unnest(ARRAY(SELECT json_array_elements_text($1))) WITH ORDINALITY AS requested (dag_id, n)
-LEFT JOIN LATERAL (SELECT dag.dag_id, dag.is_paused FROM dag WHERE dag.dag_id = requested.dag_id) AS d ON true
 LEFT JOIN LATERAL (
-    SELECT serialized_dag.xmin::text AS version
+    SELECT dag.dag_id, dag.is_paused, dag.bundle_version FROM dag WHERE dag.dag_id = requested.dag_id
+) AS d ON true
+LEFT JOIN LATERAL (
+    SELECT serialized_dag.xmin::text || CASE WHEN d.bundle_version IS NULL THEN '' ELSE ' of a bundle' END AS version
     FROM dag_version JOIN serialized_dag ON serialized_dag.dag_version_id = dag_version.id
     WHERE dag_version.dag_id = d.dag_id
     ORDER BY dag_version.version_number DESC LIMIT 1
@@ -66,7 +69,8 @@ WITH requested AS (
         FROM dag WHERE dag.dag_id = requested.dag_id
     ) AS d ON true
     LEFT JOIN LATERAL (
-        SELECT serialized_dag.xmin::text AS version, serialized_dag.dag_version_id
+        SELECT serialized_dag.xmin::text || CASE WHEN d.bundle_version IS NULL THEN '' ELSE ' of a bundle' END AS version,
+            serialized_dag.dag_version_id
         FROM dag_version JOIN serialized_dag ON serialized_dag.dag_version_id = dag_version.id
         WHERE dag_version.dag_id = requested.root_dag_id
         ORDER BY dag_version.version_number DESC LIMIT 1
@@ -94,11 +98,12 @@ WITH requested AS (
         data_interval_start, data_interval_end, (SELECT max(id) FROM log_template), dag_version_id, 0, 'not_started',
         CASE WHEN pinned THEN bundle_version END,
         jsonb_build_object('__type', 'dict', '__var', jsonb_strip_nulls(jsonb_build_object(
+            -- Since 3.3.
+            'tracestate', 'airflow/task_span_detail_level='  -- if task_instance.retry_reason
+                || substring(conf ->> 'airflow/task_span_detail_level' FROM '^0*([1-9]\d*)$'),  -- if task_instance.retry_reason
             -- The parent of the run's spans, if the Airflow traces: a W3C traceparent, of which these ids are random.
             'traceparent', '00-' || replace(gen_random_uuid()::text, '-', '')  -- if dag_run.created_at
-                || '-' || left(replace(gen_random_uuid()::text, '-', ''), 16) || '-01',  -- if dag_run.created_at
-            'tracestate', 'airflow/task_span_detail_level='  -- if dag_run.created_at
-                || substring(conf ->> 'airflow/task_span_detail_level' FROM '^0*([1-9]\d*)$')  -- if dag_run.created_at
+                || '-' || left(replace(gen_random_uuid()::text, '-', ''), 16) || '-01'  -- if dag_run.created_at
         )))
     FROM numbered
     WHERE id IS NOT NULL
@@ -120,8 +125,9 @@ WITH run AS (
         dag_run.context_carrier,  -- if dag_run.created_at
         dag_run.dag_id, dag_run.run_id, dag_run.created_dag_version_id
     FROM dag_run WHERE dag_run.id = $1 AND $3 = (
-        SELECT serialized_dag.xmin::text
+        SELECT serialized_dag.xmin::text || CASE WHEN dag.bundle_version IS NULL THEN '' ELSE ' of a bundle' END
         FROM dag_version JOIN serialized_dag ON serialized_dag.dag_version_id = dag_version.id
+        LEFT JOIN dag ON dag.dag_id = dag_version.dag_id
         WHERE dag_version.dag_id = dag_run.dag_id
         ORDER BY dag_version.version_number DESC LIMIT 1
     )
@@ -326,8 +332,9 @@ ORDER BY requested.n
 -- name: latest_runs
 -- The newest run of each DAG by run_after: one without a date may be newer than all that have one. No index has a DAG's
 -- runs in that order. The latest runs of all DAGs hold the newest one of each DAG that ran lately; the cost does not grow
--- with the runs. For any other DAG all of its runs are read: (run_after, id) is compared as a row so that no plan walks the
--- index of every DAG's runs instead. $1 is the path of dag_run_url up to the dag_id.
+-- with the runs. Of the other DAGs all runs are read while they are few: of many it costs less to look further back first.
+-- (run_after, id) is compared as a row so that no plan walks the index of every DAG's runs for one that ran long ago.
+-- $1 is the path of dag_run_url up to the dag_id.
 WITH RECURSIVE dag_ids AS (
     SELECT min(dag_id) AS dag_id FROM dag_run
     UNION ALL
@@ -337,10 +344,26 @@ WITH RECURSIVE dag_ids AS (
     SELECT id, dag_id, run_id, run_after, logical_date, start_date FROM dag_run ORDER BY run_after DESC, id DESC LIMIT 5000
 ), recent_by_dag AS (
     SELECT DISTINCT ON (dag_id) * FROM recent ORDER BY dag_id, run_after DESC, id DESC
+), idle AS (
+    SELECT dag_id FROM dag_ids WHERE dag_id IS NOT NULL AND dag_id NOT IN (SELECT dag_id FROM recent_by_dag)
+), idle_runs AS (
+    SELECT count(*) AS number FROM (
+        SELECT FROM idle CROSS JOIN LATERAL (
+            SELECT FROM dag_run WHERE dag_run.dag_id = idle.dag_id LIMIT 50000
+        ) AS one LIMIT 50000
+    ) AS counted
+), earlier AS (
+    SELECT id, dag_id, run_id, run_after, logical_date, start_date FROM dag_run
+    WHERE (SELECT number FROM idle_runs) >= 50000 ORDER BY run_after DESC, id DESC LIMIT 50000
+), latest AS (
+    SELECT * FROM recent_by_dag
+    UNION ALL
+    (SELECT DISTINCT ON (dag_id) * FROM earlier WHERE dag_id IN (SELECT dag_id FROM idle)
+        ORDER BY dag_id, run_after DESC, id DESC)
 )
 SELECT '{"items":[' || coalesce(string_agg(row_to_json(run)::text, ',' ORDER BY dag_ids.dag_id COLLATE "C"), '') || ']}'
 FROM dag_ids
-LEFT JOIN recent_by_dag AS r ON r.dag_id = dag_ids.dag_id
+LEFT JOIN latest AS r ON r.dag_id = dag_ids.dag_id
 CROSS JOIN LATERAL (
     SELECT r.dag_id, r.run_id, r.logical_date, r.start_date WHERE r.id IS NOT NULL
     UNION ALL

@@ -54,13 +54,17 @@ FROM unnest(
     ARRAY(SELECT json_array_elements_text($4)::integer)
 ) WITH ORDINALITY AS requested (dag_id, execution_date, task_id, map_index, n)
 LEFT JOIN LATERAL (
-    SELECT dag.dag_id,
+    SELECT
+        dag.bundle_version,  -- if dag.bundle_version
+        dag.dag_id,
         coalesce(nullif(dag.root_dag_id, ''), dag.dag_id) AS root_dag_id  -- if dag.root_dag_id
         dag.dag_id AS root_dag_id  -- unless dag.root_dag_id
     FROM dag WHERE dag.dag_id = requested.dag_id
 ) AS d ON true
 LEFT JOIN LATERAL (
-    SELECT serialized_dag.xmin::text AS version
+    SELECT serialized_dag.xmin::text
+        || CASE WHEN d.bundle_version IS NULL THEN '' ELSE ' of a bundle' END  -- if dag.bundle_version
+        AS version
     FROM serialized_dag WHERE serialized_dag.dag_id = d.root_dag_id  -- unless serialized_dag.dag_version_id
     FROM dag_version JOIN serialized_dag ON serialized_dag.dag_version_id = dag_version.id  -- if serialized_dag.dag_version_id
     WHERE dag_version.dag_id = d.root_dag_id  -- if serialized_dag.dag_version_id

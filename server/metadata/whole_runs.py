@@ -4,10 +4,12 @@ Airflow's own API writes these rows with every run. Most runs do without here: t
 But it makes none for a run of a version of its bundle, and deadlines are nobody else's business.
 """
 
+import asyncio
 import getpass
 import json
 import pickle
 from collections.abc import Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 import asyncpg
@@ -22,7 +24,7 @@ from server.metadata.database import Database, json_column
 from server.metadata.deadlines import Alert
 from server.metadata.encoding import OnlyAirflowError
 from server.metadata.new_runs import NewRun, Row, pinned
-from server.metadata.prepared import MALFORMED
+from server.metadata.prepared import MALFORMED, PreparedDag
 from server.metadata.settings import Settings
 from server.warning_header import warn
 
@@ -40,6 +42,14 @@ class _Request(NamedTuple):
     row: Row
     run: NewRun
     dag: Dag
+
+
+class _Instances(NamedTuple):
+    """The task instances of a run: how many, their rows as a JSON array; or why there are none."""
+
+    number: int = 0
+    rows: str = "[]"
+    reason: str = ""
 
 
 class _Made(NamedTuple):
@@ -86,17 +96,14 @@ class WholeRuns:
         wanted = self._settings.task_instances != "never"
         return wanted and dag.has_bundle_version and known is not None and not known.follows_bundle
 
-    def _instances(self, run: NewRun, dag: Dag) -> tuple[list[dict[str, object]], str]:
-        """The rows of the task instances, or why there are none."""
-        if dag.serialized is None or not (self._is_pinned(dag) or self._settings.task_instances == "always"):
-            return [], ""
-        if dag.serialized.only_airflow:
-            return [], dag.serialized.only_airflow
-        try:
-            rows = instances.rows_at(dag.serialized.instances(), run.execution_date)
-        except OnlyAirflowError as error:
-            return [], str(error)
-        return [{"id": str(deadlines.uuid7()), **one} for one in rows], ""
+    async def _instances(self, run: NewRun, dag: Dag) -> _Instances:
+        known = dag.serialized
+        if known is None or not (self._is_pinned(dag) or self._settings.task_instances == "always"):
+            return _Instances()
+        if known.only_airflow:
+            return _Instances(reason=known.only_airflow)
+        # Thousands take a while, in which others are served.
+        return await asyncio.to_thread(_instances_at, known, run.execution_date)
 
     async def _make_many(self, requests: Sequence[_Request]) -> Sequence[_Made]:
         try:
@@ -108,8 +115,8 @@ class WholeRuns:
     async def _make_one(self, request: _Request) -> _Made:
         statements = self._database.statements
         # Not before its turn: the rows of thousands of runs that wait would fill the memory.
-        rows, reason = self._instances(request.run, request.dag)
-        values = pinned(request.row) if rows and self._is_pinned(request.dag) else request.row
+        found = await self._instances(request.run, request.dag)
+        values = pinned(request.row) if found.number and self._is_pinned(request.dag) else request.row
         async with self._database.transaction() as connection:
             columns = [json_column([value]) for value in values]
             (row,) = await connection.fetch(statements["trigger"], *columns, self._settings.revision)
@@ -117,17 +124,15 @@ class WholeRuns:
                 raise self._database.changed()
             if row["id"] is None:
                 return _Made(row)
-            if rows:
-                await self._add_instances(connection, row["id"], request.dag, rows)
-            return _Made(row, await self._add_deadlines(connection, row["id"], request), reason)
+            if found.number:
+                await self._add_instances(connection, row["id"], request.dag, found)
+            return _Made(row, await self._add_deadlines(connection, row["id"], request), found.reason)
 
-    async def _add_instances(
-        self, connection: Connection, run: int, dag: Dag, rows: Sequence[dict[str, object]]
-    ) -> None:
+    async def _add_instances(self, connection: Connection, run: int, dag: Dag, found: _Instances) -> None:
         """Add them all, or raise DagChangedError where they are of a DAG that was."""
-        arguments = (run, json.dumps(rows), dag.version, self._unixname, _NO_CONFIG)
+        arguments = (run, found.rows, dag.version, self._unixname, _NO_CONFIG)
         added = await connection.fetchval(self._database.statements["add_task_instances"], *arguments)
-        if added != len(rows):
+        if added != found.number:
             raise DagChangedError
 
     async def _add_deadlines(self, connection: Connection, run: int, request: _Request) -> Sequence[str]:
@@ -145,6 +150,14 @@ class WholeRuns:
         if rows:
             await connection.execute(statements[names[0]], run, f"[{','.join(rows)}]")
         return [*reasons, *more]
+
+
+def _instances_at(dag: PreparedDag, date: datetime) -> _Instances:
+    try:
+        rows = instances.rows_at(dag.instances(), date)
+    except OnlyAirflowError as error:
+        return _Instances(reason=str(error))
+    return _Instances(len(rows), json.dumps([{"id": str(deadlines.uuid7()), **one} for one in rows]))
 
 
 def _read(records: Sequence[asyncpg.Record]) -> tuple[list[Alert], list[str]]:

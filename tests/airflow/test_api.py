@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,7 +13,7 @@ import asyncpg
 import pytest
 
 from server.embedded import EmbeddedPostgres
-from tests.airflow.schemas import RELEASES, add_runs, copy_dag, generation_of
+from tests.airflow.schemas import RELEASES, generation_of
 from tests.airflow.serving import Api, prepare
 from tests.live import live_server
 
@@ -138,30 +137,6 @@ async def test_a_run_without_a_date_is_found_by_its_id(empty_database: str, role
         assert [run["execution_date"] for run in found] == [None]
         _, latest = await api.call("GET", "/latest_runs")
         assert [item["execution_date"] for item in latest["items"]] == [DATE]
-
-
-async def test_latest_runs_are_the_newest_by_run_after(empty_database: str, role: str) -> None:
-    """In 3.x: a run with a date hides no newer one without, nor the other way round, however long ago a DAG ran."""
-    dsn = await prepare(empty_database, "3.3.2", role)
-    # Later runs than those of `idle`, so many that these are not among the latest of all DAGs.
-    await add_runs(empty_database)
-    for dag_id in ("dated", "idle"):
-        await copy_dag(empty_database, dag_id)
-    conn = await asyncpg.connect(empty_database)
-    insert = "INSERT INTO dag_run (dag_id, run_id, run_type, run_after, logical_date) VALUES ($1, $2, 'manual', $3, $4)"
-    for dag_id, run_id, hour, day in (
-        ("idle", "i0", 3, 1), ("idle", "i1", 2, 2), ("idle", "i2", 4, None), ("idle", "i3", 1, 3),
-        ("dated", "d0", 9, None), ("dated", "d1", 10, 1), ("dated", "d2", 10, 2), ("dated", "d3", 8, 3),
-    ):  # fmt: skip
-        year = 2020 if dag_id == "idle" else 2024
-        date = day and datetime(year, 1, day, tzinfo=UTC)
-        await conn.execute(insert, dag_id, run_id, datetime(year, 1, 9, hour, tzinfo=UTC), date)
-    await conn.close()
-    async with live_server(dsn) as url, aiohttp.ClientSession() as session:
-        _, latest = await Api(url, session).call("GET", "/latest_runs")
-    assert [(item["dag_id"], item["dag_run_url"].rpartition("/")[2]) for item in latest["items"]] == [
-        ("d", "run_5000"), ("dated", "d2"), ("idle", "i2"),
-    ]  # fmt: skip
 
 
 async def test_a_dag_without_a_serialized_row_is_not_triggered(empty_database: str, role: str) -> None:

@@ -189,6 +189,20 @@ async def test_a_run_of_a_versioned_bundle_is_pinned_with_its_instances(
         }
 
 
+@pytest.mark.parametrize("release", WITH_DEADLINES)
+async def test_a_bundle_that_gets_versions_pins_the_next_run(empty_database: str, release: str, role: str) -> None:
+    """Airflow writes no DAG anew for that: what was read of it before is of a bundle without versions."""
+    async with _served(empty_database, release, role, _document(PLAIN)) as (api, connection):
+        for run_id, version in (("r0", None), ("r1", "abc"), ("r2", "def"), ("r3", None), ("r4", "ghi")):
+            await connection.execute("UPDATE dag SET bundle_version = $1", version)
+            assert (await api.trigger(run_id=run_id))[0] == 200
+            assert await connection.fetchval("SELECT bundle_version FROM dag_run WHERE run_id = $1", run_id) == version
+            instances = await connection.fetchval("SELECT count(*) FROM task_instance WHERE run_id = $1", run_id)
+            assert instances == (0 if version is None else 1)
+            # What was read is used for other questions too.
+            assert (await api.call("GET", "/dags/d/tasks/t"))[0] == 200
+
+
 async def test_groups_around_a_task_multiply(empty_database: str, role: str) -> None:
     """A task in a mapped group in another has an instance for each pair; one whose group waits for a task has one."""
     expansion = _mapped("", {"a": [1, 2, 3]})["expand_input"]
