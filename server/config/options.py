@@ -181,7 +181,12 @@ class Config(AuthOptions):
     )
     allowed_run_id_pattern: re.Pattern[str] = option(
         values.pattern, "^[A-Za-z0-9_.~:+-]+$", "scheduler.allowed_run_id_pattern",
-        "A regular expression for the run ids that Airflow 2.x and 3.x allow; any other ends their scheduler.",
+        "A regular expression for the run ids that Airflow 2.x and 3.x allow; any other ends their scheduler. Empty:"
+        " only the run ids that Airflow itself makes.",
+    )
+    allow_double_dot_in_ids: bool = option(
+        values.boolean, "False", "core.allow_double_dot_in_ids",
+        "Whether Airflow 3.3 allows run ids with two dots in a row.",
     )
     create_cron_data_intervals: bool = option(
         values.boolean, "True", "scheduler.create_cron_data_intervals",

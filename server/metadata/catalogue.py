@@ -10,7 +10,7 @@ import asyncpg
 from server.errors import StartupError
 from server.metadata import statements
 from server.metadata.connections import Connection as PooledConnection
-from server.metadata.generations import FILES, generation_of, reserved_types
+from server.metadata.generations import FILES, generation_of, refuses_double_dots, reserved_types
 from server.metadata.schema import check_schema
 
 Connection = PooledConnection | asyncpg.Connection
@@ -32,6 +32,7 @@ class Catalogue:
     generation: int
     revision: str | None
     reserved_types: tuple[str, ...]
+    refuses_double_dots: bool
     tables: frozenset[str]
     columns: frozenset[str]
 
@@ -52,10 +53,17 @@ async def read_catalogue(connection: Connection, *, allow_unknown: bool) -> Cata
         columns = frozenset([row[0] for row in await connection.fetch(_SQL["columns"])])
         if "alembic_version" not in tables:
             await check_schema(connection)
-            return Catalogue(1, None, (), tables, columns)
+            return Catalogue(1, None, (), refuses_double_dots=False, tables=tables, columns=columns)
         revisions = await _read_revisions(connection)
     generation = generation_of(revisions, columns, allow_unknown=allow_unknown)
-    return Catalogue(generation, " ".join(revisions), reserved_types(generation, revisions), tables, columns)
+    return Catalogue(
+        generation,
+        " ".join(revisions),
+        reserved_types(generation, revisions),
+        refuses_double_dots(generation, revisions),
+        tables,
+        columns,
+    )
 
 
 async def read_revision(connection: Connection) -> str:

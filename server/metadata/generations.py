@@ -37,6 +37,8 @@ _RUN_TYPES: Mapping[int, Mapping[str, str]] = {
         "operator_triggered": "3.3",
     },
 }
+# From this release on two dots in a row are taken for a way out of a folder.
+_REFUSES_DOUBLE_DOTS = "3.3"
 # The statements of each generation; a later file may say a statement of an earlier one otherwise.
 FILES: Mapping[int, Sequence[str]] = {
     1: ("common.sql", "airflow1.sql"),
@@ -84,5 +86,15 @@ def generation_of(revisions: Sequence[str], columns: AbstractSet[str], *, allow_
 
 def reserved_types(generation: int, revisions: Sequence[str]) -> tuple[str, ...]:
     """Name the types of runs whose prefixes no caller may use; of an unknown release, all of its generation."""
-    release = next((RELEASES[revision] for revision in revisions if revision in RELEASES), "9")
+    release = _release(generation, revisions)
     return tuple(kind for kind, since in _RUN_TYPES[generation].items() if since <= release)
+
+
+def refuses_double_dots(generation: int, revisions: Sequence[str]) -> bool:
+    """Whether run ids with `..` are refused, unless its configuration allows them; of an unknown 3.x, they are."""
+    return _release(generation, revisions) >= _REFUSES_DOUBLE_DOTS
+
+
+def _release(generation: int, revisions: Sequence[str]) -> str:
+    """Tell the release, of an unknown one the last of its generation; texts of releases compare as releases do."""
+    return next((RELEASES[revision] for revision in revisions if revision in RELEASES), f"{generation}.9")

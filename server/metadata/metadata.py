@@ -132,6 +132,7 @@ def _settings(config: "Config", found: Catalogue) -> Settings:
         pool_name_limit=50 if found.generation == 1 else 256,
         run_id_pattern=config.allowed_run_id_pattern,
         reserved_types=found.reserved_types,
+        allows_double_dots=config.allow_double_dot_in_ids or not found.refuses_double_dots,
         cron_intervals=config.create_cron_data_intervals,
         parallelism=config.parallelism,
         max_active_tasks=config.dag_concurrency,

@@ -28,25 +28,28 @@ _PREFIXES_OF_1 = (
     ),
     (
         re.compile(r"scheduled.."),
-        "Airflow takes a run with this run_id for one of the DAG's schedule, which goes on after it",
+        (
+            "Airflow takes a run with this run_id for one of the DAG's schedule, which goes on after it; all DAGs of"
+            " that file stand still once the schedule itself wants this run_id"
+        ),
     ),
 )
 # Its tasks are handed their run as MessagePack, which has whole numbers of 64 bits, with or without a sign.
 _MSGPACK = 3
 _LEAST_NUMBER, _GREATEST_NUMBER = -(2**63), 2**64 - 1
-_MANY_DIGITS = re.compile(r"\d{19}", re.ASCII)
-_LARGE_NUMBER = "conf holds a whole number beyond 64 bits: in Airflow 3 no task of this run can read it, and they fail"
+_MANY_DIGITS = re.compile(r"\d{19}|\de[1-3]\d", re.ASCII)
+_LARGE_NUMBER = "conf holds a number beyond 64 bits: in Airflow 3 no task of this run can read it, and they fail"
 # Where it is in a row.
 _CONF = 3
 # Of every run that is made here; Airflow's own have other types, and prefixes that go with them.
 _TYPE = "manual"
-# Airflow 2 and 3 keep the logs of a run in a folder of this name; most file systems allow 255 bytes.
-_LOG_FOLDER = "run_id={}"
+# Airflow 2 and 3 keep the logs of a task in folders of names such as `run_id=...`; most file systems allow 255 bytes.
 _LONGEST_NAME = 255
 # From this one on conf is JSON; before, a pickle.
 _JSON_CONF = 3
 # Whom 3.x names where nobody is known.
 _ANONYMOUS = "Anonymous"
+_AIRFLOW_2 = 2
 # What they allow whatever the pattern says.
 _OWN_RUN_ID = re.compile(r"manual__\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$", re.ASCII)
 
@@ -128,12 +131,8 @@ def _check_run_id(run: NewRun, dag: Dag, settings: Settings) -> None:
         raise run.asked.run_id_error
     if settings.generation == 1:
         return
-    if not settings.run_id_pattern.match(run.run_id) and not _OWN_RUN_ID.match(run.run_id):
-        # The scheduler process of 2.x and 3.x ends over such a row, again at every start.
-        raise BadRequest(
-            f"Run id {run.run_id} must match the pattern {settings.run_id_pattern.pattern} of this Airflow"
-        )
-    _check_log_folder(run.run_id)
+    _check_pattern(run.run_id, settings)
+    _check_log_folders(run, dag, settings)
     if kind := next((kind for kind in settings.reserved_types if run.run_id.startswith(f"{kind}__")), None):
         # The scheduler process ends where it wants such an id itself, or takes the run for one of its own.
         raise BadRequest(f"A {_TYPE} DAG run cannot use ID {run.run_id!r} since it is reserved for {kind} runs")
@@ -142,15 +141,35 @@ def _check_run_id(run: NewRun, dag: Dag, settings: Settings) -> None:
         raise BadRequest(f"Dag {run.dag_id} does not allow {_TYPE} runs, only {', '.join(sorted(allowed)) or 'none'}")
 
 
-def _check_log_folder(run_id: str) -> None:
-    for name in _LOG_FOLDER.format(run_id).split("/"):
-        if len(name.encode()) > _LONGEST_NAME:
-            longest = _LONGEST_NAME - len(_LOG_FOLDER.format(""))
-            raise BadRequest(
-                f"`run_id` must be at most {longest} bytes long: it names a folder of logs in this Airflow"
-            )
-        if name in {"", ".", ".."}:
-            raise BadRequest(f"Run id {run_id} cannot be the name of a folder of logs in this Airflow")
+def _check_pattern(run_id: str, settings: Settings) -> None:
+    pattern = settings.run_id_pattern
+    # An empty one allows nothing more.
+    allowed = bool(pattern.pattern and pattern.match(run_id)) or _OWN_RUN_ID.match(run_id)
+    # Airflow 2 takes patterns for RE2's, whose `$` is no place before a newline.
+    if not allowed or (settings.generation == _AIRFLOW_2 and run_id.endswith("\n")):
+        # The scheduler process of 2.x and 3.x ends over such a row, again at every start.
+        shown = pattern.pattern or _OWN_RUN_ID.pattern
+        raise BadRequest(f"Run id {run_id} must match the pattern {shown} of this Airflow")
+    if ".." in run_id and not settings.allows_double_dots:
+        raise BadRequest(
+            f"Run id {run_id} must not have two dots in a row: [core] allow_double_dot_in_ids of this Airflow is False"
+        )
+
+
+def _check_log_folders(run: NewRun, dag: Dag, settings: Settings) -> None:
+    """Raise BadRequest where a task could not write its log: in 2.8 and 2.9 the scheduler process ends over that."""
+    folders = [("run_id", run.run_id), ("dag_id", run.dag_id)]
+    if settings.generation == _AIRFLOW_2 and dag.serialized is not None:
+        folders.append(("task_id", dag.serialized.longest_task_id))
+    for kind, value in folders:
+        for name in f"{kind}={value}".split("/"):
+            if len(name.encode()) > _LONGEST_NAME:
+                longest = _LONGEST_NAME - len(f"{kind}=")
+                raise BadRequest(
+                    f"`{kind}` must be at most {longest} bytes long: it names a folder of logs in this Airflow"
+                )
+            if name in {"", ".", ".."}:
+                raise BadRequest(f"Run id {run.run_id} cannot be the name of a folder of logs in this Airflow")
 
 
 def _check_conf(run: NewRun, settings: Settings, judgement: Judgement) -> None:
@@ -171,7 +190,8 @@ def _holds_large_number(value: object) -> bool:
         return any(map(_holds_large_number, value.values()))
     if isinstance(value, list):
         return any(map(_holds_large_number, value))
-    return isinstance(value, int) and not _LEAST_NUMBER <= value <= _GREATEST_NUMBER
+    # Postgres keeps a float of that size as a whole number.
+    return isinstance(value, int | float) and not _LEAST_NUMBER <= value <= _GREATEST_NUMBER
 
 
 def _json(conf: object) -> str:

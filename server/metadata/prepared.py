@@ -98,6 +98,11 @@ class PreparedDag(msgspec.Struct, array_like=True, dict=True):
         return None if encoded is None else msgspec.msgpack.decode(encoded, type=PreparedTask)
 
     @cached_property
+    def longest_task_id(self) -> str:
+        """The id of its tasks that has the most bytes; empty where there are none."""
+        return max(self.tasks, key=lambda task_id: len(task_id.encode(errors="replace")), default="")
+
+    @cached_property
     def has_deadlines(self) -> bool:
         """Whether a run of it has rows in `deadline`, or may have."""
         return self.deadlines not in {b"null", b"[]"}

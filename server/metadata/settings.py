@@ -24,6 +24,7 @@ class Settings:
     pool_name_limit: int
     run_id_pattern: re.Pattern[str]
     reserved_types: tuple[str, ...]
+    allows_double_dots: bool
     cron_intervals: bool
     parallelism: int
     max_active_tasks: int

@@ -112,7 +112,8 @@ async def test_a_run_of_airflow_3_says_who_triggered_it(empty_database: str, rel
         for number, name in enumerate(names):
             headers = {"X-Caller": name} if name else {}
             path = f"{url}/api/experimental/dags/d/dag_runs"
-            async with session.post(path, json={"run_id": f"r{number}"}, headers=headers) as answer:
+            body = {"run_id": f"r{number}", "conf": {"airflow/task_span_detail_level": number}}
+            async with session.post(path, json=body, headers=headers) as answer:
                 assert answer.status == 200
     connection = await asyncpg.connect(empty_database)
     rows = [dict(row) for row in await connection.fetch("SELECT * FROM dag_run ORDER BY run_id")]
@@ -121,6 +122,8 @@ async def test_a_run_of_airflow_3_says_who_triggered_it(empty_database: str, rel
     assert {one["__type"] for one in carriers} == {"dict"}
     if "triggering_user_name" in rows[0]:
         assert [row["triggering_user_name"] for row in rows] == ["alice", "Anonymous", "x" * 512]
+    levels = [None, "airflow/task_span_detail_level=1", "airflow/task_span_detail_level=2"]
+    assert [one["__var"].get("tracestate") for one in carriers] == (levels if release == "3.3.2" else [None] * 3)
     if "created_at" in rows[0]:
         assert len({one["__var"]["traceparent"] for one in carriers}) == len(rows)
     else:
@@ -129,9 +132,12 @@ async def test_a_run_of_airflow_3_says_who_triggered_it(empty_database: str, rel
 
 @pytest.mark.parametrize("release", ["3.1.8", "3.3.2"])
 async def test_the_caller_is_warned_of_numbers_that_no_task_reads(empty_database: str, release: str, role: str) -> None:
-    """Beyond 64 bits with or without a sign; a long text of digits is none."""
+    """Beyond 64 bits with or without a sign, floats too, which are stored as whole numbers; a text is none."""
     dsn = await prepare(empty_database, release, role)
-    numbers = {2**64 - 1: False, -(2**63): False, 2**64: True, -(2**63) - 1: True, "1" * 30: False, 10**40: True}
+    numbers = {
+        2**64 - 1: False, -(2**63): False, 2**64: True, -(2**63) - 1: True, "1" * 30: False, 10**40: True,
+        1.5e30: True, 2e19: True, -1e19: True, 1e308: True, 1.25e18: False, -9e18: False, 1e-300: False, "1e30": False,
+    }  # fmt: skip
     async with live_server(dsn) as url, aiohttp.ClientSession() as session:
         for number, warned in numbers.items():
             conf = {"deep": [{"x": number}]}

@@ -8,7 +8,7 @@ import aiohttp
 import asyncpg
 import pytest
 
-from tests.airflow.schemas import RELEASES, generation_of
+from tests.airflow.schemas import RELEASES, copy_dag, generation_of
 from tests.airflow.serving import Api, prepare
 from tests.live import live_server
 
@@ -27,11 +27,19 @@ WORDS = sorted(set.union(*RESERVED.values()))
 RUNS = "SELECT count(*) FROM dag_run"
 
 
+class Served(Api):
+    """A server, and the database that it has."""
+
+    def __init__(self, url: str, session: aiohttp.ClientSession, dsn: str) -> None:
+        super().__init__(url, session)
+        self.dsn = dsn
+
+
 @asynccontextmanager
-async def _served(database: str, release: str, role: str, **options: object) -> AsyncIterator[Api]:
+async def _served(database: str, release: str, role: str, **options: object) -> AsyncIterator[Served]:
     dsn = await prepare(database, release, role)
     async with live_server(dsn, **options) as url, aiohttp.ClientSession() as session:
-        yield Api(url, session)
+        yield Served(url, session, dsn)
 
 
 async def _runs(database: str) -> int:
@@ -66,13 +74,66 @@ async def test_what_the_scheduler_keeps_for_itself_is_a_400(empty_database: str,
 @pytest.mark.parametrize("release", NEWER)
 async def test_what_cannot_be_a_folder_is_a_400(empty_database: str, release: str, role: str) -> None:
     """`run_id=` and the id are at most 255 bytes, not characters; no part of a path is special."""
-    async with _served(empty_database, release, role, allowed_run_id_pattern="^.*$") as api:
+    async with _served(
+        empty_database, release, role, allowed_run_id_pattern="^.*$", allow_double_dot_in_ids=True
+    ) as api:
         for run_id in ("x" * 248, "é" * 124, "a/" + "x" * 248, "x" * 246 + "/b", "..", "a..b"):
             assert (await api.trigger(run_id=run_id))[0] == 200, run_id
         for run_id in ("x" * 249, "é" * 125, "é" * 250, "a/..", "a/../../b", "a/./b", "a//b"):
             status, answer = await api.trigger(run_id=run_id)
             assert status == 400, run_id
             assert "logs in this Airflow" in answer["error"]
+
+
+@pytest.mark.parametrize("release", NEWER)
+async def test_a_dag_whose_logs_have_no_folder_is_not_triggered(empty_database: str, release: str, role: str) -> None:
+    """Its own id or, in 2.x, of which some releases end over it, that of a task is too long for a folder."""
+    async with _served(empty_database, release, role) as api:
+        for dag_id, status in (("é" * 124, 200), ("x" * 248, 200), ("x" * 249, 400)):
+            await copy_dag(empty_database, dag_id)
+            answer = await api.call("POST", f"/dags/{dag_id}/dag_runs", {"run_id": "r"})
+            assert answer[0] == status, answer
+            assert status == 200 or "`dag_id` must be at most 248 bytes" in answer[1]["error"]
+        connection = await asyncpg.connect(empty_database)
+        for length, status in ((247, 200), (248, 400 if generation_of(release) == 2 else 200)):
+            await connection.execute(
+                "UPDATE serialized_dag SET data = replace(data::text, $1, $2)::json",
+                '"t"' if length == 247 else f'"{"t" * 247}"', f'"{"t" * length}"',
+            )  # fmt: skip
+            assert (await api.trigger(run_id=f"r{length}"))[0] == status
+        await connection.close()
+
+
+@pytest.mark.parametrize("release", NEWER)
+async def test_two_dots_in_a_row_are_refused_where_that_airflow_refuses_them(
+    empty_database: str, release: str, role: str
+) -> None:
+    """In 3.3 and later, unless its configuration allows them."""
+    refused = release == "3.3.2"
+    async with _served(empty_database, release, role) as api:
+        for run_id in ("..", "a..b", "manual__..", "..."):
+            status, answer = await api.trigger(run_id=run_id)
+            assert status == (400 if refused else 200), run_id
+            assert not refused or "[core] allow_double_dot_in_ids" in answer["error"]
+        assert (await api.trigger(run_id="a.b.c."))[0] == 200
+    if refused:
+        async with live_server(api.dsn, allow_double_dot_in_ids="True") as url, aiohttp.ClientSession() as session:
+            assert (await Api(url, session).trigger(run_id="a..b"))[0] == 200
+
+
+@pytest.mark.parametrize("release", NEWER)
+async def test_an_empty_pattern_allows_what_airflow_itself_makes(empty_database: str, release: str, role: str) -> None:
+    """Nothing else; and a newline at the end, which RE2 refuses and Python's `$` does not, is as in that Airflow."""
+    async with _served(empty_database, release, role, allowed_run_id_pattern="") as api:
+        assert (await api.trigger())[0] == 200
+        assert (await api.trigger(run_id="manual__2024-01-01T00:00:00+00:00"))[0] == 200
+        for run_id in ("mine", "manual__x", "a b", "manual__2024-01-01T00:00:00+00:00 "):
+            status, answer = await api.trigger(run_id=run_id)
+            assert (status, "must match the pattern manual__" in answer["error"]) == (400, True), run_id
+    async with live_server(api.dsn) as url, aiohttp.ClientSession() as session:
+        for run_id in ("mine\n", "manual__2024-01-02T00:00:00+00:00\n"):
+            status, _ = await Api(url, session).trigger(run_id=run_id)
+            assert status == (400 if generation_of(release) == 2 else 200), run_id
 
 
 @pytest.mark.parametrize("release", NEWER)
