@@ -7,9 +7,7 @@ from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from contextvars import ContextVar
 
-from multidict import istr
-
-HEADER = istr("X-Windsock-Warning")
+HEADER = "X-Windsock-Warning"
 # Characters: a proxy has room for 4 KB of all headers together.
 _MAX_TEXT = 300
 _MAX_LENGTH = 1000
