@@ -1,6 +1,6 @@
-"""`windsock`: the commands, and the names that they have in Airflow 1.10 and 2.
+"""`windsock`: the commands, with their names in Airflow 1.10 and in Airflow 2.
 
-Nothing heavy is imported here: `--help` and the JSON client start within a blink.
+This module imports nothing heavy, so that `--help` and the JSON client start quickly.
 """
 
 from collections.abc import Mapping, Sequence
@@ -93,8 +93,8 @@ class Sections(click.Group):
 def main() -> None:
     """Trigger and watch Airflow's DAGs, and serve the experimental API of Airflow 1.10 from Postgres.
 
-    Commands have the names and options of Airflow 1.10's command line. They also have the names of Airflow 2. They
-    work straight on the database ([core] sql_alchemy_conn of airflow.cfg), or over HTTP: set [cli] api_client to
+    Commands have the names and options of Airflow 1.10's command line, and the names of Airflow 2 too. They work
+    straight on the database ([core] sql_alchemy_conn in airflow.cfg), or over HTTP: set [cli] api_client to
     airflow.api.client.json_client and endpoint_url to the server. Data goes to stdout, everything else to stderr.
     """
 

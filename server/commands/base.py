@@ -1,4 +1,4 @@
-"""What the commands share: the client, one-line failures with documented exit codes, common options."""
+"""What all commands share: the client, one-line failures with documented exit codes, common options."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -41,29 +41,29 @@ class Failure(click.ClickException):
 
     def __init__(self, message: str, exit_code: int = EXIT_FAILED) -> None:
         super().__init__(message)
-        # click reads it of the instance, and declares it of the class.
+        # click declares it as an attribute of the class, but reads that of the instance.
         self.exit_code = exit_code  # type: ignore[misc]
 
 
 def verbose_option(function: Function) -> Function:
     """Add `--verbose`."""
-    text = "Show each request, and more of what went wrong."
+    text = "Show each request, and say more about what went wrong."
     return click.option("-v", "--verbose", is_flag=True, help=text)(function)
 
 
 def subdir_option(function: Function) -> Function:
-    """Accept Airflow's `-sd`, which has no meaning here: DAGs come from the database."""
+    """Accept Airflow's `-sd`, which has no effect here: DAGs come from the database."""
     return click.option("-sd", "--subdir", hidden=True, expose_value=False)(function)
 
 
 def say(message: str) -> None:
-    """Write a message for a person, to stderr."""
+    """Write a message for people to stderr."""
     click.echo(message, err=True)
 
 
 @contextmanager
 def session(*, verbose: bool) -> Iterator["Client"]:
-    """Open the client that the configuration selects; raises Failure for whatever goes wrong with it."""
+    """Open the client that the configuration selects; raises Failure if anything goes wrong with it."""
     from server.client import ApiError, ClientError, Unreachable, connect  # noqa: PLC0415 - help needs none of it
     from server.errors import StartupError  # noqa: PLC0415 - likewise
 
@@ -78,14 +78,14 @@ def session(*, verbose: bool) -> Iterator["Client"]:
     except Unreachable as error:
         raise Failure(_text(error, verbose=verbose), EXIT_UNREACHABLE) from error
     except ClientError as error:
-        # Credentials that are not there, or a server that did not prove itself.
+        # The credentials are missing, or the server did not prove its identity.
         raise Failure(_text(error, verbose=verbose), EXIT_DENIED) from error
     except KeyboardInterrupt:
         raise Failure("interrupted", EXIT_INTERRUPTED) from None
 
 
 def _say_once() -> Callable[[str], None]:
-    """Show each warning of the API once, however often a command asks."""
+    """Show each warning of the API only once, however many requests a command sends."""
     said = set[str]()
 
     def warn(text: str) -> None:
@@ -97,12 +97,12 @@ def _say_once() -> Callable[[str], None]:
 
 
 def run_of_no_date(client: "Client", dag_id: str, named: str, error: "ApiError") -> "Answer":
-    """Find the run that was named by its id, once the API has answered that this is no date; raises that or Failure."""
+    """Find a run by its id, after the API has answered that `named` is no date; raises that `error`, or Failure."""
     if error.status != _BAD_REQUEST:
         raise error
     runs = client.get_dag_runs(dag_id, run_id=named)
     if not runs:
-        raise Failure(f"Dag {dag_id} has no run with the id {named}; nor is that a date", EXIT_NOT_FOUND)
+        raise Failure(f"Dag {dag_id} has no run with the id {named}, and {named} is no date", EXIT_NOT_FOUND)
     return runs[0]
 
 

@@ -1,4 +1,4 @@
-"""`windsock check`: what the DAG loader would say of files, without a database."""
+"""`windsock check`: checks files as the DAG loader does, without a database."""
 
 import os
 from pathlib import Path
@@ -39,7 +39,7 @@ def check(context: click.Context, files: tuple[Path, ...]) -> None:
 
 
 def _show(file: str, result: "DagFile | DagFileError") -> bool:
-    """Write what became of a file; whether it can be loaded."""
+    """Print the result for a file; return whether it can be loaded."""
     from server.dags.document import DagFileError, Problem  # noqa: PLC0415 - likewise
 
     if isinstance(result, DagFileError):

@@ -1,4 +1,4 @@
-"""`windsock config check`: whether a service could start, or be reloaded, with a file."""
+"""`windsock config check`: says whether a service could start, or be reloaded, with a file."""
 
 import os
 from pathlib import Path
@@ -19,8 +19,8 @@ def config() -> None:
 def check(file: Path | None) -> None:
     """Check an airflow.cfg, by default the one that the service reads.
 
-    It reads the file and the environment as the service does at its start and at a reload. It loads the backend and the
-    certificate, and connects to nothing. The exit status is 1 if something is wrong.
+    It reads the file and the environment as the service does when it starts and at a reload. It loads the backend and
+    the certificate, and connects to nothing. The exit status is 1 if something is wrong.
     """
     with one_line_errors():
         from server.auth import load_backend  # noqa: PLC0415 - help needs none of it
@@ -35,5 +35,5 @@ def check(file: Path | None) -> None:
         load_backend(found.auth_backend)
         tls_context(found)
         if not found.dsn:
-            say("Warning: no database is named: windsock webserver needs [core] sql_alchemy_conn, standalone does not")
+            say("Warning: no database is set: windsock webserver needs [core] sql_alchemy_conn, standalone does not")
     click.echo(f"{file or 'the configuration'}: no problem found")

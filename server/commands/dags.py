@@ -31,7 +31,7 @@ def list_dags(*, output: str, verbose: bool) -> None:
 def list_import_errors(*, output: str, verbose: bool) -> None:
     """List the DAG files that could not be loaded, and why.
 
-    Tables have one line for each problem; -o json and yaml have the errors as they are stored.
+    A table has one line for each problem; -o json and yaml show the errors as they are stored.
     """
     with session(verbose=verbose) as client:
         found = client.get_import_errors()
@@ -43,7 +43,7 @@ def list_import_errors(*, output: str, verbose: bool) -> None:
 
 
 def _problems(error: "Answer") -> list[str]:
-    """Lines that say what is wrong with a file: of a traceback the last one."""
+    """Return the lines that say what is wrong with a file; of a traceback only the last line."""
     name, lines = str(error["filename"]), [line for line in str(error["stacktrace"]).splitlines() if line.strip()]
     if not all(line.startswith(name) for line in lines):
         lines = lines[-1:]
@@ -57,7 +57,7 @@ def _problems(error: "Answer") -> list[str]:
 def pause(dag_id: str, *, verbose: bool) -> None:
     """Pause a DAG.
 
-    What is triggered then waits until the DAG is unpaused.
+    Runs that are triggered then wait until the DAG is unpaused.
     """
     _set_paused(dag_id, is_paused=True, verbose=verbose)
 
@@ -84,8 +84,8 @@ def _set_paused(dag_id: str, *, is_paused: bool, verbose: bool) -> None:
 def delete_dag(dag_id: str, *, yes: bool, verbose: bool) -> None:
     """Delete a DAG with all its runs.
 
-    This deletes all its rows: runs, task instances, XComs and so on. The table `log` is kept. If the DAG's file is
-    still there, the DAG comes back, without its past.
+    This deletes all rows of the DAG: runs, task instances, XComs and so on. The table `log` is kept. If the DAG's file
+    is still there, the DAG comes back, but without its history.
     """
     if not yes:
         _ask(dag_id)
@@ -95,7 +95,7 @@ def delete_dag(dag_id: str, *, yes: bool, verbose: bool) -> None:
 
 def _ask(dag_id: str) -> None:
     if not sys.stdin.isatty():
-        raise Failure(f"nobody is there to be asked whether {dag_id} shall be deleted; -y deletes it without asking")
-    say(f"This deletes every run and all else that the database knows of {dag_id}.")
+        raise Failure(f"cannot ask whether to delete {dag_id}: stdin is no terminal; -y deletes it without asking")
+    say(f"This deletes every run and everything else that the database knows about {dag_id}.")
     if not click.confirm("Proceed?", err=True):
         raise Failure("nothing was deleted")

@@ -1,4 +1,4 @@
-"""`windsock db`: looking after a standalone database."""
+"""`windsock db`: commands that look after a standalone database."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,8 +27,8 @@ def db() -> None:
 def clean(before: datetime, dry_run: bool) -> None:  # noqa: FBT001 - click's way
     """Delete finished runs and log rows that are older than a date.
 
-    This deletes the task instances of these runs and their logs too. Runs that are queued or running stay. An
-    Airflow's database is refused.
+    This also deletes the task instances of these runs, and their logs. Runs that are queued or running stay. The
+    command refuses the database of an Airflow.
     """
     with one_line_errors():
         import asyncio  # noqa: PLC0415 - see server.commands.service
@@ -38,7 +38,7 @@ def clean(before: datetime, dry_run: bool) -> None:  # noqa: FBT001 - click's wa
 
         config = load()
         if not config.base_log_folder.is_dir():
-            say(f"Warning: there is no base_log_folder {config.base_log_folder}: logs of tasks elsewhere stay")
+            say(f"Warning: there is no base_log_folder {config.base_log_folder}, so no logs of tasks are deleted")
         work = run_clean(config.dsn, before.replace(tzinfo=UTC), config.base_log_folder, dry_run=dry_run)
         counts = asyncio.run(work)
         found = ", ".join(count(number, _NOUNS[kind]) for kind, number in counts.items())
@@ -47,7 +47,7 @@ def clean(before: datetime, dry_run: bool) -> None:  # noqa: FBT001 - click's wa
 
 def data_dir_option(function: Function) -> Function:
     """Add `--data-dir`."""
-    text = "The folder of `windsock standalone`.  [default: .windsock, where no database is configured]"
+    text = "The folder of `windsock standalone`.  [default: .windsock, if no database is configured]"
     return click.option("--data-dir", type=click.Path(path_type=Path), help=text)(function)
 
 
@@ -57,8 +57,8 @@ def data_dir_option(function: Function) -> Function:
 def backup(file: str, data_dir: Path | None) -> None:
     """Write a standalone database into FILE.
 
-    The service may run meanwhile. FILE appears when it is complete, and only its owner may read it. `-` is stdout. It
-    does not contain logs of tasks, DAG files, airflow.cfg and keys: keep these too.
+    The service may run meanwhile. FILE appears when it is complete, and only its owner may read it. `-` is stdout.
+    FILE does not contain the logs of tasks, DAG files, airflow.cfg and keys: keep these too.
     """
     with one_line_errors():
         from server.backup.run import backup as run_backup  # noqa: PLC0415 - see server.commands.service
@@ -66,19 +66,19 @@ def backup(file: str, data_dir: Path | None) -> None:
         try:
             say(run_backup(_load(), file, data_dir))
         except KeyboardInterrupt:
-            raise Failure("interrupted, there is no backup", EXIT_INTERRUPTED) from None
+            raise Failure("interrupted: no backup was made", EXIT_INTERRUPTED) from None
 
 
 @db.command()
 @click.argument("file")
 @data_dir_option
-@click.option("--force", is_flag=True, help="Replace the data of a database that has some.")
+@click.option("--force", is_flag=True, help="Replace the data of a database that is not empty.")
 def restore(file: str, data_dir: Path | None, force: bool) -> None:  # noqa: FBT001 - click's way
-    """Replace everything in a standalone database by the backup in FILE.
+    """Replace everything in a standalone database with the backup in FILE.
 
-    Stop the API and the scheduler first. The restore is one transaction: after an error the database is as it was. A
-    backup of an older release is upgraded. Restore only files that you trust, because they may contain code. `-` is
-    stdin.
+    Stop the API and the scheduler first. The restore is one transaction: after an error the database is as it was
+    before. A backup of an older release is upgraded. Restore only files that you trust, because they may contain code.
+    `-` is stdin.
     """
     with one_line_errors():
         from server.backup.run import restore as run_restore  # noqa: PLC0415 - likewise

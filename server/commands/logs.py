@@ -1,4 +1,4 @@
-"""What tasks have written: `task_log`."""
+"""Logs of tasks: `task_log`."""
 
 import time
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ _DONE = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"}
 def task_log(
     dag_id: str, task_id: str, execution_date: str, *, try_number: int | None, follow: bool, verbose: bool
 ) -> None:
-    """Print what a task has written.
+    """Print the log of a task.
 
     This is for tasks that Windsock's own scheduler runs. Name the run by its execution date or by its run id.
     """
@@ -45,7 +45,7 @@ def task_log(
 
 
 def _parts(client: "Client", log: tuple[str, str, str], number: int | None, start: int = 0) -> Iterator[bytes]:
-    """Yield what there is now of the log of a try, from some byte on."""
+    """Yield what the log of a try has now, from byte `start` on."""
     part = client.get_task_log_part(*log, number, start, _PART)
     end = part.size
     while part.data:
@@ -57,12 +57,12 @@ def _parts(client: "Client", log: tuple[str, str, str], number: int | None, star
 
 
 def _follow(client: "Client", log: tuple[str, str, str], only: int | None) -> Iterator[bytes]:
-    """Yield the log so far, then what is added, and the logs of further tries unless it is to be one `only`."""
+    """Yield the log so far, then what is added, and the logs of later tries unless `only` names one."""
     from server.client import ApiError  # noqa: PLC0415 - likewise
 
     number, shown = only, 0
     while True:
-        # The state comes first: what a task wrote before it was done is then in the log.
+        # The state is asked first, so that the log then has everything that the task wrote before it was done.
         done = _is_done(client, *log)
         try:
             newest = client.get_task_log_part(*log, only, shown, 1).try_number
@@ -81,6 +81,6 @@ def _follow(client: "Client", log: tuple[str, str, str], only: int | None) -> It
 
 
 def _is_done(client: "Client", dag_id: str, date: str, task_id: str) -> bool:
-    """Whether no more will come of a task: a run that has ended begins none."""
+    """Whether the task will write nothing more: a run that has ended starts no task."""
     state = client.get_task_instance(dag_id, date, task_id)["state"]
     return state in _DONE or (state not in _UNDER_WAY and client.get_dag_run_state(dag_id, date) in _DONE)

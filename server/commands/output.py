@@ -1,4 +1,4 @@
-"""Rows on stdout: a table for people, JSON and YAML for programs, plain columns for shell scripts."""
+"""Prints rows on stdout: a table for people, JSON and YAML for programs, plain columns for shell scripts."""
 
 from collections.abc import Callable, Mapping, Sequence
 from shutil import get_terminal_size
@@ -11,10 +11,10 @@ Row = Mapping[str, object]
 
 FORMATS = ("table", "json", "yaml", "plain")
 _COLOURS = {"success": "green", "running": "cyan", "failed": "red", "upstream_failed": "red", "queued": "yellow"}
-# What may be cut where a table is too wide, down to so many characters; and how many columns it keeps in any case.
+# The columns that may be cut if a table is too wide; the least characters that stay; the columns that always stay.
 _TEXTS = frozenset({"description", "downstream_task_ids", "error", "operator", "owners", "schedule_interval"})
 _LEAST, _KEPT = 12, 2
-_TYPES = "table: for people; json, yaml: everything known; plain: columns without lines or colours."
+_TYPES = "table: for people; json, yaml: everything; plain: columns without lines or colours."
 
 
 def output_option(function: Function) -> Function:
@@ -23,7 +23,7 @@ def output_option(function: Function) -> Function:
 
 
 def optional_output_option(function: Function) -> Function:
-    """Add `-o` to a command that writes bare text without it."""
+    """Add `-o` to a command that prints plain text without it."""
     return _option(None)(function)
 
 
@@ -33,9 +33,10 @@ def _option(default: str | None) -> Callable[[Function], Function]:
 
 
 def show(rows: Sequence[Row], columns: Sequence[str], output: str) -> None:
-    """Write the rows; of tables `columns` are shown, in this order, of JSON and YAML all.
+    """Print the rows: in tables only `columns`, in this order; in JSON and YAML all of them.
 
-    A table is as wide as the terminal, or 80 columns: long texts are cut, and columns at its right end left out.
+    A table is at most as wide as the terminal, or 80 columns: long texts are cut, and columns at its right end are left
+    out.
     """
     if output == "json":
         import json  # noqa: PLC0415 - each format imports its own
@@ -53,7 +54,7 @@ def show(rows: Sequence[Row], columns: Sequence[str], output: str) -> None:
 
 
 def _fit(cells: Mapping[str, list[str]], limit: int) -> dict[str, list[str]]:
-    """Cut long texts, then leave out columns from the right, until the lines have at most `limit` characters."""
+    """Cut long texts, then leave out columns at the right end, until the lines have at most `limit` characters."""
     cells = dict(cells)
     for name in reversed([name for name in cells if name in _TEXTS]):
         own = max(map(_width, cells[name]))
@@ -71,7 +72,7 @@ def _total(cells: Mapping[str, list[str]]) -> int:
 def _cut(cell: str, room: int) -> str:
     if _width(cell) <= room:
         return cell
-    # No character is narrower than a fourth of one: the rest would take its time.
+    # Cut roughly first: the loop below would take long for a long text.
     cell = cell[: 4 * room]
     while _width(cell) > room - 3:
         cell = cell[:-1]
@@ -94,20 +95,20 @@ def _line(row: Sequence[str], widths: Sequence[int], *, coloured: bool = False, 
     if padded:
         padded[-1] = row[-1]
     if coloured:
-        # click drops colours where stdout is no terminal.
+        # click drops colours if stdout is no terminal.
         padded = [_colour(cell) if name == "state" else cell for name, cell in zip(columns, padded, strict=True)]
     return "  ".join(padded)
 
 
 def _colour(cell: str) -> str:
-    from os import environ  # noqa: PLC0415 - tables with states alone
+    from os import environ  # noqa: PLC0415 - only for tables with states
 
     colour = None if environ.get("NO_COLOR") else _COLOURS.get(cell.strip())
     return click.style(cell, fg=colour) if colour else cell
 
 
 def _cell(value: object) -> str:
-    """Show a value on one line; what would steer a terminal is escaped."""
+    """Show a value on one line, with control characters escaped."""
     if value is None:
         return ""
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Files of pools, in Airflow's form: a JSON object, name -> {"slots", "description"}."""
+"""Reads and writes files of pools, in Airflow's format: a JSON object, name -> {"slots", "description"}."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,15 +10,15 @@ import click
 from server.commands.base import Failure
 
 _MOST_SLOTS = 2**31 - 1
-# Airflow 1.10 stores fifty characters of a name, later ones 256: which it is, the server knows.
+# Airflow 1.10 stores fifty characters of a name, later releases 256. Only the server knows which release it is.
 _SHORT_NAME, _LONG_NAME = 50, 256
 _KEYS = ("slots", "description")
-# What newer Airflows export too; there is no way to set it here, so it must be what it is without.
+# Newer Airflows export this too. Windsock cannot set it, so it must have its default.
 _DEFERRED = "include_deferred"
 
 
 class PoolEntry(NamedTuple):
-    """A pool of a file."""
+    """A pool in a file."""
 
     name: str
     slots: int
@@ -26,20 +26,20 @@ class PoolEntry(NamedTuple):
 
 
 def read_pools(file: str) -> list[PoolEntry]:
-    """Read and check a file, `-` is stdin; raises Failure that names every bad entry."""
+    """Read and check a file (`-` is stdin); raises Failure, which names every bad entry."""
     pairs = _pairs(file)
     wrong = [f"  {name}: {problem}" for name, value in pairs if (problem := _problem(name, value))]
     names = [name for name, _ in pairs]
-    wrong += [f"  {name}: is there twice" for name in sorted({name for name in names if names.count(name) > 1})]
+    wrong += [f"  {name}: the name appears twice" for name in sorted({name for name in names if names.count(name) > 1})]
     if wrong:
-        raise Failure("\n".join([f"{file}: nothing was imported, for these entries are wrong:", *wrong]))
+        raise Failure("\n".join([f"{file}: nothing was imported, because these entries are wrong:", *wrong]))
     entries = [PoolEntry(name, int(value["slots"]), value["description"]) for name, value in pairs]
-    # A long name may be refused by the server: first, while nothing is written yet.
+    # The server may refuse a long name, so long names come first, while nothing is written yet.
     return sorted(entries, key=lambda entry: len(entry.name) <= _SHORT_NAME)
 
 
 def write_pools(file: str, pools: Sequence[Mapping[str, Any]]) -> None:
-    """Write a file, `-` is stdout; raises OSError."""
+    """Write a file (`-` is stdout); raises OSError."""
     import json  # noqa: PLC0415 - help needs none of it
 
     entries = {pool["pool"]: {key: pool[key] for key in _KEYS} for pool in pools}
@@ -55,7 +55,7 @@ def _pairs(file: str) -> list[tuple[str, Any]]:
 
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
-        # Pairs rather than a dict: a name that is there twice must be seen.
+        # Pairs rather than a dict, to notice a name that appears twice.
         value = json.loads(text, object_pairs_hook=_Pairs)
     except OSError as error:
         raise Failure(f"{file}: {error.strerror}") from error
@@ -64,7 +64,7 @@ def _pairs(file: str) -> list[tuple[str, Any]]:
     except json.JSONDecodeError as error:
         raise Failure(f"{file}: is not JSON, see line {error.lineno}, column {error.colno}") from error
     except (ValueError, RecursionError) as error:
-        raise Failure(f"{file}: is JSON that is nested too deeply, or has a number of too many digits") from error
+        raise Failure(f"{file}: is nested too deeply, or has a number with too many digits") from error
     if not isinstance(value, _Pairs):
         raise Failure(f'{file}: expected a JSON object such as {{"a_pool": {{"slots": 5, "description": "..."}}}}')
     return [(name, dict(entry) if isinstance(entry, _Pairs) else entry) for name, entry in value]

@@ -21,7 +21,7 @@ _MINUS_ONE = {"ignore_unknown_options": True}
     help="Create or change this pool.",
 )
 @click.option("-x", "--delete", "unwanted", metavar="NAME", help="Delete this pool.")
-@click.option("-i", "--import", "source", metavar="FILE", help="Set the pools of a JSON file.")
+@click.option("-i", "--import", "source", metavar="FILE", help="Set the pools that a JSON file lists.")
 @click.option("-e", "--export", "target", metavar="FILE", help="Write all pools to a JSON file.")
 @output_option
 @verbose_option
@@ -39,12 +39,12 @@ def pool(
 
     Without an option it lists all pools.
 
-    A file is a JSON object: {"NAME": {"slots": 5, "description": "..."}, ...}. Import checks all of it before it
+    A file is a JSON object: {"NAME": {"slots": 5, "description": "..."}, ...}. The import checks all of it before it
     writes the first pool. FILE may be - for stdin or stdout.
     """
     given = [choice for choice in (name, new, unwanted, source, target) if choice is not None]
     if len(given) > 1:
-        raise click.UsageError("Of -g, -s, -x, -i and -e only one can be given")
+        raise click.UsageError("Only one of -g, -s, -x, -i and -e can be given")
     if name is not None:
         _get(name, output, verbose=verbose)
     elif new is not None:
@@ -101,9 +101,9 @@ def delete_pool(name: str, *, output: str, verbose: bool) -> None:
 @output_option
 @verbose_option
 def import_pools(file: str, *, output: str, verbose: bool) -> None:
-    """Set the pools of a JSON file: {"NAME": {"slots": 5, "description": "..."}, ...}.
+    """Set the pools that a JSON file lists: {"NAME": {"slots": 5, "description": "..."}, ...}.
 
-    All of the file is checked before the first pool is written. FILE may be - for stdin.
+    The command checks the whole file before it writes the first pool. FILE may be - for stdin.
     """
     _import(file, output, verbose=verbose)
 
@@ -112,7 +112,7 @@ def import_pools(file: str, *, output: str, verbose: bool) -> None:
 @click.argument("file")
 @verbose_option
 def export_pools(file: str, *, verbose: bool) -> None:
-    """Write all pools to a JSON file, as import reads it. FILE may be - for stdout."""
+    """Write all pools to a JSON file, which import can read. FILE may be - for stdout."""
     _export(file, verbose=verbose)
 
 

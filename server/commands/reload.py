@@ -1,4 +1,4 @@
-"""`windsock reload`: what systemd runs for `systemctl reload`, which fails where the reload is refused."""
+"""`windsock reload`: systemd runs it for `systemctl reload`, which then fails if the reload is refused."""
 
 import os
 import signal
@@ -26,12 +26,12 @@ def reload(pid: int, timeout: float) -> None:
 
     if outcome.file() is None:
         raise Failure(
-            "RUNTIME_DIRECTORY is not set: outside of systemd send SIGHUP, and the log says what became of it"
+            "RUNTIME_DIRECTORY is not set: outside of systemd, send SIGHUP; the log says whether the reload succeeded"
         )
     sent = time.monotonic()
     try:
         os.kill(pid, signal.SIGHUP)
-        # One that began earlier may not have read what the configuration says by now.
+        # A reload that began earlier may not have read the configuration as it is now.
         while (now := outcome.read()).began < sent:
             os.kill(pid, 0)
             if time.monotonic() > sent + timeout:
@@ -40,7 +40,7 @@ def reload(pid: int, timeout: float) -> None:
                 )
             time.sleep(_POLL)
     except OSError as error:
-        raise Failure(f"the webserver with the process id {pid} is not there: {error.strerror}") from error
+        raise Failure(f"there is no webserver with the process id {pid}: {error.strerror}") from error
     if now.refusal:
         raise Failure(f"reload refused, the old configuration stays: {now.refusal}", EXIT_FAILED)
     click.echo("reloaded")

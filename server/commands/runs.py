@@ -21,7 +21,7 @@ _BACKFILL = "backfill_"
     help="Cut the date to the second (an error if a run has that date), or keep its microseconds.",
 )
 @click.option("--wait", is_flag=True, help="Wait until the run has ended.")
-@click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="With --wait: wait at most so long.")
+@click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="With --wait: wait at most this long.")
 @optional_output_option
 @subdir_option
 @verbose_option
@@ -39,8 +39,8 @@ def trigger_dag(
 ) -> None:
     """Trigger a run of a DAG.
 
-    Prints what was created, with -o and --wait once the run has ended. With --run_id a lost connection is tried
-    again: the run is made once.
+    The command prints the run that was created; with -o and --wait, only once the run has ended. With --run_id it tries
+    again if the connection is lost: the run is created only once.
     """
     if timeout is not None and not wait:
         raise click.UsageError("--timeout needs --wait")
@@ -54,18 +54,18 @@ def trigger_dag(
                 date = run["execution_date"]
                 wait_for(client, dag_id, run["run_id"], date, timeout, lambda state: row.update(state=state))
         finally:
-            # With the last state that was seen, however the waiting ended.
+            # It shows the last state that was seen, however the waiting ended.
             if output is not None:
                 show([row], ("dag_id", "run_id", "execution_date", *(["state"] if wait else [])), output)
 
 
 @click.command("list_dag_runs")
 @click.argument("dag_id", required=False)
-@click.option("-d", "--dag-id", "dag_option", metavar="DAG_ID", help="The DAG, in Airflow 2's way.")
+@click.option("-d", "--dag-id", "dag_option", metavar="DAG_ID", help="The DAG, as Airflow 2 spells it.")
 @click.option("--state", help="Only runs in this state, such as running, success or failed.")
 @click.option("--no_backfill", "--no-backfill", is_flag=True, help="Leave out the runs of backfills.")
-@click.option("-s", "--start-date", metavar="DATE", help="Only runs of this execution date and later.")
-@click.option("-e", "--end-date", metavar="DATE", help="Only runs of this execution date and earlier.")
+@click.option("-s", "--start-date", metavar="DATE", help="Only runs with this execution date or a later one.")
+@click.option("-e", "--end-date", metavar="DATE", help="Only runs with this execution date or an earlier one.")
 @output_option
 @subdir_option
 @verbose_option

@@ -12,7 +12,7 @@ from server.commands.base import EXIT_UNREACHABLE, Failure
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turn an error that the user can mend into one line on stderr and exit status 1, or 5 without a database."""
+    """Turn an error that the user can fix into one line on stderr and exit status 1, or 5 if the database is away."""
     import asyncpg  # noqa: PLC0415 - slow to import, and most of the commands' help needs none of it
 
     from server.errors import NoDatabase, StartupError, WindsockError  # noqa: PLC0415 - likewise
@@ -36,9 +36,9 @@ def version() -> None:
 
 
 @click.command()
-@click.option("-w", "--workers", type=click.IntRange(1, 256), help="Processes that serve requests.  [default: 1]")
+@click.option("-w", "--workers", type=click.IntRange(1, 256), help="How many processes serve requests.  [default: 1]")
 def webserver(workers: int | None) -> None:
-    """Serve the API of the database that is configured.
+    """Serve the API on the configured database.
 
     [core] sql_alchemy_conn in airflow.cfg names the database.
     """
@@ -63,7 +63,7 @@ def scheduler() -> None:
 def initdb() -> None:
     """Create or upgrade the tables of a standalone database.
 
-    Safe to repeat; refuses an Airflow's database.
+    You may repeat it safely. It refuses the database of an Airflow.
     """
     with one_line_errors():
         import asyncio  # noqa: PLC0415 - see above
@@ -83,7 +83,7 @@ def initdb() -> None:
 def standalone(host: str | None, port: int | None, data_dir: Path | None, dags_folder: Path | None) -> None:
     """Run Postgres, the scheduler and the API.
 
-    It loads the DAGs of a folder of YAML files. It has a database of its own and does not touch an Airflow.
+    It loads the DAGs from a folder of YAML files. It has a database of its own and does not touch an Airflow.
     """
     with one_line_errors():
         from server.standalone import run_standalone  # noqa: PLC0415 - see above

@@ -1,4 +1,4 @@
-"""The configuration of commands that work on a database; one that stands beside a `windsock standalone` finds it."""
+"""The configuration of commands that work on a database; beside a `windsock standalone` they find it by themselves."""
 
 import configparser
 import os
@@ -12,24 +12,24 @@ if TYPE_CHECKING:
     from server.config.load import DatabaseUse
 
 _FILE = Path(".windsock", "commands.cfg")
-# What a standalone writes there, and the fields that it is for.
+# The keys that `windsock standalone` writes there, and the fields of the configuration that they set.
 _FIELDS = {"sql_alchemy_conn": "dsn", "base_log_folder": "base_log_folder", "dags_folder": "dags_folder"}
 
 
 def load(database: "DatabaseUse" = "configured") -> "Config":
-    """Read the configuration; what is set nowhere is that of the standalone whose data is here. Raises ConfigError."""
+    """Read the configuration, with defaults from the `windsock standalone` whose data is here. Raises ConfigError."""
     from server.config import load_config  # noqa: PLC0415 - help needs none of it
 
     config = load_config(defaults=_of_standalone(os.environ), database=database)
-    # Whoever names a database means that one, and not the logs and DAGs of the standalone that is here.
+    # If a database is configured, the logs and DAGs of the standalone that is here are not meant either.
     return load_config(database=database) if "dsn" in config.sources else config
 
 
 def _of_standalone(env: Mapping[str, str]) -> dict[str, str]:
-    """What `.windsock/commands.cfg` says, unless somebody says where else to look.
+    """Return what `.windsock/commands.cfg` says, unless the environment names another configuration.
 
-    The folder may be anybody's: only its owner's own file counts, nothing of it is run or filled in, and it names a
-    socket of this machine that nobody else can have made.
+    The current folder may belong to somebody else. So the file counts only if it belongs to this user, nothing in it
+    is run, no variables in it are replaced, and it must name a socket on this machine that nobody else can have made.
     """
     if env.get("AIRFLOW_CONFIG") or env.get("AIRFLOW_HOME") or not _is_own(_FILE.parent) or not _is_own(_FILE):
         return {}
@@ -45,7 +45,7 @@ def _of_standalone(env: Mapping[str, str]) -> dict[str, str]:
 
 
 def _is_here(dsn: str) -> bool:
-    """Whether it names sockets in folders of our own: another user may take the name of a folder that is gone."""
+    """Whether the DSN names sockets in folders of this user: others can take over the name of a folder that is gone."""
     from server.config import Dsn  # noqa: PLC0415 - help needs none of it
 
     try:
@@ -66,7 +66,7 @@ def _is_own(path: Path) -> bool:
 
 
 def _is_given(path: Path) -> bool:
-    """Whether it belongs to the user as whom root runs the Postgres whose data is here."""
+    """Whether the path belongs to the user that runs, for root, the Postgres whose data is here."""
     try:
         return os.geteuid() == 0 and path.owner() == (_FILE.parent / "postgres").owner()
     except (OSError, KeyError):

@@ -10,7 +10,7 @@ from server.commands.output import optional_output_option, show
 if TYPE_CHECKING:
     from server.client import Client
 
-# States of a task that has not begun, or not again.
+# The states of a task that waits for its first try or its next one.
 _WAITING = frozenset({"None", "scheduled", "queued", "up_for_retry", "up_for_reschedule"})
 
 
@@ -22,7 +22,7 @@ _WAITING = frozenset({"None", "scheduled", "queued", "up_for_retry", "up_for_res
 def list_tasks(dag_id: str, *, output: str | None, verbose: bool) -> None:
     """List the tasks of a DAG.
 
-    Prints their ids, one a line; with -o also their operators and what comes after them.
+    The command prints their ids, one on each line; with -o also their operators and the tasks that follow them.
     """
     with session(verbose=verbose) as client:
         tasks = sorted(client.get_tasks(dag_id), key=lambda task: str(task["task_id"]))
@@ -42,8 +42,8 @@ def list_tasks(dag_id: str, *, output: str | None, verbose: bool) -> None:
 def task_state(dag_id: str, task_id: str, execution_date: str, *, verbose: bool) -> None:
     """Print the state of a task in a run.
 
-    The run is named by its execution date, or by its run id. A task that has no state yet is in state None. What a task
-    waits for is written to stderr.
+    Name the run by its execution date or by its run id. The state of a task that has not started is None. If the task
+    is waiting, the command says on stderr what it waits for.
     """
     with session(verbose=verbose) as client:
         try:
@@ -58,7 +58,7 @@ def task_state(dag_id: str, task_id: str, execution_date: str, *, verbose: bool)
 
 
 def _waits_for(client: "Client", dag_id: str, execution_date: str, task_id: str) -> list[str]:
-    """What it waits for; nothing where an older server cannot say."""
+    """Return what the task waits for; an older server cannot say, so the list is then empty."""
     from server.client import ClientError  # noqa: PLC0415 - help needs none of it
 
     try:

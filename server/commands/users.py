@@ -1,6 +1,6 @@
-"""`windsock create_user` and its kin: who may authenticate with a password.
+"""`windsock create_user` and the other commands for users, who may authenticate with a password.
 
-Names and options are those of Airflow 1.10. They go straight to the database.
+Their names and options are those of Airflow 1.10. They work straight on the database.
 """
 
 import sys
@@ -23,7 +23,7 @@ _LONGEST = 250
 _LONGEST_EMAIL = 500
 _username = click.option("-u", "--username", required=True, help="The user's name.")
 _password = click.option(
-    "-p", "--password", help="The password, which other users can see here.  [default: asked for, or read from stdin]"
+    "-p", "--password", help="The password. Other users of this machine can see it.  [default: ask, or read stdin]"
 )
 _random = click.option("--use_random_password", is_flag=True, help="Make up a password and print it.")
 
@@ -32,21 +32,21 @@ _random = click.option("--use_random_password", is_flag=True, help="Make up a pa
 @_username
 @click.option("-e", "--email", help="The user's e-mail address.")
 @click.option("-r", "--role", help=f"Only {_ROLE}: whoever authenticates may do everything.")
-@click.option("-f", "--firstname", help="Accepted, because Airflow has it, and ignored.")
-@click.option("-l", "--lastname", help="Accepted and ignored too.")
+@click.option("-f", "--firstname", help="Accepted because Airflow has it, but ignored.")
+@click.option("-l", "--lastname", help="Likewise.")
 @_password
 @_random
 def create_user(username: str, email: str | None, role: str | None, password: str | None, **others: object) -> None:
     """Create a user for password_auth, who may do everything."""
     if role is not None and role.lower() != _ROLE.lower():
         raise Failure(
-            f"There are no roles: every user may do everything. Leave --role out, or say {_ROLE}, to create one"
+            f"There are no roles: every user may do everything. Leave --role out, or say {_ROLE}, to create a user"
         )
     if not username or ":" in username or len(username) > _LONGEST:
         raise Failure(f"A user name has 1 to {_LONGEST} characters and no colon")
     if not f"{username}{email or ''}".isprintable() or len(email or "") > _LONGEST_EMAIL:
         raise Failure(
-            f"A user name and an e-mail address (at most {_LONGEST_EMAIL} characters) have printable characters alone"
+            f"A user name and an e-mail address (at most {_LONGEST_EMAIL} characters) may only have printable ones"
         )
     chosen, hashed = _choose(password, made_up=bool(others["use_random_password"]))
     _with_users(lambda users: users.create(username, email, hashed))
@@ -59,7 +59,7 @@ def create_user(username: str, email: str | None, role: str | None, password: st
 @_password
 @_random
 def change_password(username: str, password: str | None, *, use_random_password: bool) -> None:
-    """Give a user another password, which ends all sessions of the user."""
+    """Give a user another password. This ends all sessions of the user."""
     chosen, hashed = _choose(password, made_up=use_random_password)
     _with_users(lambda users: users.change_password(username, hashed))
     click.echo(f"Password of {username} changed")
@@ -98,13 +98,13 @@ def _with_users(work: Callable[["Users"], Awaitable[Result]]) -> Result:
 
 
 def _choose(given: str | None, *, made_up: bool) -> tuple[str, str]:
-    """Return the password, from where it comes, and its hash; raises Failure where it will not do."""
+    """Make up, take, ask for or read the password; return it and its hash. Raises Failure if it is not acceptable."""
     import secrets  # noqa: PLC0415 - likewise
 
     from server.auth import hashes  # noqa: PLC0415 - likewise
 
     if given is not None and made_up:
-        raise Failure("Either --password or --use_random_password")
+        raise Failure("Give either --password or --use_random_password, not both")
     if made_up:
         password = secrets.token_urlsafe(18)
     elif given is not None:

@@ -1,4 +1,4 @@
-"""`trigger_dag --wait`: look at the run, ever less often, until it has ended."""
+"""`trigger_dag --wait`: looks at the run, less and less often, until it has ended."""
 
 import sys
 import time
@@ -13,7 +13,7 @@ from server.words import count
 if TYPE_CHECKING:
     from server.client import Client
 
-# Seconds between two looks: the first ones quick, for runs of seconds; hours need no more than one in ten.
+# The seconds between two looks: few at first, for runs that take seconds; ten are enough for runs that take hours.
 _FIRST, _LONGEST, _GROWTH = 0.2, 10.0, 1.5
 _GOOD, _BAD = frozenset({"success"}), frozenset({"failed"})
 
@@ -26,9 +26,9 @@ def wait_for(
     timeout: float | None,
     seen: Callable[[str | None], None],
 ) -> None:
-    """Return once the run succeeded; raises Failure when it failed, after `timeout` seconds, and on Ctrl-C.
+    """Return once the run has succeeded; raises Failure if it fails, after `timeout` seconds, and on Ctrl-C.
 
-    `seen` is told each state.
+    `seen` is called with each state.
     """
     progress = sys.stderr.isatty()
     start, interval = time.monotonic(), _FIRST

@@ -241,7 +241,7 @@ async def test_an_import_is_checked_before_anything_is_written(
     assert "  good: " not in done.err
     twice = '{"a": {"slots": 1, "description": "x"}, "a": {"slots": 2, "description": "y"}}'
     done = await windsock("pool", "-i", "-", stdin=twice, **environment)
-    assert (done.code, "a: is there twice" in done.err) == (1, True)
+    assert (done.code, "a: the name appears twice" in done.err) == (1, True)
     # The server alone knows how long a name may be here: it is asked about long ones first.
     long = {"b": {"slots": 1, "description": "x"}, "n" * 60: {"slots": 1, "description": "x"}}
     done = await windsock("pool", "-i", "-", stdin=json.dumps(long), **environment)
