@@ -1,4 +1,4 @@
-"""The admin listener: `/live`, `/ready` and `/metrics`, on an address of its own, for operators alone."""
+"""The admin listener: `/live`, `/ready` and `/metrics`, on an address of its own, for operators only."""
 
 import asyncio
 import functools
@@ -24,13 +24,13 @@ access_log = structlog.get_logger(ACCESS)
 
 
 class Observed(Protocol):
-    """What can be asked about."""
+    """What the admin listener reports about."""
 
     async def figures(self) -> tuple[Snapshot, Service]:
-        """What all processes did and do."""
+        """Return the figures of all processes."""
 
     async def problem(self) -> str | None:
-        """What keeps the service from serving, None when nothing does."""
+        """Return the reason why the service cannot serve, or None."""
 
 
 @web.middleware
@@ -52,7 +52,7 @@ async def _log(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 @asynccontextmanager
 async def admin_listener(config: Config, observed: Observed) -> AsyncIterator[None]:
-    """Serve the admin address while the block runs, if there is one; raises StartupError when it is taken."""
+    """Serve the admin address, if there is one, while the block runs; raises StartupError if the address is taken."""
     if not config.admin_port:
         yield
         return
@@ -84,7 +84,7 @@ async def _listen(config: Config, runner: web.AppRunner) -> asyncio.Server:
 
 
 def create_admin(observed: Observed, *, logged: bool = False) -> web.Application:
-    """Build the application of the admin listener; its requests are `logged` or not."""
+    """Build the application of the admin listener; `logged` says whether its requests are logged."""
 
     async def live(_request: web.Request) -> web.Response:
         return json_answer({"status": "alive"})

@@ -1,4 +1,4 @@
-"""Answers: JSON bytes with the headers that every one carries."""
+"""Answers: JSON bytes with the headers that every answer has."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
@@ -12,7 +12,7 @@ from server.logs import REQUEST_ID
 from server.resources import ANSWER_HEADERS, TRAFFIC
 from server.wire import ascii_json, encode
 
-# Without a version: it tells an attacker more than a caller.
+# It has no version, because that would tell an attacker more than a caller.
 SERVER = "windsock"
 _REASONS = {
     404: "Not found: there is no such endpoint",
@@ -24,7 +24,7 @@ ALWAYS = "".join(f"{name}: {value}\r\n" for name, value in _HEADERS.items())
 
 
 class Answer(web.Response):
-    """JSON that is there as a whole; `headers` are those that not every answer has."""
+    """A JSON answer that is complete; `headers` are the additional ones."""
 
     def __init__(self, body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
         """Answer `body`."""
@@ -34,13 +34,13 @@ class Answer(web.Response):
             SHORTCUTS.fill(self, body, status, headers)
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Let aiohttp write it, in a dozen calls."""
+        """Let aiohttp write the answer, in a dozen calls."""
         self.headers.update(_HEADERS)
         return await super().prepare(request)
 
 
 def json_bytes(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    """Answer with compact JSON that is encoded already; what is not ASCII in it is escaped."""
+    """Answer with compact JSON that is already encoded; characters outside of ASCII are escaped."""
     return Answer(ascii_json(body), status, headers)
 
 
@@ -55,7 +55,7 @@ def error_answer(message: str, status: int, headers: Mapping[str, str] | None = 
 
 
 def http_error(error: web.HTTPException) -> web.Response:
-    """Answer what aiohttp itself raises, as JSON and without what it echoes."""
+    """Turn an error that aiohttp itself raises into JSON, without the input that it echoes."""
     kept = {name: value for name, value in error.headers.items() if name in {"Allow", "Location"}}
     return error_answer(_REASONS.get(error.status, error.reason), error.status, kept)
 
@@ -68,8 +68,8 @@ def text_answer(text: str) -> web.Response:
 async def json_list(
     request: web.Request, pages: AsyncGenerator[Sequence[str], None], headers: Mapping[str, str]
 ) -> web.StreamResponse:
-    """Answer with a JSON list whose items come in pages, already encoded; a list of one page is sent whole."""
-    # Left to the garbage collector, the pages of a client that has gone would keep their database connection.
+    """Answer with a JSON list whose items come in pages, already encoded; a list of one page is sent as a whole."""
+    # If a client has gone, the garbage collector alone would close its pages late, and they hold a database connection.
     async with aclosing(pages):
         first = await _next(pages) or ()
         second = await _next(pages)
@@ -85,7 +85,7 @@ async def json_list(
                 await response.write(ascii_json(f",{','.join(page)}".encode()))
             await response.write(b"]\n")
         except BaseException:
-            # Too late for another status: that the connection breaks tells the client, the log has the error.
+            # It is too late for another status. The broken connection tells the client, and the log has the error.
             if request.transport:
                 request.transport.abort()
             raise
@@ -93,20 +93,20 @@ async def json_list(
 
 
 def _streamed(request: web.Request, headers: Mapping[str, str]) -> web.StreamResponse:
-    """Begin an answer with the headers, and the end of the connection, that the middlewares give to whole answers."""
+    """Begin an answer as the middlewares would: with their headers, and closing the connection where they close it."""
     request_id = REQUEST_ID.get()
     all_headers = {**_HEADERS, **headers, **request.get(ANSWER_HEADERS, {}), "X-Request-ID": request_id}
     if (warning := warning_header.joined()) is not None:
         all_headers[warning_header.HEADER] = warning
     response = web.StreamResponse(headers=all_headers)
     if request.app[TRAFFIC].stopping or request.version < HttpVersion11:
-        # HTTP/1.0 has no chunks: the end of the connection is the end of the answer.
+        # HTTP/1.0 has no chunks: the end of the connection marks the end of the answer.
         response.force_close()
     return response
 
 
 async def _next(pages: AsyncGenerator[Sequence[str], None]) -> Sequence[str] | None:
-    """Take the next page, None after the last; `anext` with a default breaks on some Python 3.11 (SystemError)."""
+    """Return the next page, None after the last; `anext` with a default fails on some Python 3.11 (SystemError)."""
     async for page in pages:
         return page
     return None

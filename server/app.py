@@ -1,4 +1,4 @@
-"""The application: its middleware chain, routes and resources. Reading this shows the whole server."""
+"""The application: its middleware chain, routes and resources. This module shows the whole server."""
 
 from collections.abc import AsyncIterator, Callable
 from functools import lru_cache
@@ -18,7 +18,7 @@ from server.wire.dates import timezone_of
 
 
 def create_app(config: Config) -> web.Application:
-    """Build the server that `config` describes; raises StartupError for a backend that does not fit."""
+    """Build the server that `config` describes; raises StartupError if the backend does not fit."""
     backend = auth.load_backend(config.auth_backend)
     traffic = Traffic()
     app = web.Application(
@@ -46,7 +46,7 @@ def create_app(config: Config) -> web.Application:
 
 
 def _health_rule(base_path: str) -> Callable[[str], bool]:
-    """Return what tells whether a path is that of `/health`, however it is written; the same come often."""
+    """Return a function that tells whether a path is that of `/health`, in any spelling; it caches its answers."""
     return lru_cache(maxsize=1024)(lambda path: routes.HEALTH in spellings(path, base_path))
 
 

@@ -1,4 +1,4 @@
-"""Reading request bodies, within limits of size and time."""
+"""Reads request bodies, within limits of size and time."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from server.words import count
 
 
 async def read_body(request: web.Request) -> bytes:
-    """Return the whole body; raises what is wrong with it (400, 408, 413, 415) before reading more than needed."""
+    """Return the whole body; raises what is wrong with it (400, 408, 413, 415) without reading more than needed."""
     config = request.app[CONFIG]
     encoding = request.headers.get(hdrs.CONTENT_ENCODING)
     if encoding is not None and encoding.lower() != "identity":
@@ -18,7 +18,7 @@ async def read_body(request: web.Request) -> bytes:
     if (request.content_length or 0) > config.max_body_size:
         raise _too_large(config.max_body_size)
     try:
-        # A small body is there with its headers: nothing to wait for.
+        # A small body arrives together with its headers: then there is nothing to wait for.
         arrived = request.content.is_eof()
         body = request.content.read_nowait() if arrived else await _read(request, config.body_timeout)
     except web.HTTPRequestEntityTooLarge as error:

@@ -1,4 +1,4 @@
-"""Pages of other origins that may call the API from a browser: those that the configuration names, no others."""
+"""CORS: pages of the configured origins, and of no others, may call the API from a browser."""
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -17,7 +17,7 @@ _EXPOSED = f"Link, Retry-After, X-Request-ID, X-Total-Count, {warning_header.HEA
 
 
 def middlewares(config: Config) -> list[Middleware]:
-    """Build the middleware that answers preflights, if there are origins; they carry no credentials to check."""
+    """Build the middleware that answers preflight requests, if there are origins; preflights have no credentials."""
     if not config.cors_origins:
         return []
     origins = frozenset(config.cors_origins)

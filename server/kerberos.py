@@ -1,4 +1,4 @@
-"""What both sides of Kerberos share."""
+"""What the server and the client share about Kerberos."""
 
 import logging
 from importlib import import_module
@@ -10,22 +10,22 @@ SERVICE = "airflow"
 
 
 def import_gssapi() -> Any:  # noqa: ANN401 - a module
-    """Import late: who does not use Kerberos needs none of it on the machine. Raises StartupError."""
+    """Import gssapi late, because only Kerberos needs it to be installed. Raises StartupError."""
     return _import("gssapi")
 
 
 def import_spnego() -> Any:  # noqa: ANN401 - a module
-    """Import pyspnego, and first what it needs: without these it would speak NTLM alone. Raises StartupError."""
+    """Import pyspnego, after what it needs: without these packages it would speak only NTLM. Raises StartupError."""
     for needed in ("gssapi", "krb5"):
         _import(needed)
     module = _import("spnego")
-    # At DEBUG it logs the tokens.
+    # At DEBUG pyspnego logs the tokens.
     logging.getLogger("spnego").setLevel(logging.INFO)
     return module
 
 
 def reason(error: object) -> str:
-    """Return the error's words on one line; GSSAPI's hold no token."""
+    """Return the error's message on one line; a GSSAPI message has no token in it."""
     return " ".join(str(error).split())
 
 

@@ -1,7 +1,7 @@
 """Structured log lines on stderr: JSON for machines, plain lines on a terminal.
 
-Modules log with `structlog.get_logger()`; what goes to `logging`, from us or from libraries, comes out in the
-same form. Each line has the id of the request that it is about.
+Modules log with `structlog.get_logger()`. Records of `logging`, from us or from libraries, come out in the same form.
+Each line has the id of the request that it is about.
 """
 
 import json
@@ -17,17 +17,17 @@ import msgspec
 import structlog
 from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
-# One variable of ours: structlog's own binding takes three times as long, on every request.
+# Our own variable: structlog's binding takes three times as long, on every request.
 REQUEST_ID: ContextVar[str] = ContextVar("REQUEST_ID")
 
 ACCESS = "server.access"
-"""The logger of requests: a terminal shows each of them on one short line."""
+"""The logger of requests: on a terminal each of them is one short line."""
 
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
 
 
 class _Stderr:
-    """Writes lines to whatever stderr is at the time; a log that cannot be written stops no request."""
+    """Writes lines to the current stderr; if a log line cannot be written, requests go on."""
 
     def __init__(self, name: str = "server") -> None:
         self.name = name
@@ -43,19 +43,19 @@ class _Stderr:
 
 
 class _Handler(logging.Handler):
-    """Sends the records of `logging` the same way."""
+    """Sends records of `logging` to the same place."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             _Stderr().msg(self.format(record))
         except (TypeError, ValueError):
-            # A message and arguments that do not fit each other: the message alone, for arguments may be secret.
+            # The arguments do not fit the message: log only the message, because arguments may be secret.
             record.args = None
             _Stderr().msg(self.format(record))
 
 
 def setup_logs(level: str = "INFO", log_format: str = "auto") -> None:
-    """Log what is at least of `level` as `json` or for the `console`; `auto` asks whether stderr is a terminal."""
+    """Log everything from `level` on, as `json` or for the `console`; `auto` asks whether stderr is a terminal."""
     terminal = sys.stderr.isatty()
     console = log_format == "console" or (log_format == "auto" and terminal)
     stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S" if console else "iso", utc=not console)
@@ -67,7 +67,7 @@ def setup_logs(level: str = "INFO", log_format: str = "auto") -> None:
         processors=[*shared, *ends],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=_Stderr,
-        # A cached logger would not notice a second set-up; the cache would save a microsecond a line.
+        # A cached logger would ignore a second set-up; the cache would save only a microsecond a line.
         cache_logger_on_first_use=False,
     )
     _setup_logging(number, shared, ends)
@@ -84,7 +84,7 @@ def _setup_logging(number: int, shared: list[Processor], ends: list[Processor]) 
     root = logging.getLogger()
     root.handlers = [*(other for other in root.handlers if not isinstance(other, _Handler)), handler]
     root.setLevel(number)
-    # Its pool warns of a lost database with a traceback each time; `server.metadata.database` says it in a line.
+    # asyncpg's pool logs a traceback each time for a lost database; `server.metadata.database` logs one line.
     logging.getLogger("asyncpg").setLevel(max(number, logging.ERROR))
 
 
@@ -100,7 +100,7 @@ def _console(*, colors: bool) -> list[Processor]:
 
 
 def _request_line(event: EventDict) -> str:
-    """Write a request as it fits on a line: when, status, method and path, how long, for whom, and what was wrong."""
+    """Write a request on one line: time, status, method, path, duration, user, address, and the error if it failed."""
     parts = [
         event["timestamp"], event["status"], event["method"], event["path"], f"{event['duration_ms']:.1f} ms",
         event["user"], event["remote"],
@@ -122,7 +122,7 @@ def _add_level(_logger: WrappedLogger, method: str, event: EventDict) -> EventDi
 
 
 def _printable(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Escape what a terminal would obey; values may come from clients."""
+    """Escape control characters for a terminal; values may come from clients."""
     for key, value in event.items():
         if key not in {"exception", "stack"} and isinstance(value, str) and not value.isprintable():
             event[key] = repr(value)
@@ -133,7 +133,7 @@ def _json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
     try:
         return _encode(event).decode()
     except (TypeError, ValueError, RecursionError):
-        # Lone surrogates and the like: escapes can write what UTF-8 cannot.
+        # Escapes can write what UTF-8 cannot, such as lone surrogates.
         return json.dumps({str(key): _plain(value) for key, value in event.items()})
 
 
@@ -160,5 +160,5 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-# structlog's default on a terminal prints local variables, and these hold secrets.
+# structlog's default prints local variables on a terminal, and these may hold secrets.
 _exceptions: Processor = structlog.processors.ExceptionRenderer(_format_exception)

@@ -1,4 +1,4 @@
-"""What every request passes through first: request ids, errors that become JSON, the access log."""
+"""The outermost middleware: request ids, errors that become JSON, the access log."""
 
 import functools
 import itertools
@@ -77,30 +77,30 @@ def _is_usable(request_id: str) -> bool:
 
 @functools.lru_cache(maxsize=64)
 def _template(route: web.AbstractRoute) -> str | None:
-    """The path of a route with its variables' names; None where there is no endpoint."""
+    """Return the path of a route with its variables' names; None if there is no endpoint."""
     return route.resource.canonical if route.resource else None
 
 
 def _failure(error: Exception) -> tuple[web.Response, str | None]:
-    """Answer an error as JSON, and say what the access log may have of it.
+    """Answer an error as JSON, and return the text about it for the access log.
 
-    Of one that nobody expected the log gets the traceback, and the caller nothing.
+    For an unexpected error the log gets the traceback, and the caller learns nothing.
     """
     if isinstance(error, WindsockError):
         return error_answer(error.message, error.status, error.headers), error.logged or error.message
     if isinstance(error, web.HTTPException):
         return http_error(error), error.reason
     if isinstance(error, ConnectionError):
-        # The caller has gone away; aiohttp closes the connection.
+        # The caller has left; aiohttp closes the connection.
         raise error
     logger.error("unexpected error", exc_info=error)
     return error_answer("Internal server error", 500, request_id=REQUEST_ID.get()), None
 
 
 def _sampler(config: Config) -> Callable[[int, str | None], bool]:
-    """Tell of a status and a route whether the request is logged: an even part of them, and all failures of ours.
+    """Return a function that tells from status and route whether to log a request: an even share, and all our failures.
 
-    Who asks for the health again and again is left out, unless that is wanted.
+    Requests for `/health` are left out, unless the operator wants them.
     """
     if not config.access_log:
         return lambda _status, _route: False
@@ -121,7 +121,7 @@ def _sampler(config: Config) -> Callable[[int, str | None], bool]:
 
 
 def _log(request: web.Request, response: web.StreamResponse, seconds: float, said: str | None) -> None:
-    """Write the request's line. The path has no query: some clients put credentials there."""
+    """Write the request's line. The path has no query, because some clients put credentials there."""
     error = {} if said is None else {"error": said[:_LONGEST_ERROR]}
     access_log.info(
         "request",

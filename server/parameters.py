@@ -1,4 +1,4 @@
-"""Query parameters that an endpoint does not know: ignored, as Airflow does, but not in silence."""
+"""Warns of query parameters that an endpoint does not know: it ignores them, as Airflow does, but says so."""
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
@@ -10,7 +10,7 @@ from server.handlers import dag_runs, dags, import_errors, logs, tasks
 from server.warning_header import warn_of_ignored
 from server.wire.query import PAGE_PARAMETERS, RUN_PARAMETERS
 
-# Those of every endpoint that has any.
+# The parameters of each endpoint that has any.
 KNOWN: Mapping[Handler, AbstractSet[str]] = {
     dags.list_dags: PAGE_PARAMETERS,
     dag_runs.list_runs: RUN_PARAMETERS,
@@ -21,7 +21,7 @@ KNOWN: Mapping[Handler, AbstractSet[str]] = {
 
 
 def warn_of_unknown(request: web.Request) -> None:
-    """Warn of the parameters that the endpoint of `request` does not know, if it is one."""
+    """Warn of parameters in `request` that its endpoint does not know, if there is such an endpoint."""
     match = request.match_info
     if match.route.resource is not None:
         warn_of_ignored("Query parameter", request.query, KNOWN.get(match.handler, frozenset()))

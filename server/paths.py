@@ -1,4 +1,4 @@
-"""The endpoint of a path, found in one step: aiohttp tries one pattern after the other, and they are many."""
+"""Finds the endpoint of a path in one step: aiohttp would try many patterns one after the other."""
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -7,12 +7,12 @@ from typing import NamedTuple
 from aiohttp import web
 from aiohttp.web_urldispatcher import ResourceRoute
 
-# Who waits for a run asks for the same path again and again.
+# A client that waits for a run asks for the same path again and again.
 _REMEMBERED = 1024
 
 
 class _Endpoint(NamedTuple):
-    """What is at the paths of one shape."""
+    """The endpoints whose paths have the same shape."""
 
     names: list[str]
     routes: dict[str, ResourceRoute]
@@ -20,7 +20,7 @@ class _Endpoint(NamedTuple):
 
 
 def spellings(path: str, base_path: str) -> list[str]:
-    """The paths at the root that `path` may stand for: slashes at its beginning are one, `base_path` may go before."""
+    """Return the paths at the root that `path` may mean: it may begin with several slashes, and with `base_path`."""
     path = f"/{path.lstrip('/')}"
     if base_path and path.startswith(f"{base_path}/"):
         return [path, f"/{path.removeprefix(base_path).lstrip('/')}"]
@@ -28,17 +28,17 @@ def spellings(path: str, base_path: str) -> list[str]:
 
 
 class Paths(web.PlainResource):
-    """Endpoints below a prefix; in their paths words of ours and what a caller chose take turns.
+    """Endpoints below a prefix. In their paths fixed words and the caller's values alternate.
 
-    So the number of parts and the words among them tell the endpoint: of `dags/{dag_id}/dag_runs/{execution_date}`
-    they are 4, `dags` and `dag_runs`. All are at the root and below `base_path`, and have one name there and here.
+    So the number of parts and the fixed words identify an endpoint: for `dags/{dag_id}/dag_runs/{execution_date}` these
+    are 4, `dags` and `dag_runs`. All endpoints are both at the root and below `base_path`, under the same name.
     """
 
     def __init__(
         self, prefix: str, table: Iterable[web.RouteDef], others: Iterable[web.RouteDef] = (), base_path: str = ""
     ) -> None:
-        """Index the routes that aiohttp makes of `table`, all of them below `prefix`, and of `others`, plain paths."""
-        # aiohttp asks what is at the root about every path.
+        """Index the routes that aiohttp makes from `table` (all below `prefix`) and from `others` (plain paths)."""
+        # aiohttp asks the resources at the root about every path.
         super().__init__("/")
         first = prefix.count("/") + 1
         self._prefix, self._base_path = f"{prefix}/", base_path
@@ -52,11 +52,11 @@ class Paths(web.PlainResource):
             self._endpoints[len(parts), *parts[self._words]] = _endpoint(resource, names)
 
     def __len__(self) -> int:
-        """How many routes there are."""
+        """Return the number of routes."""
         return sum(1 for _ in self)
 
     def __iter__(self) -> Iterator[ResourceRoute]:
-        """Every route."""
+        """Iterate over all routes."""
         return (
             route
             for endpoint in (*self._endpoints.values(), *self._others.values())
@@ -64,20 +64,20 @@ class Paths(web.PlainResource):
         )
 
     async def resolve(self, request: web.Request) -> tuple[web.UrlMappingMatchInfo | None, set[str]]:
-        """Answer the route and what the caller chose, or which methods the path allows."""
+        """Return the route and the caller's values, or say which methods the path allows."""
         match = self.find(request)
         endpoint = None if match is not None else self._at(request.rel_url.path_safe)[0]
         return match, endpoint.methods if endpoint else set()
 
     def find(self, request: web.Request) -> web.UrlMappingMatchInfo | None:
-        """Answer the route and what the caller chose; None for what is somewhere else, or nowhere."""
+        """Return the route and the caller's values; None if no endpoint has the path and the method."""
         endpoint, chosen = self._at(request.rel_url.path_safe)
         if endpoint is None or (route := endpoint.routes.get(request.method)) is None:
             return None
         return web.UrlMappingMatchInfo(chosen, route)
 
     def _look_up(self, path: str) -> tuple[_Endpoint | None, dict[str, str]]:
-        """What is at a path, and what the caller chose of it, by name."""
+        """Return the endpoint of a path, and the caller's values in it by name."""
         found = (self._look_up_at_root(spelling) for spelling in spellings(path, self._base_path))
         return next((each for each in found if each[0] is not None), (None, {}))
 
@@ -89,7 +89,7 @@ class Paths(web.PlainResource):
         endpoint = self._endpoints.get((len(parts), *parts[self._words]))
         if endpoint is None or "" in chosen or not path.startswith(self._prefix):
             return None, {}
-        # `path_safe` leaves these two quoted, so that a slash of the caller's does not end a part.
+        # `path_safe` leaves these two characters quoted, so that a slash in a value does not end a part.
         chosen = [part.replace("%2F", "/").replace("%25", "%") for part in chosen]
         return endpoint, dict(zip(endpoint.names, chosen, strict=True))
 

@@ -1,6 +1,6 @@
-"""Who the embedded Postgres runs as, and that it ends when we do: by `setpriv`, which every Debian has.
+"""Privileges of processes: `setpriv`, which every Debian has, runs Postgres as another user and ends it with us.
 
-And who may look into our own processes.
+This module also hides our own processes from tasks.
 """
 
 import ctypes
@@ -14,7 +14,7 @@ from pathlib import Path
 from server.errors import StartupError
 
 # Postgres refuses to run as root, and another user may not see the project's folder (/root is closed to all others).
-# So it gets one right of root's besides, to pass; without the securebit access(2) would not count that right.
+# So it gets one of root's rights, to pass folders. Without the securebit, access(2) would not honour that right.
 _AS_OTHER_USER = (
     "--clear-groups",
     "--inh-caps=+dac_override",
@@ -27,15 +27,15 @@ _SET_DUMPABLE = 4
 
 
 def hide_from_others() -> None:
-    """Let nobody but root read this process's environment, memory and descriptors, as tasks of the same user could.
+    """Let only root read this process's environment, memory and descriptors: tasks of the same user could do it too.
 
-    It leaves no core dump either. Programs that it starts are not hidden.
+    The process leaves no core dump either. Programs that it starts are not hidden.
     """
     ctypes.CDLL(None).prctl(_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def privileges(cluster: Path) -> Sequence[str]:
-    """Prefix of a command: another user where this is root, and an end when this process ends, however it does."""
+    """Return the prefix of a command: as root it runs as another user; in any case it ends when this process ends."""
     setpriv = shutil.which("setpriv")
     if os.geteuid() != 0:
         return (setpriv, "--pdeathsig=INT", "--") if setpriv else ()
@@ -46,7 +46,7 @@ def privileges(cluster: Path) -> Sequence[str]:
 
 
 def other_user(folder: Path) -> tuple[int, int]:
-    """Who Postgres is when this is root: the owner of the data, at first `nobody`."""
+    """Return the user that runs Postgres if this process is root's: the owner of the data, at first `nobody`."""
     with suppress(FileNotFoundError):
         status = folder.stat()
         if status.st_uid != 0:

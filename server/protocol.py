@@ -1,6 +1,6 @@
-"""HTTP as both listeners speak it: what no handler sees is answered in JSON too, and without a version.
+"""HTTP as both listeners speak it: errors that no handler sees are answered in JSON too, without a version.
 
-Of aiohttp it takes what anybody may use. `server.fast` has what goes further.
+This module uses only the public parts of aiohttp. `server.fast` uses private ones.
 """
 
 import asyncio
@@ -21,10 +21,10 @@ _LINGER = 2.0
 
 
 class HttpProtocol(web.RequestHandler):
-    """Answers what is not even HTTP in JSON too, without echoing it, and waits for no client for ever."""
+    """Answers malformed HTTP in JSON too, without echoing it, and waits for no client for ever."""
 
     def __init__(self, server: web.Server, readers: SlowReaders, **options: Any) -> None:  # noqa: ANN401 - aiohttp's
-        """Serve a connection of `server`; `readers` bounds the waits for its client."""
+        """Serve a connection of `server`; `readers` limits how long it waits for its client."""
         super().__init__(server, **options)
         self._readers = readers
         self._socket: asyncio.Transport | None = None
@@ -33,13 +33,13 @@ class HttpProtocol(web.RequestHandler):
         self._feeder = None if SHORTCUTS.feeder is None else SHORTCUTS.feeder()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin; aiohttp forgets its transport before the last of what was written is read."""
+        """Begin; this keeps the transport, which aiohttp forgets before the client has read the last bytes."""
         self._socket = cast("asyncio.Transport", transport)
         bound_buffer(self._socket)
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """End: nobody is waited for any more."""
+        """End, and no longer wait for the client."""
         if self._socket is not None:
             self._readers.discard(self._socket)
         if self._lingering is not None and not self._lingering.done():
@@ -47,7 +47,7 @@ class HttpProtocol(web.RequestHandler):
         super().connection_lost(exc)
 
     async def start(self) -> None:
-        """Serve the connection until it ends; what is left to be read then is not kept for ever."""
+        """Serve the connection until it ends, and limit how long it may then linger."""
         try:
             await self._serve_all()
         finally:
@@ -59,9 +59,9 @@ class HttpProtocol(web.RequestHandler):
         await super().start()
 
     async def _linger(self) -> None:
-        """Before the connection is closed, let its client read the last answer (RFC 9112, section 9.6).
+        """Before the connection closes, let its client read the last answer (RFC 9112, section 9.6).
 
-        A socket that is closed while something unread waits in it is reset, and what it still had to send is lost.
+        If a socket closes while it has unread input, it is reset, and the output that it still had to send is lost.
         """
         transport = self.transport
         if transport is None or transport.is_closing() or not transport.can_write_eof():
@@ -76,7 +76,7 @@ class HttpProtocol(web.RequestHandler):
         self.force_close()
 
     def pause_writing(self) -> None:
-        """Wait for the client to read, within limits, and take no more requests of it meanwhile."""
+        """Wait for the client to read, for a limited time; meanwhile take no more requests from it."""
         super().pause_writing()
         if (sock := self._socket) is not None:
             self._readers.add(sock)
@@ -93,7 +93,7 @@ class HttpProtocol(web.RequestHandler):
                 sock.resume_reading()
 
     def data_received(self, data: bytes) -> None:
-        """Take what has come; what is right of it is served before what is malformed, where this aiohttp lets us."""
+        """Take new bytes; good requests before a malformed one are served first, if this aiohttp allows it."""
         if self._lingering is not None:
             return
         if self._feeder is None:
@@ -110,7 +110,7 @@ class HttpProtocol(web.RequestHandler):
     ) -> web.StreamResponse:
         """Answer a request that aiohttp could not parse (400), or that failed outside of every middleware.
 
-        Raises ConnectionError where nobody is there to be answered: aiohttp ends the connection.
+        Raises ConnectionError if the client has gone: aiohttp then ends the connection.
         """
         if status < 500:  # noqa: PLR2004 - the client's fault
             COUNTERS.request(NO_ROUTE, "other", status, 0.0)
@@ -118,7 +118,7 @@ class HttpProtocol(web.RequestHandler):
             response.force_close()
             return response
         if isinstance(exc, ConnectionError):
-            # The client left in the middle of its request: nothing of ours is wrong.
+            # The client left in the middle of its request: this is not an error of ours.
             logger.debug("the client has gone away")
             raise exc
         logger.error("unexpected error", exc_info=exc)
@@ -130,11 +130,11 @@ class HttpProtocol(web.RequestHandler):
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """Answer in JSON too what aiohttp raises where no middleware sees it: 417, and whatever has no middleware."""
+        """Answer in JSON too what aiohttp raises outside of middlewares: 417, and anything if there are none."""
         answer = http_error(resp) if isinstance(resp, web.HTTPException) else resp
         unsure = request.version < HttpVersion11 and hdrs.TRANSFER_ENCODING in request.headers
         if unsure or answer.headers.get(hdrs.CONNECTION) == "close":
-            # The end of the request may not be where it seems to be (RFC 9112, section 6.1), or is still to come.
+            # The request may not end where it seems to (RFC 9112, section 6.1), or its end is still to come.
             answer.force_close()
         finished = await super().finish_response(request, answer, start_time)
         if self._feeder is not None:
@@ -142,7 +142,7 @@ class HttpProtocol(web.RequestHandler):
         if not answer.keep_alive:
             await self._linger()
             return finished
-        # aiohttp's parser stops at 32 requests, but goes on by itself only if as many wait in its queue: a body that
-        # came late is one of the 32, and waits nowhere.
+        # aiohttp's parser stops after 32 requests, and goes on by itself only if all 32 wait in its queue. A request
+        # whose body came late is one of the 32 but does not wait in the queue.
         self.data_received(b"")
         return finished

@@ -1,4 +1,4 @@
-"""What trusted reverse proxies say about a request: its client's address, and how that client reached the server."""
+"""What trusted reverse proxies say about a request: the client's address, and the URL that the client used."""
 
 import contextlib
 import ipaddress
@@ -13,7 +13,7 @@ from aiohttp import web
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 UNIX = "unix:"
-"""Stands for whoever can connect to the server's unix socket, as in nginx' `set_real_ip_from`."""
+"""Stands for everybody who can connect to the server's unix socket, as in nginx' `set_real_ip_from`."""
 Proxy = Network | Literal["unix:"]
 
 _PORTS = {"http": 80, "https": 443}
@@ -23,31 +23,31 @@ _PEER = struct.Struct("3i")
 
 
 class Origin(NamedTuple):
-    """Scheme, host and port, as browsers compare them (RFC 6454)."""
+    """Scheme, host and port: an origin, as browsers compare them (RFC 6454)."""
 
     scheme: str
     host: str
     port: int
 
     def __str__(self) -> str:
-        """Write it as the header `Origin` has it."""
+        """Return it as it stands in the header `Origin`."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}" + ("" if self.port == _PORTS[self.scheme] else f":{self.port}")
 
 
 class Proxies:
-    """Reads `X-Forwarded-For`, `-Proto`, `-Host` and `-Port` of connections from `trusted`, and of no others."""
+    """Reads `X-Forwarded-For`, `-Proto`, `-Host` and `-Port` on connections from `trusted`, and on no others."""
 
     def __init__(self, trusted: Sequence[Proxy]) -> None:
-        """Trust these networks, and the unix socket if `UNIX` is among them; none: the headers are never looked at."""
+        """Trust these networks, and the unix socket if `UNIX` is among them; if there are none, ignore the headers."""
         self._networks = tuple(proxy for proxy in trusted if not isinstance(proxy, str))
         self._trusts_unix = UNIX in trusted
         self._any = bool(trusted)
 
     def address(self, request: web.BaseRequest) -> str | None:
-        """Return the client's address: the nearest one that is not a trusted proxy's own.
+        """Return the client's address: the nearest one that is not a trusted proxy's.
 
-        Of a process at the other end of a unix socket it is the user, as `unix:uid=1000`.
+        For a process at the other end of a unix socket, return its user, such as `unix:uid=1000`.
         """
         remote = request.remote or _peer(request)
         if not self._trusts(request):
@@ -63,18 +63,18 @@ class Proxies:
         return remote
 
     def secure(self, request: web.BaseRequest) -> bool:
-        """Whether the client speaks TLS, to us or to a trusted proxy."""
+        """Whether the client uses TLS, to this server or to a trusted proxy."""
         if request.secure:
             return True
         return self._trusts(request) and _last(request, "X-Forwarded-Proto").lower() == "https"
 
     def host(self, request: web.BaseRequest) -> str:
-        """Return the host that the client asked for, with its port if it said one, in lower case."""
+        """Return the host that the client asked for, in lower case, with its port if the client gave one."""
         said = _last(request, "X-Forwarded-Host") if self._trusts(request) else ""
         return (said or request.headers.get("Host", "")).lower()
 
     def origin(self, request: web.BaseRequest) -> Origin | None:
-        """Return the origin that the client asked for; None where its `Host` is none."""
+        """Return the origin that the client asked for; None if its `Host` is not a valid one."""
         host = self.host(request)
         if self._trusts(request) and not _has_port(host) and (port := _last(request, "X-Forwarded-Port")):
             host = f"{host}:{port}"
@@ -96,9 +96,9 @@ class Proxies:
 
 @lru_cache(maxsize=1024)
 def network(address: str | None) -> str:
-    """Return what counts as one client: an IPv4 address, of an IPv6 address the /64 network, a user of this machine.
+    """Return what counts as one client: an IPv4 address, the /64 network of an IPv6 address, or a user of this machine.
 
-    Whoever has one address of an IPv6 network has all of them.
+    Whoever has one address of such an IPv6 network has all of them.
     """
     found = _address((address or "").partition("%")[0])
     if isinstance(found, ipaddress.IPv6Address):
@@ -107,7 +107,7 @@ def network(address: str | None) -> str:
 
 
 def read_origin(url: str) -> Origin | None:
-    """Read the origin of an http or https URL, None of anything else; user, path and query do not matter."""
+    """Return the origin of an http or https URL, None for anything else; it ignores user, path and query."""
     try:
         parts = urlsplit(url)
         port = _PORTS.get(parts.scheme) if parts.port is None else parts.port
@@ -119,7 +119,7 @@ def read_origin(url: str) -> Origin | None:
 
 
 def _last(request: web.BaseRequest, name: str) -> str:
-    """Return what the nearest proxy said."""
+    """Return the value that the nearest proxy added."""
     return ",".join(request.headers.getall(name, ())).rpartition(",")[2].strip()
 
 
@@ -128,14 +128,14 @@ def _has_port(host: str) -> bool:
 
 
 def _unix_socket(request: web.BaseRequest) -> socket.socket | None:
-    """Return the connection's socket if it is a unix socket."""
+    """Return the connection's socket if it is a unix socket, otherwise None."""
     sock: socket.socket | None = request.transport.get_extra_info("socket") if request.transport else None
     return sock if sock is not None and sock.family == socket.AF_UNIX else None
 
 
 def _peer(request: web.BaseRequest) -> str | None:
-    """Return the user whose process is at the other end of a unix socket, None where the system does not say."""
-    # Only Linux has the option.
+    """Return the user of the process at the other end of a unix socket, None if the system does not say."""
+    # Only Linux has this option.
     with contextlib.suppress(AttributeError, OSError):
         if sock := _unix_socket(request):
             _, user, _ = _PEER.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
@@ -144,7 +144,7 @@ def _peer(request: web.BaseRequest) -> str | None:
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Read an address as proxies write it: bare, with a port, or in brackets."""
+    """Read an address as proxies write it: plain, with a port, or in brackets."""
     bare = text.strip()
     if bare.startswith("["):
         bare = bare[1:].partition("]")[0]

@@ -1,4 +1,4 @@
-"""What was read a moment ago need not be read again."""
+"""A small cache with single-flight: what was read a moment ago is not read again."""
 
 import asyncio
 import time
@@ -9,10 +9,10 @@ Value = TypeVar("Value")
 
 
 class Recent(Generic[Value]):
-    """Answers of `read(key)`, each good for `seconds`; those who ask at once share one reading."""
+    """Results of `read(key)`, each valid for `seconds`; callers that ask at the same time share one read."""
 
     def __init__(self, read: Callable[[str], Awaitable[Value]], seconds: float, limit: int = 10_000) -> None:
-        """Keep at most `limit` answers: the oldest goes first."""
+        """Keep at most `limit` results: the oldest goes first."""
         self._read = read
         self._seconds = seconds
         self._limit = limit
@@ -23,20 +23,20 @@ class Recent(Generic[Value]):
         return len(self._known)
 
     def peek(self, key: str) -> Value | None:
-        """Return what is known and still good, or None."""
+        """Return the result if it is known and still valid, otherwise None."""
         entry = self._known.get(key)
         return entry[0] if entry is not None and time.monotonic() < entry[1] else None
 
     async def get(self, key: str) -> Value:
-        """Return what is known, or read it; raises what `read` raises, to all who wait."""
+        """Return the known result, or read it; raises what `read` raises, in every caller that waits."""
         entry = self._known.get(key)
         if entry is not None and time.monotonic() < entry[1]:
             return entry[0]
-        # One caller that goes away must not end the reading for the others.
+        # If one caller leaves, the read must go on for the others.
         return await asyncio.shield(self._begin(key))
 
     def begin(self, key: str) -> None:
-        """Begin to read it, unless it is known and still good: whoever asks for it soon need not wait as long."""
+        """Begin to read it, unless a valid result is known, so that a caller who asks for it soon waits less."""
         entry = self._known.get(key)
         if entry is None or time.monotonic() >= entry[1]:
             self._begin(key)
@@ -50,7 +50,7 @@ class Recent(Generic[Value]):
         return task
 
     async def _refresh(self, key: str) -> Value:
-        # From before the reading on: what changes meanwhile must not be missed for longer than promised.
+        # The time counts from before the read, so that a change during the read is not missed for longer than promised.
         good_until = time.monotonic() + self._seconds
         value = await self._read(key)
         self._known.pop(key, None)
@@ -62,4 +62,4 @@ class Recent(Generic[Value]):
     def _end(self, key: str, task: "asyncio.Task[Value]") -> None:
         del self._reading[key]
         if not task.cancelled():
-            task.exception()  # Everyone who waits has it; nobody needs to be told that nobody asked.
+            task.exception()  # All who wait get the exception; asyncio need not warn if nobody does.

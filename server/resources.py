@@ -31,6 +31,6 @@ SESSIONS = web.AppKey("SESSIONS", Sessions)
 
 # None is nobody in particular.
 USER = web.RequestKey[str | None]("USER")
-# What a handler has changed, for the row about it.
+# What a handler has changed, for the row in the log table.
 CHANGE = web.RequestKey("CHANGE", object)
 ANSWER_HEADERS = web.RequestKey("ANSWER_HEADERS", Mapping[str, str])

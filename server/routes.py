@@ -1,4 +1,4 @@
-"""The URL table: one line an endpoint."""
+"""The URL table: one line for each endpoint."""
 
 from aiohttp import web
 
@@ -7,16 +7,16 @@ from server.handlers import dag_runs, dags, import_errors, logs, pools, service,
 PREFIX = "/api/experimental"
 HEALTH = "/health"
 
-# GETs that change something: the cross-site rule covers them like any POST, and HEAD must not reach them.
+# These GETs change something: the protection against CSRF covers them like any POST, and HEAD must not reach them.
 CHANGING_GETS = frozenset({dags.set_paused})
-# A session is begun with credentials, never with another session: none lasts longer than its lifetime.
+# A session begins with credentials, never with another session, so none lasts longer than its lifetime.
 WITHOUT_SESSION = frozenset({session.create})
-# What changes nothing that the log of changes is about.
+# These change nothing that belongs in the log of changes.
 UNLOGGED = frozenset({session.create, session.delete})
 
 
 def table(prefix: str) -> list[web.RouteDef]:
-    """Every endpoint of the API, below `prefix`; words and variables take turns in them, as `server.paths` wants it."""
+    """Every endpoint of the API, below `prefix`; fixed words and variables alternate, as `server.paths` needs it."""
     get, post, patch, delete = web.get, web.post, web.patch, web.delete
     pool = f"{prefix}/pools/{{name}}"
     dag = f"{prefix}/dags/{{dag_id}}"
@@ -46,6 +46,6 @@ def table(prefix: str) -> list[web.RouteDef]:
         get(f"{dag}/code", dags.code),
         patch(dag, dags.patch),
         delete(dag, dags.delete),
-        # As some releases of Airflow's own client ask for it.
+        # Some releases of Airflow's own client use this path.
         delete(f"{dag}/delete_dag", dags.delete),
     ]

@@ -1,4 +1,4 @@
-"""The process: listen, say so, serve until told to stop, stop cleanly."""
+"""The process: listens, announces the URL, serves until told to stop, and stops cleanly."""
 
 import asyncio
 import gc
@@ -26,21 +26,21 @@ Watcher = Callable[[], Coroutine[Any, Any, None]]
 """Something that runs for ever."""
 
 _BACKLOG = 4096
-# libuv takes one connection a turn of the loop from each listening handle. Under load a turn takes tens of
-# milliseconds: of hundreds of clients that come at once the last would wait for seconds.
+# In each turn of the loop libuv accepts one connection from each listening handle. Under load a turn takes tens of
+# milliseconds: if hundreds of clients came at once, the last one would wait for seconds.
 _ACCEPTORS = 8
-# Objects that 256 requests under way make together stay below this by far.
+# The objects that 256 requests under way make together stay far below this number.
 _COLLECT_EVERY = 50_000
-# Kerberos tickets of users in many groups exceed the usual 8 KiB.
+# The Kerberos tickets of users in many groups exceed the usual 8 KiB.
 _MAX_HEADER = 65536
 _LINGER = 2.0
-# A client that has just had an answer sends its next request within this time.
+# A client that has just got an answer sends its next request within this time.
 _GRACE = 0.2
 _POLL = 0.01
 
 
 def url_of(sock: socket.socket, scheme: str = "http") -> str:
-    """`http://host:port` of a listening socket."""
+    """Return `http://host:port` for a listening socket."""
     if sock.family == socket.AF_UNIX:
         return f"unix:{sock.getsockname()}"
     host, port = sock.getsockname()[:2]
@@ -48,7 +48,7 @@ def url_of(sock: socket.socket, scheme: str = "http") -> str:
 
 
 def listen(config: Config) -> socket.socket:
-    """Bind the configured address; raises StartupError when it is taken or not this machine's."""
+    """Bind the configured address; raises StartupError if it is taken or does not belong to this machine."""
     try:
         family, kind, proto, _, address = socket.getaddrinfo(
             config.host or None, config.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -68,7 +68,7 @@ def listen(config: Config) -> socket.socket:
 
 @asynccontextmanager
 async def serving(config: Config, sock: socket.socket) -> AsyncIterator[str]:
-    """Serve on `sock` while the block runs; yields the URL. On leaving, requests under way are finished."""
+    """Serve on `sock` while the block runs, then finish the requests under way; yields the URL."""
     async with serving_app(create_app(config), config, sock) as url:
         yield url
 
@@ -115,12 +115,12 @@ async def _protocol(
 
 
 def tls_context(config: Config) -> ssl.SSLContext | None:
-    """Read certificate and key, None where there are none; raises StartupError when they cannot be used."""
+    """Read certificate and key, None if there are none; raises StartupError if they cannot be used."""
     if config.ssl_cert is None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        # Nobody is there to be asked for a passphrase.
+        # There is nobody who could type a passphrase.
         context.load_cert_chain(config.ssl_cert, config.ssl_key, password="")
     except (OSError, ssl.SSLError) as error:
         files = f"{config.ssl_cert} with the key in {config.ssl_key or 'it'}, which must have no passphrase"
@@ -129,9 +129,9 @@ def tls_context(config: Config) -> ssl.SSLContext | None:
 
 
 async def _finish(traffic: Traffic, seconds: float) -> None:
-    """Let the requests under way finish, bodies still arriving included, which aiohttp's own shutdown drops.
+    """Let the requests under way finish, including those whose bodies still arrive: aiohttp's own shutdown drops them.
 
-    Meanwhile every answer closes its connection, so that clients that keep theirs come back by a new one.
+    Meanwhile every answer closes its connection, so that clients with keep-alive open a new one for their next request.
     """
     traffic.stopping = True
     end = time.monotonic() + seconds
@@ -150,7 +150,7 @@ async def stop_signal() -> None:
 
 
 async def until_stopped(work: Coroutine[Any, Any, None], words: str) -> None:
-    """Run `work`; at the first signal log `words` and cancel it. It ends in its own time; later signals are ignored."""
+    """Run `work`; at the first signal log `words` and cancel it. It may take its time; later signals are ignored."""
     working, stopped = asyncio.create_task(work), asyncio.create_task(stop_signal())
     await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
@@ -163,7 +163,7 @@ async def until_stopped(work: Coroutine[Any, Any, None], words: str) -> None:
 
 
 async def first_to_end(*watchers: Watcher) -> None:
-    """Run them side by side for ever; what one of them raises ends the others."""
+    """Run coroutines side by side for ever; what one of them raises ends the others."""
     tasks = [asyncio.create_task(watcher()) for watcher in watchers]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
@@ -177,7 +177,7 @@ async def first_to_end(*watchers: Watcher) -> None:
 
 
 def run(main: Any) -> None:  # noqa: ANN401 - a coroutine of any kind
-    """Run a coroutine on uvloop where it is installed."""
+    """Run a coroutine, on uvloop if it is installed."""
     _calm_collector()
     try:
         from uvloop import new_event_loop  # noqa: PLC0415 - optional
@@ -189,7 +189,7 @@ def run(main: Any) -> None:  # noqa: ANN401 - a coroutine of any kind
 
 
 def _calm_collector() -> None:
-    """Let the cycle collector leave alone what start-up made, and look less often: it took a fifth of the time."""
+    """Make the cycle collector ignore what start-up made, and run it less often: it took a fifth of the time."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(_COLLECT_EVERY, 20, 20)

@@ -1,7 +1,7 @@
 """`windsock standalone`: an embedded Postgres, the DAGs of a folder, the API and the scheduler, in one command.
 
-It never touches an Airflow: its database is its own whatever `airflow.cfg` names, unless `[windsock]` names another,
-and of a file that names a database it reads `[windsock]` alone.
+It never touches an Airflow: it has its own database, whatever `airflow.cfg` names, unless `[windsock]` names another
+one. If the file names a database, it reads only the file's section `[windsock]`.
 """
 
 import asyncio
@@ -40,12 +40,12 @@ _SQL = statements.load("standalone.sql", package="server")
 # How long the server waits for DAG files before it serves without them, in seconds.
 _LOAD_PATIENCE = 10.0
 _CURL = 'curl -X POST {url}{user} -H \'Content-Type: application/json\' -d \'{{"conf":"{{\\"key\\":\\"value\\"}}"}}\''
-# What curl needs where the API asks who calls.
+# The options that curl needs if the API asks for credentials.
 _USER = {"password_auth": " -u NAME", "kerberos_auth": " --negotiate -u :"}
 
 
 def run_standalone(*, host: str | None, port: int | None, data_dir: Path | None, dags_folder: Path | None) -> None:
-    """Run everything until SIGINT or SIGTERM. Raises StartupError, before anything is touched where it can."""
+    """Run everything until SIGINT or SIGTERM. Raises StartupError, if possible before it has touched anything."""
     hide_from_others()
     config = read_config(host=host, port=port, data_dir=data_dir, dags_folder=dags_folder)
     setup_logs(config.log_level, config.log_format)
@@ -54,14 +54,14 @@ def run_standalone(*, host: str | None, port: int | None, data_dir: Path | None,
     check_exposure(config)
     check_direct(config)
     if config.admin_port or config.workers > 1:
-        _log.warning("[windsock] admin_port and workers count for windsock webserver alone")
-    # The port comes first: whoever starts a second one hears of it before that one gets to the first one's Postgres.
+        _log.warning("[windsock] admin_port and workers have an effect on windsock webserver only")
+    # The port is bound first, so that a second `windsock standalone` fails before it touches the Postgres of the first.
     with _listening(config) as sock, exclusive(config.data_dir) if not config.dsn else nullcontext():
         run(until_stopped(_standalone(config, sock), "stopping"))
 
 
 def read_config(*, host: str | None, port: int | None, data_dir: Path | None, dags_folder: Path | None) -> Config:
-    """Read the configuration with standalone's own defaults; what is None is left to it. Raises ConfigError."""
+    """Read the configuration with standalone's own defaults; an argument of None sets nothing. Raises ConfigError."""
     given = {"host": host, "port": port, "data_dir": data_dir, "dags_folder": dags_folder}
     config = load_config(
         overrides={name: value.absolute() if isinstance(value, Path) else value for name, value in given.items()},
@@ -94,7 +94,7 @@ async def _serve_dags(config: Config, sock: socket, watchers: list[Watcher]) -> 
 
 
 async def _serve_loaded(config: Config, sock: socket, loaded: asyncio.Event) -> None:
-    """Serve once the DAGs are known, or some time later: no file keeps the service from starting."""
+    """Serve once the DAGs are loaded, or after some time without them: no file keeps the service from starting."""
     with suppress(TimeoutError):
         async with asyncio.timeout(_LOAD_PATIENCE):
             await loaded.wait()
@@ -106,7 +106,7 @@ async def _serve_loaded(config: Config, sock: socket, loaded: asyncio.Event) -> 
 
 @asynccontextmanager
 async def _database(config: Config) -> AsyncIterator[tuple[Dsn, list[Watcher]]]:
-    """Start the embedded Postgres, unless another database is named; yields where it is, and what guards it."""
+    """Start the embedded Postgres, unless another database is configured; yields the DSN, and a task that guards it."""
     if config.dsn:
         yield config.dsn, []
         return
@@ -121,7 +121,7 @@ async def _database(config: Config) -> AsyncIterator[tuple[Dsn, list[Watcher]]]:
 
 
 def _write_commands_file(config: Config, dsn: str) -> str:
-    """Write the airflow.cfg with which other commands find database, logs and DAGs; returns its path."""
+    """Write the airflow.cfg with which other commands find the database, logs and DAGs; returns its path."""
     path = config.data_dir / "commands.cfg"
     found = {
         "sql_alchemy_conn": dsn,
@@ -130,9 +130,9 @@ def _write_commands_file(config: Config, dsn: str) -> str:
         "dags_are_paused_at_creation": config.dags_are_paused_at_creation,
         "dag_ignore_file_syntax": config.dag_ignore_file_syntax,
     }
-    # A percent sign is written twice, as in every airflow.cfg.
+    # A percent sign must be doubled, as in every airflow.cfg.
     lines = [f"{key} = {str(value).replace('%', '%%')}\n" for key, value in found.items()]
-    # By the folder `windsock db` knows the embedded database, also when it does not run.
+    # By this folder `windsock db` finds the embedded database, even if it does not run.
     folder = f"[windsock]\ndata_dir = {str(config.data_dir).replace('%', '%%')}\n"
     text = f"# Written by `windsock standalone` at each start.\n[core]\n{''.join(lines)}{folder}"
     path.write_text(text, encoding="utf-8")
@@ -154,7 +154,7 @@ def _greet(url: str, dag_id: str | None, config: Config) -> None:
         click.echo(f"Create a user first (this asks for the password):\n\n{beside}windsock create_user -u NAME\n")
     if dag_id is None:
         missing = "" if config.dags_folder.is_dir() else "That folder does not exist. "
-        click.echo(f"{missing}There are none yet: put a YAML file there and it is loaded within a second or two")
+        click.echo(f"{missing}There are no DAGs yet: put a YAML file there, and it is loaded within a second or two")
         return
     target = f"{url}/api/experimental/dags/{quote(dag_id, safe='')}/dag_runs"
     click.echo(f"Trigger one:\n\n{_CURL.format(url=shlex.quote(target), user=user)}\n")

@@ -1,6 +1,6 @@
-"""Warnings: what a caller should know of a request that was served all the same, in one header of the answer.
+"""Warnings about requests that were served all the same, in one header of the answer.
 
-Bodies stay as they are documented. Any handler or operation says `warn(text)`; several texts are joined.
+Bodies stay as they are documented. Any handler or operation may call `warn(text)`; several texts are joined.
 """
 
 from collections.abc import Iterable
@@ -8,26 +8,26 @@ from collections.abc import Set as AbstractSet
 from contextvars import ContextVar
 
 HEADER = "X-Windsock-Warning"
-# Characters: a proxy has room for 4 KB of all headers together.
+# In characters. A proxy has room for 4 KB for all headers together.
 _MAX_TEXT = 300
 _MAX_LENGTH = 1000
 _MAX_NAME = 30
 _MAX_NAMES = 4
 _SEPARATOR = "; "
 
-# A tuple that is replaced, not a list that grows: the task of a statement that requests share has a copy of somebody's
-# context, and what is said there must not reach that caller alone.
+# A tuple that is replaced, not a list that grows: if requests share a statement, its task has a copy of one
+# request's context, and a warning that it adds must not reach only that caller.
 _TEXTS: ContextVar[tuple[str, ...]] = ContextVar("WARNINGS", default=())
 
 
 def begin() -> None:
-    """Forget the warnings of the task's request before, if there was one."""
+    """Forget the warnings of the task's previous request, if there was one."""
     if _TEXTS.get():
         _TEXTS.set(())
 
 
 def warn(text: str) -> None:
-    """Add a warning to the answer of the request whose task this is; the same text again adds nothing."""
+    """Add a warning to the answer of this task's request; repeating a text adds nothing."""
     texts = _TEXTS.get()
     safe = header_safe(text, _MAX_TEXT)
     if safe not in texts:
@@ -35,7 +35,7 @@ def warn(text: str) -> None:
 
 
 def warn_of_ignored(kind: str, names: Iterable[str], known: AbstractSet[str]) -> None:
-    """Warn of those `names` that are not `known`, the first few of them, and say which are."""
+    """Warn of those `names` that are not `known`, at most the first few of them, and list the known ones."""
     unknown = [header_safe(name, _MAX_NAME) for name in dict.fromkeys(names) if name not in known]
     if unknown:
         more = f" and {len(unknown) - _MAX_NAMES} more" if len(unknown) > _MAX_NAMES else ""
@@ -44,13 +44,13 @@ def warn_of_ignored(kind: str, names: Iterable[str], known: AbstractSet[str]) ->
 
 
 def joined() -> str | None:
-    """Return the value of the header: all warnings since `begin`; None where there are none."""
+    """Return the value of the header: all warnings since `begin`; None if there are none."""
     texts = _TEXTS.get()
     return _cut(_SEPARATOR.join(texts), _MAX_LENGTH) if texts else None
 
 
 def header_safe(text: str, limit: int = _MAX_LENGTH) -> str:
-    """Return `text` on one line of at most `limit` ASCII characters; others are escaped as Python shows them."""
+    """Return `text` on one line of at most `limit` ASCII characters; other characters are escaped as in Python."""
     text = text[:limit] + "..." if len(text) > limit else text
     if not (text.isascii() and text.isprintable()):
         text = "".join(c if c.isascii() and c.isprintable() else ascii(c)[1:-1] for c in text)

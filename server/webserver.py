@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 def run_webserver(read: Callable[[], Config]) -> None:
-    """Serve what `read` says until SIGTERM or SIGINT, and read it again at SIGHUP; raises StartupError."""
+    """Serve as `read` says until SIGTERM or SIGINT, and call it again at SIGHUP; raises StartupError."""
     hide_from_others()
     passed = systemd.passed_socket()
     if passed:
@@ -43,16 +43,16 @@ async def _main(supervisor: Supervisor) -> None:
 
 
 def _shared_key(config: Config, key: str) -> Config:
-    """Give all workers one key, or a session that one of them opened would be unknown to the others."""
+    """Give all workers the same key: otherwise a session of one worker would be unknown to the others."""
     return config if config.secret_key else dataclasses.replace(config, secret_key=key)
 
 
 def _read_beside(sock: socket.socket, read: Callable[[], Config]) -> Config:
-    """Take the address that systemd chose; one that is not of the network counts as this machine's own."""
+    """Take the address that systemd chose; a socket that is not of the network counts as loopback."""
     config = read()
     host, port = ("127.0.0.1", 0) if sock.family == socket.AF_UNIX else sock.getsockname()[:2]
     warnings = [
-        f"{config.sources[name]} does not count: the socket unit has the address, {host}:{port}"
+        f"{config.sources[name]} has no effect: the socket unit sets the address, {host}:{port}"
         for name, value in (("host", host), ("port", port))
         if name in config.sources and getattr(config, name) != value
     ]

@@ -1,7 +1,7 @@
-"""Numbers of things, in words."""
+"""Numbers of things in words."""
 
 
 def count(number: float, noun: str) -> str:
-    """Write a number of things, one of them in the singular."""
+    """Write a number and its noun, in the singular for one."""
     shown = f"{number:g}" if isinstance(number, float) else str(number)
     return f"{shown} {noun}" if number == 1 else f"{shown} {noun}s"

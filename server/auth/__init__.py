@@ -1,13 +1,13 @@
-"""Who may call the API.
+"""Authentication: who may call the API.
 
-- `contract`: what a backend module offers, and the identity that it answers
-- `loader`: finds the backend that the configuration names, and refuses what does not fit
+- `contract`: what a backend module offers, and the identity that it returns
+- `loader`: finds the backend that the configuration names, and refuses one that does not fit
 - `basic`: reads HTTP Basic credentials
 - `hashes`: verifies bcrypt and werkzeug hashes
-- `executor`: slow work in threads of its own, with a bounded queue
-- `recent`: what was read a moment ago need not be read again
-- `verified`: credentials that were verified a moment ago need not be hashed again
-- `throttle`: those who guess have to wait
+- `executor`: does slow work in threads of its own, with a bounded queue
+- `recent`: does not read again what was read a moment ago
+- `verified`: does not hash credentials again that were verified a moment ago
+- `throttle`: makes those wait who guess passwords
 - `sessions`: encrypted cookies instead of credentials
 """
 

@@ -1,7 +1,7 @@
-"""The rows of Airflow's `log` table that tell who changed what, as the API and the pages of that Airflow write them.
+"""The rows of Airflow's `log` table that say who changed what, as the API and the pages of that Airflow write them.
 
-What an Airflow does not log, and a standalone database, gets rows in a form of our own: `api_` and the name of the
-handler, with method and path.
+Changes that Airflow does not log, and all changes in a standalone database, get rows in a form of our own: `api_` and
+the name of the handler, with method and path.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ Handler = Callable[..., object]
 
 _EVENTS: Mapping[Style, Mapping[Handler, str]] = {
     Style.OWN: {},
-    # The names of the pages' views; the experimental API of that time logs nothing.
+    # The names of the web pages' views; the experimental API of that time logs nothing.
     Style.VIEWS: {
         dag_runs.trigger: "trigger", dags.set_paused: "paused", dags.patch: "paused", dags.delete: "delete",
     },
@@ -42,10 +42,10 @@ _ANONYMOUS = {
     Style.API_V1: "anonymous",
     Style.API_V2: "Anonymous",
 }
-# A run of a larger conf, in bytes of JSON, has a row without it.
+# In bytes of JSON. The row of a run with a larger conf has only its size.
 _MAX_CONF = 2**14
 _MASK = "***"
-# Those that Airflow 2.11 or 3.3 masks: in a key, in any case.
+# Parts of keys, in lower case: those that Airflow 2.11 or 3.3 masks.
 _SENSITIVE = (
     "access_key", "access_token", "api_key", "apikey", "auth_header", "authorization", "bearer", "connection_string",
     "dsn", "keyfile_dict", "passphrase", "passwd", "password", "private_key", "proxies", "proxy", "secret",
@@ -54,7 +54,7 @@ _SENSITIVE = (
 
 
 class _Details(NamedTuple):
-    """What a row says beside the event: `fields` have the names of Airflow's own API."""
+    """What a row says besides the event; `fields` have the names that Airflow's own API uses."""
 
     fields: Mapping[str, object]
     run_id: str | None = None
@@ -62,9 +62,9 @@ class _Details(NamedTuple):
 
 
 def entry(request: web.Request, style: Style, sensitive: tuple[str, ...]) -> Entry | None:
-    """Describe what a request has changed; None where nobody is named and that Airflow would name nobody.
+    """Describe what a request has changed; None if the caller is unknown and this Airflow has no name for that.
 
-    `sensitive` are more parts of keys whose values are masked.
+    `sensitive` has further words; a key that contains one has its value masked.
     """
     user = request.get(USER)
     owner = _ANONYMOUS.get(style) if user is None else user
@@ -82,7 +82,7 @@ def entry(request: web.Request, style: Style, sensitive: tuple[str, ...]) -> Ent
         owner=owner,
         extra=_extra(details.fields, request, style),
         run_id=details.run_id,
-        # The newer APIs have the date of a run in `extra`.
+        # The newer APIs put the date of a run into `extra`.
         execution_date=details.date if style is Style.VIEWS else None,
         display_name=None if user is None and style is not Style.API_V2 else owner,
     )
@@ -96,7 +96,7 @@ def _details(request: web.Request, style: Style, sensitive: tuple[str, ...]) -> 
             fields = {"conf": _shown(conf or {}, sensitive), id_name: run_id, date_name: date.isoformat()}
             return _Details(fields, run_id, date)
         case bool(is_paused):
-            # The page of 1.10 says what it was before.
+            # The page of 1.10 logs the state before the change.
             return _Details({"is_paused": not is_paused if style is Style.VIEWS else is_paused})
         case PoolRequest(name=name, slots=slots, description=description):
             return _Details({"name": name, "slots": slots, "description": description})
@@ -121,7 +121,7 @@ def _shown(conf: object, sensitive: tuple[str, ...]) -> object:
 
 
 def _masked(value: object, sensitive: tuple[str, ...]) -> object:
-    """Mask what stands below keys that hold one of the words `sensitive`."""
+    """Mask the values below keys that contain one of the words in `sensitive`."""
     if isinstance(value, list):
         return [_masked(item, sensitive) for item in value]
     if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""HTTP Basic credentials (RFC 7617), whatever the scheme is called: Airflow never looked, and callers send `token`."""
+"""HTTP Basic credentials (RFC 7617) with any scheme word: Airflow never looked at it, and callers send `token`."""
 
 import base64
 import binascii
@@ -12,7 +12,7 @@ CHALLENGE: Mapping[str, str] = {"WWW-Authenticate": 'Basic realm="Windsock", cha
 
 
 def credentials(request: web.Request) -> tuple[str, str]:
-    """Return user and password; raises Unauthorized where there are none, or none that can be read."""
+    """Return user and password; raises Unauthorized if there are none, or if they cannot be read."""
     sent = request.headers.getall(hdrs.AUTHORIZATION, ())
     if not sent or not any(sent):
         raise Unauthorized("Unauthorized: this server asks for a user name and a password", CHALLENGE)
@@ -20,7 +20,7 @@ def credentials(request: web.Request) -> tuple[str, str]:
         raise Unauthorized("Unauthorized: there is more than one Authorization header", CHALLENGE)
     _, _, encoded = sent[0].strip().partition(" ")
     try:
-        # Only the first colon divides: a password may have others.
+        # Only the first colon separates: a password may have others.
         user, colon, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
     except (binascii.Error, ValueError):
         user, colon, password = "", "", ""

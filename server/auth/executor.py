@@ -1,4 +1,4 @@
-"""Slow work in threads of its own, with a bounded queue that clients share fairly."""
+"""Runs slow work in threads of its own, with a bounded queue that clients share fairly."""
 
 import asyncio
 import contextlib
@@ -18,18 +18,18 @@ _NICENESS = 10
 
 
 class Executor:
-    """Runs functions in `threads` threads; further ones wait, at most `queue_limit` of them, as `FairQueue` has it."""
+    """Runs functions in `threads` threads; at most `queue_limit` further ones wait, in a `FairQueue`."""
 
     def __init__(self, name: str, threads: int, queue_limit: int, *, nice: bool = False) -> None:
-        """Start no thread yet; `nice` threads give way to everything else on the machine."""
+        """Start no thread yet; with `nice` the threads give way to everything else on the machine."""
         self._pool = ThreadPoolExecutor(threads, name, initializer=_give_way if nice else None)
         self._free = threads
         self._waiting: FairQueue[asyncio.Future[None]] = FairQueue(queue_limit)
 
     async def run(self, client: str, function: Callable[..., Result], *arguments: object) -> Result:
-        """Answer what `function` answers.
+        """Run `function` in a thread and return its result.
 
-        Raises Unavailable when there is no room for another call of this client, at once or while it waits.
+        Raises Unavailable if there is no room for another call of this client, at once or while it waits.
         """
         if self._free:
             self._free -= 1
@@ -41,7 +41,7 @@ class Executor:
         return await asyncio.wrap_future(future)
 
     def close(self) -> None:
-        """Drop what waits; what runs comes to its end."""
+        """Drop the calls that wait; those that run come to their end."""
         while (turn := self._waiting.get()) is not None:
             turn.cancel()
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -60,15 +60,15 @@ class Executor:
         except asyncio.CancelledError:
             self._waiting.remove(client, turn)
             if not turn.cancelled():
-                # A thread was given to somebody who does not want it any more.
+                # The thread was given to a caller that has left meanwhile.
                 self._release()
             raise
 
     def _ended(
         self, loop: asyncio.AbstractEventLoop, client: str, start: float, _future: "Future[Result]"
     ) -> None:  # fmt: skip
-        """Give the thread to the next; called in the thread."""
-        # A loop that is closed has nobody who waits.
+        """Give the thread to the next call; this runs in the thread."""
+        # If the loop is closed, nobody waits.
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(self._pass_on, client, time.monotonic() - start)
 
@@ -89,8 +89,8 @@ def _busy() -> Unavailable:
 
 
 def _give_way() -> None:
-    # On Linux a thread has a niceness of its own; elsewhere this would slow the whole process.
+    # On Linux each thread has a niceness of its own; elsewhere this would slow the whole process.
     if os.uname().sysname == "Linux":
-        # A sandbox may forbid it; hashing must work all the same.
+        # A sandbox may forbid this; then hashing works all the same.
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

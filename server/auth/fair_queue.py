@@ -1,4 +1,4 @@
-"""A bounded queue that its clients share fairly: the next is of the client that was served least lately."""
+"""A bounded queue that its clients share fairly: the client that was served least recently comes next."""
 
 import time
 from collections import deque
@@ -6,20 +6,20 @@ from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 
-# After this many seconds half of what a client was charged is forgotten.
+# After this many seconds half of a client's charge is forgotten.
 _HALF_LIFE = 10.0
 _CLIENTS = 1024
 
 
 class Full(Exception):
-    """There is no room, and no other client has more than its part."""
+    """There is no room, and no other client has more than its share."""
 
 
 class FairQueue(Generic[Item]):
-    """Items that wait, first in first out for each client; those of the client that was charged least go first."""
+    """Waiting items, first in first out for each client; the client with the lowest charge comes first."""
 
     def __init__(self, limit: int) -> None:
-        """Keep at most `limit` items, so at most that many clients wait."""
+        """Keep at most `limit` items, so at most as many clients wait."""
         self._limit = limit
         self._size = 0
         self._waiting: dict[str, deque[Item]] = {}
@@ -29,9 +29,9 @@ class FairQueue(Generic[Item]):
         return self._size
 
     def put(self, client: str, item: Item) -> Item | None:
-        """Let an item wait; where there is no room, the newest of the client that has most waiting is taken out for it.
+        """Add an item; if there is no room, remove the newest item of the client with the most waiting items.
 
-        Answers the item that was taken out. Raises Full where the others have less than this client would have.
+        Returns the removed item. Raises Full if every other client has fewer items than this client would have.
         """
         displaced = self._make_room(client) if self._size >= self._limit else None
         self._waiting.setdefault(client, deque()).append(item)
@@ -39,14 +39,14 @@ class FairQueue(Generic[Item]):
         return displaced
 
     def get(self) -> Item | None:
-        """Take out the next item, or answer None."""
+        """Remove and return the next item; None if there is none."""
         if not self._waiting:
             return None
         client = min(self._waiting, key=self._recent)
         return self._take(client, newest=False)
 
     def remove(self, client: str, item: Item) -> None:
-        """Take out an item, if it still waits."""
+        """Remove an item if it is still waiting."""
         items = self._waiting.get(client)
         if items is None or item not in items:
             return
@@ -56,7 +56,7 @@ class FairQueue(Generic[Item]):
             del self._waiting[client]
 
     def charge(self, client: str, seconds: float) -> None:
-        """Count what serving the client took."""
+        """Charge the client for the seconds that serving it took."""
         used = self._recent(client) + seconds
         self._charged.pop(client, None)
         if len(self._charged) >= _CLIENTS:
@@ -78,11 +78,11 @@ class FairQueue(Generic[Item]):
         item = items.pop() if newest else items.popleft()
         self._size -= 1
         if items:
-            # At the end: those that were charged alike take turns.
+            # Back at the end, so that clients with the same charge take turns.
             self._waiting[client] = items
         return item
 
     def _recent(self, client: str) -> float:
-        """Seconds that the client was charged, the older the less."""
+        """Return the seconds that the client was charged; older ones count less."""
         used, at = self._charged.get(client, (0.0, 0.0))
         return used * 0.5 ** ((time.monotonic() - at) / _HALF_LIFE) if used else 0.0

@@ -1,7 +1,7 @@
-"""Password hashes: bcrypt (Airflow 1.10's `users`, and ours) and werkzeug's formats (`ab_user`).
+"""Password hashes: bcrypt (in `users`, Airflow 1.10's and ours) and werkzeug's formats (in `ab_user`).
 
-A stored hash says what verifying it costs. One that costs more than a second or two of a thread is refused: whoever can
-write a row must not be able to stop everybody else's password from being verified.
+A stored hash says how much it costs to verify. One that would keep a thread busy for more than a second or two is
+refused: otherwise, whoever can write a row could keep all other passwords from being verified.
 """
 
 import hashlib
@@ -12,32 +12,32 @@ import secrets
 import bcrypt
 
 COST = 12
-# bcrypt looks at the first 72 bytes; releases before 5.0 dropped the rest in silence, and so did Airflow.
+# bcrypt uses the first 72 bytes. Releases before 5.0 silently dropped the rest, and so did Airflow.
 LIMIT = 72
 _BCRYPT = re.compile(r"(\$2[aby]\$)([0-9]{2})\$[./A-Za-z0-9]{53}")
 _WERKZEUG = re.compile(
     r"(pbkdf2:sha(?:1|224|256|384|512)(?::[0-9]{1,20})?|scrypt(?::[0-9]{1,20}){3})\$([^$]{1,128})\$([0-9a-f]{1,256})"
 )
 _PBKDF2_DEFAULT = 1_000_000
-# About four times what the libraries choose today, each.
+# Each limit is about four times what the libraries choose today.
 _BCRYPT_COSTS = range(4, 15)
 _PBKDF2_ROUNDS = 4_000_000
-# n * r * p: the time. 128 * n * r bytes is the memory, so at most 256 MB.
+# n * r * p determines the time. The memory is 128 * n * r bytes, so it is at most 256 MB.
 _SCRYPT_WORK = 2**21
 
 
 def make(password: str) -> str:
-    """Hash a new password with bcrypt, as Airflow 1.10 does; ValueError says what is wrong with it."""
+    """Hash a new password with bcrypt, as Airflow 1.10 does; raises ValueError, which says what is wrong with it."""
     encoded = password.encode()
     if not encoded or "\0" in password:
-        raise ValueError("the password must not be empty, and without NUL")
+        raise ValueError("the password must not be empty, and must not contain NUL")
     if len(encoded) > LIMIT:
-        raise ValueError(f"the password must be at most {LIMIT} bytes long: bcrypt does not look at more")
+        raise ValueError(f"the password must be at most {LIMIT} bytes long, because bcrypt ignores the rest")
     return bcrypt.hashpw(encoded, bcrypt.gensalt(COST)).decode()
 
 
 def fault(stored: str) -> str | None:
-    """Say why no password is verified against a stored text, without a part of it; None: it is a hash like any."""
+    """Say why a stored text cannot be verified, without quoting it; None if it is a usable hash."""
     if match := _BCRYPT.fullmatch(stored):
         return None if int(match[2]) in _BCRYPT_COSTS else f"its cost is above {_BCRYPT_COSTS[-1]}, or no cost"
     match = _WERKZEUG.fullmatch(stored)
@@ -52,12 +52,12 @@ def fault(stored: str) -> str | None:
 
 
 def method(stored: str) -> str | None:
-    """Return how a hash was made (`$2b$12`, `pbkdf2:sha256:260000`, `scrypt:32768:8:1`); None: it has a `fault`."""
+    """Return how a hash was made (`$2b$12`, `pbkdf2:sha256:260000`, `scrypt:32768:8:1`); None if it has a `fault`."""
     return None if fault(stored) else stored[:6] if stored.startswith("$") else stored.partition("$")[0]
 
 
 def dummy(made_by: str) -> str:
-    """Return a hash that costs what one of that method costs, and that no password has."""
+    """Return a hash that no password has, and that costs as much to verify as one made by that method."""
     if made_by.startswith("$"):
         return bcrypt.gensalt(int(made_by[-2:])).decode() + "." * 31
     length = 64 if made_by.startswith("scrypt") else hashlib.new(made_by.split(":")[1]).digest_size
@@ -65,7 +65,7 @@ def dummy(made_by: str) -> str:
 
 
 def verify(password: str, stored: str) -> bool | None:
-    """Whether the hash is this password's; None where the stored text has a `fault`. Slow, within bounds."""
+    """Whether the password has this hash; None if the stored text has a `fault`. Slow, but bounded."""
     if fault(stored):
         return None
     try:
@@ -73,7 +73,7 @@ def verify(password: str, stored: str) -> bool | None:
             return bcrypt.checkpw(password.encode()[:LIMIT], stored.encode())
         return _werkzeug(password, *stored.split("$"))
     except ValueError:
-        # Parameters that OpenSSL refuses.
+        # OpenSSL refuses the parameters.
         return None
 
 

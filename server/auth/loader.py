@@ -1,4 +1,4 @@
-"""Finds the backend that the configuration names. It fits, or the server does not start."""
+"""Finds the backend that the configuration names. If it does not fit, the server does not start."""
 
 import importlib
 import importlib.util
@@ -27,7 +27,7 @@ _HOOKS = ("startup", "cleanup", "session_stamp")
 
 
 def load_backend(name: str) -> Backend:
-    """Import the backend of that name or alias; raises StartupError, which says what is wrong with it."""
+    """Import the backend with that name or alias; raises StartupError, which says what is wrong with it."""
     path = ALIASES.get(name, name)
     where = f"[api] auth_backend = {name}"
     try:
@@ -37,7 +37,7 @@ def load_backend(name: str) -> Backend:
     except (TypeError, ValueError) as error:
         raise StartupError(f"{where}: {path!r} is not the dotted path of a module{_choices()}") from error
     except Exception as error:
-        # Whatever a stranger's module raises while it is imported, the user needs one line that names it.
+        # Somebody else's module may raise anything while it is imported: the user needs one line that names it.
         reason = f"{type(error).__name__}: {error}"
         raise StartupError(f"{where}: importing {path} ({_file(path)}) failed: {reason}") from error
     _check(f"{where}: {path} ({module.__file__})", module)

@@ -1,4 +1,4 @@
-"""Default-deny: whatever is not open by name needs the backend's consent, or a session that it gave."""
+"""Default-deny: every path that is not listed as open needs the consent of the backend, or a session based on it."""
 
 import logging
 from collections.abc import Callable
@@ -23,7 +23,7 @@ _OUTCOMES = {401: "no_credentials", 403: "refused", 429: "throttled"}
 
 
 def authentication(backend: Backend, config: Config, is_open: Callable[[str], bool]) -> Middleware:
-    """Build the middleware: only paths that are open go past `backend`."""
+    """Build the middleware: only open paths bypass `backend`."""
     check_host = cross_site.host_rule(config, open_to_all=getattr(backend, "CHECK_HOST", False))
     authenticate, outcomes = backend.authenticate, COUNTERS.authentication
     origins = frozenset(config.cors_origins)
@@ -58,7 +58,7 @@ def authentication(backend: Backend, config: Config, is_open: Callable[[str], bo
 
 
 async def _session(request: web.Request) -> Identity | None:
-    """Return whose session it is; None too where there are credentials, which may be somebody else's."""
+    """Return whose session it is; None too if there are credentials, because they may be somebody else's."""
     if hdrs.AUTHORIZATION in request.headers or request.match_info.handler in WITHOUT_SESSION:
         return None
     return await request.app[SESSIONS].identify(request)
@@ -74,5 +74,5 @@ async def _log_change(request: web.Request, user: str | None, sensitive: tuple[s
     try:
         await log.write(row)
     except (WindsockError, asyncpg.PostgresError) as error:
-        # What the caller asked for is done; that it cannot be noted is the operator's business.
+        # The caller's request is done; that the change cannot be logged is for the operator to know.
         logger.warning("a change could not be written to the log table", extra={"reason": type(error).__name__})

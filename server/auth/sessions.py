@@ -1,7 +1,7 @@
 """Sessions: an encrypted cookie instead of credentials.
 
-Nothing is stored on the server. A cookie names the user, the backend that vouched for them, and the backend's stamp
-(for passwords: a digest of the stored hash), so that it ends with the user, with the password and with its lifetime.
+The server stores nothing. A cookie names the user, the backend that authenticated the user, and the backend's stamp
+(for passwords: a digest of the stored hash). So it ends with the user, with the password and with its lifetime.
 """
 
 import base64
@@ -26,7 +26,7 @@ from server.proxies import Proxies
 logger = logging.getLogger(__name__)
 
 COOKIE = "windsock_session"
-# A browser sends and takes a cookie of such a name over TLS only, and from this very host only.
+# A browser sends and accepts a cookie with such a name over TLS only, and only for this very host.
 SECURE_COOKIE = f"__Host-{COOKIE}"
 _OPENED_LIMIT = 4096
 
@@ -53,7 +53,7 @@ class Sessions:
     """Makes, reads and ends session cookies."""
 
     def __init__(self, config: Config, backend: Backend, proxies: Proxies) -> None:
-        """Derive the keys from the configured secret, or make one up that lasts as long as the process."""
+        """Derive the keys from the configured secret, or make one up for the lifetime of the process."""
         self._stamp_of = getattr(backend, "session_stamp", None)
         self._backend = getattr(backend, "__name__", type(backend).__name__)
         self._proxies = proxies
@@ -67,12 +67,12 @@ class Sessions:
         self._salt = secrets.token_bytes(16)
 
     async def identify(self, request: web.Request) -> Identity | None:
-        """Return whose session the request's cookie is; None: there is no cookie, or it is good no more."""
+        """Return whose session the request's cookie is; None if there is no cookie or it is no longer valid."""
         header = request.headers.get("Cookie")
         if header is None or COOKIE not in header:
             return None
         secure = self._proxies.secure(request)
-        # Reading a cookie costs more than the rest of a request, so it is read once.
+        # To decrypt a cookie costs more than the rest of a request, so it is done only once.
         key = (secure, hashlib.blake2b(header.encode("utf-8", "surrogateescape"), key=self._salt).digest())
         opened = self._opened.get(key) or await self._open(request, key)
         if opened is None or time.time() >= opened.until:
@@ -83,7 +83,7 @@ class Sessions:
         return opened.identity
 
     async def begin(self, request: web.Request, response: web.Response, user: str) -> bool:
-        """Put a new session's cookie on the answer; False where the user is gone meanwhile."""
+        """Add the cookie of a new session to the answer; False if the user does not exist any more."""
         stamp = await self._stamp(request.app, user)
         if stamp is None:
             return False
@@ -94,7 +94,7 @@ class Sessions:
         return True
 
     def end(self, request: web.Request, response: web.Response) -> None:
-        """Take the cookie away."""
+        """Delete the cookie."""
         secure = self._proxies.secure(request)
         response.del_cookie(
             SECURE_COOKIE if secure else COOKIE, path=self._storage(request).cookie_params["path"], secure=secure,
@@ -104,14 +104,14 @@ class Sessions:
     def _storage(self, request: web.Request) -> EncryptedCookieStorage:
         if self._proxies.secure(request):
             return self._secure
-        # A cookie for the paths that the browser sees: with the base path, or at the root.
+        # The cookie is for the paths that the browser sees: below the base path, or at the root.
         below = len(spellings(request.rel_url.path_safe, self._base_path)) > 1
         return self._plain[f"{self._base_path}/" if below else "/"]
 
     async def _open(self, request: web.Request, key: tuple[bool, bytes]) -> _Opened | None:
         storage = self._storage(request)
         if not request.cookies.get(storage.cookie_name, "").isascii():
-            # None that this server made, and aiohttp-session stumbles over it.
+            # This server made no such cookie, and aiohttp-session would fail on it.
             return None
         session = await storage.load_session(request)
         user, stamp = session.get("user"), session.get("stamp")
@@ -140,14 +140,14 @@ def _secrets(config: Config) -> list[str]:
         return [config.secret_key, *config.old_secret_keys]
     if config.workers > 1:
         logger.warning(
-            "no usable [webserver] secret_key: each of the %d processes makes one up, so a session is known"
-            " to one of them only; set a key of at least 16 characters",
+            "no usable [webserver] secret_key: each of the %d processes makes one up, so only one of them accepts"
+            " a session that it began; set a key of at least 16 characters",
             config.workers,
         )
     return [secrets.token_hex(32), *config.old_secret_keys]
 
 
 def _derive(secret: str) -> bytes:
-    """Return Fernet's key for a secret of any length; the same secret may serve other ends elsewhere."""
+    """Return Fernet's key for a secret of any length; the same secret may have other uses elsewhere."""
     derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"windsock session cookie").derive(secret.encode())
     return base64.urlsafe_b64encode(derived)

@@ -1,7 +1,7 @@
-"""Those who guess passwords have to wait.
+"""Throttling: those who guess passwords have to wait.
 
-What counts is the pair of a user's name and a client (see `server.proxies.network`): a guesser locks out nobody but
-whoever uses the same name from the same network. Names that do not exist count like those that do.
+Refusals count for a pair of user name and client (see `server.proxies.network`), so a guesser locks out only those who
+use the same name from the same network. Names that do not exist count like those that do.
 """
 
 import hashlib
@@ -11,18 +11,18 @@ from collections import Counter
 
 
 class Throttle:
-    """After `failures` refusals a pair waits until `seconds` have gone by since the last; 0 failures: never."""
+    """After `failures` refusals (0: never) a pair waits until `seconds` have passed since the last one."""
 
     def __init__(self, failures: int, seconds: float, limit: int = 10_000) -> None:
-        """Keep at most `limit` pairs: of those with the fewest refusals the oldest goes first.
+        """Keep at most `limit` pairs: the oldest of those with the fewest refusals goes first.
 
-        So that a client that makes names up does not push out how often it has guessed at one.
+        So a client cannot make the throttle forget its guesses at one name by making up others.
         """
         self._failures = failures
         self._seconds = seconds
         self._limit = limit
         self._count: dict[bytes, int] = {}
-        # The pairs that were refused so often, with the end of their time; the oldest first.
+        # The pairs by the number of refusals, each with the end of its time; the oldest comes first.
         self._refused: dict[int, dict[bytes, float]] = {}
         self._trying: Counter[bytes] = Counter()
 
@@ -30,7 +30,7 @@ class Throttle:
         return len(self._count)
 
     def wait(self, name: str, client: str) -> int:
-        """Return the whole seconds that this pair has to wait; 0: none. Tries under way count as if refused."""
+        """Return how many whole seconds this pair has to wait; checks under way count as refusals."""
         if not self._failures:
             return 0
         pair = _pair(name, client)
@@ -40,13 +40,13 @@ class Throttle:
         return 1 if count + self._trying[pair] >= self._failures else 0
 
     def begin(self, name: str, client: str) -> bytes:
-        """Note that a password is being checked; `end` takes what this returns."""
+        """Note that a password is being checked; pass the result to `end`."""
         pair = _pair(name, client)
         self._trying[pair] += 1
         return pair
 
     def end(self, pair: bytes, *, good: bool | None) -> None:
-        """Count a refusal, or forget all of them after a success; None: nothing was checked, so nothing is counted."""
+        """Count a refusal, or after a success forget all of them; None: nothing was checked, so nothing is counted."""
         self._trying[pair] -= 1
         if self._trying[pair] <= 0:
             del self._trying[pair]
@@ -56,7 +56,7 @@ class Throttle:
             self._refuse(pair)
 
     def _known(self, pair: bytes) -> tuple[int, float]:
-        """Return how often the pair was refused, and the seconds for which that still counts."""
+        """Return how often the pair was refused, and for how many seconds that still counts."""
         count = self._count.get(pair, 0)
         left = self._refused[count][pair] - time.monotonic() if count else 0.0
         return (count, left) if left > 0 else (0, 0.0)
@@ -70,7 +70,7 @@ class Throttle:
         self._refused.setdefault(count, {})[pair] = time.monotonic() + self._seconds
 
     def _least(self) -> bytes:
-        """Return the pair that is missed least: one whose time is over, or the oldest of those refused least often."""
+        """Return the pair to forget first: one whose time is over, or the oldest with the fewest refusals."""
         now = time.monotonic()
         oldest = [next(iter(self._refused[count].items())) for count in sorted(self._refused)]
         return next((pair for pair, until in oldest if until <= now), oldest[0][0])

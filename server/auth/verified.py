@@ -1,8 +1,8 @@
-"""Credentials that were verified a moment ago need not be hashed again.
+"""Remembers credentials that were verified a moment ago, so that they are not hashed again.
 
-Kept are digests under a key that only this process has, over user, password and the stored hash: another hash in
-the table makes another digest, so a changed password counts from the moment at which the row is read. What was
-refused is never kept.
+It keeps digests of user, password and stored hash, under a key that only this process has. If the table has another
+hash, the digest is another one, so a changed password takes effect as soon as the row is read. Refused credentials
+are never remembered.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ class Verified:
     """A bounded set of digests; each is forgotten `seconds` after its last use."""
 
     def __init__(self, seconds: float, limit: int = 10_000) -> None:
-        """Keep at most `limit` digests: the one that was verified first goes first. With 0 seconds none is kept."""
+        """Keep at most `limit` digests: the one that was verified first goes first. With 0 seconds keep none."""
         self._seconds = seconds
         self._limit = limit
         self._key = secrets.token_bytes(32)
@@ -27,11 +27,11 @@ class Verified:
         return len(self._until)
 
     def digest(self, user: str, password: str, stored: str) -> bytes:
-        """Digest credentials that hold no NUL."""
+        """Return the digest of credentials that contain no NUL."""
         return hmac.digest(self._key, f"{user}\0{password}\0{stored}".encode(), "sha256")
 
     def knows(self, digest: bytes) -> bool:
-        """Whether these credentials were verified; they count as used."""
+        """Whether these credentials were verified; this counts as a use of them."""
         until = self._until.get(digest)
         if until is None:
             return False
@@ -43,11 +43,11 @@ class Verified:
         return True
 
     def check_under_way(self, digest: bytes) -> "asyncio.Task[bool] | None":
-        """Return the check of the same credentials that is being made for somebody else."""
+        """Return the check of the same credentials that is under way for another request."""
         return self._checks.get(digest)
 
     async def check(self, digest: bytes, verify: Callable[[], Awaitable[bool]]) -> bool:
-        """Verify, once for all who ask at the same time; remembers a success. `verify` is called now or not at all."""
+        """Verify once for all who ask at the same time (single-flight), and remember a success."""
         task = self._checks.get(digest)
         if task is None:
             task = asyncio.get_running_loop().create_task(self._check(digest, verify()))

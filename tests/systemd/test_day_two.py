@@ -91,7 +91,7 @@ def test_reload(service: Machine) -> None:
     assert '"reloaded"' in said
     assert "a change of admin_port needs a restart" in reload_with(service, "s/^admin_port = .*/admin_port = 9788/")
     said = reload_with(service, "s/^workers = 2/port = 8099\\n&/")
-    assert "port does not count: the socket unit has the address, 127.0.0.1:8080" in said
+    assert "port has no effect: the socket unit sets the address, 127.0.0.1:8080" in said
     assert service.pid() == old
 
 
