@@ -1,1 +1,1 @@
-"""`windsock db backup` and `windsock db restore`: a standalone database in one file, by Postgres' own programs."""
+"""`windsock db backup` and `windsock db restore`: a standalone database in one file, made by Postgres' own programs."""

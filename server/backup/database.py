@@ -1,4 +1,4 @@
-"""What is in a database before it is written to a file, or overwritten."""
+"""Looks at a database before it is backed up or overwritten."""
 
 import asyncio
 import re
@@ -18,11 +18,11 @@ _TABLE = re.compile(r"^CREATE TABLE IF NOT EXISTS (\w+)", re.MULTILINE)
 
 
 class BackupError(StartupError):
-    """No backup, or no restore, and why; nothing was changed."""
+    """The reason why there is no backup or no restore; nothing was changed."""
 
 
 class Found(NamedTuple):
-    """A database: `version` is that of its schema, None where Windsock never made one."""
+    """A database: `version` is that of its schema, None if Windsock did not make it."""
 
     server: int
     schema: str
@@ -35,7 +35,7 @@ class Found(NamedTuple):
 
 
 def look(dsn: Dsn) -> Found:
-    """Read what the database holds. Raises SchemaError for an Airflow's, and what asyncpg raises."""
+    """Read what the database has. Raises SchemaError for an Airflow's database, and what asyncpg raises."""
     return asyncio.run(_look(dsn))
 
 
@@ -62,7 +62,7 @@ async def _look(dsn: Dsn) -> Found:
 
 
 def check_overwriting(found: Found, *, force: bool) -> None:
-    """Raise BackupError unless a backup may take the place of what is in the database."""
+    """Raise BackupError unless a backup may replace what is in the database."""
     if found.version is None and found.relations:
         raise BackupError(
             f"this database is not Windsock's: it has other tables ({_listed(found.relations)});"
@@ -78,7 +78,7 @@ def check_overwriting(found: Found, *, force: bool) -> None:
 
 
 def say_contents(contents: Mapping[str, int]) -> str:
-    """Return a text such as `2 DAGs, 1 run`; an empty one for nothing."""
+    """Return a text such as `2 DAGs, 1 run`; an empty one if there is nothing."""
     return ", ".join(count(number, _NOUNS[kind]) for kind, number in contents.items() if number)
 
 

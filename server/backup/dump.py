@@ -1,4 +1,4 @@
-"""Writing a backup, and reading one: the programs of Postgres, run to their end and never further than that."""
+"""Writes and reads backups with the programs of Postgres, each of which ends within its block."""
 
 import os
 import subprocess
@@ -18,28 +18,28 @@ _SQL = statements.load("backup.sql", package="server.backup")
 _MARKER = "windsock_schema"
 _POLL = 0.05
 _CHUNK = 1 << 16
-# How long pg_dump waits for a table that somebody holds, in milliseconds.
+# How long pg_dump waits for a table that somebody has locked, in milliseconds.
 _LOCK_PATIENCE = 30_000
-# pg_restore sets it whatever the server is; a server before this release does not know it.
+# pg_restore sets this for every server, but servers before this release do not know it.
 _TRANSACTION_TIMEOUT, _TRANSACTION_TIMEOUT_SINCE = b"SET transaction_timeout = 0;\n", 17
 _Process = subprocess.Popen[bytes]
 
 
 @dataclass
 class _Run:
-    """A program that runs; `reason`, once it has ended, is why it failed."""
+    """A running program; once it has ended, `reason` says why it failed."""
 
     process: _Process
     reason: str = ""
 
 
 class Tools:
-    """The programs with the environment that leads to the database, and the schema in which Windsock's tables are."""
+    """The programs, with the environment for reaching the database, and the schema that has Windsock's tables."""
 
     def __init__(self, programs: Programs, environment: Mapping[str, str], schema: str) -> None:
         self._programs = programs
         self._environment = environment
-        # A pattern, unless it is quoted.
+        # pg_dump takes the name for a pattern, unless it is quoted.
         self._schema = '--schema="{}"'.format(schema.replace('"', '""'))
         self._in_schema = f"--schema={schema}"
 
@@ -47,7 +47,7 @@ class Tools:
         """Write a backup of the database; raises BackupError with pg_dump's reason."""
         options = ("--format=custom", "--no-password", f"--lock-wait-timeout={_LOCK_PATIENCE}", self._schema)
         progress, size = Progress("Backing up"), 0
-        # By a pipe: into a file that is its stdout pg_dump appends the table of contents a second time.
+        # Through a pipe: if stdout is a file, pg_dump appends the table of contents a second time.
         with self._running("pg_dump", *options, stdout=subprocess.PIPE) as run:
             assert run.process.stdout is not None  # noqa: S101 - for the type checker
             while piece := run.process.stdout.read(_CHUNK):
@@ -59,7 +59,7 @@ class Tools:
             raise BackupError(f"pg_dump failed: {run.reason}")
 
     def verify(self, stream: BinaryIO) -> int:
-        """Read a backup from its first byte to its last; its schema's version. Raises BackupError for another file."""
+        """Read a whole backup and return the version of its schema. Raises BackupError for any other file."""
         progress, size = Progress("Checking the backup"), _size(stream)
         with self._reading(stream, "--file=/dev/null") as run:
             _wait(run.process, progress, lambda: os.lseek(stream.fileno(), 0, os.SEEK_CUR), size)
@@ -72,7 +72,7 @@ class Tools:
         return self._version(stream)
 
     def _version(self, stream: BinaryIO) -> int:
-        """The newest version in the table that marks a database of Windsock's, as COPY writes it."""
+        """Return the newest version in the table that marks a database of Windsock's, as COPY writes it."""
         options = ("--data-only", f"--table={_MARKER}", "--file=-")
         with self._reading(stream, *options, stdout=subprocess.PIPE) as run:
             text, _ = run.process.communicate()
@@ -85,9 +85,9 @@ class Tools:
         return max(versions)
 
     def restore(self, stream: BinaryIO, server: int) -> None:
-        """Put the backup into the place of all that is in the schema, in one transaction.
+        """Replace everything in the schema with the backup, in one transaction.
 
-        Raises BackupError with the reason of whatever failed; the database is then as it was.
+        Raises BackupError with the reason of the failure; the database is then as it was before.
         """
         progress, size = Progress("Restoring"), _size(stream)
         options = ("--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1", "--file=-")
@@ -107,7 +107,7 @@ class Tools:
 
     @staticmethod
     def _script(reader: _Process, server: int) -> Iterator[bytes]:
-        """What psql is to run. It commits only once pg_restore has read the backup to its end."""
+        """Yield what psql must run. It commits only after pg_restore has read the whole backup."""
         yield f"{_SQL['begin']}\n{_SQL['clear']}\n".encode()
         assert reader.stdout is not None  # noqa: S101 - for the type checker
         first = reader.stdout.read(_CHUNK)
@@ -119,7 +119,7 @@ class Tools:
 
     @contextmanager
     def _reading(self, stream: BinaryIO, *options: str, stdout: int = subprocess.DEVNULL) -> Iterator[_Run]:
-        """Let pg_restore read the backup from its beginning, what is in the schema and nothing else."""
+        """Let pg_restore read the backup from its beginning, and only what is in the schema."""
         os.lseek(stream.fileno(), 0, os.SEEK_SET)
         options = ("--no-owner", "--no-privileges", self._in_schema, *options)
         with self._running("pg_restore", *options, stdin=stream, stdout=stdout) as running:
@@ -129,7 +129,7 @@ class Tools:
     def _running(
         self, name: str, *options: str, stdin: int | IO[bytes] = subprocess.DEVNULL, stdout: int | IO[bytes]
     ) -> Iterator[_Run]:
-        """Run one of the programs; if it still runs at the end of the block, it is killed."""
+        """Run one of the programs; if it is still running at the end of the block, it is killed."""
         command: Sequence[str] = (self._programs.path(name), *options)
         with tempfile.TemporaryFile() as errors:
             process = subprocess.Popen(  # noqa: S603 - Postgres' own, with options that are chosen here
@@ -150,7 +150,7 @@ def _wait(process: _Process, progress: Progress, measure: Callable[[], int], tot
 
 
 def _send(process: _Process, piece: bytes) -> bool:
-    """Write to a program's stdin; tells whether it still reads."""
+    """Write to a program's stdin; return whether it still reads."""
     assert process.stdin is not None  # noqa: S101 - for the type checker
     try:
         process.stdin.write(piece)
@@ -165,7 +165,7 @@ def _end(process: _Process) -> None:
         process.kill()
         process.wait()
     for pipe in filter(None, (process.stdin, process.stdout)):
-        # One that nobody reads any more cannot be flushed.
+        # If the program no longer reads, this cannot be flushed.
         with suppress(BrokenPipeError):
             pipe.close()
 
@@ -175,7 +175,7 @@ def _size(stream: BinaryIO) -> int:
 
 
 def _first_line(errors: IO[bytes]) -> str:
-    """What went wrong, without the lines below it: those may quote rows."""
+    """Return the first line of the errors: the lines after it may quote rows."""
     errors.seek(0)
     lines = errors.read(_CHUNK).decode(errors="replace").splitlines()
     return next((line.strip() for line in lines if line.strip()), "no reason given").rstrip(".")

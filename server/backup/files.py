@@ -1,4 +1,4 @@
-"""The file of a backup: it is there as a whole or not at all, and its owner alone can read it."""
+"""The file of a backup: it is complete or not there at all, and only its owner can read it."""
 
 import os
 import shutil
@@ -17,19 +17,19 @@ STANDARD = "-"
 
 @contextmanager
 def written(file: str) -> Iterator[BinaryIO]:
-    """Write a file beside its place and rename it at the end of the block; after an error there is none.
+    """Write to a temporary file and rename it at the end of the block; after an error there is no file.
 
-    Its mode is 0600. `-` is stdout. Raises BackupError for what no file can take the place of, and OSError.
+    Its mode is 0600. `-` is stdout. Raises BackupError if `file` must not be replaced, and OSError.
     """
     if file == STANDARD:
         if sys.stdout.isatty():
-            raise BackupError("a backup is no text for a terminal: name a file, or send stdout to one")
+            raise BackupError("a backup is not text for a terminal: name a file, or redirect stdout to one")
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
     path = Path(file)
     if path.exists() and not path.is_file():
-        raise BackupError(f"{file} is no regular file")
+        raise BackupError(f"{file} is not a regular file")
     descriptor, temporary = tempfile.mkstemp(prefix=".windsock-backup-", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as stream:
@@ -44,7 +44,7 @@ def written(file: str) -> Iterator[BinaryIO]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """A new name is on the disk once its folder is (fsync(2))."""
+    """Sync the folder: only then is a new name on the disk (fsync(2))."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -54,7 +54,7 @@ def _sync_folder(folder: Path) -> None:
 
 @contextmanager
 def opened(file: str) -> Iterator[BinaryIO]:
-    """Open a backup so that it can be read more than once; what comes through a pipe is kept in a temporary file.
+    """Open a backup so that it can be read more than once; what comes through a pipe is copied to a temporary file.
 
     `-` is stdin. Raises OSError.
     """

@@ -1,4 +1,4 @@
-"""Which database is meant: the one that is configured, or the embedded one, whether it runs or not."""
+"""Finds the database: the configured one, or the embedded one, whether it is running or not."""
 
 import asyncio
 from collections.abc import Iterator
@@ -12,24 +12,24 @@ from server.embedded import DataFolderInUse, EmbeddedPostgres, dsn_of_running, e
 
 @contextmanager
 def reached(config: Config, data_dir: Path | None, *, alone: bool) -> Iterator[Dsn]:
-    """Yield where the database is. An embedded one that does not run is started for the length of the block.
+    """Yield the DSN of the database. If the embedded one is not running, it runs for the length of the block.
 
-    It is the embedded one of `data_dir` where that is given, where no database is configured (then that of
-    `config.data_dir`), and where the configured one is that of a `windsock standalone`, as in its `commands.cfg`. With
-    `alone` a `windsock standalone` that runs is in the way. Raises StartupError.
+    The embedded one is meant in three cases: `data_dir` is given; no database is configured (then it is the one in
+    `config.data_dir`); or the configured one is that of a `windsock standalone`, as its `commands.cfg` says. With
+    `alone` no `windsock standalone` may be running. Raises StartupError.
     """
     folder = data_dir or _embedded(config)
     if folder is None and config.pgbouncer:
         raise BackupError(
             "pg_dump and pg_restore need Postgres itself: set AIRFLOW__WINDSOCK__PGBOUNCER=False, and"
-            " AIRFLOW__WINDSOCK__SQL_ALCHEMY_CONN to a URL that leads past PgBouncer"
+            " AIRFLOW__WINDSOCK__SQL_ALCHEMY_CONN to a URL of Postgres itself"
         )
     if folder is None:
         yield config.dsn
         return
     with ExitStack() as stack:
         try:
-            # A new one is made where somebody has named it, not wherever the command happens to be called.
+            # A new database is made only in a folder that was named, not in the current folder.
             _check(folder, may_be_new=alone and data_dir is not None)
             stack.enter_context(exclusive(folder))
         except DataFolderInUse as error:
@@ -43,7 +43,7 @@ def reached(config: Config, data_dir: Path | None, *, alone: bool) -> Iterator[D
 def _embedded(config: Config) -> Path | None:
     if not config.dsn:
         return config.data_dir
-    # `windsock standalone` wrote this file into its folder; the socket that it names is of a Postgres that may be gone.
+    # `windsock standalone` wrote this file into its folder; the Postgres of the socket in it may have ended.
     by_standalone = config.sources.get("dsn", "").startswith(f"{config.data_dir / 'commands.cfg'} ")
     return config.data_dir if by_standalone else None
 

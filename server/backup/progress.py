@@ -1,4 +1,4 @@
-"""How far it is, on a terminal: one line that is written again and again."""
+"""Shows progress on a terminal, on one line that is rewritten."""
 
 import sys
 import time
@@ -9,7 +9,7 @@ _MEGABYTE = 1_000_000
 
 
 class Progress:
-    """The line of one step. It writes nothing where stderr is no terminal."""
+    """The line of one step. If stderr is no terminal, it writes nothing."""
 
     def __init__(self, label: str) -> None:
         self._label = label
@@ -17,7 +17,7 @@ class Progress:
         self._on = sys.stderr.isatty()
 
     def __call__(self, done: int, total: int = 0) -> None:
-        """Show how many bytes are done; without a total there is no percentage."""
+        """Show how many bytes are done; if there is a total, also the percentage."""
         now = time.monotonic()
         if self._on and now >= self._shown + _INTERVAL:
             self._shown = now
@@ -25,7 +25,7 @@ class Progress:
             self._write(f"{_CLEAR}{self._label}: {megabytes(done)}{share}")
 
     def end(self) -> None:
-        """Take the line away."""
+        """Remove the line."""
         if self._on:
             self._write(_CLEAR)
 
@@ -36,5 +36,5 @@ class Progress:
 
 
 def megabytes(size: int) -> str:
-    """Return a size as people read it."""
+    """Return a size for people."""
     return f"{size / _MEGABYTE:.1f} MB"

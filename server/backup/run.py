@@ -1,4 +1,4 @@
-"""`windsock db backup` and `windsock db restore`, from the configuration to the last line."""
+"""`windsock db backup` and `windsock db restore`, from the configuration to the last message."""
 
 import asyncio
 from pathlib import Path
@@ -14,10 +14,11 @@ from server.metadata import schema
 
 
 def backup(config: Config, file: str, data_dir: Path | None) -> str:
-    """Write the database into a file; what was done, in one line.
+    """Write the database into a file; return what was done, in one line.
 
     The service may run meanwhile: the backup is what the database held at one moment. Raises SchemaError for an
-    Airflow's database, StartupError for what is in the way, OSError for the file. No part of a file is left then.
+    Airflow's database, StartupError if something prevents the backup, OSError for the file. Then no part of a file is
+    left.
     """
     with reached(config, data_dir, alone=False) as dsn:
         found = database.look(dsn)
@@ -31,12 +32,12 @@ def backup(config: Config, file: str, data_dir: Path | None) -> str:
 
 
 def restore(config: Config, file: str, data_dir: Path | None, *, force: bool) -> str:
-    """Put a backup into the place of all that is in the database; what was done, in one line.
+    """Replace everything in the database with a backup; return what was done, in one line.
 
-    A backup of an older release is upgraded. Raises SchemaError for an Airflow's database; StartupError for one that is
-    in use, that is another program's or, without `force`, that has data; and for a file that is damaged, no backup of
-    Windsock's or one of a newer release; OSError for a file that cannot be read. The database is then as it was, unless
-    a BackupError says that the backup is restored.
+    A backup of an older release is upgraded. Raises SchemaError for an Airflow's database. Raises StartupError if the
+    database is in use, belongs to another program or, without `force`, has data, and if the file is damaged, is no
+    backup of Windsock's or is of a newer release. Raises OSError if the file cannot be read. The database is then as it
+    was before, unless the BackupError says that the backup was restored.
     """
     with opened(file) as stream, reached(config, data_dir, alone=True) as dsn:
         found = database.look(dsn)
@@ -59,7 +60,7 @@ def restore(config: Config, file: str, data_dir: Path | None, *, force: bool) ->
 
 
 def _environment(dsn: Dsn, found: Found) -> dict[str, str]:
-    """That of programs which reach the very database that was found."""
+    """Return the environment for programs that must reach the very database that was found."""
     return programs.environment(dsn, PGUSER=found.role, PGDATABASE=found.database)
 
 

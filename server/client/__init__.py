@@ -6,7 +6,8 @@
     with connect(load_config(database="none")) as client:
         client.trigger_dag("example", run_id="by_hand_1", conf={"key": "value"})
 
-Both have the methods of `server.client.interface.Client`, answer alike and raise alike. docs/python-client.md has more.
+Both have the methods of `server.client.interface.Client`, and give the same answers and errors. docs/python-client.md
+has more.
 """
 
 from collections.abc import Callable
@@ -48,7 +49,7 @@ def connect(
 ) -> Client:
     """Make the client that `[cli] api_client` selects; it connects when it is first used. Raises ConfigError.
 
-    `trace` is called with a line about each HTTP request, `warn` with the warning of each answer that has one.
+    `trace` is called with a line about each HTTP request, and `warn` with the warning of each answer that has one.
     """
     if client_kind(config.api_client) == JSON:
         from server.client.json_client import JsonClient  # noqa: PLC0415 - each client imports what it needs alone

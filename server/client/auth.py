@@ -1,11 +1,11 @@
 """Credentials of the JSON client.
 
-A backend that asks for more than user and password has, beside `authenticate`, the client's side of it:
+A backend that asks for more than user and password also has the client's side, beside `authenticate`:
 
     def client_auth(config: server.config.Config) -> ClientAuth
 
-It is called once, in the client's process, where `[api] auth_backend` names that backend. The module is imported there
-for this alone, so it should import nothing heavy at its top (aiohttp, GSSAPI) that the client does not need.
+It is called once, in the client's process, if `[api] auth_backend` names that backend. The client imports the module
+only for this, so its top should import nothing heavy (aiohttp, GSSAPI) that the client does not need.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,23 +21,23 @@ _PLAIN = frozenset({"default", "deny_all", "password_auth", "basic_auth"})
 
 
 class ClientAuth:
-    """What a client sends to show who it is; this one knows nothing."""
+    """What a client sends to authenticate; this base class sends nothing."""
 
     def authorize(self, host: str, challenges: Sequence[str]) -> Mapping[str, str]:
-        """Return headers for a request to `host` (a name, without the port).
+        """Return headers for a request to `host` (a name without the port).
 
-        Called before the first request, without challenges, and once more where that was answered with 401:
-        `challenges` are its WWW-Authenticate headers. No headers: there is nothing (else) to offer.
-        Once the server has set a session cookie it is called after a 401 only.
-        Raises ClientError, whose one line says what the user can do.
+        The client calls this before the first request, without challenges, and once more if the answer is a 401: then
+        `challenges` are its WWW-Authenticate headers. Return no headers if there is nothing (else) to offer. Once the
+        server has set a session cookie, the client calls this only after a 401. Raises ClientError, whose one line says
+        what the user can do.
         """
         del host, challenges
         return {}
 
     def verify(self, challenges: Sequence[str]) -> None:
-        """Check the server's side (mutual authentication): `challenges` came with the answer to what was authorized.
+        """Check the server's side (mutual authentication): `challenges` came with the answer to an authorized request.
 
-        Raises ClientError where the server is not who it should be; the answer is then not used.
+        Raises ClientError if the server is not the right one; the client then ignores the answer.
         """
 
 
@@ -48,7 +48,7 @@ class Basic(ClientAuth):
         self._username, self._password = username, password
 
     def authorize(self, host: str, challenges: Sequence[str]) -> Mapping[str, str]:
-        """Send them at once; after a 401 there is nothing else to offer, but a session's end is another matter."""
+        """Send them at once; after a 401 there is nothing else to offer, unless a session has ended."""
         del host
         if challenges and not any(challenge.lower().startswith("basic") for challenge in challenges):
             return {}
@@ -61,8 +61,8 @@ class Basic(ClientAuth):
 def find_auth(config: "Config", env: Mapping[str, str], host: str, in_url: tuple[str | None, str | None]) -> ClientAuth:
     """Choose the credentials for `host`; raises ConfigError.
 
-    The backend's own `client_auth` first, then user and password: those of the environment (WINDSOCK_USERNAME,
-    WINDSOCK_PASSWORD), of `[cli]`, of the URL, of netrc.
+    The backend's own `client_auth` comes first, then user and password from the environment (WINDSOCK_USERNAME,
+    WINDSOCK_PASSWORD), from `[cli]`, from the URL, and from netrc.
     """
     own = _backend_auth(config)
     if own is not None:
@@ -83,7 +83,7 @@ def _backend_auth(config: "Config") -> ClientAuth | None:
     if last in _PLAIN and (last == name or name.startswith(("airflow.", "auth_backends."))):
         return None
     if last == "kerberos_auth" and (last == name or name.startswith(("airflow.", "auth_backends."))):
-        # What the backend's own client_auth does, without what the backend imports for the server.
+        # The same as the backend's own client_auth, without the modules that the backend imports for the server.
         from server.client.negotiate import Negotiate  # noqa: PLC0415 - few need it
 
         return Negotiate()
@@ -109,7 +109,7 @@ def _netrc(env: Mapping[str, str], host: str) -> tuple[str, str] | None:
     try:
         found = netrc(path).authenticators(host)
     except NetrcParseError as error:
-        # Never its own message: it may quote the line.
+        # Never show the parser's own message: it may quote the line.
         raise ConfigError(f"{path}, line {error.lineno}: this netrc file has a mistake") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: this netrc file is not UTF-8") from None

@@ -1,4 +1,4 @@
-"""What both clients offer. Light to import: the command line starts with it."""
+"""What both clients offer. The command line starts with this module, so it imports little."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -11,14 +11,14 @@ _BAD_REQUEST, _NOT_FOUND = 400, 404
 
 
 class TaskLog(NamedTuple):
-    """What a task wrote in one of its tries."""
+    """The log of one try of a task."""
 
     try_number: int
     text: str
 
 
 class TaskLogPart(NamedTuple):
-    """Some bytes of what a task wrote in one of its tries; `size` is that of the whole so far."""
+    """Some bytes of the log of one try of a task; `size` is the size of the whole log so far."""
 
     try_number: int
     data: bytes
@@ -26,7 +26,7 @@ class TaskLogPart(NamedTuple):
 
 
 class ClientError(Exception):
-    """A call failed; the text is one line for a person, `detail` more of it for those who ask."""
+    """A call failed; the text is one line for people, and `detail` says more."""
 
     def __init__(self, message: str, detail: str = "") -> None:
         super().__init__(message)
@@ -34,7 +34,7 @@ class ClientError(Exception):
 
 
 class ApiError(ClientError):
-    """The API refused or failed; `status` is the HTTP status (the local client's errors have the same)."""
+    """The API refused the request or failed; `status` is the HTTP status (the local client's errors have the same)."""
 
     def __init__(self, status: int, message: str, detail: str = "") -> None:
         super().__init__(message, detail)
@@ -42,21 +42,21 @@ class ApiError(ClientError):
 
 
 class Unreachable(ClientError):
-    """There was no answer at all: no connection, a connection that broke, TLS, a timeout."""
+    """There was no answer: no connection, a broken connection, a TLS error, a timeout."""
 
 
 class Client(ABC):
     """The experimental API, method by method.
 
-    Answers are what the API documents, as Python objects. Dates are texts as the API reads and writes them. Every
-    method raises ApiError or Unreachable. A client is used by one thread at a time; `close` it, or use `with`.
+    The answers are those that the API documents, as Python objects. Dates are texts, as the API reads and writes them.
+    Every method raises ApiError or Unreachable. Use a client in one thread at a time; `close` it, or use `with`.
     """
 
     error = ApiError
 
     @abstractmethod
     def test(self) -> Answer:
-        """Return `{"status": "OK"}` where the API can be used."""
+        """Return `{"status": "OK"}` if the API can be used."""
 
     @abstractmethod
     def trigger_dag(
@@ -68,9 +68,9 @@ class Client(ABC):
         *,
         replace_microseconds: bool | None = None,
     ) -> Answer:
-        """Make a run: `execution_date`, `message`, `run_id`, and a `warning` where the answer has one.
+        """Create a run; return `execution_date`, `message`, `run_id`, and a `warning` if the answer has one.
 
-        `conf` is an object or the JSON text of one.
+        `conf` is an object, or the JSON text of one.
         """
 
     @abstractmethod
@@ -85,7 +85,7 @@ class Client(ABC):
         descending: bool = False,
         limit: int | None = None,
     ) -> list[Answer]:
-        """List runs by execution_date; of an unknown DAG the ApiError has status 404."""
+        """List runs by execution_date; for an unknown DAG the ApiError has status 404."""
 
     @abstractmethod
     def get_dag_run_state(self, dag_id: str, execution_date: str) -> str | None:
@@ -105,11 +105,11 @@ class Client(ABC):
 
     @abstractmethod
     def delete_dag(self, dag_id: str) -> Answer:
-        """Delete every row of the DAG: `count` and `message`."""
+        """Delete every row of the DAG; return `count` and `message`."""
 
     @abstractmethod
     def is_paused(self, dag_id: str) -> bool | None:
-        """Whether the DAG is paused; None where its row does not say."""
+        """Whether the DAG is paused; None if its row does not say."""
 
     @abstractmethod
     def set_paused(self, dag_id: str, *, is_paused: bool) -> None:
@@ -133,17 +133,17 @@ class Client(ABC):
 
     @abstractmethod
     def get_waits_for(self, dag_id: str, execution_date: str, task_id: str) -> list[str]:
-        """Say what a task waits for, a clause each; [] where it has begun or is done."""
+        """Return what a task waits for, as a list of texts; it is empty if the task has begun or is done."""
 
     @abstractmethod
     def get_task_log(self, dag_id: str, execution_date: str, task_id: str, try_number: int | None = None) -> TaskLog:
-        """Return what a task wrote, by default in its last try; only of tasks that Windsock itself runs."""
+        """Return the log of a task, by default of its last try; only for tasks that Windsock itself runs."""
 
     @abstractmethod
     def get_task_log_part(
         self, dag_id: str, execution_date: str, task_id: str, try_number: int | None, start: int, size: int
     ) -> TaskLogPart:
-        """Return up to `size` bytes of it from `start` on; b"" where there are none."""
+        """Return up to `size` bytes of the log from `start` on; b"" if there are none."""
 
     @abstractmethod
     def get_pools(self) -> list[Answer]:
@@ -155,11 +155,11 @@ class Client(ABC):
 
     @abstractmethod
     def create_pool(self, name: str, slots: int | str, description: str | None) -> Answer:
-        """Create the pool, or change the one of that name; the pool as it is now."""
+        """Create the pool, or change the one of that name; return the pool as it is now."""
 
     @abstractmethod
     def delete_pool(self, name: str) -> Answer:
-        """Delete the pool and return what it was."""
+        """Delete the pool, and return what it was."""
 
     @abstractmethod
     def close(self) -> None:
@@ -189,7 +189,7 @@ def trigger_fields(
 
 
 def with_warning(answer: Answer, warning: str | None) -> Answer:
-    """Add the `warning` that came beside an answer, if one did."""
+    """Add the `warning` that came with an answer, if there is one."""
     return answer if warning is None else {**answer, "warning": warning}
 
 
@@ -202,7 +202,7 @@ def runs_query(
     descending: bool,
     limit: int | None,
 ) -> list[tuple[str, str]]:
-    """Build the query of a list of runs."""
+    """Build the query for a list of runs."""
     given = {
         "state": state,
         "run_id": run_id,
@@ -215,7 +215,7 @@ def runs_query(
 
 
 def unknown_dag(error: ApiError) -> ApiError:
-    """Turn the 400 with which lists answer for an unknown DAG, as Airflow's do, into the 404 that it means."""
+    """Turn the 400 with which lists answer for an unknown DAG (as Airflow's do) into the 404 that it means."""
     if error.status == _BAD_REQUEST and "not found in DagModel" in str(error):
         return ApiError(_NOT_FOUND, str(error), error.detail)
     return error

@@ -1,4 +1,4 @@
-"""The client that speaks JSON over HTTP: synchronous, and light, for the command line and for scripts."""
+"""The client that speaks JSON over HTTP: synchronous and light, for the command line and for scripts."""
 
 import json
 import os
@@ -38,8 +38,8 @@ class JsonClient(Client):
     """The API's methods over HTTP.
 
     `endpoint_url` may have a base path, and user and password. `timeout` is in seconds. `trace` is called with a line
-    about each request, `warn` with the warning of each answer that has one. GETs, and triggers that name their run_id,
-    are tried up to three times.
+    about each request, and `warn` with the warning of each answer that has one. GETs, and triggers that name their
+    run_id, are tried up to three times.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class JsonClient(Client):
         trace: Callable[[str], None] | None = None,
         warn: Callable[[str], None] | None = None,
     ) -> None:
-        """Raises ConfigError where the URL is none."""
+        """Raises ConfigError if the URL is not valid."""
         try:
             url = urlsplit(endpoint_url)
             usable = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
@@ -95,9 +95,9 @@ class JsonClient(Client):
         *,
         replace_microseconds: bool | None = None,
     ) -> Answer:
-        """See `Client.trigger_dag`. With a run_id it is tried again, and a first try that was carried out is seen.
+        """See `Client.trigger_dag`. With a run_id the client may try again, and notices if an earlier try succeeded.
 
-        It is told from another's run of that run_id by its date, where that is named.
+        If the call names a date, a run with another date is somebody else's.
         """
         fields = trigger_fields(run_id, conf, execution_date, replace_microseconds=replace_microseconds)
         reply = self._send("POST", f"dags/{_quote(dag_id, 'dag_id')}/dag_runs", fields, safe=bool(run_id))
@@ -223,7 +223,7 @@ class JsonClient(Client):
         return self._read(self._send("GET", target, safe=True))
 
     def _number(self, reply: Reply, header: str) -> int:
-        """The number that the header ends in."""
+        """Return the number at the end of the header."""
         try:
             return int(reply.headers[header].rpartition("/")[2])
         except (AttributeError, TypeError, ValueError) as error:
@@ -300,7 +300,7 @@ class JsonClient(Client):
 
 
 def _shown(body: bytes) -> str:
-    """The beginning of what was answered, on one line."""
+    """Return the beginning of the answer, on one line."""
     return header_safe(body[:_SHOWN].decode(errors="replace"))
 
 
@@ -329,7 +329,7 @@ def _quote(text: str, what: str) -> str:
 
 
 def _pool(name: str) -> str:
-    """Quote the name of a pool; a blank one would be another path."""
+    """Quote the name of a pool; an empty one would lead to another path."""
     if not name.strip():
         raise ApiError(_BAD_REQUEST, "Pool name shouldn't be empty")
     return _quote(name, "pool name")

@@ -1,6 +1,6 @@
-"""The client that goes straight to the database, through the layer that the server itself uses: no HTTP.
+"""The client that works straight on the database, through the same layer as the server, without HTTP.
 
-It needs `[core] sql_alchemy_conn` and the rights that the server has; nobody is asked for other credentials.
+It needs `[core] sql_alchemy_conn` and the rights that the server has, and no other credentials.
 """
 
 import asyncio
@@ -38,10 +38,10 @@ T = TypeVar("T")
 
 
 class LocalClient(Client):
-    """The API's methods on a database. Not for use inside a running event loop."""
+    """The API's methods on a database. Do not use it inside a running event loop."""
 
     def __init__(self, config: Config, warn: Callable[[str], None] | None = None) -> None:
-        """Use the database of `config`; raises ConfigError where it names none. `warn` is called with warnings."""
+        """Use the database of `config`; raises ConfigError if there is none. `warn` is called with warnings."""
         config.dsn.connect_arguments()
         self._config = dataclasses.replace(config, pool_min_size=1, pool_max_size=1)
         self._warn = warn
@@ -63,7 +63,7 @@ class LocalClient(Client):
         try:
             return self._runner.run(self._within(use))
         except SchemaChanged as error:
-            # Whatever is asked next has the database looked at anew.
+            # The next call then looks at the database anew.
             self.close()
             raise Unreachable(error.message, repr(error.__cause__)) from error
         except Unavailable as error:

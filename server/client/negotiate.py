@@ -1,6 +1,6 @@
-"""The client's side of Kerberos: a ticket from the user's cache, and the server's proof of itself.
+"""The client's side of Kerberos: a ticket from the user's cache, and the check of the server's proof.
 
-Straight through GSSAPI, whose SPNEGO offers Kerberos alone here; pyspnego's falls back to NTLM without a ticket.
+It uses GSSAPI itself, whose SPNEGO offers only Kerberos here; without a ticket, pyspnego's falls back to NTLM.
 """
 
 import base64
@@ -14,15 +14,15 @@ from server.kerberos import SERVICE, import_gssapi, reason
 
 
 class Negotiate(ClientAuth):
-    """A new token for each request that asks for one: a server takes none twice."""
+    """Sends a new token with each request that needs one: a server accepts no token twice."""
 
     def __init__(self) -> None:
-        """Raise StartupError where the Kerberos library is missing."""
+        """Raises StartupError if the Kerberos library is missing."""
         self._gssapi = import_gssapi()
         self._context: Any = None
 
     def authorize(self, host: str, challenges: Sequence[str]) -> Mapping[str, str]:
-        """Return a token for `airflow@host` once the server asks for one; raises ClientError without a ticket."""
+        """Return a token for `airflow@host` once the server asks for one; raises ClientError if there is no ticket."""
         if not any(challenge.lower().startswith("negotiate") for challenge in challenges):
             return {}
         name = self._gssapi.Name(f"{SERVICE}@{host}", self._gssapi.NameType.hostbased_service)
@@ -40,14 +40,14 @@ class Negotiate(ClientAuth):
         return {"Authorization": f"Negotiate {base64.b64encode(token).decode()}"}
 
     def verify(self, challenges: Sequence[str]) -> None:
-        """Raise ClientError unless the answer has the token that only the service's key can make."""
+        """Raise ClientError unless the answer has the token that only the holder of the service's key can make."""
         if self._context is None:
             return
         for challenge in challenges:
             scheme, _, encoded = challenge.partition(" ")
             if scheme.lower() == "negotiate" and encoded and self._completes(encoded):
                 return
-        raise ClientError("the server did not prove that it is the one it should be (Kerberos mutual authentication)")
+        raise ClientError("the server did not prove its identity (Kerberos mutual authentication)")
 
     def _completes(self, encoded: str) -> bool:
         try:

@@ -1,4 +1,4 @@
-"""HTTP for the JSON client, from the standard library alone: one connection, cookies, proxies, careful retries."""
+"""HTTP for the JSON client, with the standard library only: one connection, cookies, proxies, careful retries."""
 
 import os
 import time
@@ -12,7 +12,7 @@ from server.client.auth import ClientAuth
 from server.client.interface import Unreachable
 from server.words import count
 
-# Seconds before the second and the third try.
+# The seconds before the second and before the third try.
 _PAUSES = (0.2, 0.8)
 _LONGEST_PAUSE = 5.0
 _BUSY = frozenset({429, 502, 503, 504})
@@ -23,7 +23,7 @@ Trace = Callable[[str], None]
 
 
 class Reply(NamedTuple):
-    """An answer; `uncertain` tells that an earlier try of the same request may have been carried out."""
+    """An answer; `uncertain` says that an earlier try of the same request may have been carried out."""
 
     status: int
     headers: HTTPMessage
@@ -32,7 +32,7 @@ class Reply(NamedTuple):
 
 
 class _Broken(Exception):
-    """A try failed; `sent` tells that the server may have seen the request."""
+    """A try failed; `sent` says that the server may have seen the request."""
 
     def __init__(self, error: Unreachable, *, sent: bool) -> None:
         super().__init__(str(error))
@@ -50,7 +50,7 @@ class Transport:
     """Sends requests to one server."""
 
     def __init__(self, url: SplitResult, auth: ClientAuth, timeout: float, trace: Trace) -> None:
-        """`url` names scheme, host and port; `timeout` in seconds; `trace` is told of every request."""
+        """`url` has scheme, host and port; `timeout` is in seconds; `trace` is called for every request."""
         self.host = url.hostname or ""
         port = url.port or _PORTS[url.scheme]
         shown = f"[{self.host}]" if ":" in self.host else self.host
@@ -71,7 +71,7 @@ class Transport:
     def send(
         self, method: str, target: str, body: bytes | None, *, safe: bool, headers: Mapping[str, str] | None = None
     ) -> Reply:
-        """Send a request; one that is `safe` to repeat is tried three times. Raises Unreachable."""
+        """Send a request; one that is `safe` to repeat is tried up to three times. Raises Unreachable."""
         request = _Request(method, target, body, headers or {})
         uncertain = False
         for pause in _PAUSES if safe else ():
@@ -92,7 +92,7 @@ class Transport:
             raise broken.error from broken.__cause__
 
     def _authorized(self, request: _Request, *, uncertain: bool) -> Reply:
-        """Show who is asking, by the session if there is one, and again where the server wants that."""
+        """Send a request with the session, if there is one, or credentials, and with credentials again after a 401."""
         headers = {} if self._cookies else self._auth.authorize(self.host, [])
         response, content = self._try(request, headers)
         if response.status == _UNAUTHORIZED:
@@ -100,7 +100,7 @@ class Transport:
             if again and dict(again) != dict(headers):
                 headers = again
                 response, content = self._try(request, headers)
-        # What is no success is not relied on, and whoever refuses may say so without a proof.
+        # The server must prove itself for a good answer. An error needs no proof, because nobody relies on it.
         if headers and response.status < _ERRORS:
             self._auth.verify(response.headers.get_all("WWW-Authenticate") or [])
         return Reply(response.status, response.headers, content, uncertain)
@@ -193,7 +193,7 @@ def _retry_after(headers: HTTPMessage) -> float:
 
 
 def _proxy(scheme: str, host: str) -> SplitResult | None:
-    """Find the proxy that the environment names, as curl and requests do."""
+    """Return the proxy that the environment names, as curl and requests do."""
     if not any(name.lower() in {f"{scheme}_proxy", "all_proxy"} for name in os.environ):
         return None
     from urllib import request  # noqa: PLC0415 - heavy

@@ -1,11 +1,11 @@
-"""What Windsock is told by `airflow.cfg`, the environment and the command line.
+"""The configuration: what `airflow.cfg`, the environment and the command line tell Windsock.
 
 - `options`: the one table of options; its fields are the fields of `Config`
-- `values`: what a text must look like, and the value it becomes
-- `dsn`: SQLAlchemy's database URLs as arguments for asyncpg
-- `sources`: finds what was set, in Airflow's order
-- `load`: puts these together
-- `exposure`: an open API stays on loopback
+- `values`: checks the text of an option and turns it into a value
+- `dsn`: turns SQLAlchemy's database URLs into arguments for asyncpg
+- `sources`: finds what is set, in Airflow's order
+- `load`: puts all of this together
+- `exposure`: keeps an open API on loopback
 """
 
 from server.config.dsn import Dsn

@@ -1,4 +1,4 @@
-"""The part of the table of options that says who may call the API; `Config` has these fields too."""
+"""The options of authentication, a part of the table of options; `Config` has these fields too."""
 # ruff: noqa: RUF009 - option() declares a field, as dataclasses' own field() does
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""SQLAlchemy's database URLs, as Airflow's files have them, turned into arguments for asyncpg."""
+"""Turns SQLAlchemy's database URLs, as Airflow's files have them, into arguments for asyncpg."""
 
 import os
 import re
@@ -29,8 +29,8 @@ _CHOICES = {
     "ssl_min_protocol_version": {"TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"},
     "ssl_max_protocol_version": {"TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"},
 }
-# Parameters of libpq that asyncpg lacks and that may be dropped: always (None), or where they have one of
-# these values, with which the connection is what it would be without them. Any other value is a demand.
+# Parameters of libpq that asyncpg lacks. They are dropped in any case (None), or if they have one of these values, with
+# which the connection is the same as without them. Any other value is refused, because it asks for something.
 _NEEDLESS: dict[str, set[str] | None] = {
     "keepalives": None, "keepalives_idle": None, "keepalives_interval": None, "keepalives_count": None,
     "tcp_user_timeout": None, "fallback_application_name": None, "sslsni": {"1"}, "sslcompression": {"0"},
@@ -41,14 +41,14 @@ _NEEDLESS: dict[str, set[str] | None] = {
 
 @dataclass(frozen=True, slots=True)
 class Dsn:
-    """Where the database is. Its texts never show a password; an unset one is false."""
+    """The place of the database. Its texts never show a password; without a database it is false."""
 
     shown: str = ""
     arguments: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
     def parse(cls, text: str) -> "Dsn":
-        """Read a SQLAlchemy URL of a PostgreSQL database; raises ValueError saying what would be right."""
+        """Read a SQLAlchemy URL of a PostgreSQL database; raises ValueError, which says what would be right."""
         if not text:
             return cls()
         match = _URL.fullmatch(text)
@@ -66,7 +66,7 @@ class Dsn:
         return cls(_redacted(arguments), arguments)
 
     def __bool__(self) -> bool:
-        """Tell whether a database is named."""
+        """Whether a database is set."""
         return bool(self.arguments)
 
     def __str__(self) -> str:
@@ -78,7 +78,7 @@ class Dsn:
         return self.shown
 
     def connect_arguments(self) -> dict[str, Any]:
-        """Return keyword arguments for `asyncpg.connect` and `create_pool`; raises ConfigError if unset."""
+        """Return keyword arguments for `asyncpg.connect` and `create_pool`; raises ConfigError without a database."""
         if not self:
             message = (
                 "no database is configured: set [core] sql_alchemy_conn in airflow.cfg or "
@@ -94,7 +94,7 @@ def _address(match: re.Match[str]) -> dict[str, Any]:
 
 
 def _hosts(texts: list[str]) -> dict[str, Any]:
-    """Return `host` and `port` for asyncpg: two lists; an absolute path is a socket's folder."""
+    """Return `host` and `port` for asyncpg: two lists; an absolute path names the folder of a socket."""
     hosts: list[str] = []
     ports: list[int | None] = []
     for text in texts:
@@ -139,7 +139,7 @@ def _parameters(query: str) -> dict[str, Any]:
     tls = {name: values[name] for name in _IN_URL if name in values}
     if "ssl" in values:
         tls.setdefault("sslmode", values["ssl"])
-    # asyncpg has no arguments for these: it reads them from a URL only, which need not name a place.
+    # asyncpg has no arguments for these: it reads them only from a URL, which need not name a host.
     return found | ({"dsn": f"postgresql://?{urlencode(tls)}"} if tls else {})
 
 
@@ -179,7 +179,7 @@ def _unquote(text: str) -> str:
     try:
         return unquote(text, errors="strict")
     except UnicodeDecodeError:
-        message = "expected UTF-8 behind the percent signs of the database URL"
+        message = "expected percent-encoded UTF-8 in the user, password, hosts and database of the database URL"
         raise ValueError(message) from None
 
 

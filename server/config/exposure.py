@@ -1,4 +1,4 @@
-"""An API that lets everyone in is served on loopback addresses, unless somebody insists."""
+"""An API that lets everybody in is served on loopback addresses only, unless the operator chooses it explicitly."""
 
 import ipaddress
 import logging
@@ -11,9 +11,9 @@ logger = logging.getLogger(__name__)
 
 
 def check_exposure(config: Config) -> None:
-    """Raise ConfigError when no backend was chosen and the address is not loopback; may ask the resolver.
+    """Raise ConfigError if no backend was chosen and the address is not loopback; this may ask the resolver.
 
-    Of one that was chosen and lets everyone in, by whatever name, a warning is logged.
+    If a backend that lets everybody in was chosen, by whatever name, this may log a warning.
     """
     if config.auth_backend_explicit:
         _warn_of_every_host(config)
@@ -24,7 +24,7 @@ def check_exposure(config: Config) -> None:
     message = (
         f"{place} = {config.host}: without an auth_backend everyone could call the API, so "
         "it is served on loopback addresses only; "
-        f"set [api] auth_backend to one of {', '.join(BACKENDS[1:])}, or insist "
+        f"set [api] auth_backend to one of {', '.join(BACKENDS[1:])}, or choose the open API "
         "with [api] auth_backend = airflow.api.auth.backend.default"
     )
     raise ConfigError(message)
@@ -34,14 +34,14 @@ def _warn_of_every_host(config: Config) -> None:
     if config.auth_backend.rpartition(".")[2] != BACKENDS[0] or config.allowed_hosts or is_loopback(config.host):
         return
     logger.warning(
-        "everyone who reaches %s may call the API, by any host name; [windsock] allowed_hosts lists the names by which"
-        " callers reach it, and keeps out web pages in browsers that reach it by another (DNS rebinding)",
+        "everyone who reaches %s may call the API, by any host name; set [windsock] allowed_hosts to the names by which"
+        " callers reach it, to keep out web pages in browsers that reach it by another name (DNS rebinding)",
         config.host,
     )
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether all addresses of `host` are loopback ones; raises ConfigError when it has none."""
+    """Whether all addresses of `host` are loopback addresses; raises ConfigError if it has none."""
     if not host:
         return False
     try:

@@ -1,4 +1,4 @@
-"""Puts together what was set and what is the default, and checks it."""
+"""Puts together what is set and the defaults, and checks the result."""
 
 import os
 from collections.abc import Mapping
@@ -20,12 +20,14 @@ def load_config(
 ) -> Config:
     """Read the configuration; raises ConfigError, whose message is one line for the user.
 
-    `env` is the environment (default: the process's). `overrides` are fields that win over everything, such
-    as the command line's options: a text is read like the option's, None is none, any other value is taken
-    as it is. `defaults` are texts for fields that are set nowhere. `database` says whether one must be
-    `configured` or may be (`optional`), whether only that of `[windsock]` counts (standalone, which has its own; of an
-    Airflow's file it then reads `[windsock]` alone), or whether it is not even looked for (`none`: a client over
-    HTTP); `dsn` may be unset in all but the first.
+    `env` is the environment (by default the process's). `overrides` are fields that win over everything, such as the
+    options of the command line: a text is read like the option's, None sets nothing, any other value is taken as it is.
+    `defaults` are texts for fields that are set nowhere.
+
+    `database` says what is required: `configured`: there must be a database. `optional`: there may be one. `windsock`:
+    only one that `[windsock]` names counts, and of an Airflow's file only that section (for standalone, which has its
+    own database). `none`: no database is looked for (for a client over HTTP). `dsn` may be unset except with
+    `configured`.
     """
     sources = Sources(os.environ if env is None else env)
     given = {name: value for name, value in (overrides or {}).items() if value is not None}
@@ -35,7 +37,7 @@ def load_config(
     places: dict[str, str] = {}
     warnings = list(sources.unknown())
     if database == "windsock" and (path := sources.leave_airflow()):
-        warnings.append(f"{path} belongs to an Airflow (it names a database): only its [windsock] section counts here")
+        warnings.append(f"{path} belongs to an Airflow (it names a database): only its [windsock] section is read")
     for name, option in OPTIONS.items():
         if name in given and not isinstance(given[name], str):
             fields[name], places[name] = given[name], _flag(name)
@@ -49,7 +51,7 @@ def load_config(
         if option.remark is not None and (remark := option.remark(found.text)):
             warnings.append(f"{found.place}: {remark}")
     if "base_path" not in places:
-        # Airflow, too, serves below the path of `base_url`.
+        # Airflow too serves below the path of `base_url`.
         fields["base_path"] = path_of(fields["base_url"])
     config = Config(**fields, sources=places, warnings=tuple(warnings))
     _check(config, database)

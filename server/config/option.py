@@ -1,4 +1,4 @@
-"""How a field of `Config` is declared."""
+"""Declares fields of `Config`."""
 
 import dataclasses
 from collections.abc import Callable
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Option:
-    """How one field is set: `keys` are (section, key), the first wins within Airflow's and within ours."""
+    """How a field is set: `keys` are pairs (section, key); the first one wins among Airflow's, and among our own."""
 
     keys: tuple[tuple[str, str], ...]
     default: str
@@ -30,11 +30,10 @@ def option(
 ) -> T:
     """Declare a field of `Config`.
 
-    `read` makes the value out of a text, `default` is such a text, `keys` are `section.key` divided by
-    blanks, `remark` may have a warning for a text. What is `sensitive` is never shown,
-    and `<key>_cmd` may print it.
+    `read` turns a text into the value, `default` is such a text, `keys` are `section.key` separated by blanks, `remark`
+    may return a warning about a text. The value of a `sensitive` option is never shown, and `<key>_cmd` may print it.
     """
     pairs = tuple((section, key) for section, _, key in (name.partition(".") for name in keys.split()))
     entry = Option(pairs, default, doc, read, remark, sensitive)
-    # The type checker is told the type of the value, as dataclasses' own field() does.
+    # The type checker sees the type of the value, as with dataclasses' own field().
     return cast("T", dataclasses.field(metadata={"option": entry}, repr=not sensitive))

@@ -17,7 +17,7 @@ from server.config.option import Option, option
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Config(AuthOptions):
-    """All options, checked. Durations are seconds, sizes bytes."""
+    """All options, checked. Durations are in seconds, sizes in bytes."""
 
     # fmt: off
     dsn: Dsn = option(
@@ -243,13 +243,13 @@ class Config(AuthOptions):
     )
     # fmt: on
     sources: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
-    """Where each field that was set was set, in words; fields with their default are missing."""
+    """Where each field was set, in words; fields with their default are missing."""
     warnings: tuple[str, ...] = ()
-    """What should be logged once logging is set up."""
+    """Warnings to log once logging is set up."""
 
     @property
     def auth_backend_explicit(self) -> bool:
-        """Whether somebody chose the backend, rather than leaving it to the default."""
+        """Whether somebody chose the backend, rather than leaving the default."""
         return "auth_backend" in self.sources
 
 

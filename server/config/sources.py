@@ -1,4 +1,4 @@
-"""Finds what was set, where Airflow would find it: `airflow.cfg`, the environment, `_cmd` programs."""
+"""Finds what is set, where Airflow would find it: in `airflow.cfg`, in the environment, from `_cmd` programs."""
 
 import configparser
 import re
@@ -17,17 +17,17 @@ _DATABASE = ("core", "database")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A text that was set, and where, in words."""
+    """A text that is set, and where it is set, in words."""
 
     text: str
     place: str
 
 
 class Sources:
-    """The file and the environment of one start."""
+    """The configuration file and the environment, as read once."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
-        """Find and parse `airflow.cfg`; raises ConfigError when it cannot be read."""
+        """Find and parse `airflow.cfg`; raises ConfigError if it cannot be read."""
         home = Path(env.get("AIRFLOW_HOME") or "~/airflow").expanduser().absolute()
         self.env = {**env, "AIRFLOW_HOME": str(home)}
         named = env.get("AIRFLOW_CONFIG")
@@ -35,9 +35,9 @@ class Sources:
         self._file = _parse(self.path, must_exist=bool(named))
 
     def leave_airflow(self) -> Path | None:
-        """Forget all but `[windsock]` of a file that names a database, for it is an Airflow's; return its path.
+        """Forget all but `[windsock]` of a file that names a database, because it is an Airflow's; return its path.
 
-        For standalone, which has nothing to do with that Airflow: its folder of DAGs, its port, its backends.
+        This is for standalone, which has nothing to do with that Airflow's DAG folder, port and backends.
         """
         if not any(self._text(section, f"sql_alchemy_conn{end}") for section in _DATABASE for end in ("", "_cmd")):
             return None
@@ -49,7 +49,7 @@ class Sources:
     def find(self, option: Option, *, ours_only: bool = False) -> Found | None:
         """Return what is set for `option`; `[windsock]` wins, then the environment, then the file.
 
-        Raises ConfigError when a `_cmd` program fails.
+        Raises ConfigError if a `_cmd` program fails.
         """
         ours = [pair for pair in option.keys if pair[0] == "windsock"]
         theirs = [] if ours_only else [pair for pair in option.keys if pair[0] != "windsock"]
@@ -62,7 +62,7 @@ class Sources:
         return None
 
     def unknown(self) -> Iterator[str]:
-        """Yield a warning for each key of `[windsock]` that means nothing."""
+        """Yield a warning for each unknown key of `[windsock]`."""
         known = set()
         for option in OPTIONS.values():
             for section, key in option.keys:
@@ -78,7 +78,7 @@ class Sources:
                     yield f"{self.path} [windsock] {key}: there is no such option; it is ignored"
 
     def expand(self, text: str) -> str:
-        """Replace `$NAME` and `${NAME}` by the environment's values, as Airflow does; others stay."""
+        """Replace `$NAME` and `${NAME}` with the environment's values, as Airflow does; unknown names stay."""
         return re.sub(r"\$(?:(\w+)|\{(\w+)\})", lambda m: self.env.get(m[1] or m[2], m[0]), text)
 
     def _in_environment(self, section: str, key: str, *, commands: bool) -> Found | None:
@@ -98,11 +98,11 @@ class Sources:
         return None
 
     def _text(self, section: str, key: str) -> str:
-        # Airflow's own parser interpolates, so its users had to write a percent sign twice.
+        # Airflow's own parser interpolates, so its users had to double each percent sign.
         return self._file.get(section, key, fallback="").strip().replace("%%", "%")
 
     def _run(self, command: str, place: str) -> Found | None:
-        """Return what `command` prints; its output and its errors are shown to nobody."""
+        """Return what `command` prints; neither its output nor its errors are ever shown."""
         try:
             done = subprocess.run(  # noqa: S603 - running it is what `_cmd` asks for
                 shlex.split(command), env=self.env, stdin=subprocess.DEVNULL, capture_output=True, check=True,
@@ -128,7 +128,7 @@ class Sources:
 
 
 def _parse(path: Path, *, must_exist: bool) -> configparser.ConfigParser:
-    """Parse the file; messages name lines and never quote them, for one may hold a password."""
+    """Parse the file; messages name lines but never quote them, because a line may hold a password."""
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_string(path.read_text(encoding="utf-8"))
@@ -141,9 +141,9 @@ def _parse(path: Path, *, must_exist: bool) -> configparser.ConfigParser:
     except UnicodeDecodeError:
         reason = "is not UTF-8 text"
     except configparser.DuplicateSectionError as error:
-        reason = f"line {error.lineno}: the section [{error.section}] is there twice"
+        reason = f"line {error.lineno}: the section [{error.section}] appears twice"
     except configparser.DuplicateOptionError as error:
-        reason = f"line {error.lineno}: [{error.section}] {error.option} is there twice"
+        reason = f"line {error.lineno}: [{error.section}] {error.option} appears twice"
     except configparser.MissingSectionHeaderError as error:
         reason = f"line {error.lineno}: expected a section such as [core] before it"
     except configparser.ParsingError as error:

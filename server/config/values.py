@@ -1,7 +1,7 @@
-"""The texts of a configuration and the values that they become.
+"""Turns the texts of a configuration into values.
 
-Each function takes the text of one option and returns its value, or raises ValueError with a message
-that says what would be right. The message never repeats the text, which may be a secret.
+Each function takes the text of an option and returns its value, or raises ValueError with a message that says what
+would be right. The message never repeats the text, which may be a secret.
 """
 
 import ipaddress
@@ -31,11 +31,11 @@ _LOG_LEVELS = {"DEBUG": "DEBUG", "INFO": "INFO", "WARN": "WARNING", "WARNING": "
 
 
 class ConfigError(StartupError):
-    """The configuration cannot be used; the message names the place and what would be right there."""
+    """The configuration cannot be used; the message names the place, and says what would be right."""
 
 
 def boolean(text: str) -> bool:
-    """Read True or False; what follows a `#` is a comment, as Airflow has it for booleans."""
+    """Read True or False; as in Airflow, a `#` begins a comment."""
     word = text.partition("#")[0].strip().lower()
     if word in _TRUE:
         return True
@@ -70,7 +70,7 @@ def seconds(low: float, high: float) -> Callable[[str], float]:
 
 
 def choice(*words: str) -> Callable[[str], str]:
-    """Return a reader of one of `words`, in any case."""
+    """Return a reader for one of `words`, in upper or lower case."""
     message = f"expected one of {', '.join(words)}"
 
     def read(text: str) -> str:
@@ -90,7 +90,7 @@ def word(text: str) -> str:
 
 
 def words(text: str) -> tuple[str, ...]:
-    """Read a list of names, divided by blanks or commas."""
+    """Read a list of names, separated by blanks or commas."""
     return tuple(_names(text))
 
 
@@ -106,7 +106,7 @@ def proxies(text: str) -> tuple[Proxy, ...]:
 
 
 def host_names(text: str) -> tuple[str, ...]:
-    """Read a list of host names, `.suffix`es of such, and addresses, as the header Host has them, without ports."""
+    """Read a list of host names, `.suffix`es and addresses, as the header Host has them, without ports."""
     return tuple(_host_name(name) for name in _names(text))
 
 
@@ -123,7 +123,7 @@ def _host_name(text: str) -> str:
 
 
 def origins(text: str) -> tuple[str, ...]:
-    """Read a list of origins, each as browsers write it; a wildcard is none."""
+    """Read a list of origins, as browsers write them; a wildcard is not one."""
     found = tuple(name.lower() for name in _names(text))
     if any(not re.fullmatch(r"https?://(\[[0-9a-f:.]+\]|[0-9a-z.-]+)(:[0-9]{1,5})?", name) for name in found):
         message = "expected origins such as https://dashboard.example.com, without paths and wildcards"
@@ -170,7 +170,7 @@ def path(text: str) -> Path:
 
 
 def keytab(text: str) -> Path | None:
-    """Read the path of a keytab; what an Airflow's file says before anybody sets it counts as unset."""
+    """Read the path of a keytab; the value that an Airflow's file has by default counts as unset."""
     return None if text in {"", "airflow.keytab"} else path(text)
 
 
@@ -184,7 +184,7 @@ def host(text: str) -> str:
 
 
 def base_path(text: str) -> str:
-    """Read the prefix of all URLs: `/` is none, otherwise `/a/b` without a slash at the end."""
+    """Read the prefix of all URLs: `/` means none, otherwise it is `/a/b` without a slash at the end."""
     bare = text.rstrip("/")
     if not re.fullmatch(r"(/[0-9A-Za-z_~.-]+)*", bare) or re.search(r"/\.{1,2}(/|$)", bare):
         message = "expected a path such as /windsock, of letters, digits and - . _ ~"
@@ -193,7 +193,7 @@ def base_path(text: str) -> str:
 
 
 def path_of(url: str) -> str:
-    """The path of an http URL as a `base_path`; none where it could not be one."""
+    """Return the path of an http URL as a `base_path`; an empty one if it cannot be one."""
     try:
         return base_path(re.sub("/+", "/", urlsplit(url).path))
     except ValueError:
@@ -225,12 +225,12 @@ def timezone(text: str) -> str:
 
 
 def secret_key(text: str) -> str | None:
-    """Read a secret; one that is published or short is none at all (`weak_secret` says so)."""
+    """Read a secret; a published or short one counts as unset (`weak_secret` says why)."""
     return None if weak_secret(text) else text
 
 
 def secret_keys(text: str) -> tuple[str, ...]:
-    """Read a list of secrets, divided by blanks or commas."""
+    """Read a list of secrets, separated by blanks or commas."""
     if any(weak_secret(name) for name in _names(text)):
         message = f"expected secret keys of at least {SECRET_LENGTH} characters, none of them a published one"
         raise ValueError(message)
@@ -247,7 +247,7 @@ def weak_secret(text: str) -> str | None:
 
 
 def auth_backend(text: str) -> str:
-    """Read the name of a backend, or a list of which the first with a meaning here is taken."""
+    """Read the name of a backend, or a list of names, of which the first one that Windsock has is used."""
     for name in _names(text):
         if not _foreign(name):
             return word(name)
@@ -259,9 +259,9 @@ def auth_backend(text: str) -> str:
 
 
 def other_backends(text: str) -> str | None:
-    """Say which backends of a list are left aside, or None."""
+    """Say which backends of a list are not used, or None."""
     others = [name for name in _names(text) if name != auth_backend(text)]
-    return f"{auth_backend(text)} is used; {', '.join(others)} is left aside" if others else None
+    return f"{auth_backend(text)} is used; {', '.join(others)} not used" if others else None
 
 
 def _names(text: str) -> list[str]:
@@ -269,7 +269,7 @@ def _names(text: str) -> list[str]:
 
 
 def _foreign(name: str) -> bool:
-    """Tell the backends of newer Airflows that check nothing of a request: browser sessions, managers."""
+    """Whether a name is that of a newer Airflow's backend that checks no request by itself: sessions, auth managers."""
     if name.rpartition(".")[2] == "session" and name.startswith("airflow."):
         return True
     return name.startswith("airflow.") and name.endswith("AuthManager")

@@ -1,1 +1,1 @@
-"""One module a resource: each handler parses, calls one metadata method, and answers."""
+"""One module for each resource: each handler parses, calls one metadata method, and answers."""

@@ -1,4 +1,4 @@
-"""DAGs: their list, source, pause switch and deletion."""
+"""DAGs: the list, their source, pausing and deletion."""
 
 from aiohttp import web
 

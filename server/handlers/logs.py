@@ -1,4 +1,4 @@
-"""Logs of tasks, where Windsock itself runs them."""
+"""Logs of tasks, if Windsock itself runs them."""
 
 import asyncio
 from email.utils import formatdate
@@ -64,7 +64,7 @@ def _answer(request: web.Request, log: LogFile, tail: int | None) -> web.Respons
 
 
 def _is_known(request: web.Request, tag: str, seconds: int) -> bool:
-    """Whether the client has it already (RFC 9110, 13.1)."""
+    """Whether the client has the log already (RFC 9110, 13.1)."""
     tags = request.if_none_match
     if tags is not None:
         return any(each.value in {tag, "*"} for each in tags)
@@ -73,7 +73,7 @@ def _is_known(request: web.Request, tag: str, seconds: int) -> bool:
 
 
 def _part(request: web.Request, log: LogFile, tag: str, seconds: int) -> tuple[int, int] | None:
-    """What of the log is asked for (RFC 9110, 13.1.5 and 14.2), None for all of it. Raises RangeNotSatisfiable."""
+    """Return the requested part of the log (RFC 9110, 13.1.5 and 14.2), None for all. Raises RangeNotSatisfiable."""
     if request.method != "GET":
         return None
     condition = request.headers.get("If-Range")
@@ -83,7 +83,7 @@ def _part(request: web.Request, log: LogFile, tag: str, seconds: int) -> tuple[i
 
 
 class _Part(payload.Payload):
-    """A part of a log, read as it is sent: no more of it than a portion is in memory."""
+    """A part of a log, read while it is sent: only a portion of it is in memory."""
 
     _autoclose = False
 
@@ -95,15 +95,15 @@ class _Part(payload.Payload):
 
     @property
     def size(self) -> int:
-        """How many bytes it has."""
+        """The number of bytes in it."""
         return self._end - self._start
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """Its text: not for a part of any size."""
+        """Return its text; for small parts only."""
         raise NotImplementedError
 
     async def write(self, writer: AbstractStreamWriter) -> None:
-        """Send it; raises ConnectionResetError where the log has become shorter, as no other part can end it."""
+        """Send it; if the log has become shorter, raises ConnectionResetError: only a broken connection can say so."""
         try:
             at = self._start
             while at < self._end:

@@ -1,4 +1,4 @@
-"""The headers of a list that is answered in parts."""
+"""The headers of a list that is answered in pages."""
 
 from aiohttp import web
 
@@ -6,7 +6,7 @@ from server import wire
 
 
 def page_headers(request: web.Request, page: wire.Page, total: int | None) -> dict[str, str]:
-    """`Link` (RFC 8288) and `X-Total-Count` of a part; nothing for a whole list, whose `total` is None."""
+    """Return `Link` (RFC 8288) and `X-Total-Count` for a page; nothing for a whole list, whose `total` is None."""
     if total is None:
         return {}
     links = wire.page_links(request.rel_url.raw_path, list(request.query.items()), page, total)

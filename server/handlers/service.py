@@ -1,4 +1,4 @@
-"""The service itself: a test call, its health, its description."""
+"""The service itself: a test call, its health, the description of the API."""
 
 import functools
 import json
@@ -27,14 +27,14 @@ async def openapi(request: web.Request) -> web.Response:
 
 @functools.cache
 def _description(base_path: str) -> bytes:
-    """Say where this server is; the paths of the description begin there."""
+    """Return the description with the address of this server, at which its paths begin."""
     described = json.loads(_OPENAPI)
     described["servers"][0]["url"] = base_path or "/"
     return wire.encode(described)
 
 
 async def health(request: web.Request) -> web.Response:
-    """`GET /health`, as Airflow answers it: 200 also when something is unhealthy."""
+    """`GET /health`, as Airflow answers it: 200 even if something is unhealthy."""
     try:
         latest, healthy = await request.app[METADATA].scheduler_heartbeat()
     except Unavailable:

@@ -1,4 +1,4 @@
-"""Sessions: a cookie for whoever has authenticated."""
+"""Sessions: a cookie for those who have authenticated."""
 
 from aiohttp import web
 
@@ -8,7 +8,7 @@ from server.resources import SESSIONS, USER
 
 
 async def create(request: web.Request) -> web.Response:
-    """`POST /session`: a cookie that stands for the credentials of this very request; none where none are asked for."""
+    """`POST /session`: sets a cookie that replaces credentials, unless the backend asks for none."""
     user = request.get(USER)
     response = json_answer({"user": user})
     if user is not None and not await request.app[SESSIONS].begin(request, response, user):
@@ -17,7 +17,7 @@ async def create(request: web.Request) -> web.Response:
 
 
 async def delete(request: web.Request) -> web.Response:
-    """`DELETE /session`: takes the cookie away."""
+    """`DELETE /session`: deletes the cookie."""
     response = json_answer({"response": "ok"})
     request.app[SESSIONS].end(request, response)
     return response

@@ -23,7 +23,7 @@ async def task(request: web.Request) -> web.Response:
 
 
 async def task_instance(request: web.Request) -> web.Response:
-    """`GET /dags/<dag_id>/dag_runs/<execution_date>/tasks/<task_id>`, of a mapped task with `?map_index=`."""
+    """`GET /dags/<dag_id>/dag_runs/<execution_date>/tasks/<task_id>`; `?map_index=` chooses one of a mapped task."""
     date = wire.parse_execution_date(request.match_info["execution_date"], request.app[TIMEZONE])
     dag_id = wire.check_id(request.match_info["dag_id"], "dag_id")
     task_id = wire.check_id(request.match_info["task_id"], "task_id")

@@ -1,1 +1,1 @@
-"""What an operator sees: counters that cost a request next to nothing, and their form for Prometheus."""
+"""Metrics for operators: counters that cost a request almost nothing, and their form for Prometheus."""

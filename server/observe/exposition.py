@@ -1,4 +1,4 @@
-"""Snapshots in Prometheus' text format. No label ever holds what a client chose."""
+"""Snapshots in Prometheus' text format. No label ever contains what a client chose."""
 
 import itertools
 import platform
@@ -21,7 +21,7 @@ _LIMITS = (*(str(bound) for bound in BOUNDS), "+Inf")
 
 @dataclass(frozen=True)
 class Service:
-    """What is known of all processes together; `started` is in seconds since 1970."""
+    """Facts about all processes together; `started` is in seconds since 1970."""
 
     workers: int
     restarts: int
@@ -43,7 +43,7 @@ class _Figures(Collector):
 
 
 def render(figures: Snapshot, service: Service) -> bytes:
-    """The answer to a scrape."""
+    """Return the answer to a scrape."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Figures(figures, service))
     return generate_latest(registry)
@@ -74,7 +74,7 @@ def _database(figures: Snapshot) -> Iterator[Metric]:
     yield _gauges("windsock_batch_waiting", "Requests that wait for a shared statement", "kind", figures.waiting)
     yield _counters(
         "windsock_database_errors",
-        "Errors by SQLSTATE class; `connection` and `timeout` never reached Postgres' own",
+        "Errors by SQLSTATE class; `connection` and `timeout` have no SQLSTATE",
         "sqlstate_class",
         figures.database_errors,
     )
@@ -97,18 +97,18 @@ def _service(figures: Snapshot, service: Service) -> Iterator[Metric]:
 
 def _scheduler(figures: SchedulerFigures) -> Iterator[Metric]:
     if figures.heartbeat_age is not None:
-        text = "Time since a scheduler of the database last said that it makes progress"
+        text = "Time since the last heartbeat of a scheduler of the database"
         yield _gauge("windsock_scheduler_heartbeat_age_seconds", text, figures.heartbeat_age)
     if figures.work is not None:
         yield from _work(figures.work)
 
 
 def _work(work: Work) -> Iterator[Metric]:
-    yield _gauges("windsock_scheduler_dag_runs", "Runs that have not ended, up to 10,000 a state", "state", work.runs)
+    yield _gauges("windsock_scheduler_dag_runs", "Runs that have not ended, up to 10,000 per state", "state", work.runs)
     yield _gauges(
-        "windsock_scheduler_task_instances", "Tasks that have not ended, up to 10,000 a state", "state", work.tasks
+        "windsock_scheduler_task_instances", "Tasks that have not ended, up to 10,000 per state", "state", work.tasks
     )
-    text = "Since when the task has been queued that was queued first; 0: none is"
+    text = "Age of the oldest queued task; 0: there is none"
     yield _gauge("windsock_scheduler_oldest_queued_task_seconds", text, work.oldest_queued)
     yield _gauge("windsock_import_errors", "DAG files that cannot be loaded, up to 10,000", work.import_errors)
 

@@ -1,4 +1,4 @@
-"""The figures of one process at one moment, as processes send them to each other, and their sum."""
+"""The figures of one process at one moment, which processes send to each other, and their sum."""
 
 import asyncio
 import os
@@ -15,12 +15,12 @@ from server.observe.counters import COUNTERS
 from server.resources import METADATA, TRAFFIC
 
 _PAGE = resource.getpagesize()
-# Open from the start: where descriptors have run out these figures are wanted most.
+# It is open from the start, because these figures matter most when the process has run out of descriptors.
 _STATM = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
 
 
 class Pool(msgspec.Struct):
-    """Database connections: open, idle among them, the most there may be."""
+    """Database connections: all open ones, the idle ones among them, and the most that there may be."""
 
     open: int = 0
     idle: int = 0
@@ -28,9 +28,9 @@ class Pool(msgspec.Struct):
 
 
 class SchedulerFigures(msgspec.Struct):
-    """What the database says of its scheduler, None where that is not known.
+    """What the database says about its scheduler; None for a figure that is not known.
 
-    `heartbeat_age` is how long ago a scheduler said that it makes progress, in seconds.
+    `heartbeat_age` is the time since a scheduler's last heartbeat, in seconds.
     """
 
     heartbeat_age: float | None = None
@@ -40,10 +40,10 @@ class SchedulerFigures(msgspec.Struct):
 class Snapshot(msgspec.Struct):
     """Counters and gauges of a process, or of several.
 
-    `requests` maps route, method and status to the buckets of the latency and, last, its sum in seconds.
-    `batches` maps a kind of batch to its number and to that of the requests in them, `waiting` to those that wait.
-    `refusing` is how many processes refuse all requests because of the database's schema, `tasks` are those of the
-    event loop.
+    `requests` maps route, method and status to the buckets of the latency and, at the end, its sum in seconds.
+    `batches` maps a kind of batch to the number of batches and that of the requests in them; `waiting` maps it to the
+    requests that wait. `refusing` is the number of processes that refuse all requests because of the database's schema.
+    `tasks` is the number of tasks in the event loop.
     """
 
     requests: list[tuple[str, str, int, list[float]]] = []
@@ -59,12 +59,12 @@ class Snapshot(msgspec.Struct):
     tasks: int = 0
 
     def counters_only(self) -> "Snapshot":
-        """What remains of a process that has ended: gauges are about the living."""
+        """Return what remains of a process that has ended: gauges are only about running ones."""
         return Snapshot(self.requests, self.authentication, self.database_errors, self.batches, self.cpu_seconds)
 
 
 def take(app: web.Application) -> Snapshot:
-    """The figures of this process, which runs `app`."""
+    """Return the figures of this process, which runs `app`."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     figures = batch_figures()
     return Snapshot(
@@ -83,7 +83,7 @@ def take(app: web.Application) -> Snapshot:
 
 
 def total(snapshots: Iterable[Snapshot]) -> Snapshot:
-    """The sum of several processes' figures."""
+    """Return the sum of several processes' figures."""
     result = Snapshot()
     requests: dict[tuple[str, str, int], list[float]] = {}
     for one in snapshots:

@@ -1,11 +1,10 @@
-"""Work on what others wrote, in processes that can be killed.
+"""Runs work on untrusted data in processes that can be killed.
 
-What is read from rows, files and templates may take for ever or all memory, on purpose or not, and nothing ends a
-function of a C library in its own process. So it runs in another one, which has limits, and none of our secrets.
+To read a row, file or template of others may take for ever or take all memory, on purpose or not, and nothing can stop
+a function of a C library within its own process. So it runs in another process, with limits and without our secrets.
 
-- `pool`: the processes as their parent sees them, and who gets the next one
-- `process`: one of them, seen from its parent: how it starts, is asked, and is killed
-- `child`: what runs in it
+- `pool`: the processes, and which work gets the next one - `process`: one process as its parent sees it: it is started,
+asked and killed - `child`: what runs in the process
 """
 
 from server.offload.pool import Busy, OffloadError, OutOfMemory, TookTooLong, WorkerDied, WorkerPool, WorkFailed

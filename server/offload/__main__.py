@@ -1,4 +1,4 @@
-"""A worker process: `child`."""
+"""The program of a worker process: `child`."""
 
 import sys
 

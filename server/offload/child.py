@@ -1,7 +1,7 @@
-"""What runs in a worker process: one piece of work after the other, until there is nothing more to read.
+"""Runs in a worker process: does one piece of work after the other, until the parent closes the channel.
 
-`python -m server.offload <module> <bytes>`: the work is the functions of `module.FUNCTIONS`, each from bytes to
-bytes; the address space is bounded by so many bytes. Standard input is a socket to the parent, for both directions.
+`python -m server.offload <module> <bytes>`: the work is the functions of `module.FUNCTIONS`, each from bytes to bytes;
+the address space is limited to that many bytes. Standard input is a socket to the parent, for both directions.
 """
 
 import contextlib
@@ -16,12 +16,12 @@ import struct
 from collections.abc import Callable, Iterator
 
 REQUEST = struct.Struct("!HI")
-"""Sizes of the function's name and of its argument, which follow."""
+"""The sizes of the function's name and of its argument, which follow."""
 ANSWER = struct.Struct("!BI")
-"""One of the outcomes below, and the size of what follows."""
+"""One of the outcomes below, and the size of the data that follows."""
 DONE, FAILED, NO_MEMORY, READY = range(4)
 LARGEST = 2**26
-"""The longest answer in bytes."""
+"""The longest answer, in bytes."""
 _NICENESS = 10
 _LONGEST_REASON = 1000
 
@@ -34,7 +34,7 @@ def main(module: str, memory: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(OSError):
-        # Whoever answers requests goes first.
+        # The processes that answer requests go first.
         os.nice(_NICENESS)
     stream = channel.makefile("rwb")
     stream.write(ANSWER.pack(READY, 0))
@@ -62,9 +62,10 @@ def _outcome(function: Callable[[bytes], bytes], argument: bytes) -> tuple[int, 
 
 @contextlib.contextmanager
 def _ending_with_the_parent(channel: socket.socket) -> Iterator[None]:
-    """Be killed when the other end of the channel goes away, whatever this process is busy with.
+    """Make the kernel kill this process, whatever it is doing, when the other end of the channel closes.
 
-    The kernel sends SIGIO then, which ends a process that does not handle it; meanwhile the parent sends nothing.
+    The kernel then sends SIGIO, which ends a process that does not handle it. The parent sends nothing during a piece
+    of work.
     """
     flags = fcntl.fcntl(channel, fcntl.F_GETFL)
     fcntl.fcntl(channel, fcntl.F_SETOWN, os.getpid())
@@ -73,7 +74,7 @@ def _ending_with_the_parent(channel: socket.socket) -> Iterator[None]:
         poll = select.poll()
         poll.register(channel, 0)
         if poll.poll(0):
-            # It went away just before.
+            # The other end closed just before.
             signal.raise_signal(signal.SIGIO)
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Worker processes for one kind of work, and who gets the next one."""
+"""Worker processes for one kind of work, and the order in which work gets them."""
 
 import asyncio
 from collections import Counter, OrderedDict, deque
@@ -9,20 +9,20 @@ from server.offload import child
 from server.offload.process import WorkerProcess
 from server.words import count
 
-# A process that has had no work for so long ends, in seconds.
+# A process that has had no work for this many seconds ends.
 _IDLE = 60.0
 
 
 class OffloadError(Exception):
-    """The work could not be done; the message completes "because"."""
+    """The work could not be done; the message completes a sentence with "because"."""
 
 
 class TookTooLong(OffloadError):
-    """The work did not end in its time; its process was killed."""
+    """The work took longer than its time; its process was killed."""
 
 
 class OutOfMemory(OffloadError):
-    """The work wanted more memory than there is for it."""
+    """The work needed more memory than it may have."""
 
 
 class WorkerDied(OffloadError):
@@ -30,18 +30,18 @@ class WorkerDied(OffloadError):
 
 
 class WorkFailed(OffloadError):
-    """The work raised an error, which the message names."""
+    """The work raised an error, and the message names it."""
 
 
 class Busy(OffloadError):
-    """Too much work waits already: this was not begun."""
+    """Too much work is waiting already: this piece was not begun."""
 
 
 class WorkerPool:
     """Processes that do the work of one module, started when they are needed; one that fails is killed and replaced.
 
-    Work belongs to somebody, its `share`: a DAG, say. Those who wait take turns share by share, and no share has more
-    than `per_share` processes at a time, so that one whose work always takes all of its time delays nobody else.
+    Each piece of work has a `share`, such as a DAG. Waiting shares take turns, and no share has more than `per_share`
+    processes at a time. So a share whose work always takes all of its time does not delay the others.
     """
 
     def __init__(
@@ -55,10 +55,11 @@ class WorkerPool:
         waiting: int = 64,
         idle: float | None = _IDLE,
     ) -> None:
-        """Work is the functions of `module.FUNCTIONS`, done by at most `count` processes.
+        """The work is the functions of `module.FUNCTIONS`, done by at most `count` processes.
 
-        Each piece has so many `seconds` and bytes of `memory`; `waiting` pieces may wait for a process, of one share
-        a quarter of them. A process without work ends after `idle` seconds, with None never.
+        Each piece may take so many `seconds` and so many bytes of `memory`; at most `waiting` pieces wait for a
+        process, and at most a quarter of them belong to one share. A process without work ends after `idle` seconds;
+        with None, never.
         """
         self._module = module
         self._memory = memory
@@ -71,20 +72,20 @@ class WorkerPool:
 
     @property
     def idle(self) -> list[WorkerProcess]:
-        """The processes that wait for work."""
+        """Return the processes that have no work."""
         return list(self._idle)
 
     async def call(self, function: str, argument: bytes, *, share: str = "", seconds: float | None = None) -> bytes:
-        """Answer `FUNCTIONS[function](argument)`, or raise an OffloadError.
+        """Return the result of `FUNCTIONS[function](argument)`, or raise an OffloadError.
 
-        `seconds`, where given, is the time for this piece; waiting for a process does not count.
+        `seconds`, if given, is the time for this piece; it does not include the wait for a process.
         """
         async with self._turns.take(share):
             worker = await self._take()
             usable = False
             try:
                 outcome, data = await _ask(worker, function, argument, seconds or self._seconds)
-                # Who had too little memory has it in pieces, and the answer of one that was not heard may come yet.
+                # After it ran out of memory, a process has it in pieces; after an error, its answer may come late.
                 usable = outcome != child.NO_MEMORY
             finally:
                 if usable:
@@ -98,11 +99,11 @@ class WorkerPool:
         raise WorkFailed(data.decode(errors="replace"))
 
     async def warm_up(self) -> None:
-        """Start a process, so that the first piece of work need not wait for it; raises OffloadError."""
+        """Start a process, so that the first piece of work need not wait for one; raises OffloadError."""
         self._keep(await self._take())
 
     async def close(self) -> None:
-        """End the processes that wait for work."""
+        """End the processes that have no work."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -147,7 +148,7 @@ async def _ask(worker: WorkerProcess, function: str, argument: bytes, seconds: f
 
 
 class _Turns:
-    """Hands out places: to whoever asks while there are any, then to those who wait, share by share."""
+    """Gives out places: at once while there are free ones, then to the waiting shares in turn."""
 
     def __init__(self, count: int, per_share: int, waiting: int) -> None:
         self._free = count
@@ -158,7 +159,7 @@ class _Turns:
 
     @asynccontextmanager
     async def take(self, share: str) -> AsyncIterator[None]:
-        """Have a place while the block runs; raises Busy where too many wait already."""
+        """Hold a place while the block runs; raises Busy if too many pieces wait already."""
         if self._free > 0 and self._taken[share] < self._per_share:
             self._give(share)
         else:
@@ -180,7 +181,7 @@ class _Turns:
             if place.cancelled():
                 self._forget(share, place)
             else:
-                # It was given the place in this very moment.
+                # It got the place at this very moment.
                 self._give_back(share)
             raise
 
@@ -203,7 +204,7 @@ class _Turns:
             self._give(turn)
 
     def _next(self) -> str | None:
-        """Wake the first who waits of the next share that may have a place; that share goes to the end of the line."""
+        """Wake the first piece of the next share that may have a place; that share goes to the end of the queue."""
         for share, places in list(self._waiting.items()):
             if self._taken[share] < self._per_share:
                 place = places.popleft()

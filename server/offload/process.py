@@ -1,4 +1,4 @@
-"""One worker process, seen from its parent."""
+"""One worker process, as its parent sees it."""
 
 import asyncio
 import contextlib
@@ -9,15 +9,15 @@ import sys
 
 from server.offload import child
 
-# What a Python needs to find itself; nothing that somebody could be after.
+# What Python needs to find its files; nothing secret.
 _INHERITED = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "LANG", "TZ")
 _START_TIMEOUT = 60.0
-# The loop does other things between two parts of what is sent.
+# The event loop does other things between two parts of what is sent.
 _PART = 2**18
 
 
 class WorkerProcess:
-    """A process that has been started and is ready for work."""
+    """A process that is running and ready for work."""
 
     def __init__(
         self, process: subprocess.Popen[bytes], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -28,16 +28,16 @@ class WorkerProcess:
 
     @classmethod
     async def start(cls, module: str, memory: int) -> "WorkerProcess":
-        """Start a process for the functions of `module`; raises OSError or TimeoutError where it does not start.
+        """Start a process for the functions of `module`; raises OSError or TimeoutError if it does not start.
 
-        It is a program of its own, not a fork: of our memory, environment and descriptors it has nothing.
+        It is a program of its own, not a fork: it has none of our memory, environment and descriptors.
         """
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                # Not asyncio's: uvloop leaves descriptors open in children that close_fds would close.
+                # Not asyncio's subprocess: uvloop leaves descriptors open in children that close_fds would close.
                 process = subprocess.Popen(  # noqa: ASYNC220, S603 - takes a millisecond; our own module
-                    # -P: the folder that this process is in is no place to import from.
+                    # -P: do not import from the current folder.
                     [sys.executable, "-P", "-m", "server.offload", module, str(memory)],
                     stdin=theirs.fileno(),
                     stdout=subprocess.DEVNULL,
@@ -59,16 +59,16 @@ class WorkerProcess:
 
     @property
     def pid(self) -> int:
-        """Number of the process."""
+        """The process id."""
         return self._process.pid
 
     @property
     def alive(self) -> bool:
-        """Whether it can be asked: it has neither ended nor been killed."""
+        """Whether it can be asked: it has not ended and was not killed."""
         return self._process.poll() is None and not self._reader.at_eof()
 
     async def ask(self, function: str, argument: bytes) -> tuple[int, bytes]:
-        """Have a piece of work done; the outcome (see `child`) and its data. Raises OSError, EOFError."""
+        """Have a piece of work done; return the outcome (see `child`) and its data. Raises OSError, EOFError."""
         name = function.encode()
         self._writer.write(child.REQUEST.pack(len(name), len(argument)) + name)
         for start in range(0, len(argument), _PART):
@@ -77,10 +77,11 @@ class WorkerProcess:
         return await self._answer()
 
     async def kill(self) -> None:
-        """End it at once, and wait until it is gone."""
+        """Kill it, and wait until it is gone."""
         self._process.kill()
         self._writer.close()
-        # In a thread, for to give back much memory takes its time. Shielded: who is cancelled twice leaves no zombie.
+        # In a thread, because it takes time to give back much memory. Shielded, so that a second cancellation leaves no
+        # zombie.
         await asyncio.shield(asyncio.to_thread(self._process.wait))
         with contextlib.suppress(OSError):
             await self._writer.wait_closed()
@@ -97,5 +98,5 @@ class WorkerProcess:
                 raise EOFError
             parts.append(part)
             size -= len(part)
-        # Memory that nobody has touched yet takes its time, and no lock of Python's.
+        # In a thread: memory that was not touched before takes time, and joining releases Python's lock.
         return outcome, await asyncio.to_thread(b"".join, parts)

@@ -139,7 +139,7 @@ async def test_the_file(database: str, file: str) -> None:
 async def test_places_that_are_no_file(database: str, tmp_path: Path) -> None:
     """One line says what is wrong."""
     await run(database, "backup", str(tmp_path), code=1)
-    assert "no regular file" in (await run(database, "backup", "/dev/null", code=1)).err
+    assert "not a regular file" in (await run(database, "backup", "/dev/null", code=1)).err
     await run(database, "backup", str(tmp_path / "missing" / "file"), code=1)
     await run(database, "restore", str(tmp_path / "missing"), code=1)
     assert not any(tmp_path.iterdir())

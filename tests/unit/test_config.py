@@ -163,8 +163,8 @@ class TestTexts:
         [
             ("sql_alchemy_conn = secret\n", "line 1: expected a section such as [core] before it"),
             ("[core]\nx = 1\nsecret\n", "line 3: expected `key = value`"),
-            ("[core]\nx = 1\nx = secret\n", "line 3: [core] x is there twice"),
-            ("[core]\nx = 1\n[core]\n", "line 3: the section [core] is there twice"),
+            ("[core]\nx = 1\nx = secret\n", "line 3: [core] x appears twice"),
+            ("[core]\nx = 1\n[core]\n", "line 3: the section [core] appears twice"),
         ],
     )
     def test_broken_file(self, cfg: Write, tmp_path: Path, text: str, reason: str) -> None:
@@ -399,7 +399,7 @@ class TestBackend:
         config = load(cfg(text))
         assert config.auth_backend == "airflow.api.auth.backend.basic_auth"
         assert config.warnings[0].endswith(
-            "airflow.api.auth.backend.basic_auth is used; airflow.api.auth.backend.session is left aside"
+            "airflow.api.auth.backend.basic_auth is used; airflow.api.auth.backend.session is not used"
         )
 
     def test_ours_wins(self, cfg: Write) -> None:
