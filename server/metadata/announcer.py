@@ -11,27 +11,27 @@ from server.metadata.database import Database
 
 logger = logging.getLogger(__name__)
 
-# The setting of a session that tells the trigger of `dag_run` to leave announcing to it.
+# With this setting, a session tells the trigger of `dag_run` that the session announces its runs itself.
 ANNOUNCES = "windsock.announces"
-# Under load each announcement is of many runs. The first one is made at once.
+# Under load each announcement covers many runs. The first one is made at once.
 _PAUSE = 0.02
 
 
 class Announcer:
-    """Announces runs that have been committed, in transactions of their own: those that notify commit in turn.
+    """Announces committed runs in transactions of their own, because transactions that notify commit one by one.
 
-    What is not announced, because the database or this process is gone, schedulers find at their next heartbeat.
+    If the database or this process goes away before an announcement, schedulers find the runs at their next heartbeat.
     """
 
     def __init__(self, database: Database, *, active: bool) -> None:
-        """Announce the runs of `database`; where it is not `active`, nobody listens, or the database does it."""
+        """Announce the runs of `database`; if not `active`, nobody listens, or the database does it itself."""
         self._database = database
         self._active = active
         self._new: list[int] = []
         self._task: asyncio.Task[None] | None = None
 
     def __call__(self, run_ids: Iterable[int]) -> None:
-        """Announce these runs soon; nobody waits for it."""
+        """Announce these runs soon; the caller does not wait for it."""
         if not self._active:
             return
         self._new += run_ids

@@ -1,4 +1,4 @@
-"""Concurrent requests of one kind share a statement."""
+"""Batching: concurrent requests of one kind share a statement."""
 
 import asyncio
 from collections import Counter, defaultdict, deque
@@ -15,17 +15,18 @@ Result = TypeVar("Result")
 Run = Callable[[Sequence[Key]], Coroutine[None, None, Sequence[Result]]]
 Batch = list[tuple[Key, "asyncio.Future[Result]"]]
 
-# A statement costs as much as four to ten keys of it, so the next one waits for as many as are likely to come, but for
-# no more than are worth while.
+# A statement costs as much as four to ten of its keys. So the next one waits for as many keys as are likely to come,
+# but for no more than are worth waiting for.
 _WORTH_WHILE = 32
-# Those who have been answered ask again soon or not at all: seconds for each of them.
+# In seconds, for each client: a client that has been answered asks again soon or not at all.
 _RETURN = 0.00015
-# What a statement under way waits for, a lock perhaps, may be of no concern to the others: seconds.
+# In seconds. The statement under way may be waiting, perhaps for a lock, for something that does not concern the
+# others.
 _PATIENCE = 0.005
 
 
 class Figures:
-    """What batchers of one kind did since the process started."""
+    """What the batchers of one kind have done since the process started."""
 
     def __init__(self) -> None:
         self.batches = 0
@@ -37,19 +38,19 @@ _batchers: "WeakSet[Batcher[Any, Any]]" = WeakSet()
 
 
 class Batcher(Generic[Key, Result]):
-    """Collects what arrives while a statement is under way into the next one.
+    """Collects the requests that arrive while a statement is under way into the next statement.
 
-    That one begins when the last has ended and those whom it answered have asked again, or a little later, for not all
-    do. It begins earlier when enough keys wait to be worth while, or the last one takes long; up to `in_flight`
-    statements are under way at a time.
+    The next one begins when the last one has ended and the clients that it answered have asked again, or a little
+    later, because not all of them do. It begins earlier if enough keys are waiting, or if the last one takes long. At
+    most `in_flight` statements are under way at a time.
 
-    `run(keys)` answers one result a key, in the order of the keys. A statement always starts after the requests
-    that it serves have arrived, and a lone request waits for nobody. When Postgres rejects a whole
-    statement (so that nothing of it was done) its keys are tried again one by one, so that a bad one fails alone.
+    `run(keys)` returns one result for each key, in the order of the keys. A statement always starts after the requests
+    that it serves have arrived, and a lone request does not wait. If Postgres rejects a whole statement (so that
+    nothing of it was done), its keys are tried again one by one, so that a bad one fails alone.
     """
 
     def __init__(self, run: Run[Key, Result], *, size: int, in_flight: int, queue_limit: int) -> None:
-        """Share statements of at most `size` keys; refuse new keys when `queue_limit` are waiting."""
+        """Share statements of at most `size` keys; refuse new keys while `queue_limit` are waiting."""
         self._run = run
         self._size = size
         self._in_flight = in_flight
@@ -66,11 +67,11 @@ class Batcher(Generic[Key, Result]):
 
     @property
     def waiting(self) -> int:
-        """How many keys wait for a statement."""
+        """The number of keys that wait for a statement."""
         return len(self._waiting)
 
     def __call__(self, key: Key) -> "asyncio.Future[Result]":
-        """Answer for `key`, or what `run` raised for it; raises Unavailable when the queue is full."""
+        """Return the result for `key`, or raise what `run` raised for it; raises Unavailable if the queue is full."""
         if len(self._waiting) >= self._queue_limit:
             raise Unavailable("Too many requests are waiting for the database; try again shortly")
         loop = asyncio.get_running_loop()
@@ -78,7 +79,7 @@ class Batcher(Generic[Key, Result]):
         self._waiting.append((key, future))
         if not self._scheduled:
             self._scheduled = True
-            # One turn of the loop later, so that requests read in the same turn share the statement.
+            # In the next turn of the loop, so that requests that are read in the same turn share the statement.
             loop.call_soon(self._start)
         return future
 
@@ -105,7 +106,7 @@ class Batcher(Generic[Key, Result]):
         return False
 
     def _expect(self, keys: int, seconds: float) -> None:
-        """Let the next statement wait for so many keys, but not for longer than that."""
+        """Let the next statement wait for that many keys, but not for longer than that."""
         self._expected = keys
         self._due = asyncio.get_running_loop().time() + seconds
         if self._timer is not None:
@@ -114,7 +115,7 @@ class Batcher(Generic[Key, Result]):
 
     def _be_impatient(self) -> None:
         self._timer = None
-        # The clock may be a little behind the timer.
+        # The clock may lag a little behind the timer.
         self._due = 0.0
         self._start()
 
@@ -141,7 +142,7 @@ class Batcher(Generic[Key, Result]):
 
 
 def _answer(batch: "Batch[Key, Result]", error: BaseException | None, results: Sequence[Result]) -> None:
-    """Hand out the results, or the error; with too many or too few results nobody can tell whose each is."""
+    """Hand out the results, or the error; if the number of results is wrong, nobody can tell whose each is."""
     if error is None and len(results) != len(batch):
         error = RuntimeError(f"{len(results)} results for {len(batch)} keys")
     for index, (_, future) in enumerate(batch):
@@ -154,21 +155,21 @@ def _answer(batch: "Batch[Key, Result]", error: BaseException | None, results: S
 
 
 class Shared(Generic[Key, Result]):
-    """Those who want the same read while it is being made share the next one, which starts after all of them asked."""
+    """Single-flight: requests for a read that is under way share the next one, which starts after all of them came."""
 
     def __init__(self, read: Callable[[Key], Coroutine[None, None, Result]]) -> None:
-        """Make each `read(key)` once at a time; other keys do not wait for it."""
+        """Make each `read(key)` only once at a time; other keys do not wait for it."""
         self._read = read
         self._current: dict[Key, asyncio.Task[Result]] = {}
         self._next: dict[Key, asyncio.Task[Result]] = {}
 
     async def __call__(self, key: Key) -> Result:
-        """Answer `read(key)`; raises what it raises, to all who share it."""
+        """Return `read(key)`; raises what it raises, in all callers that share it."""
         task = self._next.get(key)
         if task is None:
             task = asyncio.get_running_loop().create_task(self._take_turn(key, self._current.get(key)))
             self._next[key] = task
-        # One caller that goes away must not end the read for the others.
+        # If one caller leaves, the read must go on for the others.
         return await asyncio.shield(task)
 
     async def _take_turn(self, key: Key, before: "asyncio.Task[Result] | None") -> Result:
@@ -182,7 +183,7 @@ class Shared(Generic[Key, Result]):
 
 
 def batch_figures() -> dict[str, tuple[int, int, int]]:
-    """Answer for each kind of this process: statements so far, requests in them, requests that wait."""
+    """Return for each kind in this process: statements so far, requests in them, requests that wait."""
     waiting: Counter[str] = Counter()
     for one in _batchers:
         waiting[one.kind] += one.waiting

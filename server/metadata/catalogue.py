@@ -1,4 +1,4 @@
-"""What a database says of itself: whose it is, which revision it has, its tables and columns."""
+"""What a database is: whose it is, its revision, its tables and columns."""
 
 import re
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from server.metadata.schema import check_schema
 Connection = PooledConnection | asyncpg.Connection
 
 _SQL = statements.load("common.sql")
-# Without these a service is of no use: what is asked most, and what the rest begins with.
+# Without the rights for these the service is useless: they are the most frequent ones, and the first of every request.
 _ESSENTIAL = ("find_dags", "serialized_dag", "trigger", "find_runs", "find_task_instances", "find_pools")
 
 _PARAMETER = re.compile(r"\$(\d+)")
@@ -26,7 +26,7 @@ _PARAMETER = re.compile(r"\$(\d+)")
 class Catalogue:
     """A database as it was at one moment; `columns` are spelled `table.column`.
 
-    `revision` is what `alembic_version` holds, None in a standalone database.
+    `revision` is the content of `alembic_version`, None in a standalone database.
     """
 
     generation: int
@@ -38,15 +38,15 @@ class Catalogue:
 
     @cached_property
     def statements(self) -> Mapping[str, str]:
-        """The statements that fit it, by name."""
+        """The statements that fit the database, by name."""
         return statements.fit_all(statements.load(*FILES[self.generation]), self.columns)
 
 
 async def read_catalogue(connection: Connection, *, allow_unknown: bool) -> Catalogue:
-    """Find out what the database is like, all at one moment.
+    """Read what the database is, all at one moment.
 
-    Raises StartupError for an Airflow's that Windsock cannot serve, SchemaError for a standalone one of another
-    version.
+    Raises StartupError for an Airflow's database that Windsock cannot serve, and SchemaError for a standalone one with
+    another version.
     """
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         tables = frozenset([row[0] for row in await connection.fetch(_SQL["tables"])])
@@ -67,23 +67,23 @@ async def read_catalogue(connection: Connection, *, allow_unknown: bool) -> Cata
 
 
 async def read_revision(connection: Connection) -> str:
-    """Tell the revision of an Airflow's database, as `Catalogue.revision` has it."""
+    """Return the revision of an Airflow's database, as `Catalogue.revision` has it."""
     return " ".join(await _read_revisions(connection))
 
 
 async def check_privileges(connection: Connection, catalogue: Catalogue) -> None:
-    """Raise StartupError where the role may not do what matters most; nothing is done."""
+    """Raise StartupError if the role lacks rights for the most important statements; changes nothing."""
     try:
         async with connection.transaction(readonly=True):
             for statement in map(catalogue.statements.__getitem__, _ESSENTIAL):
-                # Postgres checks the privileges of what it explains, and does nothing of it.
+                # Postgres checks the privileges of a statement that it explains, and does not run it.
                 await connection.fetch(f"EXPLAIN {statement}", *[None] * max(map(int, _PARAMETER.findall(statement))))
     except asyncpg.InsufficientPrivilegeError as error:
         raise StartupError(missing_privilege(error)) from error
 
 
 def missing_privilege(error: asyncpg.InsufficientPrivilegeError) -> str:
-    """Say what the role lacks, and what to do about it."""
+    """Say which right the role lacks, and what to do about it."""
     return f"The database refuses the role of this service: {error}; run deploy/grants.sql again"
 
 

@@ -1,4 +1,4 @@
-"""Retention: what a standalone database may forget."""
+"""Retention: deletes old rows and logs of a standalone database."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -22,10 +22,11 @@ _PORTION = 1000
 async def clean(
     dsn: Dsn, before: datetime, logs: Path, *, dry_run: bool = False, portion: int = _PORTION
 ) -> Mapping[str, int]:
-    """Delete what ended before that time, `portion` rows a transaction; how many of each kind.
+    """Delete what ended before that time, `portion` rows in each transaction; return how many rows of each kind.
 
-    The logs of the runs' tasks below `logs` go with the runs. With `dry_run` it counts rows alone. Raises SchemaError
-    for a database that is not a standalone one, NoDatabase, OSError for a log that cannot be removed: its run stays.
+    The logs of the runs' tasks below `logs` are deleted too. With `dry_run` it only counts rows. Raises SchemaError for
+    a database that is not a standalone one, NoDatabase, and OSError for a log that cannot be removed: then its run
+    stays.
     """
     conn = await connect(dsn)
     try:
@@ -44,10 +45,10 @@ async def clean(
 
 
 async def _clean_runs(conn: asyncpg.Connection, before: datetime, portion: int, logs: Path) -> tuple[int, int]:
-    """Delete runs and then the logs of their tasks' instances; how many of each."""
+    """Delete runs and the logs of their task instances; return how many of each."""
     runs = task_logs = 0
     while True:
-        # The logs go before the commit: a run that is interrupted between the two is found again.
+        # The logs are removed before the commit, so that after an interruption between the two the run is found again.
         async with conn.transaction():
             gone = await conn.fetch(_SQL["clean_runs"], before, portion)
             task_logs += await asyncio.to_thread(remove_logs, logs, [(dag_id, date) for dag_id, date in gone])
@@ -57,7 +58,7 @@ async def _clean_runs(conn: asyncpg.Connection, before: datetime, portion: int, 
 
 
 async def _in_portions(clean_portion: Callable[[], Awaitable[int]]) -> int:
-    """Delete until nothing is left to delete; how much it was."""
+    """Delete portions until nothing is left; return how many rows were deleted."""
     total = 0
     while count := await clean_portion():
         total += count

@@ -1,4 +1,4 @@
-"""Lends a pool's connections, and keeps what comes back: the pool's own lending costs as much as a short statement."""
+"""Lends a pool's connections, and keeps returned ones: the pool's own lending costs as much as a short statement."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from server.config import Config, Dsn
 
-# A row that some other transaction has inserted and not committed must not hold up a whole batch for long.
+# A row that another transaction has inserted but not committed must not hold up a whole batch for long.
 _SESSION = {"application_name": "windsock", "lock_timeout": "2s"}
-# A machine that is gone without a word is noticed within half a minute.
+# A machine that has vanished silently is noticed within half a minute.
 KEEPALIVE = {
     "tcp_keepalives_idle": "15", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3", "tcp_user_timeout": "30s",
 }  # fmt: skip
@@ -25,7 +25,7 @@ Connection = asyncpg.pool.PoolConnectionProxy
 
 
 UNREACHABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
-"""What connecting raises."""
+"""The exceptions of connecting."""
 
 
 def no_database(dsn: "Dsn", error: Exception) -> NoDatabase:
@@ -34,7 +34,7 @@ def no_database(dsn: "Dsn", error: Exception) -> NoDatabase:
 
 
 async def connect(dsn: "Dsn") -> "asyncpg.Connection[asyncpg.Record]":
-    """Connect without a pool; raises NoDatabase, ConfigError where no database is named."""
+    """Connect without a pool; raises NoDatabase, and ConfigError if no database is configured."""
     arguments = dsn.connect_arguments()
     try:
         return await asyncpg.connect(**arguments)
@@ -43,10 +43,10 @@ async def connect(dsn: "Dsn") -> "asyncpg.Connection[asyncpg.Record]":
 
 
 class Connections:
-    """The connections of a pool. From the first one lent on all borrowers must come here: the pool lacks those kept."""
+    """The connections of a pool. After the first loan all borrowers must come here: the pool lacks the kept ones."""
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", acquire_timeout: float) -> None:
-        """Lend what `pool` has; `acquire_timeout` in seconds bounds the wait for a free connection."""
+        """Lend what `pool` has; `acquire_timeout`, in seconds, limits the wait for a free connection."""
         self.acquire_timeout = acquire_timeout
         self._pool = pool
         self._kept: list[Connection] = []
@@ -55,15 +55,15 @@ class Connections:
 
     @property
     def limit(self) -> int:
-        """How many connections there may be."""
+        """The most connections that there may be."""
         return self._pool.get_max_size()
 
     def figures(self) -> tuple[int, int, int]:
-        """How many connections are open, how many of these idle, and how many there may be."""
+        """Return how many connections are open, how many of these are idle, and how many there may be."""
         return self._pool.get_size(), self._pool.get_idle_size() + len(self._kept), self.limit
 
     async def lend(self) -> Connection:
-        """Lend a connection; raises TimeoutError when none is free in time, or what connecting raises."""
+        """Lend a connection; raises TimeoutError if none is free in time, or what connecting raises."""
         if (kept := await self._take_kept()) is not None:
             return kept
         if self._refusal is not None:
@@ -72,7 +72,7 @@ class Connections:
 
     @asynccontextmanager
     async def lent_anyway(self) -> AsyncIterator[Connection]:
-        """Lend a connection while the block runs, whatever others are refused; raises what `lend` does."""
+        """Lend a connection while the block runs, even while others are refused; raises what `lend` does."""
         connection = await self._take_kept() or await self._acquire()
         try:
             yield connection
@@ -80,16 +80,16 @@ class Connections:
             await self._pool.release(connection)
 
     async def refuse(self, error: Callable[[], Exception]) -> None:
-        """Lend nothing from now on: `lend` raises what `error` makes."""
+        """Lend nothing from now on: `lend` raises the exception that `error` makes."""
         if self._refusal is None:
-            # What comes back goes to the pool: who borrows looks at what is kept before anything else.
+            # Returned connections go to the pool, because borrowers would take kept ones first.
             self._wanted += 1
         self._refusal = error
         while self._kept:
             await self._pool.release(self._kept.pop())
 
     async def admit(self) -> None:
-        """Lend again, new connections alone: what others know of the schema may be out of date."""
+        """Lend again, but only new connections: what older ones know of the schema may be out of date."""
         if self._refusal is not None:
             self._refusal = None
             self._wanted -= 1
@@ -112,15 +112,15 @@ class Connections:
             self._wanted -= 1
 
     async def take_back(self, connection: Connection, *, failed: bool = False) -> None:
-        """Keep the connection for the next borrower, unless others wait for one or whoever had it `failed`."""
+        """Keep the connection for the next borrower, unless others are waiting for one or its borrower `failed`."""
         if failed or self._wanted:
             await self._pool.release(connection)
         else:
             self._kept.append(connection)
 
     async def close(self) -> None:
-        """Close all connections once their borrowers are done with them."""
-        # What comes back from now on is wanted by the pool.
+        """Close all connections as soon as their borrowers are done with them."""
+        # Connections that are returned from now on go to the pool.
         self._wanted += 1
         while self._kept:
             await self._pool.release(self._kept.pop())
@@ -131,24 +131,24 @@ def _is_open(connection: Connection) -> bool:
     try:
         return not connection.is_closed()
     except asyncpg.InterfaceError:
-        # The pool saw that it was lost and has taken it back.
+        # The pool noticed that it was lost, and has taken it back.
         return False
 
 
 def with_session(dsn: "Dsn", session: "Mapping[str, str]") -> dict[str, Any]:
-    """Arguments for asyncpg to connect with these settings of the session, unless the DSN says otherwise."""
+    """Return asyncpg's arguments for connecting with these settings of the session, unless the DSN has others."""
     arguments = dsn.connect_arguments()
     return {**arguments, "server_settings": {**session, **arguments.get("server_settings", {})}}
 
 
 async def open_pool(config: "Config", **session: str) -> "asyncpg.Pool[asyncpg.Record]":
-    """Open the pool that `config` describes; raises OSError or asyncpg.PostgresError when it cannot.
+    """Open the pool that `config` describes; raises OSError or asyncpg.PostgresError if it cannot connect.
 
-    `session` are more settings of its sessions, which PgBouncer does not hand on.
+    `session` has more settings for its sessions; PgBouncer does not pass them on.
     """
     if config.pgbouncer:
         arguments = config.dsn.connect_arguments()
-        # It hands on no settings of a session, and it knows prepared statements only from 1.21 on.
+        # PgBouncer passes on no settings of a session, and it knows prepared statements only since 1.21.
         arguments.pop("server_settings", None)
         arguments["statement_cache_size"] = 0
     else:
@@ -164,4 +164,4 @@ async def open_pool(config: "Config", **session: str) -> "asyncpg.Pool[asyncpg.R
 
 
 async def _keep_session(_connection: Any) -> None:  # noqa: ANN401 - asyncpg's own type is private
-    """Nothing to reset: no statement of ours leaves session state, and a RESET costs a round trip."""
+    """Do nothing: no statement of ours leaves session state behind, and a RESET costs a round trip."""

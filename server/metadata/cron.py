@@ -1,4 +1,4 @@
-"""Ticks of a cron expression in a time zone, daylight saving time included, as Airflow counts them."""
+"""The ticks of a cron expression in a time zone, including daylight saving time, as Airflow computes them."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -12,12 +12,12 @@ _DAY = timedelta(days=1)
 class Cron:
     """A cron expression in a time zone: an IANA name, or an offset in seconds.
 
-    An expression that has ticks in every hour keeps its pace through a change of the clocks. Any other follows the
-    clock on the wall; of an hour that comes twice it takes the second, a time that is skipped moves forward.
+    An expression with ticks in every hour keeps its pace when the clocks change. Any other follows the clock on the
+    wall: in an hour that comes twice it takes the second, and a skipped time moves forward.
     """
 
     def __init__(self, expression: str, timezone: str | int) -> None:
-        """Raises ValueError for an expression or a zone that cannot be read."""
+        """Raises ValueError for an expression or a time zone that cannot be read."""
         self._expression = expression
         self._zone: Timezone | FixedTimezone = pendulum.timezone(timezone)
         self._hourly = croniter(expression).expanded[1] == ["*"]
@@ -32,7 +32,7 @@ class Cron:
         return self._tick(moment, backwards=True)
 
     def interval(self, moment: datetime) -> tuple[datetime, datetime]:
-        """Return the last two ticks up to `moment`, itself included: the last full period."""
+        """Return the last two ticks up to and including `moment`: the last full period."""
         if self._recent is not None and self._recent[1] <= moment < self._recent[2]:
             return self._recent[:2]
         end = self.before(moment)
@@ -45,7 +45,7 @@ class Cron:
         return start, end
 
     def _steady(self, start: datetime, end: datetime) -> bool:
-        """Tell whether the clocks stay as they are: then all of a period's moments have the same answer."""
+        """Whether the clocks do not change: then all moments of a period have the same answer."""
         return self._offset(start - _DAY) == self._offset(start) == self._offset(end) == self._offset(end + _DAY)
 
     def _offset(self, moment: datetime) -> timedelta | None:

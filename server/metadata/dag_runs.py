@@ -1,4 +1,4 @@
-"""DAG runs: triggering them, their state, and lists of them."""
+"""DAG runs: triggers them, reads their states and lists them."""
 
 from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import aclosing
@@ -27,7 +27,7 @@ _BROKEN = {
     False: "The DAG's file has import errors (GET /api/experimental/import_errors): tasks of this run may fail",
 }
 _NONE = Judgement()
-# Far more than changes of a DAG and other moments for a run are likely to take.
+# This is far more than changes of a DAG, or second moments for a run, are likely to need.
 _ATTEMPTS = 10
 _STREAM_PAGE = 2000
 
@@ -36,7 +36,7 @@ __all__ = ["DagRuns", "RunFilter", "missing_run"]
 
 @dataclass(frozen=True)
 class RunFilter:
-    """Which runs a list holds; None does not filter."""
+    """Which runs a list has; None does not filter."""
 
     states: Sequence[str] | None = None
     run_id: str | None = None
@@ -48,7 +48,7 @@ class RunFilter:
 
     @property
     def conditions(self) -> tuple[object, ...]:
-        """The arguments of the statements' WHERE clause, which can be a key."""
+        """Return the arguments of the statements' WHERE clause, which can be the key of a cache."""
         states = None if self.states is None else tuple(self.states)
         return states, self.run_id, self.execution_date_gte, self.execution_date_lte
 
@@ -59,7 +59,7 @@ class DagRuns:
     def __init__(
         self, database: Database, settings: Settings, dags: Dags, announce: Announcer, scheduler: SchedulerHealth
     ) -> None:
-        """Trigger and read runs of `database`, whose DAGs are `dags`."""
+        """Trigger and read the runs of `database`, whose DAGs are `dags`."""
         self._database = database
         self._scheduler = scheduler
         self._announce = announce
@@ -75,11 +75,11 @@ class DagRuns:
         self._latest: Batcher[None, bytes] = settings.shared(self._read_latest)
 
     async def trigger(self, dag_id: str, asked: Trigger, user: str | None = None) -> Trigger:
-        """Make the run and those of its sub-DAGs, durably; a warning tells why it will not start for now, if so.
+        """Make the run and those of its sub-DAGs, durably; if it will not start for now, a warning says why.
 
-        `user` is whoever asks, None where that is not known. Answers the run as it was made, whose date may be another
-        than `asked` where nobody named one. Raises NotFound for the DAG, then BadRequest for a date that it cannot
-        have, for a run that exists, and for a run_id or a conf that it cannot have.
+        `user` is the caller, None if unknown. Returns the run as it was made; if the caller named no date, the date may
+        be another than that of `asked`. Raises NotFound for the DAG, then BadRequest for a date that is not allowed,
+        for a run that exists, and for a run_id or a conf that is not allowed.
         """
         for _ in range(_ATTEMPTS):
             run = NewRun(dag_id, asked, user)
@@ -88,7 +88,7 @@ class DagRuns:
             try:
                 row = await self._make(values, run, dag)
             except (DagChangedError, asyncpg.ForeignKeyViolationError):
-                # Its version, or a deadline of it, went meanwhile: all of it was undone.
+                # The DAG's version, or one of its deadlines, vanished meanwhile: all of it was undone.
                 self._dags.forget(dag_id)
                 continue
             if row is not None and not row["known"]:
@@ -106,14 +106,15 @@ class DagRuns:
             if asked.moment is None:
                 await self._refuse_collision(run, dag)
             else:
-                # Nearly always it was the second that was taken; who gave a run_id is told when that is.
+                # Nearly always it was the second that was taken. If the caller gave a run_id, the error says whether
+                # that is taken.
                 if asked.id_given and asked.execution_date == asked.moment:
                     await self._refuse_run_id(run, dag)
                 asked = asked.moved(datetime.now(UTC))
         raise Conflict(f"Dag {dag_id} or its runs keep changing; try again")
 
     async def state(self, dag_id: str, execution_date: datetime) -> str | None:
-        """State of the run at that date; raises NotFound."""
+        """Return the state of the run at that date; raises NotFound."""
         row = await self._find((dag_id, execution_date))
         if not row["known"]:
             raise await self._dags.unknown(dag_id)
@@ -125,11 +126,11 @@ class DagRuns:
         return state
 
     async def pages(self, dag_id: str, selection: RunFilter) -> AsyncGenerator[Sequence[str], None]:
-        """Pages of JSON objects, one a run; raises BadRequest for an unknown DAG (as Airflow does, not NotFound)."""
+        """Yield pages of JSON objects, one for each run; for an unknown DAG raises BadRequest, as Airflow does."""
         name = "dag_runs_descending" if selection.descending else "dag_runs"
         url = self._settings.run_url(dag_id)
         arguments = (dag_id, url, *selection.conditions)
-        # One row more than a page tells whether there is more: short lists, nearly all, are one statement.
+        # One row more than a page shows whether there are more: nearly all lists are short, and need one statement.
         first = min(selection.limit or _STREAM_PAGE + 1, _STREAM_PAGE + 1)
         rows = await self._first_page((name, *arguments, first, selection.offset))
         if not rows:
@@ -143,23 +144,23 @@ class DagRuns:
                 yield page
 
     async def require_dag(self, dag_id: str) -> None:
-        """Raise BadRequest where there is no such DAG: of the lists, Airflow answers 400."""
+        """Raise BadRequest if there is no such DAG: Airflow answers lists with 400."""
         try:
             await self._dags.require(dag_id)
         except NotFound as error:
             raise BadRequest(error.message) from error
 
     async def count(self, dag_id: str, selection: RunFilter) -> int:
-        """How many runs `selection` holds, its limit and offset aside."""
+        """Return how many runs `selection` has, without its limit and offset."""
         total: int = await self._database.fetchval("count_dag_runs", dag_id, *selection.conditions)
         return total
 
     async def latest(self) -> bytes:
-        """The newest run of each DAG, as the body of the answer."""
+        """Return the newest run of each DAG, as the body of the answer."""
         return await self._latest(None)
 
     def _make(self, values: Row, run: NewRun, dag: Dag) -> Awaitable[asyncpg.Record | None]:
-        """Insert a run by the statement that its DAG needs; the answer is that of `trigger`, None for a collision."""
+        """Insert a run with the statement that its DAG needs; returns what `trigger` does, None for a collision."""
         if dag.subdag_ids:
             return self._insert_family((values, dag))
         if self._whole.concern(dag):
@@ -169,13 +170,13 @@ class DagRuns:
     async def _prepare(self, run: NewRun) -> tuple[Dag, Row]:
         """Find the DAG and the row to insert. Raises NotFound, BadRequest and Unavailable."""
         dag = self._dags.recent(run.dag_id) or await self._dags.get(run.dag_id)
-        # Airflow 1.10 asks neither for a data interval nor for params.
+        # Airflow 1.10 needs neither a data interval nor a check of params.
         judgement = _NONE if self._generation == 1 else await self._judge(run, dag)
         try:
             return dag, new_runs.row(run, dag, self._settings, judgement)
         except BadRequest:
             if await self._dags.get(run.dag_id) is not dag:
-                # What was read a while ago refuses nothing.
+                # A DAG that was read a while ago must not lead to a refusal.
                 return await self._prepare(run)
             new_runs.check_date(run, dag, self._settings, judgement)
             if run.asked.id_given:
@@ -183,7 +184,7 @@ class DagRuns:
             raise
 
     async def _judge(self, run: NewRun, dag: Dag) -> Judgement:
-        """What the DAG says of date and conf."""
+        """Return what the DAG says about date and conf."""
         conf = run.asked.conf
         return await self._dags.judge(dag, run.execution_date, conf if isinstance(conf, dict) else None)
 
@@ -217,7 +218,7 @@ class DagRuns:
             warn(_PAUSED)
 
     async def _refuse_collision(self, run: NewRun, dag: Dag) -> None:
-        """Raise BadRequest where the run, or one of its sub-DAGs, has the run_id or the date of another."""
+        """Raise BadRequest if another run has the run_id or the date of this run, or of one of its sub-DAGs' runs."""
         for dag_id in [run.dag_id, *dag.subdag_ids]:
             row = await self._find_collision(run, dag_id)
             if row["date_taken"]:
@@ -225,7 +226,7 @@ class DagRuns:
                 raise BadRequest(f"Execution date {date} is taken for dag id {dag_id} by run id {other}")
 
     async def _refuse_run_id(self, run: NewRun, dag: Dag) -> None:
-        """Raise BadRequest where the run, or one of its sub-DAGs, has the run_id of another."""
+        """Raise BadRequest if another run has the run_id of this run, or of one of its sub-DAGs' runs."""
         for dag_id in [run.dag_id, *dag.subdag_ids]:
             await self._find_collision(run, dag_id)
 

@@ -1,4 +1,4 @@
-"""DAGs: what the database knows of them, and their serialized form, parsed once."""
+"""DAGs: what the database knows about them, and their serialized form, parsed only once."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime
@@ -21,7 +21,7 @@ _MAX_SOURCE = 2**22
 
 
 class Dag(NamedTuple):
-    """A DAG as it was when `version` of its root's serialized row was read; `serialized` None: there is none."""
+    """A DAG when `version` of its root's serialized row was read; `serialized` is None if there is no such row."""
 
     dag_id: str
     root_dag_id: str
@@ -31,12 +31,12 @@ class Dag(NamedTuple):
 
     @property
     def subdag_ids(self) -> list[str]:
-        """Ids of the sub-DAGs below it."""
+        """The ids of the sub-DAGs below it."""
         return self.serialized.subdag_ids if self.serialized else []
 
     @property
     def known(self) -> PreparedDag:
-        """What its serialized row says; raises NotFound where the database has no serialized DAGs."""
+        """Its serialized form; raises NotFound if the database has no serialized DAGs."""
         if self.serialized is None:
             raise NotFound(
                 f"No task information for dag {self.dag_id}: this database has no serialized DAGs;"
@@ -45,7 +45,7 @@ class Dag(NamedTuple):
         return self.serialized
 
     def task(self, task_id: str) -> PreparedTask:
-        """Return a task by its id; raises NotFound, Conflict for one that cannot be read."""
+        """Return a task by its id; raises NotFound, or Conflict if it cannot be read."""
         task = self.known.task(task_id)
         if task is None:
             raise NotFound(f"Task {task_id} not found in dag {self.dag_id}")
@@ -55,7 +55,7 @@ class Dag(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """What a DAG makes of a date and a conf: each is right, or the error that says why not."""
+    """What a DAG says about a date and a conf: each is right, or is the error that says why not."""
 
     interval: Interval | WindsockError | None = None
     refusal: WindsockError | None = None
@@ -65,13 +65,13 @@ class Dags:
     """The `dag`, `serialized_dag` and `dag_code` tables."""
 
     def __init__(self, database: Database, settings: Settings, decoder: Decoder, import_errors: ImportErrors) -> None:
-        """Read DAGs of `database`, whose serialized rows `decoder` reads."""
+        """Read the DAGs of `database`; `decoder` reads their serialized rows."""
         self._import_errors = import_errors
         self._database = database
         self._decoder = decoder
         self._cache: dict[str, Dag] = {}
         self._find: Batcher[str, asyncpg.Record] = settings.batcher(self._find_many)
-        # A large row is fetched and read once for all who want it.
+        # A large row is fetched and read only once for all who want it.
         self._load: Shared[str, Mapping[str, Dag]] = Shared(self._read_serialized)
         self._delete_statements = [
             name
@@ -87,11 +87,11 @@ class Dags:
         return await self.at(dag_id, row["root_dag_id"], row["version"], any_serialized=row["any_serialized"])
 
     async def unknown(self, dag_id: str, where: str = " in DagModel") -> NotFound:
-        """Build the error for a DAG that has no row in `dag`; it says what is wrong with its file, if that is known."""
+        """Build the error for a DAG without a row in `dag`; it says what is wrong with its file, if that is known."""
         try:
             reason = await self._import_errors.of_dag(dag_id)
         except (asyncpg.PostgresError, Unavailable) as error:
-            # An Airflow's operator has granted less than deploy/grants.sql does. What is lost or migrated stays a 503.
+            # The operator has granted less than deploy/grants.sql. A lost database, or one being migrated, stays a 503.
             if isinstance(error, Unavailable) and not isinstance(error.__cause__, asyncpg.InsufficientPrivilegeError):
                 raise
             reason = None
@@ -99,7 +99,7 @@ class Dags:
         return NotFound(f"Dag id {dag_id} not found{where}{why}")
 
     async def require(self, dag_id: str) -> None:
-        """Raise NotFound unless the DAG is known, and serialized where this database has serialized DAGs."""
+        """Raise NotFound unless the DAG is known and, if this database has serialized DAGs, serialized."""
         row = await self._find(dag_id)
         if not row["known"]:
             raise await self.unknown(dag_id)
@@ -107,11 +107,11 @@ class Dags:
             raise NotFound(f"Dag id {dag_id} not found")
 
     def recent(self, dag_id: str) -> Dag | None:
-        """Return the DAG as it was read last; the statement that relies on it must check its version."""
+        """Return the DAG as it was read last; a statement that relies on it must check its version."""
         return self._cache.get(dag_id)
 
     async def at(self, dag_id: str, root_dag_id: str, version: str | None, *, any_serialized: bool) -> Dag:
-        """Return the DAG at `version`, which a statement has just read; raises NotFound where it is not serialized."""
+        """Return the DAG at `version`, which a statement has just read; raises NotFound if it is not serialized."""
         cached = self._cache.get(dag_id)
         if cached is not None and cached.version == version and (version is not None or not any_serialized):
             return cached
@@ -127,7 +127,7 @@ class Dags:
         return members[dag_id]
 
     async def judge(self, dag: Dag, date: datetime, conf: Mapping[str, object] | None) -> Judgement:
-        """Find out what only Airflow 2 and 3 ask of a run, with work that may have to be done elsewhere."""
+        """Find out what only Airflow 2 and 3 demand of a run; a decoder process may have to do this."""
         if dag.serialized is None:
             return Judgement((date, date))
         version = dag.version or ""
@@ -135,11 +135,11 @@ class Dags:
         return Judgement(interval, await self._decoder.refusal(dag.serialized, version, conf))
 
     def forget(self, dag_id: str) -> None:
-        """Drop what is cached of a DAG that a statement found changed."""
+        """Drop the cached form of a DAG that a statement found changed."""
         self._cache.pop(dag_id, None)
 
     async def code(self, dag_id: str) -> str:
-        """Return the source of the DAG's file; raises NotFound, Conflict for more than 4,194,304 characters."""
+        """Return the source of the DAG's file; raises NotFound, or Conflict for more than 4,194,304 characters."""
         await self.get(dag_id)
         source: str | None = await self._database.fetchval("dag_code", dag_id, _MAX_SOURCE + 1)
         if source is None:
@@ -149,7 +149,7 @@ class Dags:
         return _undo_hex(source)
 
     async def is_paused(self, dag_id: str) -> bool | None:
-        """Whether the DAG is paused, None where its row does not say; raises NotFound."""
+        """Whether the DAG is paused, None if its row does not say; raises NotFound."""
         row = await self._find(dag_id)
         if not row["known"]:
             raise await self.unknown(dag_id)
@@ -166,9 +166,9 @@ class Dags:
             raise await self.unknown(dag_id)
 
     async def delete(self, dag_id: str) -> int:
-        """Delete every row of the DAG and its sub-DAGs and count them.
+        """Delete every row of the DAG and its sub-DAGs, and return their number.
 
-        Raises NotFound, BadRequest for a sub-DAG, Conflict where Airflow 2 or 3 is running a task of it.
+        Raises NotFound, BadRequest for a sub-DAG, and Conflict if Airflow 2 or 3 is running a task of the DAG.
         """
         deleted = await self._delete(dag_id)
         if deleted is None:
@@ -179,23 +179,23 @@ class Dags:
         return count
 
     async def count(self) -> int:
-        """How many DAGs there are, sub-DAGs aside."""
+        """Return how many DAGs there are, without sub-DAGs."""
         total: int = await self._database.fetchval("count_dags")
         return total
 
     def pages(self, limit: int | None, offset: int, *, descending: bool) -> AsyncGenerator[list[str], None]:
-        """Pages of JSON objects, one a DAG, ordered by dag_id."""
+        """Yield pages of JSON objects, one for each DAG, ordered by dag_id."""
         return self._database.stream("dags", (limit, offset, descending), _STREAM_PAGE)
 
     async def _delete(self, dag_id: str) -> tuple[list[str], int] | None:
-        """Delete it; its id with those of its sub-DAGs and how many rows it was, None where there is no such DAG."""
+        """Delete the DAG; return its id, those of its sub-DAGs and the number of rows; None if there is no such DAG."""
         async with self._database.transaction() as connection:
             statements = self._database.statements
             await connection.execute(statements["wait_for_locks"])
             dag = await connection.fetchrow(statements["lock_dag"], dag_id)
             if dag is None:
                 return None
-            # Another release has other tables, of which rows would be left.
+            # Another release has other tables, whose rows would be left.
             await self._database.require_schema(connection)
             if dag["is_subdag"]:
                 raise BadRequest(f"Dag id {dag_id} is a sub-DAG; delete the DAG that it belongs to")
@@ -210,7 +210,7 @@ class Dags:
         return dag_ids, sum(counts)
 
     async def _read_serialized(self, root_dag_id: str) -> Mapping[str, Dag]:
-        """Read a DAG and its sub-DAGs as they are now; none where the row is gone. Raises what `Decoder.dag` raises."""
+        """Read a DAG and its sub-DAGs as they are now; none if the row is gone. Raises what `Decoder.dag` raises."""
         row = await self._database.fetchrow("serialized_dag", root_dag_id, MAX_DOCUMENT)
         if row is None:
             return {}
@@ -226,7 +226,7 @@ class Dags:
 
 
 def _undo_hex(source: str) -> str:
-    r"""Read what Airflow 1.10 stores of a file in a zip: the bytes as `\x...`."""
+    r"""Decode what Airflow 1.10 stores for a file in a zip: the bytes as `\x...`."""
     if not source.startswith("\\x"):
         return source
     try:

@@ -1,4 +1,4 @@
-"""Named statements in, rows out, and a lost database turned into `Unavailable`."""
+"""Runs named statements, returns rows, and turns a lost database into `Unavailable`."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from server.metadata.connections import Connection, Connections
 from server.metadata.lost import lost_database
 from server.metadata.watch import SchemaWatch
 
-# What Postgres undid as a whole.
+# Postgres undid the transaction as a whole.
 _UNDONE = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 _ATTEMPTS = 3
 _IN_THE_WAY = "Another transaction was in the way; nothing was done, try again shortly"
@@ -34,16 +34,17 @@ class Database:
     ) -> None:
         """Run `statements` on `connections`.
 
-        Behind `pgbouncer` in transaction mode a statement is parsed and run in two messages that reach the same
-        server only inside of a transaction, so every statement gets one. `watch` is told what fails because the schema
-        is not the one that it has found when this is made.
+        Behind `pgbouncer` in transaction mode a statement is parsed and run in two messages, which reach the same
+        server only inside of a transaction, so every statement gets one. `watch` is called if a statement fails because
+        the schema is not the one that it had found when this object was made.
         """
         self._in_transaction = pgbouncer
         self._watch = watch
         self._made_for = watch.found if watch else None
         self.connections = connections
         self.statements = statements
-        # A stream lasts as long as its reader likes: all of them together leave connections for everything else.
+        # A stream lasts as long as its reader likes, so all streams together must leave connections for everything
+        # else.
         self._streams = asyncio.Semaphore(max(1, connections.limit // 2))
 
     def with_statements(self, statements: Mapping[str, str]) -> "Database":
@@ -52,7 +53,7 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """Lend a connection; raises Unavailable when none is free in time or the database is lost."""
+        """Lend a connection; raises Unavailable if none is free in time or the database is lost."""
         try:
             with lost_database():
                 connection, failed = await self.connections.lend(), True
@@ -73,7 +74,7 @@ class Database:
     async def transaction(self) -> AsyncIterator[Connection]:
         """Lend a connection inside a transaction that commits unless an exception leaves the block.
 
-        Raises what `connection` does, and Locked where Postgres undid it for a deadlock.
+        Raises what `connection` does, and Locked if Postgres undid the transaction because of a deadlock.
         """
         try:
             async with self.connection() as connection, connection.transaction():
@@ -86,7 +87,7 @@ class Database:
             raise Locked(_IN_THE_WAY) from error
 
     async def fetch(self, name: str, *arguments: object) -> list[asyncpg.Record]:
-        """Rows of the statement `name`; tried again, and then Locked, where Postgres undid it for a deadlock."""
+        """Return the rows of the statement `name`; after a deadlock, try again, and then raise Locked."""
         for _ in range(_ATTEMPTS - 1):
             try:
                 return await self._fetch(name, arguments)
@@ -100,10 +101,10 @@ class Database:
     async def fetch_each(
         self, name: str, requests: Sequence[tuple[object, ...]], *more: object
     ) -> list[asyncpg.Record]:
-        """Rows of the statement `name` that many requests share; each column of theirs is one JSON array.
+        """Return the rows of the statement `name`, which many requests share; each of their columns is one JSON array.
 
-        `more` are arguments for all of them. Raises DataError, as for what Postgres refuses, for what cannot even be
-        written.
+        `more` are arguments for all of them. Raises DataError if a value cannot even be written, as if Postgres had
+        refused it.
         """
         try:
             columns = [json_column(column) for column in zip(*requests, strict=True)]
@@ -112,31 +113,31 @@ class Database:
         return await self.fetch(name, *columns, *more)
 
     async def fetchrow(self, name: str, *arguments: object) -> asyncpg.Record | None:
-        """Answer the first row of the statement `name`, or None."""
+        """Return the first row of the statement `name`, or None."""
         rows = await self.fetch(name, *arguments)
         return rows[0] if rows else None
 
     async def fetchval(self, name: str, *arguments: object) -> Any:  # noqa: ANN401 - whatever the column holds
-        """Answer the first column of the first row of the statement `name`, or None."""
+        """Return the first column of the first row of the statement `name`, or None."""
         row = await self.fetchrow(name, *arguments)
         return row[0] if row else None
 
     async def require_schema(self, connection: Connection) -> None:
-        """Raise SchemaChanged where another revision has been committed than the statements are for."""
+        """Raise SchemaChanged if a revision other than the statements' has been committed."""
         revision = self._made_for.revision if self._made_for else None
         if revision is not None and await read_revision(connection) != revision:
             raise self.changed()
 
     def changed(self) -> SchemaChanged:
-        """Say that the schema is another than the statements are for: the error to raise."""
+        """Report that the schema is not the statements' any more; return the error to raise."""
         if self._watch is None:
             raise RuntimeError("nobody watches this database's schema")
         return self._watch.changed()
 
     async def stream(self, name: str, arguments: Sequence[object], page: int) -> AsyncGenerator[list[str], None]:
-        """Pages of the statement's first column, from one snapshot, `page` rows at a time.
+        """Yield pages of the statement's first column, from one snapshot, `page` rows at a time.
 
-        It has a connection until it is closed.
+        It holds a connection until it is closed.
         """
         async with self._room_to_stream(), self.transaction() as connection:
             cursor = await connection.cursor(self.statements[name], *arguments)
@@ -144,7 +145,7 @@ class Database:
                 yield [row[0] for row in rows]
 
     async def _give_up(self, connection: Connection) -> None:
-        """Wait until Postgres has cancelled what took too long; end a connection where it does not even do that.
+        """Wait until Postgres has cancelled what took too long; if it does not even do that, end the connection.
 
         asyncpg would wait as long as for the statement itself. To end it at once would leave the statement running.
         """
@@ -171,7 +172,7 @@ class Database:
 
 
 def json_column(column: Sequence[Any]) -> str:
-    """Write a column of requests as a JSON array, dates in UTC: msgspec would round offsets that have seconds."""
+    """Write a column of requests as a JSON array, with dates in UTC: msgspec would round offsets that have seconds."""
     if isinstance(column[0], datetime):
         column = [date.astimezone(UTC) for date in column]
     return msgspec.json.encode(column).decode()

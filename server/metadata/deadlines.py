@@ -1,7 +1,7 @@
-"""The deadlines of a DAG (Airflow 3.1 and later), each with a callback for the case that it is missed.
+"""The deadlines of a DAG (Airflow 3.1 and later), each with a callback for a missed deadline.
 
-When a run is made, so are rows that tell its moment and its callback. What an alert says is read here; whatever only
-code or settings of that Airflow can tell is an OnlyAirflowError.
+A new run gets rows with the moment of each deadline and its callback. This module reads the alerts of a DAG; if only
+code or settings of that Airflow can tell something, it raises OnlyAirflowError.
 """
 
 import json
@@ -37,9 +37,9 @@ class Alert(msgspec.Struct):
 
 
 def alerts_of(stored: bytes) -> list[Alert]:
-    """Read what a serialized DAG of 3.1 holds as its `deadline`; of later ones, which hold ids alone, nothing.
+    """Return the alerts that a serialized DAG of 3.1 has as its `deadline`; none for later ones, which have only ids.
 
-    Raises msgspec.MsgspecError and others for what no Airflow writes.
+    Raises msgspec.MsgspecError and others for something that no Airflow writes.
     """
     encoded = msgspec.json.decode(stored) or []
     listed = encoded if isinstance(encoded, list) else [encoded]
@@ -47,17 +47,17 @@ def alerts_of(stored: bytes) -> list[Alert]:
 
 
 def row_of(alert: Alert, dag_id: str, date: datetime) -> dict[str, object]:
-    """Describe the rows for a run of a DAG at that date, as JSON has it. Raises OnlyAirflowError.
+    """Return the rows for a run of a DAG at that date, as JSON. Raises OnlyAirflowError.
 
-    `deadline_time` is told, or what it is counted from: the moment of the run's making, or of that and the average
-    time that `max_runs` have taken.
+    A row has `deadline_time`, or what the deadline counts from: the moment when the run is made, with or without the
+    average time that `max_runs` have taken.
     """
     if is_deep([alert.reference, alert.callback]):
         raise OnlyAirflowError("it is nested too deeply")
     seconds = _seconds(alert.interval)
     name, reference = alert.reference.get("reference_type"), alert.reference
     if "__class_path" in reference or name not in {FIXED, LOGICAL_DATE, QUEUED_AT, AVERAGE}:
-        raise OnlyAirflowError(f"its reference {name} is known to Airflow's plugins alone")
+        raise OnlyAirflowError(f"only Airflow's plugins know its reference {name}")
     row: dict[str, object] = {"id": str(uuid7()), "callback_id": str(uuid7()), "alert_id": alert.id, "seconds": seconds}
     if name == AVERAGE:
         runs = _whole(reference.get("max_runs", _RUNS))
@@ -73,7 +73,7 @@ def row_of(alert: Alert, dag_id: str, date: datetime) -> dict[str, object]:
 
 
 def uuid7() -> UUID:
-    """Make an id that begins with the time (RFC 9562), as Airflow gives them."""
+    """Make an id that begins with the time (RFC 9562), as Airflow does."""
     milliseconds = time.time_ns() // 10**6
     random = secrets.randbits(74)
     high = milliseconds << 16 | 0x7000 | random >> 62
@@ -81,7 +81,7 @@ def uuid7() -> UUID:
 
 
 def _callback_data(kind: str, data: Mapping[str, Any], dag_id: str) -> object:
-    """What Airflow 3.2 and later keeps of a callback, in its own encoding."""
+    """Return what Airflow 3.2 and later stores of a callback, in its own encoding."""
     told: dict[str, object] = {
         "prefix": _PREFIX,
         "dag_id": dag_id,
@@ -108,7 +108,7 @@ def _seconds(interval: object) -> float:
         raise OnlyAirflowError(f"its interval is a {str(interval.get('__classname__')).rpartition('.')[2]}")
     if isinstance(interval, bool) or not isinstance(interval, int | float):
         raise OnlyAirflowError("its interval is no number of seconds")
-    # That there is such a moment is checked for the present too.
+    # This also checks that the moment exists, for the present time.
     _later(datetime.now(UTC), interval)
     return interval
 
@@ -117,7 +117,7 @@ def _later(date: datetime, seconds: float) -> datetime:
     try:
         return date.astimezone(UTC) + timedelta(seconds=seconds)
     except (OverflowError, ValueError) as error:
-        raise OnlyAirflowError("its moment is in no year that can be told") from error
+        raise OnlyAirflowError("its moment is beyond the years that a date can have") from error
 
 
 def _fixed(reference: Mapping[str, Any]) -> datetime:
@@ -134,7 +134,7 @@ def _whole(value: object) -> int:
 
 
 def rows_of(alerts: Sequence[Alert], dag_id: str, date: datetime) -> tuple[list[str], list[str]]:
-    """Describe the rows of all alerts that can be told, each as JSON; the reasons of the others."""
+    """Return the rows of all alerts that can be made, each as JSON, and the reasons for the others."""
     rows: list[str] = []
     reasons: list[str] = []
     for alert in alerts:

@@ -1,7 +1,7 @@
-"""Reads what others wrote into the database: in this process what is surely cheap, everything else in another one.
+"""Reads what others wrote into the database: in this process if that is certainly cheap, or else in a decoder process.
 
-What goes past a bound is an answer of its own, 409 or 503, and is remembered for a minute: a row that took all of its
-time takes none of it again, until it is written anew.
+If a bound is exceeded, the answer is a 409 or 503, and it is remembered for a minute: a row that once took all of its
+time is not read again until it has changed.
 """
 
 import hashlib
@@ -26,19 +26,19 @@ from server.wire.pickles import is_cheap, show_pickle
 _WORKERS = 2
 _SECONDS = 2.0
 _MEMORY = 2**30
-# For a row of `serialized_dag`; all other work is shorter.
+# For a row of `serialized_dag`; all other work has less time.
 _SECONDS_OF_A_DAG = 10.0
-# Up to so many bytes a row is read in this process, in milliseconds.
+# Up to this many bytes, this process reads a row itself, within milliseconds.
 _SMALL_DOCUMENT = 2**14
 _REMEMBERED = 256
 _MINUTE = 60
 
 
 class Decoder:
-    """Worker processes for what is not surely cheap, and what they could not do."""
+    """The decoder processes for work that may be expensive, and the failures of such work."""
 
     def __init__(self, *, cron_intervals: bool) -> None:
-        """`cron_intervals` is what `timetables.read` must know."""
+        """`cron_intervals` is an argument of `timetables.read`."""
         self._cron_intervals = cron_intervals
         self._workers = WorkerPool(
             decoding.__name__, count=_WORKERS, per_share=1, seconds=_SECONDS, memory=_MEMORY, waiting=256
@@ -46,14 +46,14 @@ class Decoder:
         self._failures = _Failures()
 
     async def close(self) -> None:
-        """End the worker processes."""
+        """End the decoder processes."""
         await self._workers.close()
 
     async def dag(self, dag_id: str, version: str, data: str | None, compressed: bytes | None) -> Prepared:
-        """Read a row of `serialized_dag`: the DAG first, then its sub-DAGs; nothing where it holds none.
+        """Read a row of `serialized_dag`: the DAG first, then its sub-DAGs; nothing if it has none.
 
-        `data` is the JSON, `compressed` its zlib; both are None where they are larger than is read at all.
-        Raises Conflict for a row that is not as Airflow writes it, Unavailable for one that takes too much.
+        `data` is the JSON, `compressed` its zlib form; both are None if they are too large to be read at all.
+        Raises Conflict for a row that is not as Airflow writes it, and Unavailable for one that takes too much.
         """
         stored = data.encode() if isinstance(data, str) else compressed
         if not isinstance(stored, bytes):
@@ -70,7 +70,7 @@ class Decoder:
         return read
 
     async def refusal(self, dag: PreparedDag, version: str, conf: Mapping[str, object] | None) -> WindsockError | None:
-        """Why no run can have this conf: BadRequest from a param, Unavailable where it takes too much."""
+        """Return why no run can have this conf: BadRequest for a param, Unavailable if the check takes too much."""
         cheap = dag.cheap_params
         if cheap == ():
             return None
@@ -85,7 +85,7 @@ class Decoder:
         return BadConf(message.decode()) if message else None
 
     async def interval(self, dag: PreparedDag, version: str, date: datetime) -> Interval | WindsockError:
-        """The data interval of a run at that date, or why there is none: BadRequest, Unavailable."""
+        """Return the data interval of a run at that date, or why there is none: BadRequest, Unavailable."""
         try:
             if dag.is_schedule_cheap:
                 return dag.interval(date)
@@ -99,7 +99,7 @@ class Decoder:
         return _no_interval(dag.dag_id, date, read.reason) if isinstance(read, Malformed) else read
 
     async def shown(self, dag_id: str, data: bytes) -> str:
-        """What `str()` shows of a pickled value, or in brackets why it is not read; raises Unavailable."""
+        """Return what `str()` shows for a pickled value, or in brackets why it is not read; raises Unavailable."""
         if is_cheap(data):
             return _shown(data)
         try:
@@ -128,12 +128,12 @@ def _is_small(stored: bytes, *, compressed: bool) -> bool:
     try:
         return not compressed or inflate(stored, _SMALL_DOCUMENT) is not None
     except zlib.error:
-        # That is soon found out.
+        # Reading it fails quickly.
         return True
 
 
 class _TooMuch(Unavailable):
-    """Work that went past its bounds, now or a moment ago."""
+    """Work that exceeded its bounds, now or a moment ago."""
 
     def __init__(self, dag_id: str, function: str, reason: str) -> None:
         super().__init__(f"Dag {dag_id}: {_WORDS[function]}: {reason}", _MINUTE)
@@ -149,7 +149,7 @@ _WORDS = {
 
 
 class _Failures:
-    """What went past its bounds in the last minute, the latest of it."""
+    """The latest failures of work that exceeded its bounds in the last minute."""
 
     def __init__(self) -> None:
         self._reasons: OrderedDict[tuple[object, ...], tuple[float, str]] = OrderedDict()
@@ -172,5 +172,5 @@ def _no_interval(dag_id: str, date: datetime, reason: str) -> BadRequest:
     return BadRequest(f"Dag {dag_id} has no data interval for execution date {date.isoformat()}: {reason}")
 
 
-# Nearly every instance has the same: none.
+# Nearly every task instance has the same value: none.
 _shown = lru_cache(maxsize=64)(show_pickle)

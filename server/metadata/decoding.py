@@ -1,4 +1,4 @@
-"""What is done in worker processes with what others wrote; `decoder` asks for it. Requests and answers are JSON."""
+"""What the decoder processes do with what others wrote; `decoder` calls it. Requests and answers are JSON."""
 
 import zlib
 from collections.abc import Callable
@@ -15,14 +15,14 @@ from server.metadata.serialized import inflate, parse
 from server.metadata.timetables import Timetable
 from server.wire.pickles import show_pickle
 
-# What `prepare` says of a row.
+# What `prepare` returns for a row.
 Prepared = list[PreparedDag]
 MAX_DOCUMENT = 2**25
 """The longest JSON of a serialized DAG, in bytes."""
 
 
 class DagRow(msgspec.Struct, array_like=True):
-    """What is needed of a row of `serialized_dag` beside its data."""
+    """What is needed of a row of `serialized_dag` besides its data."""
 
     dag_id: str
     cron_intervals: bool
@@ -30,7 +30,7 @@ class DagRow(msgspec.Struct, array_like=True):
 
 
 class ConfCheck(msgspec.Struct, array_like=True):
-    """Params of a DAG as they are serialized, and the conf of a run."""
+    """The params of a DAG as they are serialized, and the conf of a run."""
 
     params: Any
     conf: dict[str, Any] | None
@@ -51,7 +51,7 @@ class Malformed(msgspec.Struct):
 
 
 def read_dag(row: DagRow, data: bytes) -> Prepared | Malformed:
-    """Read a row of `serialized_dag`: the DAG first, then its sub-DAGs; nothing where it holds none."""
+    """Read a row of `serialized_dag`: the DAG first, then its sub-DAGs; nothing if it has none."""
     try:
         document = inflate(data, MAX_DOCUMENT) if row.compressed else data
         if document is None:
@@ -68,7 +68,7 @@ def _dag(request: bytes) -> bytes:
 
 
 def _conf(request: bytes) -> bytes:
-    """Answer why the params refuse a conf; nothing where they take it."""
+    """Return why the params refuse a conf; nothing if they accept it."""
     asked = msgspec.json.decode(request, type=ConfCheck)
     try:
         params.check(params.read(asked.params), asked.conf)

@@ -1,4 +1,4 @@
-"""Airflow's own JSON encoding of Python values, `{"__type": ..., "__var": ...}`."""
+"""Airflow's own JSON encoding of Python values: `{"__type": ..., "__var": ...}`."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class OnlyAirflowError(ValueError):
-    """Only the Airflow itself can tell what is asked for; the message says why."""
+    """Only the Airflow itself knows this; the message says why."""
 
 
 class IsoDate(datetime):
@@ -20,10 +20,10 @@ class IsoDate(datetime):
 
 
 class Shown:
-    """An object of Airflow's, known by what `str()` shows of it."""
+    """An object of Airflow's, of which only the text that `str()` shows is known."""
 
     def __init__(self, text: str) -> None:
-        """Show `text`, in a container too."""
+        """Show `text`, also inside of a container."""
         self._text = text
 
     def __repr__(self) -> str:
@@ -32,10 +32,10 @@ class Shown:
 
 
 class XComReference(Shown):
-    """What a task before returns; how Airflow shows it depends on that task."""
+    """The result of an upstream task; how Airflow shows it depends on that task."""
 
     def __init__(self, var: Mapping[str, Any]) -> None:
-        """Read the encoded reference; LookupError where it is another than that of one task."""
+        """Read the encoded reference; raises LookupError unless it is to the result of one task."""
         self.task_id, self.key = str(var["task_id"]), str(var.get("key", "return_value"))
         super().__init__(f"XComArg({self.task_id!r}, {self.key!r})")
 
@@ -46,7 +46,7 @@ def date_of(seconds: float) -> IsoDate:
 
 
 def plain_date(date: object) -> datetime | None:
-    """The same date as Python's own, None where it is none."""
+    """Return the same date as Python's own, None if it is not a date."""
     if not isinstance(date, datetime):
         return None
     return datetime.combine(date.date(), date.time(), date.tzinfo)
@@ -70,7 +70,7 @@ def decode(value: Any) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def decode_params(params: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Read the params of a DAG or a task: each with its default, as Airflow shows them."""
+    """Read the params of a DAG or a task: each with its default, as Airflow shows it."""
     pairs = params.items() if isinstance(params, dict) else params
     return {name: decode(one["default"] if isinstance(one, dict) and "__class" in one else one) for name, one in pairs}
 
@@ -80,7 +80,7 @@ def _named(name: str, fields: Mapping[str, Any]) -> Shown:
 
 
 def _start_trigger_args(fields: Mapping[str, Any]) -> Shown:
-    """As its dataclass shows it, whatever order the fields are stored in."""
+    """Show it as its dataclass does, whatever order the fields are stored in."""
     timeout = fields.get("timeout")
     known = {name: fields.get(name) for name in ("trigger_cls", "next_method", "trigger_kwargs", "next_kwargs")}
     shown = ", ".join(f"{name}={decode(value)!r}" for name, value in known.items())
@@ -88,7 +88,7 @@ def _start_trigger_args(fields: Mapping[str, Any]) -> Shown:
 
 
 def _reference(var: Any) -> Any:  # noqa: ANN401 - any JSON value
-    # References to several tasks, or to parts of what one returns, have a type of their own.
+    # References to several tasks, or to parts of a result, have other types.
     return XComReference(var) if isinstance(var, dict) and "task_id" in var else decode(var)
 
 

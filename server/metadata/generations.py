@@ -1,4 +1,4 @@
-"""Which Airflow made a database: told by the revision in `alembic_version`, never guessed."""
+"""Tells which Airflow made a database, by the revision in `alembic_version`; it never guesses."""
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -25,7 +25,7 @@ RELEASES: Mapping[str, str] = {
     "1d6611b6ab7c": "3.2",
     "d2f4e1b3c5a7": "3.3",
 }
-# Types of runs that only the Airflow itself makes, each since a release: a run_id's prefix tells the type.
+# Types of runs that only Airflow itself makes, by the release that introduced them; a prefix of the run_id names it.
 _RUN_TYPES: Mapping[int, Mapping[str, str]] = {
     1: {},
     2: {"scheduled": "2", "backfill": "2", "dataset_triggered": "2"},
@@ -39,7 +39,7 @@ _RUN_TYPES: Mapping[int, Mapping[str, str]] = {
 }
 # From this release on two dots in a row are taken for a way out of a folder.
 _REFUSES_DOUBLE_DOTS = "3.3"
-# The statements of each generation; a later file may say a statement of an earlier one otherwise.
+# The statements of each generation; a statement in a later file replaces the one of the same name in an earlier file.
 FILES: Mapping[int, Sequence[str]] = {
     1: ("common.sql", "airflow1.sql"),
     2: ("common.sql", "newer.sql", "airflow2.sql"),
@@ -65,10 +65,10 @@ class UnknownAirflow(StartupError):
 
 
 def generation_of(revisions: Sequence[str], columns: AbstractSet[str], *, allow_unknown: bool) -> int:
-    """Tell 1, 2 or 3 from the rows of `alembic_version`.
+    """Return 1, 2 or 3 for the rows of `alembic_version`.
 
-    Raises UnknownAirflow for a revision that no tested release has. `allow_unknown` overrules that: the
-    generation is then the one whose columns the database has.
+    Raises UnknownAirflow for a revision that no tested release has. `allow_unknown` overrules that: then the columns of
+    the database decide.
     """
     known = {int(RELEASES[revision][0]) for revision in revisions if revision in RELEASES}
     if len(revisions) == 1 and known:
@@ -85,7 +85,7 @@ def generation_of(revisions: Sequence[str], columns: AbstractSet[str], *, allow_
 
 
 def reserved_types(generation: int, revisions: Sequence[str]) -> tuple[str, ...]:
-    """Name the types of runs whose prefixes no caller may use; of an unknown release, all of its generation."""
+    """Return the types of runs whose prefixes no caller may use; for an unknown release, all of its generation."""
     release = _release(generation, revisions)
     return tuple(kind for kind, since in _RUN_TYPES[generation].items() if since <= release)
 

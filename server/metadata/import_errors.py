@@ -8,9 +8,9 @@ from typing import NamedTuple
 from server.metadata.database import Database
 from server.recent import Recent
 
-# An error has some kilobytes: a page of them is no large answer.
+# An error has some kilobytes, so a page of them is still a small answer.
 _STREAM_PAGE = 200
-# Who asks for a DAG that does not exist is told of its file; the errors are read once in so many seconds for all.
+# If a caller asks for an unknown DAG, the answer tells about its file; the errors are read once in so many seconds.
 _SECONDS = 2.0
 _LONGEST_SUMMARY = 400
 _PLACE = re.compile(r'File "([^"\n]+)", line (\d+)')
@@ -23,14 +23,14 @@ class BrokenFile(NamedTuple):
     error: str
 
     def is_of(self, dag_id: str) -> bool:
-        """Whether it seems to be the file of a DAG: it has the DAG's name, or its error names the DAG."""
+        """Whether it seems to be the file of a DAG: the file has the DAG's name, or the error names the DAG."""
         return PurePath(self.filename).stem == dag_id or f"'{dag_id}'" in self.error or f'"{dag_id}"' in self.error
 
     def summary(self, dag_id: str) -> str:
         """Name file, line and what is wrong, on one line; of several problems that of the DAG, if it has one."""
         lines = [line.strip() for line in self.error.splitlines() if line.strip()] or ["it cannot be loaded"]
         if places := _PLACE.findall(self.error):
-            # The innermost place in the file itself, else in what it imports.
+            # The innermost place in the file itself, or else in a file that it imports.
             own = [number for file, number in places if file.endswith(self.filename)]
             text = f"{self.filename}:{(own or [places[-1][1]])[-1]}: {lines[-1]}"
         else:
@@ -46,21 +46,21 @@ class ImportErrors:
     """The `import_error` table."""
 
     def __init__(self, database: Database) -> None:
-        """Read that of `database`."""
+        """Read the table of `database`."""
         self._database = database
         self._recent: Recent[list[BrokenFile]] = Recent(self._read_recent, _SECONDS)
 
     def pages(self, limit: int | None, offset: int, *, descending: bool) -> AsyncGenerator[list[str], None]:
-        """Pages of JSON objects, one a file, ordered by filename."""
+        """Yield pages of JSON objects, one for each file, ordered by filename."""
         return self._database.stream("import_errors", (limit, offset, descending), _STREAM_PAGE)
 
     async def count(self) -> int:
-        """How many there are."""
+        """Return how many there are."""
         total: int = await self._database.fetchval("count_all_import_errors")
         return total
 
     async def of_dag(self, dag_id: str) -> str | None:
-        """Say what is wrong with the file that an unknown DAG seems to be defined in; None where there is none."""
+        """Say what is wrong with the file that seems to define an unknown DAG; None if there is no such file."""
         for file in await self._recent.get(""):
             if file.is_of(dag_id):
                 return file.summary(dag_id)

@@ -1,7 +1,7 @@
-"""The task instances that Airflow 3.1 and later writes with a new run, one row a task or a mapped element.
+"""The task instances that Airflow 3.1 and later writes with a new run, one row for each task or mapped element.
 
-A serialized DAG of these releases holds whatever they are made of; those of earlier ones leave out what their Airflow's
-configuration says of every task.
+A serialized DAG of these releases has everything that they need. Those of earlier releases leave out what their
+Airflow's configuration says about every task.
 """
 
 import itertools
@@ -16,16 +16,16 @@ from server.metadata.encoding import OnlyAirflowError, plain_date
 from server.metadata.serialized import Task
 
 _RULES = frozenset({"downstream", "upstream", "absolute"})
-# What is said of columns without a value.
+# What counts as no value in a column.
 _NOTHING: tuple[object, ...] = (None, {}, [])
 _LITERALS = frozenset({"dict", "tuple", "set"})
 _SMALLEST, _GREATEST = -(2**31), 2**31 - 1
 MOST_ROWS = 10_000
-"""A run of more task instances is left to Airflow's scheduler."""
+"""A run with more task instances is left to Airflow's scheduler."""
 
 
 class Instance(msgspec.Struct):
-    """What the rows of a task say; `count` is None where it is not mapped, or nobody knows yet how often."""
+    """The content of a task's rows; `count` is None if the task is not mapped, or if nobody knows the number yet."""
 
     task_id: str
     count: int | None
@@ -42,7 +42,7 @@ class Instance(msgspec.Struct):
     task_display_name: str
 
     def rows(self, date: datetime) -> Iterator[dict[str, object]]:
-        """Yield the rows of a run at that date, none where the task does not run then."""
+        """Yield the rows of a run at that date; none if the task does not run then."""
         if (self.start_date and date < self.start_date) or (self.end_date and self.end_date < date):
             return
         columns = {name: getattr(self, name) for name in _COLUMNS}
@@ -56,9 +56,9 @@ _COLUMNS = tuple(
 
 
 def instance_of(task: Task, groups: Mapping[str, list[Mapping[str, Any]]]) -> Instance:
-    """Tell the rows of a task; `groups` are the expansions of the groups around each task.
+    """Return the rows of a task; `groups` are the expansions of the groups around each task.
 
-    Raises OnlyAirflowError, and others where the task is not as Airflow writes it.
+    Raises OnlyAirflowError, and others if the task is not as Airflow writes it.
     """
     if task.get("executor_config") not in _NOTHING:
         raise OnlyAirflowError("it has an executor_config")
@@ -83,12 +83,12 @@ def instance_of(task: Task, groups: Mapping[str, list[Mapping[str, Any]]]) -> In
         "executor": task.get("executor"),
         "task_display_name": next(filter(None, named), task.task_id),
     }
-    # Checks the types.
+    # This checks the types.
     return msgspec.convert(described, Instance)
 
 
 def expansions(group: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
-    """Find the expansions around each task of a serialized task group, the outermost first; LookupError and others."""
+    """Return the expansions around each task of a serialized task group, the outermost first; LookupError and others."""
     found: dict[str, list[Mapping[str, Any]]] = {}
     waiting: list[tuple[Mapping[str, Any], list[Mapping[str, Any]]]] = [(group, [])]
     while waiting:
@@ -104,7 +104,7 @@ def expansions(group: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
 
 
 def rows_at(instances: Iterator[Instance], date: datetime) -> list[dict[str, object]]:
-    """List the rows of a run at that date. Raises OnlyAirflowError for more than 10,000."""
+    """Return the rows of a run at that date. Raises OnlyAirflowError for more than 10,000."""
     rows = list(itertools.islice(itertools.chain.from_iterable(one.rows(date) for one in instances), MOST_ROWS + 1))
     if len(rows) > MOST_ROWS:
         raise OnlyAirflowError(f"it has more than {MOST_ROWS} task instances")
@@ -117,12 +117,12 @@ def _count(task: Task, around: list[Mapping[str, Any]]) -> int | None:
         raise OnlyAirflowError("it is mapped in an unknown way")
     lengths = [_length(expansion) for expansion in (*around, *([own] if own else []))]
     known = [length for length in lengths if length is not None]
-    # Of nothing there is one row, which the scheduler removes.
+    # For an empty expansion there is one row, which the scheduler removes.
     return prod(known) or None if lengths and len(known) == len(lengths) else None
 
 
 def _length(expansion: Mapping[str, Any]) -> int | None:
-    """How many elements an expansion has; None where that is told by tasks before it."""
+    """Return how many elements an expansion has; None if that depends on upstream tasks."""
     value = expansion["value"]
     if expansion["type"] == "list-of-dicts":
         return _size(value)

@@ -14,7 +14,7 @@ from server.metadata.settings import Settings
 
 
 class Style(Enum):
-    """Who else writes to the table, and with it what its readers look for."""
+    """Who else writes to the table; its readers look for rows in that style."""
 
     OWN = "nobody: a standalone database"
     VIEWS = "the pages of Airflow 1.10"
@@ -24,7 +24,7 @@ class Style(Enum):
 
 
 class Entry(NamedTuple):
-    """One row: what happened to which DAG and run, if it was one, through whom."""
+    """One row: what happened, to which DAG and run (if there is one), and who did it."""
 
     event: str
     dag_id: str | None
@@ -39,7 +39,7 @@ class Log:
     """The `log` table."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
-        """Write to `database`, where it has the table."""
+        """Write to `database`, if it has the table."""
         named = statements.fit_all(statements.load("log.sql"), settings.columns)
         self._database = database.with_statements(named)
         self.exists = "log" in settings.tables
@@ -58,7 +58,7 @@ class Log:
         try:
             await self._database.fetch("write_log", *columns)
         except Locked as error:
-            # No row collides with another: it is the table that is locked, and one by one all would wait again.
+            # Rows do not collide with each other: the table itself is locked, and one by one all rows would wait again.
             raise Unavailable(error.message) from error
         return [None] * len(entries)
 

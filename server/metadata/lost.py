@@ -1,4 +1,4 @@
-"""What says that the database cannot be used now, as `Unavailable` and `Locked`."""
+"""Turns errors that mean "the database cannot be used now" into `Unavailable` and `Locked`."""
 
 import logging
 import time
@@ -12,17 +12,17 @@ from server.observe.counters import COUNTERS
 
 logger = logging.getLogger(__name__)
 
-# SQLSTATE classes that say "not now" rather than "not like this": connection (08), authorisation (28),
-# missing database (3D), resources (53), operator intervention (57), system (58).
+# SQLSTATE classes that mean "not now" rather than "not like this": connection (08), authorisation (28), missing
+# database (3D), resources (53), operator intervention (57), system (58).
 _TRANSIENT_CLASSES = frozenset({"08", "28", "3D", "53", "57", "58"})
 _READ_ONLY = "25006"
-# Nobody knows whether it was done (40003), so it is not tried again.
+# Nobody knows whether the statement was done (40003), so it is not tried again.
 _UNKNOWN = "40003"
 _REPORT_INTERVAL = 1.0
 
 
 class _Report:
-    """Logs a lost database once in a while, not once a request."""
+    """Logs a lost database once in a while, not for each request."""
 
     def __init__(self) -> None:
         self._next = 0.0
@@ -40,7 +40,7 @@ _report = _Report()
 
 @contextmanager
 def lost_database() -> Iterator[None]:
-    """Raise Unavailable where the block loses the database, Locked where a lock does not come in time."""
+    """Raise Unavailable if the block loses the database, Locked if it does not get a lock in time."""
     try:
         yield
     except asyncpg.PostgresError as error:

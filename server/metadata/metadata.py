@@ -1,4 +1,4 @@
-"""The metadata database: what handlers, the local client and `/health` call."""
+"""The metadata database, as handlers, the local client and `/health` use it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
 
 
 class Metadata:
-    """Everything that the API knows, by resource: `dags`, `dag_runs`, `task_instances`, `pools`, `users`, `log`.
+    """All data of the API, by resource: `dags`, `dag_runs`, `task_instances`, `pools`, `users`, `log`.
 
-    After a migration of the database these are others, made for its schema: ask for them anew each time.
+    After a migration of the database these attributes are new objects for its schema, so do not keep them.
     """
 
     def __init__(
         self, connections: Connections, config: "Config", found: Catalogue, *, announces: bool = False
     ) -> None:
-        """Serve questions about the database that was `found`; its sessions say whether they announce runs."""
+        """Serve the database that was `found`; `announces` says whether its sessions announce runs themselves."""
         self._connections = connections
         self._config = config
         self._announces = announces
@@ -70,7 +70,7 @@ class Metadata:
         return self._settings.standalone
 
     def pool_figures(self) -> tuple[int, int, int]:
-        """How many connections are open, how many of these idle, and how many there may be."""
+        """Return how many connections are open, how many of these are idle, and how many there may be."""
         return self._connections.figures()
 
     async def check(self) -> None:
@@ -82,7 +82,7 @@ class Metadata:
         await self.scheduler_heartbeat()
 
     async def scheduler_heartbeat(self) -> Heartbeat:
-        """The newest heartbeat of a scheduler, of a database that can be served; raises Unavailable."""
+        """Return the newest heartbeat of a scheduler, if the database can be served; raises Unavailable."""
         await self.watch.check()
         return await self.scheduler.heartbeat()
 
@@ -91,9 +91,9 @@ class Metadata:
 async def open_metadata(config: "Config", *, serving: bool = False) -> AsyncIterator[Metadata]:
     """Connect as `config` says, find out whose database it is, and serve it until the block ends.
 
-    A service that is `serving` wakes schedulers after a run has been committed, not with it: who asks for one run and
-    leaves should not. It goes on after a migration of the database; anybody else opens it anew. Raises StartupError
-    when the database cannot be reached or is not one that Windsock can serve.
+    With `serving`, schedulers are woken after a run has been committed, not in its transaction; a caller that makes one
+    run and ends should not do that. With `serving` it also goes on after a migration of the database; other callers
+    open it anew. Raises StartupError if the database cannot be reached or is not one that Windsock can serve.
     """
     try:
         pool = await open_pool(config, **({ANNOUNCES: "on"} if serving else {}))
@@ -145,7 +145,7 @@ def _settings(config: "Config", found: Catalogue) -> Settings:
 
 
 def _graph_url(config: "Config", generation: int) -> str:
-    """Start of `dag_run_url`: relative as Airflow serves it, or with its `base_url` if that is asked for."""
+    """Return the start of `dag_run_url`: relative as Airflow serves it, or with its `base_url` if that is wanted."""
     base = config.base_url if config.absolute_urls else urlsplit(config.base_url).path
     if generation > 1:
         return f"{base.rstrip('/')}/dags/"

@@ -1,7 +1,7 @@
-"""A run that somebody wants: what each generation of Airflow demands of it, and the row that is written.
+"""A new run: what each generation of Airflow demands of it, and the row that is written.
 
-Every value is one that was seen to be safe: some others stall the scheduler, crash it, or make it call a run a
-success without running a task.
+Every value was tested to be safe: some others stall the scheduler, crash it, or make it call a run a success without
+running a task.
 """
 
 import re
@@ -20,7 +20,7 @@ from server.wire.bodies import Trigger, conf_refusal
 from server.wire.pickles import pickle_conf
 from server.wire.strict_json import kind_of
 
-# What Airflow 1.10 makes of prefixes of its own, which its API takes from callers all the same.
+# What Airflow 1.10 does with prefixes that are its own, although its API accepts them from callers.
 _PREFIXES_OF_1 = (
     (
         re.compile(r"backfill."),
@@ -34,23 +34,23 @@ _PREFIXES_OF_1 = (
         ),
     ),
 )
-# Its tasks are handed their run as MessagePack, which has whole numbers of 64 bits, with or without a sign.
+# Its tasks get their run as MessagePack, which has whole numbers of 64 bits, signed or unsigned.
 _MSGPACK = 3
 _LEAST_NUMBER, _GREATEST_NUMBER = -(2**63), 2**64 - 1
 _MANY_DIGITS = re.compile(r"\d{19}|\de[1-3]\d", re.ASCII)
 _LARGE_NUMBER = "conf holds a number beyond 64 bits: in Airflow 3 no task of this run can read it, and they fail"
-# Where it is in a row.
+# The position of conf in a row.
 _CONF = 3
-# Of every run that is made here; Airflow's own have other types, and prefixes that go with them.
+# Every run that is made here has this type; Airflow's own have other types, and prefixes that go with them.
 _TYPE = "manual"
 # Airflow 2 and 3 keep the logs of a task in folders of names such as `run_id=...`; most file systems allow 255 bytes.
 _LONGEST_NAME = 255
-# From this one on conf is JSON; before, a pickle.
+# Since this release conf is JSON; before it was a pickle.
 _JSON_CONF = 3
-# Whom 3.x names where nobody is known.
+# The user that 3.x names for unknown callers.
 _ANONYMOUS = "Anonymous"
 _AIRFLOW_2 = 2
-# What they allow whatever the pattern says.
+# Airflow always allows these, whatever the pattern says.
 _OWN_RUN_ID = re.compile(r"manual__\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$", re.ASCII)
 
 
@@ -58,7 +58,7 @@ Row = tuple[object, ...]
 
 
 class NewRun(NamedTuple):
-    """A run to be made: for this DAG, as it was asked for."""
+    """A run to be made: for this DAG, as the caller asked for it."""
 
     dag_id: str
     asked: Trigger
@@ -66,20 +66,20 @@ class NewRun(NamedTuple):
 
     @property
     def run_id(self) -> str:
-        """Its id."""
+        """Its run_id."""
         return self.asked.run_id
 
     @property
     def execution_date(self) -> datetime:
-        """Its date, aware."""
+        """Its date, with a time zone."""
         return self.asked.execution_date
 
 
 def row(run: NewRun, dag: Dag, settings: Settings, judgement: Judgement) -> Row:
-    """Arguments of the statement `trigger`; raises BadRequest for a run that Airflow would refuse or choke on.
+    """Return the arguments of the statement `trigger`; raises BadRequest if Airflow would refuse the run or crash.
 
-    What is wrong with the date comes first, then the run_id, then the conf. Raises Unavailable where the DAG's own
-    judgement took too much.
+    The date is checked first, then the run_id, then the conf. Raises Unavailable if it took too much to find out what
+    the DAG itself says.
     """
     check_date(run, dag, settings, judgement)
     _check_run_id(run, dag, settings)
@@ -94,34 +94,34 @@ def row(run: NewRun, dag: Dag, settings: Settings, judgement: Judgement) -> Row:
 
 
 def pinned(row: Row) -> Row:
-    """The same for a run of the version that its DAG's bundle has (Airflow 3): it needs all task instances."""
+    """Return the row, pinned to the version of the DAG's bundle (Airflow 3): such a run needs all task instances."""
     return (*row[:-1], True)
 
 
 def warn_of_run(run: Trigger, row: Row, settings: Settings) -> None:
-    """Warn of what this Airflow makes of a run, of which `row` was written.
+    """Warn about what this Airflow makes of a run whose `row` was written.
 
-    Airflow 1.10 takes some for others; tasks of 3.x cannot read every conf.
+    Airflow 1.10 takes some runs for others; tasks of 3.x cannot read every conf.
     """
     if settings.generation == 1 and not settings.standalone:
         for prefix, text in _PREFIXES_OF_1:
             if prefix.match(run.run_id):
                 warn(text)
-    # Nearly no conf has such a number, and to look at each value would take its time.
+    # Almost no conf has such a number, and looking at each value would take time.
     if settings.generation == _MSGPACK and _MANY_DIGITS.search(str(row[_CONF])) and _holds_large_number(run.conf):
         warn(_LARGE_NUMBER)
 
 
 def check_date(run: NewRun, dag: Dag, settings: Settings, judgement: Judgement) -> None:
-    """Raise BadRequest for a date that the DAG cannot have.
+    """Raise BadRequest for a date that the DAG does not allow.
 
-    In 2.x and 3.x that includes one at which the run would succeed without running a task.
+    In 2.x and 3.x this includes dates at which the run would succeed without running a task.
     """
     if dag.serialized is None:
         return
     _check_start_date(run, dag.serialized)
     if settings.generation > 1:
-        # Airflow 1.10 takes a date before its tasks' start_date, and callers may rely on that: the contract has it.
+        # Airflow 1.10 accepts a date before its tasks' start_date, and callers may rely on that: the contract has it.
         _check_tasks(run, dag.serialized)
         _interval(judgement)
 
@@ -134,7 +134,7 @@ def _check_run_id(run: NewRun, dag: Dag, settings: Settings) -> None:
     _check_pattern(run.run_id, settings)
     _check_log_folders(run, dag, settings)
     if kind := next((kind for kind in settings.reserved_types if run.run_id.startswith(f"{kind}__")), None):
-        # The scheduler process ends where it wants such an id itself, or takes the run for one of its own.
+        # The scheduler process ends if it needs such an id itself, or takes the run for one of its own.
         raise BadRequest(f"A {_TYPE} DAG run cannot use ID {run.run_id!r} since it is reserved for {kind} runs")
     allowed = dag.serialized.allowed_run_types if dag.serialized else None
     if allowed is not None and _TYPE not in allowed:
@@ -147,7 +147,7 @@ def _check_pattern(run_id: str, settings: Settings) -> None:
     allowed = bool(pattern.pattern and pattern.match(run_id)) or _OWN_RUN_ID.match(run_id)
     # Airflow 2 takes patterns for RE2's, whose `$` is no place before a newline.
     if not allowed or (settings.generation == _AIRFLOW_2 and run_id.endswith("\n")):
-        # The scheduler process of 2.x and 3.x ends over such a row, again at every start.
+        # Such a row ends the scheduler process of 2.x and 3.x, again at every start.
         shown = pattern.pattern or _OWN_RUN_ID.pattern
         raise BadRequest(f"Run id {run_id} must match the pattern {shown} of this Airflow")
     if ".." in run_id and not settings.allows_double_dots:

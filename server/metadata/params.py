@@ -1,4 +1,4 @@
-"""Params of a DAG (Airflow 2 and 3): what a run's conf must look like, as JSON Schemas."""
+"""The params of a DAG (Airflow 2 and 3): JSON Schemas for the conf of a run."""
 
 import re
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ BROKEN_SCHEMA = (
     SchemaError, Unresolvable, re.error,
     ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError,
 )  # fmt: skip
-# Keywords that take no time, whatever the value: none compares containers, searches a text or leads elsewhere.
+# These keywords take little time for any value: none compares containers, searches a text or refers elsewhere.
 _CHEAP_KEYWORDS = frozenset(
     {
         "type", "enum", "const", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength",
@@ -39,14 +39,14 @@ _CHEAP_CHARACTERS = 10_000
 
 @dataclass(frozen=True)
 class Param:
-    """One param; `default` is `_MISSING` where it has none."""
+    """One param; `default` is `_MISSING` if it has none."""
 
     name: str
     default: Any
     schema: dict[str, Any]
 
     def check(self, conf: Mapping[str, Any]) -> None:
-        """Raise BadRequest where `conf`, or else the default, is not what the schema wants."""
+        """Raise BadRequest if `conf`, or else the default, does not fit the schema."""
         value = conf.get(self.name, self.default)
         if value is _MISSING:
             raise BadRequest(f"Invalid input for param {self.name}: it has no default, so `conf` must have it")
@@ -59,15 +59,15 @@ class Param:
 
     @cached_property
     def _validator(self) -> Validator:
-        """Raises SchemaError, or whatever else a schema that nobody has checked can lead to."""
+        """Return the validator; raises SchemaError, or whatever else an unchecked schema can lead to."""
         kind = validator_for(self.schema, default=Draft202012Validator)
         kind.check_schema(self.schema)
-        # An empty registry: a schema refers to itself, never to what would have to be fetched.
+        # The registry is empty: a schema may refer to itself, but never to something that would have to be fetched.
         return kind(self.schema, format_checker=_FORMATS, registry=Registry())
 
     @cached_property
     def is_cheap(self) -> bool:
-        """Whether to check a value that is small takes no time worth mentioning."""
+        """Whether checking a small value takes a negligible time."""
         choices = self.schema.get("enum", [])
         return (
             self.schema.keys() <= _CHEAP_KEYWORDS
@@ -104,14 +104,14 @@ def is_small(value: object) -> bool:
 def read(encoded: object) -> tuple[Param, ...]:
     """Read `params` of a serialized DAG: pairs of name and param, or in older releases an object.
 
-    Raises TypeError, ValueError and others for what is neither.
+    Raises TypeError, ValueError and others for anything else.
     """
     pairs = encoded.items() if isinstance(encoded, dict) else encoded if isinstance(encoded, list) else ()
     return tuple(_param(str(name), fields) for name, fields in pairs)
 
 
 def check(params: tuple[Param, ...], conf: Mapping[str, Any] | None) -> None:
-    """Raise BadRequest for the first param that refuses its value; conf may hold more than the params."""
+    """Raise BadRequest for the first param that refuses its value; conf may have more than the params."""
     for param in params:
         param.check(conf or {})
 

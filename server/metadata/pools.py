@@ -26,7 +26,7 @@ class Pools:
     """The `slot_pool` table."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
-        """Read and write pools of `database`."""
+        """Read and write the pools of `database`."""
         self.name_limit = settings.pool_name_limit
         self._database = database
         self._find: Batcher[str, asyncpg.Record] = settings.batcher(self._find_many)
@@ -45,7 +45,7 @@ class Pools:
         return _pool(name, await self._database.fetchrow("set_pool", name, slots, description))
 
     async def delete(self, name: str) -> Pool:
-        """Delete the pool and answer what it was; raises NotFound, BadRequest for default_pool."""
+        """Delete the pool and return what it was; raises NotFound, and BadRequest for default_pool."""
         if name == DEFAULT_POOL:
             raise BadRequest(f"{DEFAULT_POOL} cannot be deleted")
         return _pool(name, await self._database.fetchrow("delete_pool", name))

@@ -1,7 +1,7 @@
-"""What the API must know of a DAG, read from its serialized row once and for all.
+"""What the API must know about a DAG, read from its serialized row once and for all.
 
-Whatever the row holds is found out here, in a worker process where the row is large; what comes of it has known types,
-and what is asked of it later takes no time. A task that cannot be read fails alone.
+Everything in the row is checked here, in a decoder process if the row is large. The result has known types, and using
+it takes little time. A task that cannot be read fails alone.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -20,20 +20,20 @@ from server.metadata.serialized import SerializedDag, Task
 from server.metadata.timetables import Interval
 from server.wire.answers import ascii_json
 
-# What values of any type and size may make of code that expects those of Airflow.
+# The exceptions that values of any type and size may cause in code that expects those of Airflow.
 MALFORMED = (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError)
 
 T = TypeVar("T")
 _SCHEDULE = ("timetable", "schedule_interval", "timezone")
-# Trigger rules of tasks that wait for none above them.
+# Trigger rules of tasks that do not wait for upstream tasks.
 _MOST = 2**31 - 1
 _NO_RULES = frozenset({"dummy", "always"})
-# Encoded params and schedules up to this size are looked at in this process.
+# Encoded params and schedules up to this size are read in this process.
 _SMALL = 2**14
 
 
 class Needs(msgspec.Struct, array_like=True, frozen=True):
-    """What a task needs before it begins; `concurrency`: how many of its instances may run at a time, 0 any number."""
+    """What a task needs before it begins; at most `concurrency` of its instances run at a time, 0 for any number."""
 
     pool: str = "default_pool"
     pool_slots: int = 1
@@ -43,7 +43,7 @@ class Needs(msgspec.Struct, array_like=True, frozen=True):
 
 
 class TaskSummary(msgspec.Struct):
-    """A task in the list of its DAG's, as the description of the API has it."""
+    """A task in the list of its DAG's tasks, as the description of the API has it."""
 
     task_id: str
     downstream_task_ids: list[str] = []
@@ -55,12 +55,12 @@ class TaskSummary(msgspec.Struct):
 
 
 class PreparedTask(msgspec.Struct, array_like=True, frozen=True):
-    """A task, as JSON; what cannot be read of it is empty."""
+    """A task, as JSON; the parts that cannot be read are empty."""
 
     answer: bytes
     """The body of `GET /dags/<dag_id>/tasks/<task_id>`."""
     first_row: bytes
-    """An object: columns of a task instance that has no row yet, as texts."""
+    """An object: the columns of a task instance that has no row yet, as texts."""
     needs: Needs
     instance: bytes
     """An `Instance`, as MessagePack."""
@@ -74,7 +74,7 @@ class PreparedDag(msgspec.Struct, array_like=True, dict=True):
     default_start_date: datetime | None
     allowed_run_types: list[str] | None
     spans: list[tuple[datetime | None, datetime | None]]
-    """The start_date and end_date of its tasks, each pair once."""
+    """The start_date and end_date of its tasks, each pair only once."""
     params: bytes
     schedule: bytes
     cron_intervals: bool
@@ -83,17 +83,17 @@ class PreparedDag(msgspec.Struct, array_like=True, dict=True):
     deadlines: bytes
     """JSON as Airflow 3.1 and later writes it."""
     follows_bundle: bool
-    """Whether its runs use the newest version of its bundle, from one task to the next."""
+    """Whether its tasks use the newest version of its bundle, even within a run."""
     only_airflow: str
-    """Why the task instances of its runs cannot be told; empty where they can."""
+    """Why Windsock cannot make the task instances of its runs; empty if it can."""
     tasks: dict[str, msgspec.Raw]
-    """Each is a `PreparedTask` still to be decoded: thousands at once would take their time."""
+    """Each is a `PreparedTask` still to be decoded: to decode thousands at once would take time."""
     max_active_runs: int | None = None
     max_active_tasks: int | None = None
-    """Limits of this DAG alone; None where it does not say."""
+    """The limits of this DAG; None if it has none of its own."""
 
     def task(self, task_id: str) -> PreparedTask | None:
-        """Return a task by its id, None where there is none."""
+        """Return a task by its id, None if there is none."""
         encoded = self.tasks.get(task_id)
         return None if encoded is None else msgspec.msgpack.decode(encoded, type=PreparedTask)
 
@@ -104,24 +104,24 @@ class PreparedDag(msgspec.Struct, array_like=True, dict=True):
 
     @cached_property
     def has_deadlines(self) -> bool:
-        """Whether a run of it has rows in `deadline`, or may have."""
+        """Whether a run of the DAG has rows in `deadline`, or may have."""
         return self.deadlines not in {b"null", b"[]"}
 
     def instances(self) -> Iterator[Instance]:
-        """What the task instances of its runs say, one a task; nothing is right of it where `only_airflow`."""
+        """Return the content of the task instances of its runs, one for each task; not valid with `only_airflow`."""
         for task_id in self.tasks:
             if (task := self.task(task_id)) is not None:
                 yield msgspec.msgpack.decode(task.instance, type=Instance)
 
     def runs_at(self, date: datetime) -> bool:
-        """Whether a run at that date has a task to run, or there are no tasks at all."""
+        """Whether a run at that date has a task to run, or the DAG has no tasks at all."""
         return not self.tasks or any(
             (start is None or start <= date) and (end is None or date <= end) for start, end in self.spans
         )
 
     @cached_property
     def cheap_params(self) -> tuple[Param, ...] | None:
-        """Its params, None where they must be checked in a worker process."""
+        """Return its params, None if they must be checked in a decoder process."""
         if len(self.params) > _SMALL:
             return None
         try:
@@ -132,7 +132,7 @@ class PreparedDag(msgspec.Struct, array_like=True, dict=True):
 
     @cached_property
     def is_schedule_cheap(self) -> bool:
-        """Whether `interval` takes no time worth mentioning."""
+        """Whether `interval` takes a negligible time."""
         if len(self.schedule) > _SMALL:
             return False
         return _unless_malformed(lambda: timetables.is_cheap(msgspec.json.decode(self.schedule)), otherwise=False)
@@ -142,7 +142,7 @@ class PreparedDag(msgspec.Struct, array_like=True, dict=True):
         return timetables.read(msgspec.json.decode(self.schedule), cron_intervals=self.cron_intervals)
 
     def interval(self, date: datetime) -> Interval:
-        """The data interval of a run at that date; raises one of MALFORMED for a date or a timetable without one."""
+        """Return the data interval of a run at that date; raises one of MALFORMED if there is none."""
         return self._timetable(date)
 
 
@@ -180,7 +180,7 @@ def _limit(dag: SerializedDag, name: str) -> int | None:
 
 
 def _body(value: object) -> bytes:
-    """Write what may be long as it is sent: here, not for each who asks."""
+    """Encode what may be long as it is sent: here, not for each caller."""
     return ascii_json(wire.encode(value))
 
 
@@ -214,7 +214,7 @@ def _needs(task: Task) -> Needs:
 
 
 def _instances(dag: SerializedDag) -> tuple[Mapping[str, bytes], str]:
-    """What the rows of each task say, as MessagePack; or why only Airflow knows."""
+    """Return the content of each task's rows, as MessagePack; or why only Airflow knows it."""
     if not dag.is_of_airflow_3:
         return {}, "this release keeps defaults of tasks in its configuration"
     task_id = None

@@ -1,4 +1,4 @@
-"""Whether a scheduler works on the database, and what waits for one: for `/health`, the warnings and the metrics."""
+"""Whether a scheduler works on the database, and what waits for it: for `/health`, the warnings and the metrics."""
 
 import asyncio
 import logging
@@ -14,27 +14,27 @@ from server.recent import Recent
 
 logger = logging.getLogger(__name__)
 
-# Without a heartbeat for this long Airflow calls a scheduler unhealthy (scheduler_health_check_threshold).
+# After this time without a heartbeat Airflow calls a scheduler unhealthy (scheduler_health_check_threshold).
 _HEARTBEAT_LIMIT = timedelta(seconds=30)
-# Triggers and scrapes read the database at most once in so many seconds, however many there are.
+# Triggers and scrapes read the database at most once in so many seconds.
 _SECONDS = 5.0
-# A run has been stored by then: its caller is not kept waiting for a warning.
+# The run has been stored by then, so its caller must not wait long for a warning.
 _PATIENCE = 2.0
 _ONLY = ""
 
 
 class Heartbeat(NamedTuple):
-    """The newest heartbeat of a scheduler, None where there never was one, and whether a scheduler is alive."""
+    """The newest heartbeat of a scheduler, None if there never was one, and whether a scheduler is alive."""
 
     latest: datetime | None
     alive: bool
 
 
 class Work(msgspec.Struct):
-    """What there is to do. Numbers above 10,000 are 10,000.
+    """The work that there is. Numbers above 10,000 are shown as 10,000.
 
-    `runs` and `tasks` count by state, those that have ended aside. `oldest_queued` is how long the task has been queued
-    that was queued first, in seconds, 0 where none is.
+    `runs` and `tasks` count by state, without those that have ended. `oldest_queued` is the age of the oldest queued
+    task in seconds, 0 if there is none.
     """
 
     runs: dict[str, int]
@@ -47,7 +47,7 @@ class SchedulerHealth:
     """Reads the table `job`, and counts what has not ended."""
 
     def __init__(self, database: Database) -> None:
-        """Read of `database`."""
+        """Read the tables of `database`."""
         self._database = database
         self._warning: Recent[str] = Recent(self._read_warning, _SECONDS)
         self._work: Recent[Work] = Recent(self._read_work, _SECONDS)
@@ -79,14 +79,14 @@ class SchedulerHealth:
             return ""
 
     async def work(self) -> Work:
-        """Count what has not ended, as it was a moment ago.
+        """Return what has not ended, as it was counted a moment ago.
 
-        Raises Unavailable where that takes more than 2 seconds, asyncpg.PostgresError without the privileges.
+        Raises Unavailable if that takes more than 2 seconds, and asyncpg.PostgresError if privileges are missing.
         """
         return await self._work.get(_ONLY)
 
     async def _read_warning(self, _: str) -> str:
-        """Say that no scheduler is alive; nothing where one is, or where it cannot be read."""
+        """Return the warning that no scheduler is alive; an empty one if one is, or if that cannot be read."""
         try:
             latest, alive = await self.heartbeat()
         except (Unavailable, asyncpg.PostgresError) as error:

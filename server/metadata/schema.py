@@ -1,6 +1,6 @@
-"""The standalone database's schema: applied by `initdb`, checked before anything writes DAGs or runs tasks.
+"""The schema of a standalone database: `initdb` applies it, and everything that writes DAGs or runs tasks checks it.
 
-`schema.sql` holds numbered sections; the table `windsock_schema` has a row for each one that was applied.
+`schema.sql` has numbered sections; the table `windsock_schema` has a row for each one that was applied.
 """
 
 import re
@@ -16,17 +16,17 @@ from server.metadata.connections import connect
 
 _SQL = statements.load("schema_state.sql")
 
-# The advisory lock of whoever applies the schema. Any number does; it must only stay the same.
+# The advisory lock of whoever applies the schema. Any number will do, but it must stay the same.
 _LOCK_KEY = 0x77696E64
 _SECTION = re.compile(r"^-- version: (\d+)$", re.MULTILINE)
 
 
 class SchemaError(Exception):
-    """The database is not one that Windsock may write to as its own. The message says what to do."""
+    """Windsock must not write to the database as its own. The message says what to do."""
 
 
 class Connection(Protocol):
-    """What an asyncpg connection, a pooled one and a pool itself have in common."""
+    """The common methods of an asyncpg connection, a pooled one and a pool itself."""
 
     async def fetchval(self, query: str, *args: object) -> Any:  # noqa: ANN401 - as asyncpg declares it
         """Return one value."""
@@ -47,12 +47,12 @@ class Schema(NamedTuple):
 
     @property
     def version(self) -> int:
-        """The version that a database has after all sections."""
+        """The version of a database to which all sections were applied."""
         return self.sections[-1].version
 
 
 def parse_schema(text: str) -> Schema:
-    """Split the text at its `-- version: N` lines. ValueError unless they count 1, 2, 3, ..."""
+    """Split the text at its `-- version: N` lines. Raises ValueError unless they count 1, 2, 3, ..."""
     preamble, *rest = _SECTION.split(text)
     versions = [int(number) for number in rest[::2]]
     if not versions or versions != list(range(1, len(versions) + 1)):
@@ -63,15 +63,15 @@ def parse_schema(text: str) -> Schema:
 
 @cache
 def load_schema() -> Schema:
-    """The schema that ships with this release."""
+    """Return the schema of this release."""
     return parse_schema(resources.files("server").joinpath("schema.sql").read_text(encoding="utf-8"))
 
 
 async def initdb(dsn: Dsn) -> list[int]:
-    """Bring the database up to this release's schema and return the versions that were applied, [] if none.
+    """Upgrade the database to this release's schema, and return the versions that were applied, [] if none.
 
-    Safe to repeat and to run many times at once. Raises SchemaError for an Airflow's database and for one of
-    a newer release, NoDatabase where it cannot connect.
+    It may be repeated, and may run many times at once. Raises SchemaError for an Airflow's database and for one of a
+    newer release, and NoDatabase if it cannot connect.
     """
     conn = await connect(dsn)
     try:
@@ -111,7 +111,7 @@ async def check_schema(conn: Connection) -> None:
 
 
 async def refuse_airflow(conn: Connection) -> None:
-    """Raise SchemaError for a database that an Airflow made."""
+    """Raise SchemaError if an Airflow made the database."""
     if await conn.fetchval(_SQL["is_airflow"]):
         message = (
             "this database belongs to an Airflow (it has a table alembic_version); Windsock leaves it alone:"
@@ -121,7 +121,7 @@ async def refuse_airflow(conn: Connection) -> None:
 
 
 async def schema_version(conn: Connection) -> int | None:
-    """The newest version that was applied; None where `initdb` never ran."""
+    """Return the newest version that was applied; None if `initdb` never ran."""
     if not await conn.fetchval(_SQL["is_marked"]):
         return None
     version: int | None = await conn.fetchval(_SQL["version"])

@@ -1,7 +1,7 @@
-"""Airflow's serialized DAGs: what the API must know of a DAG, read from `serialized_dag.data`.
+"""Airflow's serialized DAGs: reads what the API must know about a DAG from `serialized_dag.data`.
 
-The format is Airflow's own: a task holds only what differs from the operator's defaults, times are
-seconds, sub-DAGs are nested in the task that runs them.
+The format is Airflow's own: a task has only what differs from the operator's defaults, times are in seconds, and
+sub-DAGs are nested in the tasks that run them.
 """
 
 import zlib
@@ -16,7 +16,7 @@ import msgspec
 from server.metadata.encoding import Shown, XComReference, date_of, decode, decode_params
 from server.metadata.weights import totals
 
-# What Airflow 1.10.15 shows for an attribute that the serialized task does not hold.
+# What Airflow 1.10.15 shows for an attribute that is not in the serialized task.
 _DEFAULTS: Mapping[str, Any] = {
     "depends_on_past": False,
     "do_xcom_push": True,
@@ -67,37 +67,37 @@ class Task:
 
     @property
     def operator(self) -> str:
-        """Name of the operator's class, such as BashOperator."""
+        """The name of the operator's class, such as BashOperator."""
         return str(self.fields.get("_task_type") or self.fields.get("task_type") or "")
 
     @property
     def downstream(self) -> list[str]:
-        """Ids of the tasks that wait for this one, sorted."""
+        """The ids of the tasks that wait for this one, sorted."""
         return sorted(self.fields.get("_downstream_task_ids") or self.fields.get("downstream_task_ids") or ())
 
     @property
     def is_mapped(self) -> bool:
-        """Whether it becomes as many instances as it is given values (Airflow 2.3 and later)."""
+        """Whether the task is mapped: it has an instance for each value that it gets (Airflow 2.3 and later)."""
         return bool(self.fields.get("_is_mapped"))
 
     @property
     def _partial(self) -> Mapping[str, Any]:
-        """What all instances of a mapped task share."""
+        """What all instances of a mapped task have in common."""
         partial = self.fields.get("partial_kwargs")
         return partial if isinstance(partial, dict) else {}
 
     def runs_at(self, date: datetime) -> bool:
-        """Whether Airflow makes an instance of it in a run at that date, or leaves it out."""
+        """Whether Airflow makes an instance of the task in a run at that date, or leaves it out."""
         start, end = self.get("start_date"), self.get("end_date")
         return (start is None or start <= date) and (end is None or date <= end)
 
     def get(self, name: str) -> Any:  # noqa: ANN401 - whatever the attribute holds
-        """Value of an attribute, Airflow's default where the task says nothing."""
+        """Return the value of an attribute, or Airflow's default if the task does not have it."""
         return self.attributes.get(name)
 
     @cached_property
     def attributes(self) -> dict[str, Any]:
-        """Every public attribute with the defaults filled in."""
+        """Return every public attribute, with defaults."""
         values = dict(_DEFAULTS)
         for name in _DATES:
             if isinstance(inherited := self.dag.data.get(name), int | float):
@@ -119,7 +119,7 @@ class Task:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """What the list of a DAG's tasks says of each."""
+        """Return what the list of a DAG's tasks has about each task."""
         return {
             "downstream_task_ids": self.downstream,
             "operator": self.operator,
@@ -132,20 +132,20 @@ class Task:
 
     @cached_property
     def answer(self) -> bytes:
-        """The body of `GET /dags/<dag_id>/tasks/<task_id>`: each attribute as Python's `str()` shows it."""
+        """Return the body of `GET /dags/<dag_id>/tasks/<task_id>`: each attribute as Python's `str()` shows it."""
         shown = {name: str(value) for name, value in sorted(self.attributes.items())}
         return msgspec.json.encode(shown) + b"\n"
 
     @property
     def priority_weight(self) -> int:
-        """Its own weight; what is no number counts as Airflow's default."""
+        """Its own weight; a value that is not a number counts as Airflow's default."""
         given = {**self.dag.task_defaults, **self._partial, **self.fields}
         weight = given.get("priority_weight", _DEFAULTS["priority_weight"])
         return int(weight) if isinstance(weight, int | float) else 1
 
     @property
     def priority_weight_total(self) -> int:
-        """Priority as a task instance carries it: summed along the DAG as `weight_rule` says."""
+        """The priority of a task instance: summed along the DAG as `weight_rule` says."""
         rule = self.get("weight_rule")
         if rule == "absolute":
             return self.priority_weight
@@ -153,7 +153,7 @@ class Task:
 
     @property
     def first_row(self) -> dict[str, Any]:
-        """Columns of its task instance before there is a row, those that depend on the task."""
+        """Return those columns of its task instance that depend on the task, for an instance without a row."""
         return {
             "max_tries": self.get("retries"),
             "operator": self.operator,
@@ -173,7 +173,7 @@ def _params(_task: Task, value: object) -> object:
 
 
 def _expansion(task: Task, value: object) -> object:
-    """What a mapped task is expanded over, as Airflow shows it."""
+    """Return what a mapped task is expanded over, as Airflow shows it."""
     if not isinstance(value, dict) or not isinstance(kind := value.get("type"), str) or kind not in _EXPANSIONS:
         return decode(value)
     over = decode(value.get("value"))
@@ -184,7 +184,7 @@ def _expansion(task: Task, value: object) -> object:
 
 
 def _resolved(task: Task, value: object) -> object:
-    """Show a reference to what another task of the DAG returns, anything else as it is."""
+    """Show a reference to another task's result; return anything else as it is."""
     other = task.dag.tasks.get(value.task_id) if isinstance(value, XComReference) else None
     if not isinstance(value, XComReference) or other is None:
         return value
@@ -197,7 +197,7 @@ def _resolved(task: Task, value: object) -> object:
 
 
 _EXPANSIONS = {"dict-of-lists": "DictOfListsExpandInput", "list-of-dicts": "ListOfDictsExpandInput"}
-# Attributes that are encoded in ways of their own.
+# These attributes have encodings of their own.
 _READERS: Mapping[str, Callable[[Task, Any], object]] = {
     "subdag": _subdag,
     "params": _params,
@@ -208,9 +208,9 @@ _READERS: Mapping[str, Callable[[Task, Any], object]] = {
 
 @dataclass(frozen=True)
 class SerializedDag:
-    """A DAG as `serialized_dag` holds it, in the form `version`.
+    """A DAG from `serialized_dag`; `version` is that of the format.
 
-    `cron_intervals` is what `timetables.read` must know besides.
+    `cron_intervals` is an argument of `timetables.read`.
     """
 
     dag_id: str
@@ -221,31 +221,31 @@ class SerializedDag:
     tasks: dict[str, Task] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Index the tasks by id; 1.10 stores them bare, later releases in an envelope."""
+        """Index the tasks by id; 1.10 stores them plain, later releases in an envelope."""
         for fields in self.data.get("tasks", ()):
             inner = fields.get("__var", fields)
             self.tasks[inner["task_id"]] = Task(self, inner["task_id"], inner)
 
     @cached_property
     def default_start_date(self) -> datetime | None:
-        """`default_args["start_date"]`, the date before which Airflow refuses a trigger."""
+        """Return `default_args["start_date"]`: Airflow refuses a trigger before that date."""
         value = decode(self.data.get("default_args") or {}).get("start_date")
         return value if isinstance(value, datetime) else None
 
     @cached_property
     def allowed_run_types(self) -> frozenset[str] | None:
-        """The only types of runs that the DAG may have (Airflow 3.2 and later); None for any."""
+        """Return the only types of runs that the DAG allows (Airflow 3.2 and later); None for any."""
         types = decode(self.data.get("allowed_run_types"))
         return None if types is None else frozenset(types)
 
     @property
     def is_of_airflow_3(self) -> bool:
-        """Whether 3.1 or later has written it."""
+        """Whether Airflow 3.1 or later has written it."""
         return self.version >= _OF_AIRFLOW_3
 
     @property
     def task_group(self) -> Mapping[str, Any]:
-        """The group that all tasks are in, as it is serialized; empty where there is none."""
+        """The group that contains all tasks, as it is serialized; empty if there is none."""
         group = self.data.get("task_group") or self.data.get("_task_group")
         return group if isinstance(group, dict) else {}
 
@@ -258,12 +258,12 @@ class SerializedDag:
 
     @cached_property
     def downstream(self) -> dict[str, list[str]]:
-        """Direct downstream task ids of each task."""
+        """The ids of each task's direct downstream tasks."""
         return {task_id: [t for t in task.downstream if t in self.tasks] for task_id, task in self.tasks.items()}
 
     @cached_property
     def upstream(self) -> dict[str, list[str]]:
-        """Direct upstream task ids of each task."""
+        """The ids of each task's direct upstream tasks."""
         edges: dict[str, list[str]] = {task_id: [] for task_id in self.tasks}
         for task_id, after in self.downstream.items():
             for other in after:
@@ -272,17 +272,17 @@ class SerializedDag:
 
     @cached_property
     def weights_below(self) -> dict[str, int]:
-        """Weight of each task with all below it."""
+        """The weight of each task with all tasks below it."""
         return totals({task_id: task.priority_weight for task_id, task in self.tasks.items()}, self.downstream)
 
     @cached_property
     def weights_above(self) -> dict[str, int]:
-        """Weight of each task with all above it."""
+        """The weight of each task with all tasks above it."""
         return totals({task_id: task.priority_weight for task_id, task in self.tasks.items()}, self.upstream)
 
 
 def parse(dag_id: str, document: str | bytes, *, cron_intervals: bool = True) -> SerializedDag | None:
-    """Read the JSON of a row of `serialized_dag`; None where it holds no DAG. Raises msgspec.DecodeError and others."""
+    """Read the JSON of a row of `serialized_dag`; None if it has no DAG. Raises msgspec.DecodeError and others."""
     decoded = msgspec.json.decode(document)
     if not isinstance(decoded, dict) or not isinstance(decoded.get("dag"), dict):
         return None
@@ -292,7 +292,7 @@ def parse(dag_id: str, document: str | bytes, *, cron_intervals: bool = True) ->
 
 
 def inflate(compressed: bytes, limit: int) -> bytes | None:
-    """Undo zlib (`[core] compress_serialized_dags` of 2.x); None for more than `limit` bytes. Raises zlib.error."""
+    """Decompress zlib (`[core] compress_serialized_dags` of 2.x); None above `limit` bytes. Raises zlib.error."""
     inflator = zlib.decompressobj()
     document = inflator.decompress(compressed, limit + 1)
     return document if len(document) <= limit else None

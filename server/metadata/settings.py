@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Settings:
-    """Facts that are found out at start, and anew after a migration."""
+    """Facts that are found out when the service starts, and again after a migration."""
 
     generation: int
     revision: str | None
@@ -29,9 +29,9 @@ class Settings:
     parallelism: int
     max_active_tasks: int
     max_active_runs: int
-    """Limits that the configuration has; the last two are those of DAGs that do not say."""
+    """Limits from the configuration; the last two are for DAGs that have none of their own."""
     task_instances: str
-    """Which runs of Airflow 3 get their task instances at once: those of a bundle's version, all, none."""
+    """Which runs of Airflow 3 get their task instances at once: those of a bundle's version, all, or none."""
     batch_size: int
     batch_in_flight: int
     batch_queue_limit: int
@@ -42,7 +42,7 @@ class Settings:
         return self.revision is None
 
     def run_url(self, dag_id: str) -> str:
-        """Start of `dag_run_url` of a DAG's runs; the statements add the date, or in 3.x the run_id."""
+        """Return the start of `dag_run_url` for a DAG's runs; the statements add the date, or in 3.x the run_id."""
         if self.generation == 1:
             return f"{self.graph_url}{quote_plus(dag_id)}&execution_date="
         page = "graph?execution_date=" if self.generation == 2 else "runs/"  # noqa: PLR2004 - Airflow 2
@@ -53,9 +53,9 @@ class Settings:
         return Batcher(run, size=self.batch_size, in_flight=self.batch_in_flight, queue_limit=self.batch_queue_limit)
 
     def queue(self, run: "Run[Key, Result]") -> Batcher[Key, Result]:
-        """Make a batcher of what cannot share a statement: whoever waits for a turn waits for no connection."""
+        """Make a batcher for work that cannot share a statement: callers then wait for a turn, not for a connection."""
         return Batcher(run, size=1, in_flight=2 * self.batch_in_flight, queue_limit=self.batch_queue_limit)
 
     def shared(self, run: "Run[Key, Result]") -> Batcher[Key, Result]:
-        """Make a batcher of reads that are costly and often the same: one at a time, for as many as wait."""
+        """Make a batcher for costly reads that are often the same: one at a time, for all that wait (single-flight)."""
         return Batcher(run, size=self.batch_queue_limit, in_flight=1, queue_limit=self.batch_queue_limit)

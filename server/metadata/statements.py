@@ -1,10 +1,10 @@
 """Named SQL statements, read from the .sql files beside the code that runs them.
 
-A file is a sequence of blocks, each headed by `-- name: the_name`; comment lines below the head
-explain the statement and stay with it. A later file may say a statement of an earlier one otherwise,
-which is how one generation of Airflow differs from another. Minor releases differ in columns: a line that
-ends in `-- if table.column` counts only where the database has that column, `-- unless table.column` where not, and a
-statement with the line `-- only if table.column` is one of those databases alone.
+A file is a sequence of blocks, each with the head `-- name: the_name`. Comment lines below the head explain the
+statement and stay with it. A statement in a later file replaces the one of the same name in an earlier file: this is
+how one generation of Airflow differs from another. Minor releases differ in columns: a line that ends in
+`-- if table.column` counts only if the database has that column, one with `-- unless table.column` only if it has not.
+A statement with the line `-- only if table.column` exists only for databases with that column.
 """
 
 import re
@@ -24,7 +24,7 @@ def parse(text: str) -> dict[str, str]:
 
 
 def load(*files: str, package: str = "server.metadata") -> dict[str, str]:
-    """Read the statements of `files` of `package`; a name that occurs again replaces the earlier one."""
+    """Read the statements in `files` of `package`; a name that occurs again replaces the earlier statement."""
     statements: dict[str, str] = {}
     for file in files:
         statements.update(parse(resources.files(package).joinpath(file).read_text("utf-8")))
@@ -39,7 +39,7 @@ def fit(statement: str, columns: AbstractSet[str]) -> str:
 
 
 def fit_all(statements: Mapping[str, str], columns: AbstractSet[str]) -> dict[str, str]:
-    """Fit every statement; one of which nothing is left is no statement of this database."""
+    """Fit every statement; one of which nothing is left does not exist for this database."""
     fitted = {name: fit(statement, columns) for name, statement in statements.items()}
     return {name: statement for name, statement in fitted.items() if statement}
 

@@ -31,22 +31,22 @@ class TaskInstances:
     """The `task_instance` table."""
 
     def __init__(self, database: Database, settings: Settings, dags: Dags, decoder: Decoder) -> None:
-        """Read task instances of `database`, whose DAGs are `dags` and whose pickles `decoder` reads."""
+        """Read the task instances of `database`; its DAGs are `dags`, and `decoder` reads its pickles."""
         self._database = database
         self._decoder = decoder
         self._dags = dags
         self._unixname = getpass.getuser()
         self._generation = settings.generation
-        # Airflow 1.10 knows no map_index.
+        # Airflow 1.10 has no map_index.
         self._parts = 3 if settings.generation == 1 else 4
         self._find: Batcher[Key, asyncpg.Record] = settings.batcher(self._find_many)
 
     async def get(self, dag_id: str, execution_date: datetime, task_id: str, map_index: int | None = None) -> bytes:
-        """Task instance as the body of the answer; raises NotFound: for DAG, task, run and instance, in this order.
+        """Return a task instance as the body of the answer; raises NotFound for DAG, task, run, instance, in this order.
 
-        While the run is queued or running, an instance without a row yet is answered as its first row will be.
-        Of a mapped task (Airflow 2.3 and later) `map_index` says which instance; without it, it is the one that
-        is furthest from its end. Airflow 1.10 has no such tasks: there `map_index` means nothing.
+        While the run is queued or running, an instance without a row is answered as its first row will be. For a mapped
+        task (Airflow 2.3 and later) `map_index` chooses the instance; without it, it is the one that is furthest from
+        its end. Airflow 1.10 has no such tasks: there `map_index` has no meaning.
         """
         row = await self._find((dag_id, execution_date, task_id, map_index))
         if not row["known"]:

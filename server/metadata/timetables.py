@@ -1,7 +1,7 @@
-"""Data intervals: the span of time that a run of Airflow 2 or 3 stands for, as its DAG's timetable tells it.
+"""Data intervals: the span of time that a run of Airflow 2 or 3 covers, as its DAG's timetable defines it.
 
-A timetable is what `serialized_dag` holds under `timetable` or, in 2.x, `schedule_interval`. For a run that somebody
-triggers at a moment it answers the interval that Airflow itself would write.
+A timetable is what `serialized_dag` has under `timetable` or, in 2.x, `schedule_interval`. For a run that is
+triggered at a moment it returns the interval that Airflow itself would write.
 """
 
 import re
@@ -24,17 +24,17 @@ _PRESETS: Mapping[str, str] = {
     "@quarterly": "0 0 1 */3 *",
     "@yearly": "0 0 1 1 *",
 }
-# Words that 2.x keeps under `schedule_interval` for schedules without a time of their own.
+# Words that 2.x stores as `schedule_interval` for schedules without times.
 _TIMELESS = frozenset({"@once", "@continuous", "Dataset"})
 
 
-# Five plain fields. Of a day that not every month has, in some months, there may be none for decades to look for.
+# Five plain fields. If a day does not exist in every month, the search for it may go on for decades.
 _CHEAP_CRON = re.compile(r"[\d*/,A-Za-z-]{1,30}(?: [\d*/,A-Za-z-]{1,30}){4}", re.ASCII)
 _RARE_DAY = re.compile(r"29|3\d", re.ASCII)
 
 
 def is_cheap(dag: Mapping[str, Any]) -> bool:
-    """Whether the timetable that `read` makes answers in a few milliseconds, and with certainty."""
+    """Whether the timetable that `read` makes certainly answers within a few milliseconds."""
     encoded = dag.get("timetable", dag.get("schedule_interval"))
     if isinstance(encoded, dict):
         fields = encoded.get("__var")
@@ -51,9 +51,9 @@ def is_cheap(dag: Mapping[str, Any]) -> bool:
 def read(dag: Mapping[str, Any], *, cron_intervals: bool = True) -> Timetable:
     """Make the timetable of a serialized DAG (its `dag` object).
 
-    `cron_intervals` is `[scheduler] create_cron_data_intervals` of an Airflow 2, which its presets depend on. What
-    only a plugin's own code knows is taken as a moment. Calling the result raises OverflowError or ValueError for a
-    moment too near to an end of the calendar.
+    `cron_intervals` is `[scheduler] create_cron_data_intervals` of an Airflow 2, on which its presets depend. If only a
+    plugin's own code knows the timetable, the interval is a moment. Calling the result raises OverflowError or
+    ValueError for a moment too close to an end of the calendar.
     """
     if isinstance(encoded := dag.get("timetable"), dict):
         return _read_timetable(encoded)
@@ -101,7 +101,7 @@ def _events(fields: Mapping[str, Any]) -> Timetable:
 
 
 def _delta(value: float | Mapping[str, Any]) -> timedelta | relativedelta:
-    """Read a count of seconds, or the fields of a relativedelta."""
+    """Read a number of seconds, or the fields of a relativedelta."""
     if not isinstance(value, Mapping):
         return timedelta(seconds=value)
     fields = {name: amount for name, amount in value.items() if name != "weekday"}

@@ -14,7 +14,7 @@ from server.metadata.settings import Settings
 
 
 class User(msgspec.Struct, frozen=True):
-    """A user's name as the table spells it, and the stored hash, "" for none."""
+    """The name of a user as the table spells it, and the stored hash, "" if there is none."""
 
     name: str
     password: str
@@ -30,7 +30,7 @@ class ListedUser(msgspec.Struct, frozen=True):
 
 
 class Users:
-    """Whoever may authenticate with a password."""
+    """The users who may authenticate with a password."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
         """Choose the table by the database's catalogue."""
@@ -40,7 +40,7 @@ class Users:
         self._find: Batcher[str, asyncpg.Record] = settings.batcher(self._find_many)
 
     def require_table(self) -> None:
-        """Raise StartupError where there are no users to authenticate."""
+        """Raise StartupError if the database has no table of users."""
         if self.table is None:
             raise StartupError(
                 "[api] auth_backend = password_auth: this database has no table of users (neither `users` nor"
@@ -49,14 +49,14 @@ class Users:
             )
 
     async def find(self, name: str) -> User | None:
-        """Return the user whom Airflow would mean by that name; raises Unavailable, also without a table of users."""
+        """Return the user that Airflow means by that name; raises Unavailable, also if there is no table of users."""
         if self.table is None:
             raise Unavailable("This database has no table of users, since its last migration")
         row = await self._find(name)
         return User(row["username"], row["password"] or "") if row["username"] is not None else None
 
     async def usual_method(self, method: Callable[[str], str | None]) -> str | None:
-        """Return what `method` says of most of the newest users' hashes; None without users."""
+        """Return what `method` returns for most of the newest users' hashes; None without users."""
         if self.table is None:
             return None
         rows = await self._database.fetch(f"sample_{self._plural}")
@@ -64,12 +64,12 @@ class Users:
         return found.most_common(1)[0][0] if found else None
 
     async def all(self) -> list[ListedUser]:
-        """Return everyone, by name; raises Conflict where the users are Airflow's business."""
+        """Return all users, by name; raises Conflict if only Airflow manages the users."""
         self._require_ours("list")
         return [ListedUser(**row) for row in await self._database.fetch("list_users")]
 
     async def create(self, name: str, email: str | None, password: str) -> None:
-        """Create a user with that hash; raises Conflict where the name is taken."""
+        """Create a user with that hash; raises Conflict if the name is taken."""
         self._require_ours("create")
         if await self._database.fetchval("create_user", name, email, password) is None:
             raise Conflict(f"User {name} exists already; `windsock change_password -u {name}` changes the password")

@@ -1,4 +1,4 @@
-"""Why a task does not begin: what it may wait for is looked up, and the reasons are put into words."""
+"""Why a task does not begin: finds out what it waits for, and says so in words."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -14,7 +14,7 @@ from server.metadata.settings import Settings
 from server.words import count
 
 WAITING = frozenset({None, "scheduled", "queued", "up_for_retry", "up_for_reschedule"})
-"""States of a task that has not begun, or not again."""
+"""The states of a task that waits for its first try or its next one."""
 _UNFINISHED = frozenset({"queued", "running"})
 _GOOD = frozenset({"success", "skipped"})
 _SHOWN = 5
@@ -24,15 +24,15 @@ class Waiting:
     """Finds out what tasks wait for."""
 
     def __init__(self, database: Database, settings: Settings, scheduler: SchedulerHealth) -> None:
-        """Look into `database`."""
+        """Read the tables of `database`."""
         self._database = database
         self._settings = settings
         self._scheduler = scheduler
 
     async def reasons(self, dag: Dag, execution_date: datetime, task_id: str) -> list[str]:
-        """Say what a task of the run at that date waits for, a clause each; nothing where it has begun or is done.
+        """Return what a task of the run at that date waits for, as a list of texts; empty if it has begun or is done.
 
-        Raises NotFound for the task and the run, Unavailable where it takes more than 2 seconds to find out.
+        Raises NotFound for the task and the run, and Unavailable if it takes more than 2 seconds to find out.
         """
         task = dag.task(task_id)
         statements = self._database.statements
@@ -92,12 +92,12 @@ class Waiting:
 
 
 def _earlier_tasks(task: PreparedTask, facts: asyncpg.Record) -> Iterator[str]:
-    """What it waits for of its own run, and of the one before."""
+    """Yield what the task waits for in its own run, and in the run before."""
     unfinished = facts["unfinished"]
     if unfinished:
         more = ", ..." if len(unfinished) > _SHOWN else ""
         yield f"not yet done before it: {', '.join(unfinished[:_SHOWN])}{more}"
-    # A run before that has ended without the task is not waited for.
+    # It does not wait for a previous run that has ended without the task.
     has_task = facts["state_before"] is not None or facts["run_before"] in _UNFINISHED
     if task.needs.depends_on_past and has_task and facts["state_before"] not in _GOOD:
         yield f"it depends on the past, and in the run before, of {facts['before']}, it is {facts['state_before']}"

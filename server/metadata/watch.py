@@ -1,9 +1,9 @@
-"""Notices that the database is migrated underneath a service, and when that is done.
+"""Notices that the database is migrated underneath a running service, and when the migration is done.
 
 Each migration of Airflow commits its changes together with its revision in `alembic_version`. The statement that
-writes runs compares that revision itself. A statement that fails over a table or column has the whole catalogue
-compared, and the service looks at the revision now and then. Once something differs no connection is lent, until two
-looks in a row have found the same database, one that this release can serve.
+writes runs compares that revision itself. If a statement fails because of a table or column, the service compares the
+whole catalogue, and it also looks at the revision from time to time. Once something differs, no connection is lent
+until two looks in a row have found the same database, and this release can serve it.
 """
 
 import asyncio
@@ -30,11 +30,11 @@ from server.metadata.schema import SchemaError
 
 logger = logging.getLogger(__name__)
 
-# Seconds between looks: while the schema is served, and while it is not.
+# The seconds between two looks: while the schema is served, and while it is not.
 _EVERY = 5.0
 _SOON = 1.0
-# What a statement for another schema may fail with: no such table or column, or of another type (42), a stale plan
-# (0A), a table that has just been dropped (XX), a column that wants a value (23502).
+# The errors of a statement that is for another schema: no such table or column, or of another type (42), a stale plan
+# (0A), a table that has just been dropped (XX), a column that needs a value (23502).
 _DOUBTFUL_CLASSES = frozenset({"42", "0A", "XX"})
 _NOT_NULL = "23502"
 _UNFIT = asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.InvalidCachedStatementError
@@ -46,12 +46,12 @@ _LACKS = "The database lacks a table or column that this request needs; nothing 
 
 
 class SchemaWatch:
-    """Compares a database with what was found of it."""
+    """Compares a database with what was found before."""
 
     def __init__(
         self, connections: Connections, found: Catalogue, serve: Callable[[Catalogue], None], *, allow_unknown: bool
     ) -> None:
-        """Watch the database of `connections`; `serve` is called with each other schema that is to be served."""
+        """Watch the database of `connections`; `serve` is called with each new schema that is to be served."""
         self.found = found
         self._connections = connections
         self._serve = serve
@@ -67,7 +67,7 @@ class SchemaWatch:
         return self._problem is not None
 
     async def keep(self) -> None:
-        """Look now and then, and after a change until it is over; ends only when it is cancelled."""
+        """Look from time to time, and after a change until it is over; ends only when it is cancelled."""
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_EVERY):
@@ -79,30 +79,30 @@ class SchemaWatch:
                 await self._begin_to_serve(await self._settled())
 
     async def check(self) -> None:
-        """Raise SchemaChanged unless the database has the revision that was found; Unavailable where it is lost."""
+        """Raise SchemaChanged unless the database has the revision that was found; Unavailable if it is lost."""
         if self._problem is not None:
             raise SchemaChanged(self._problem)
         if self.found.revision is not None:
             await self._compare_revision(None)
 
     def changed(self) -> SchemaChanged:
-        """Have somebody look at once; the error for whoever has noticed that the schema is another."""
+        """Make the watch look at once; return the error for a caller who has noticed that the schema has changed."""
         self._wake.set()
         return SchemaChanged(self._problem or _MIGRATED)
 
     async def doubt(self, error: asyncpg.PostgresError, made_for: Catalogue) -> None:
         """Find out whether a statement that was `made_for` a schema failed because it met another one.
 
-        Raises SchemaChanged if so, Unavailable where nothing has changed and the database does not have, or the role
-        may not use, what the statement needs. Otherwise the error is what it seems.
+        If so, raises SchemaChanged. If nothing has changed, but the database lacks what the statement needs or the role
+        may not use it, raises Unavailable. Otherwise the error is what it seems to be.
         """
         if made_for.revision is None or not _is_doubtful(error):
-            # Nobody but Windsock changes a standalone database.
+            # Only Windsock changes a standalone database.
             return
         if self.refuses or made_for is not self.found:
             raise self.changed() from error
         if isinstance(error, asyncpg.InsufficientPrivilegeError):
-            # A migration that takes privileges along changes the revision; all else takes a while to read.
+            # A migration that takes privileges away changes the revision too; reading the whole catalogue takes longer.
             await self._compare_revision(None)
             logger.warning(missing_privilege(error))
             raise Unavailable(missing_privilege(error)) from error
@@ -155,7 +155,7 @@ class SchemaWatch:
             except _UNREADABLE as error:
                 await self._refuse(_words(error))
             except Unavailable:
-                # Of a lost database the log has a line.
+                # The log already has a line about a lost database.
                 continue
             before = now
 
@@ -177,7 +177,7 @@ async def _revision(connection: Connection) -> str:
 
 
 def _words(error: Exception) -> str:
-    """Say why the schema cannot be served, for callers."""
+    """Say for callers why the schema cannot be served."""
     if isinstance(error, UnknownAirflow):
         return error.brief
     if isinstance(error, StartupError | SchemaError):

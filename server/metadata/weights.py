@@ -5,9 +5,9 @@ from graphlib import TopologicalSorter
 
 
 def totals(weights: Mapping[str, int], edges: Mapping[str, list[str]]) -> dict[str, int]:
-    """The weight of each task and of all that can be reached from it along `edges`, each once.
+    """Return the weight of each task plus that of all tasks that can be reached from it along `edges`, each once.
 
-    Sets of tasks are the bits of whole numbers: a DAG of thousands of tasks takes milliseconds. Raises
+    Sets of tasks are bits of whole numbers, so a DAG of thousands of tasks takes milliseconds. Raises
     graphlib.CycleError, a ValueError.
     """
     bit = {task_id: 1 << n for n, task_id in enumerate(weights)}
@@ -15,7 +15,7 @@ def totals(weights: Mapping[str, int], edges: Mapping[str, list[str]]) -> dict[s
     for task_id, weight in weights.items():
         of_weight[weight] = of_weight.get(weight, 0) | bit[task_id]
     reached: dict[str, int] = {}
-    # Those that a task leads to come before it.
+    # The tasks that a task leads to come before it.
     for task_id in TopologicalSorter(edges).static_order():
         tasks = bit[task_id]
         for other in edges[task_id]:

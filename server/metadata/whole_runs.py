@@ -1,7 +1,7 @@
-"""Runs that are more than a row of `dag_run`: with task instances, deadlines and the version of a bundle, in Airflow 3.
+"""Runs of Airflow 3 that are more than a row of `dag_run`: with task instances, deadlines and the version of a bundle.
 
-Airflow's own API writes these rows with every run. Most runs do without here: the scheduler makes the task instances.
-But it makes none for a run of a version of its bundle, and deadlines are nobody else's business.
+Airflow's own API writes these rows with every run. Most runs do not need them here, because the scheduler makes the
+task instances. But it makes none for a run that is pinned to a version of its bundle, and nobody else makes deadlines.
 """
 
 import asyncio
@@ -33,11 +33,11 @@ _NO_CONFIG = pickle.dumps({}, protocol=5)
 
 
 class DagChangedError(Exception):
-    """The DAG is another by now than the one that a run was to be of; nothing was made."""
+    """The DAG has changed since the run was prepared; nothing was made."""
 
 
 class _Request(NamedTuple):
-    """A run to be made: the arguments of the statement `trigger`, and what else there is to be."""
+    """A run to be made: the arguments of the statement `trigger`, and the other rows."""
 
     row: Row
     run: NewRun
@@ -53,7 +53,7 @@ class _Instances(NamedTuple):
 
 
 class _Made(NamedTuple):
-    """What the statement `trigger` answered, why some deadlines were not made, and why no task instances."""
+    """What the statement `trigger` returned, why some deadlines were not made, and why there are no task instances."""
 
     row: asyncpg.Record
     without: Sequence[str] = ()
@@ -77,9 +77,9 @@ class WholeRuns:
         return self._is_pinned(dag) or self._settings.task_instances == "always" or dag.serialized.has_deadlines
 
     async def make(self, row: Row, run: NewRun, dag: Dag) -> asyncpg.Record:
-        """Make a run; the answer of the statement `trigger`. Raises DagChangedError.
+        """Make a run; return what the statement `trigger` returns. Raises DagChangedError.
 
-        A warning tells what Airflow would have written and is not there.
+        A warning says what Airflow would have written but is not there.
         """
         made = await self._make(_Request(row, run, dag))
         if made.row["id"] is not None:
@@ -114,7 +114,7 @@ class WholeRuns:
 
     async def _make_one(self, request: _Request) -> _Made:
         statements = self._database.statements
-        # Not before its turn: the rows of thousands of runs that wait would fill the memory.
+        # Not before its turn: the rows of thousands of waiting runs would fill the memory.
         found = await self._instances(request.run, request.dag)
         values = pinned(request.row) if found.number and self._is_pinned(request.dag) else request.row
         async with self._database.transaction() as connection:
@@ -129,16 +129,16 @@ class WholeRuns:
             return _Made(row, await self._add_deadlines(connection, row["id"], request), found.reason)
 
     async def _add_instances(self, connection: Connection, run: int, dag: Dag, found: _Instances) -> None:
-        """Add them all, or raise DagChangedError where they are of a DAG that was."""
+        """Add them all, or raise DagChangedError if the DAG has changed since."""
         arguments = (run, found.rows, dag.version, self._unixname, _NO_CONFIG)
         added = await connection.fetchval(self._database.statements["add_task_instances"], *arguments)
         if added != found.number:
             raise DagChangedError
 
     async def _add_deadlines(self, connection: Connection, run: int, request: _Request) -> Sequence[str]:
-        """Add those that can be told; why the others cannot."""
+        """Add the deadlines that can be made; return why the others cannot."""
         known, statements = request.dag.serialized, self._database.statements
-        # After a downgrade to 3.0 the DAG may still have them; that Airflow has no such rows.
+        # After a downgrade to 3.0 the DAG may still have deadlines, but that Airflow has no such rows.
         names = [name for name in ("add_deadlines", "add_deadlines_of_3_1") if name in statements]
         if known is None or not known.has_deadlines or not names:
             return ()

@@ -98,7 +98,7 @@ async def test_deadlines_are_made_with_the_run(empty_database: str, release: str
             for reference, seconds in asked:
                 await _add_alert(connection, reference, seconds, CALLBACK)
         assert (await api.trigger(run_id="r", execution_date=DATE.isoformat()))[0] == 200
-        assert "its reference Mine is known to Airflow's plugins alone" in (api.warning or "")
+        assert "only Airflow's plugins know its reference Mine" in (api.warning or "")
         queued_at = await connection.fetchval("SELECT queued_at FROM dag_run")
         rows = [dict(row) for row in await connection.fetch("SELECT * FROM deadline ORDER BY deadline_time")]
         assert [row["deadline_time"] for row in rows] == [
