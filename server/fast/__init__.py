@@ -1,10 +1,10 @@
-"""The fast path: what goes below what aiohttp promises to keep, all of it in this folder.
+"""The fast path: everything that uses private parts of aiohttp, all of it in this folder.
 
-Ordinary requests take it; whatever else comes is aiohttp's. At start `check` looks whether the aiohttp that is
-installed is as expected here. Where it is not, or `[windsock] fast_path` is False, plain aiohttp serves everything:
-the same answers, only slower. Nothing outside of this folder imports more of it than this module and `use`.
+Ordinary requests take it; aiohttp serves all others. At the start `check` tests whether the installed aiohttp is as
+expected here. If it is not, or if `[windsock] fast_path` is False, plain aiohttp serves everything: with the same
+answers, only slower. Modules outside of this folder import only this module and `use`.
 
-`feeding` is no matter of speed: it is used wherever the few names that it needs are there.
+`feeding` is not about speed: it is used if the few names that it needs exist.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,17 +14,17 @@ from aiohttp import web
 
 
 class Feeds(Protocol):
-    """Passes what has come on to aiohttp."""
+    """Passes received bytes on to aiohttp."""
 
     def feed(self, connection: web.RequestHandler, data: bytes) -> None:
-        """Take what has come, or (b"") go on with what waits."""
+        """Take received bytes, or (b"") go on with those that wait."""
 
     def answered(self, request: web.BaseRequest) -> None:
-        """Know that nobody reads the body of this request any more."""
+        """Note that nobody reads the body of this request any more."""
 
 
 class Shortcuts:
-    """What others use of this folder; None is aiohttp's own way."""
+    """What other modules use of this folder; None means aiohttp's own way."""
 
     feeder: Callable[[], Feeds] | None = None
     fill: Callable[[web.Response, bytes, int, Mapping[str, str] | None], None] | None = None

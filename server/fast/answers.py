@@ -1,4 +1,4 @@
-"""Answers, made and written in one step each."""
+"""Answers that are made and written in one step each."""
 
 from collections.abc import Mapping
 
@@ -7,16 +7,16 @@ from aiohttp.helpers import rfc822_formatted_time
 
 
 def fill(answer: web.Response, body: bytes, status: int, headers: Mapping[str, str] | None) -> None:
-    """Begin an answer, past all that aiohttp does for other kinds of bodies."""
+    """Begin an answer, without what aiohttp does for other kinds of bodies."""
     web.StreamResponse.__init__(answer, status=status, headers=headers)
     answer._body = body  # As `Response.body` does
 
 
 def whole(answer: web.Response, always: str) -> bytes | None:
-    """Head and body, to HTTP/1.1 on a connection that stays open; None where aiohttp must write them.
+    """Return head and body for HTTP/1.1 on a connection that stays open; None if aiohttp must write them.
 
-    `always` are header lines, those of every answer. aiohttp must write where there are cookies or the connection
-    ends, and it refuses headers that would end their line.
+    `always` has the header lines of every answer. aiohttp must write answers with cookies and those that end the
+    connection, and it refuses headers that contain line ends.
     """
     body = answer._body
     if answer._keep_alive is not None or answer._cookies or answer._eof_sent or not isinstance(body, bytes):

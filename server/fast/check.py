@@ -1,4 +1,4 @@
-"""Whether the installed aiohttp is as the fast path expects it: its private names, and how they behave."""
+"""Tests whether the installed aiohttp is as the fast path expects: its private names, and how they behave."""
 
 import asyncio
 import importlib
@@ -43,7 +43,7 @@ _ANSWER: Mapping[str, type | tuple[type, ...]] = {
     "_reason": str,
     "_status": int,
 }
-# What is called, with the parameters that the call relies on; more may follow where they have defaults.
+# The functions that are called, with the parameters that the calls rely on; others may follow if they have defaults.
 _CALLS: tuple[tuple[object, str, tuple[str, ...]], ...] = (
     (web.RequestHandler, "_drain_helper", ("self",)),
     (web.RequestHandler, "_process_keepalive", ("self",)),
@@ -70,14 +70,14 @@ _found: dict[None, str | None] = {}
 
 
 async def find_problem() -> str | None:
-    """What is not as expected, None where all is; looked for once in a process."""
+    """Return what is not as expected, None if all is; a process tests this only once."""
     if None not in _found:
         _found[None] = await look_for_problem()
     return _found[None]
 
 
 async def look_for_problem() -> str | None:
-    """What is not as expected, None where all is."""
+    """Return what is not as expected, None if all is."""
     try:
         return _of_names() or await _of_behaviour()
     except Exception as error:  # noqa: BLE001 - whatever another release makes of it
@@ -85,7 +85,7 @@ async def look_for_problem() -> str | None:
 
 
 def fits_feeding() -> bool:
-    """Whether `feeding` has what it needs."""
+    """Whether everything that `feeding` needs exists."""
     try:
         importlib.import_module("server.fast.feeding")
         connection = _connection()
@@ -141,7 +141,7 @@ def _call(owner: object, name: str, parameters: tuple[str, ...]) -> str | None:
 
 
 class _Memory(asyncio.Transport):
-    """What is written to nobody; each write is waited for."""
+    """A transport without a peer; the writer waits after each write."""
 
     def __init__(self, protocol: HttpProtocol) -> None:
         super().__init__()
@@ -150,7 +150,7 @@ class _Memory(asyncio.Transport):
         self._closing = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Keep it, and let the writer wait for a turn of the loop."""
+        """Keep the data, and let the writer wait for a turn of the loop."""
         self.written += bytes(data)
         if not self._protocol.writing_paused:
             self._protocol.pause_writing()
@@ -171,20 +171,20 @@ class _Memory(asyncio.Transport):
         return True
 
     def pause_reading(self) -> None:
-        """Nothing comes by itself."""
+        """Do nothing: no data comes by itself."""
 
     def resume_reading(self) -> None:
-        """Nothing comes by itself."""
+        """Do nothing: no data comes by itself."""
 
     def get_write_buffer_size(self) -> int:
         return 0
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Nothing is kept for long."""
+        """Do nothing: no data is kept for long."""
 
 
 async def _of_behaviour() -> str | None:
-    """Have one conversation both ways."""
+    """Have one conversation in both ways, and compare the answers."""
     from server.fast.answers import fill  # noqa: PLC0415
     from server.fast.dispatch import dispatcher  # noqa: PLC0415
     from server.fast.protocol import FastProtocol  # noqa: PLC0415
@@ -216,7 +216,7 @@ async def _of_behaviour() -> str | None:
 
 
 def _quiet(kind: type[HttpProtocol]) -> type[HttpProtocol]:
-    """Let what fails in a conversation end it, without a word in the log."""
+    """Let a failure in a conversation end it, without a line in the log."""
 
     class Quiet(kind):  # type: ignore[misc, valid-type]
         async def start(self) -> None:
@@ -230,7 +230,7 @@ def _quiet(kind: type[HttpProtocol]) -> type[HttpProtocol]:
 
 
 async def _converse(make: Callable[..., HttpProtocol]) -> list[list[bytes]]:
-    """The answers, as their sorted lines without the date."""
+    """Return the answers, as their sorted lines without the date."""
     protocol = make()
     transport = _Memory(protocol)
     protocol.connection_made(transport)

@@ -1,4 +1,4 @@
-"""From a request to its answer: find the endpoint and call the middlewares, in fewer steps than aiohttp does."""
+"""From a request to its answer: finds the endpoint and calls the middlewares, in fewer steps than aiohttp."""
 
 from collections.abc import Awaitable, Callable
 from functools import cache, reduce
@@ -12,9 +12,9 @@ Dispatch = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def dispatcher(app: web.Application) -> Dispatch:
-    """Do for `app`, which is not changed any more, what its own handler does of a request without `Expect`.
+    """Make the handler of requests without `Expect` for `app`, which must not change any more.
 
-    aiohttp calls the middlewares by keywords, and walks a path from its end.
+    aiohttp calls the middlewares by keywords, and resolves a path from its end.
     """
     find = app[PATHS].find if PATHS in app else _nowhere
     elsewhere = app.router.resolve

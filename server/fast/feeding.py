@@ -1,7 +1,7 @@
-"""Pipelines and bodies that go wrong half-way: what is right in them is served as if nothing wrong came after it.
+"""Pipelines and bodies that go wrong half-way: good requests are served as if nothing malformed came after them.
 
-aiohttp's parser forgets what it has read of a segment when the rest of that is malformed: of two requests, one right
-and one wrong, it answers one, as wrong. And it lets whoever reads a body wait for an end that will never come.
+aiohttp's parser forgets what it has read of a segment if the rest of it is malformed: for a good and a malformed
+request it sends one answer, a 400. And a reader of a body may wait for an end that will never come.
 """
 
 import re
@@ -15,26 +15,26 @@ _receive = web.RequestHandler.data_received
 
 
 class Feeder:
-    """Feeds a connection's parser each head by itself; what is too much for now waits here."""
+    """Feeds each head to the connection's parser by itself; what is too much for now waits here."""
 
     __slots__ = ("_body", "_held", "_is_over", "_is_read")
 
     def __init__(self) -> None:
-        """Begin with a connection."""
+        """Begin with a new connection."""
         self._held = b""
-        # Of the last request that came.
+        # The body of the last request.
         self._body: StreamReader = EMPTY_PAYLOAD
         self._is_read, self._is_over = True, False
 
     def feed(self, connection: web.RequestHandler, data: bytes) -> None:
-        """Take what has come, or (b"") go on with what waits."""
+        """Take received bytes, or (b"") go on with those that wait."""
         if self._is_over:
             return
         end = data.find(_HEAD_END)
         alone = end < 0 or end + len(_HEAD_END) == len(data)
         if not self._held and (alone or (self._body is EMPTY_PAYLOAD and _has_its_body(data, end))):
             if self._body is EMPTY_PAYLOAD:
-                # Nothing can be wrong with a body.
+                # Nothing in a body can be malformed.
                 _receive(connection, data)
                 if messages := connection._messages:
                     message, body = messages[-1]
@@ -56,11 +56,11 @@ class Feeder:
         self._held = self._held[at:]
 
     def _receive(self, connection: web.RequestHandler, data: bytes) -> bool:
-        """Let the parser read; whether that has come to an end."""
+        """Let the parser read; return whether the request has come to its end."""
         is_late = not connection._messages and not self._body.is_eof()
         _receive(connection, data)
         if is_late and self._body.is_eof() and connection._parser is not None:
-            # The parser counts requests that are there as a whole, and did not count this one when it was taken.
+            # The parser counts complete requests, and did not count this one when it was taken.
             connection._parser.message_consumed()
         ended = self._end_if_malformed(connection)
         if self._body.is_eof():
@@ -68,11 +68,11 @@ class Feeder:
         return ended
 
     def answered(self, request: web.BaseRequest) -> None:
-        """Nobody reads the body of this request any more."""
+        """Note that nobody reads the body of this request any more."""
         self._is_read = self._is_read and request.content is not self._body
 
     def _end_if_malformed(self, connection: web.RequestHandler) -> bool:
-        """Read no further than what could not be parsed, and end the body that it is part of."""
+        """Stop reading at malformed input, and end the body that it is part of."""
         messages = connection._messages
         if not messages:
             return False
@@ -86,22 +86,23 @@ class Feeder:
             self._body.set_exception(web.RequestPayloadError("malformed"))
             connection._lingering_time = 0
         else:
-            # aiohttp waits for its end before it closes.
+            # aiohttp waits for the end of the body before it closes.
             connection.close()
             self._body.feed_eof()
         return True
 
 
 def _has_its_body(data: bytes, end: int) -> bool:
-    """Whether the head that ends at `end` is that of a request whose body is all that follows.
+    """Whether the head that ends at `end` is that of a request whose body is everything that follows.
 
-    What a parser makes of two lengths, or of chunks besides, is an error: of this one request.
+    If a request has two lengths, or a length and chunks, the parser reports an error, which then concerns only this
+    request.
     """
     length = _LENGTH.search(data, 0, end + 2)
     return length is not None and int(length[1]) == len(data) - end - len(_HEAD_END)
 
 
 def _is_full(connection: web.RequestHandler) -> bool:
-    """Whether as many requests wait as aiohttp takes: it has paused the transport, and asks when there is room."""
+    """Whether as many requests wait as aiohttp takes: it has paused the transport, and resumes when there is room."""
     messages = connection._messages
     return len(messages) >= connection._max_msg_queue_size and messages[-1][1].is_eof()

@@ -1,4 +1,4 @@
-"""Ordinary requests, served without most of what aiohttp does of each."""
+"""Serves ordinary requests without most of what aiohttp does for each of them."""
 
 from typing import Any
 
@@ -14,9 +14,9 @@ from server.slow_readers import SlowReaders
 
 
 class FastProtocol(HttpProtocol):
-    """Serves ordinary requests in the connection's own task; aiohttp makes another one of each, and does much besides.
+    """Serves ordinary requests in the connection's own task; aiohttp makes a new task for each, and does much besides.
 
-    From the first request on that is not ordinary (`_is_ordinary`) the connection is aiohttp's.
+    From the first request on that is not ordinary (`_is_ordinary`), aiohttp serves the connection.
     """
 
     def __init__(
@@ -27,15 +27,15 @@ class FastProtocol(HttpProtocol):
         dispatch: Dispatch,
         **options: Any,  # noqa: ANN401 - aiohttp's
     ) -> None:
-        """Answer what is asked of `app` with what `dispatch` answers."""
+        """Answer requests to `app` with what `dispatch` returns."""
         super().__init__(server, readers, **options)
         self._client_max_size = app._client_max_size
         self._dispatch = dispatch
-        # Where others want to see an answer before it is sent, aiohttp sends them all.
+        # If others want to see answers before they are sent, aiohttp sends them all.
         self._signals = bool(app.on_response_prepare)
 
     def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's
-        """Go on reading if that was paused; aiohttp also asks for it when a body that was there has been taken."""
+        """Go on reading if that was paused; aiohttp also calls this after a body that had arrived was taken."""
         if self._reading_paused:
             super().resume_reading(resume_parser)
 
@@ -71,10 +71,10 @@ class FastProtocol(HttpProtocol):
         return message
 
     async def _serve(self, message: RawRequestMessage, body: StreamReader) -> bool:
-        """Answer a request; returns whether the connection stays open."""
+        """Answer a request; return whether the connection stays open."""
         loop, task = self._loop, self._task_handler
         if self._parser is None or task is None:
-            # The client went while its request waited for its turn.
+            # The client left while its request was waiting for its turn.
             return False
         self._parser.message_consumed()
         writer, limit = StreamWriter(self, loop), self._client_max_size
@@ -87,7 +87,7 @@ class FastProtocol(HttpProtocol):
             elif self.writing_paused:
                 await self._drain_helper()
         except ConnectionError:
-            # The client has gone.
+            # The client has left.
             return False
         if not response.keep_alive:
             await self._linger()
@@ -98,7 +98,7 @@ class FastProtocol(HttpProtocol):
         return True
 
     def _write_whole(self, response: web.StreamResponse) -> bool:
-        """Write an answer that is there as a whole; returns whether it was, and somebody is there."""
+        """Write a complete answer; return whether it was written and the client is still there."""
         transport = self.transport
         if self._signals or not isinstance(response, Answer) or transport is None or transport.is_closing():
             return False
@@ -108,7 +108,7 @@ class FastProtocol(HttpProtocol):
         return written is not None
 
     def _rest(self) -> None:
-        """Bound the wait for the next request, as aiohttp does."""
+        """Limit the wait for the next request, as aiohttp does."""
         self._keepalive = True
         end = self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
         if self._keepalive_handle is None:
@@ -116,7 +116,7 @@ class FastProtocol(HttpProtocol):
 
 
 def _is_ordinary(message: RawRequestMessage, body: StreamReader) -> bool:
-    """Tell whether a request is HTTP/1.1 and there as a whole, and its answer is all that it asks for."""
+    """Whether a request is HTTP/1.1 and complete, and asks for nothing but its answer."""
     return (
         body.is_eof()
         and message.version == HttpVersion11

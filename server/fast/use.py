@@ -1,4 +1,4 @@
-"""Whether this process takes the fast path."""
+"""Decides whether this process takes the fast path."""
 
 import logging
 from collections.abc import Callable
@@ -26,18 +26,18 @@ async def connections(
     wanted: bool,
     **options: Any,  # noqa: ANN401 - aiohttp's
 ) -> MakeProtocol:
-    """What serves each new connection; where the fast path is `wanted` and of no use, the log says why."""
+    """Return what serves each new connection; if the fast path is `wanted` but not possible, the log says why."""
     SHORTCUTS.feeder = _feeder()
     problem = await find_problem() if wanted else "it is switched off"
     if problem is not None:
         SHORTCUTS.fill = None
         if wanted:
             logger.warning(
-                "aiohttp is not as the fast path expects it: requests are served without it, right but more slowly",
+                "aiohttp is not as the fast path expects it: requests are served correctly without it, but more slowly",
                 extra={"aiohttp": aiohttp.__version__, "reason": problem},
             )
         return partial(HttpProtocol, server, readers, **options)
-    # It may not even be importable with another aiohttp.
+    # With another aiohttp this module may not even be importable.
     from server.fast.answers import fill  # noqa: PLC0415
     from server.fast.dispatch import dispatcher  # noqa: PLC0415
     from server.fast.protocol import FastProtocol  # noqa: PLC0415

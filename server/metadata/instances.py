@@ -88,7 +88,7 @@ def instance_of(task: Task, groups: Mapping[str, list[Mapping[str, Any]]]) -> In
 
 
 def expansions(group: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
-    """Return the expansions around each task of a serialized task group, the outermost first; LookupError and others."""
+    """Return the expansions around each task in a serialized group, the outermost first; LookupError and others."""
     found: dict[str, list[Mapping[str, Any]]] = {}
     waiting: list[tuple[Mapping[str, Any], list[Mapping[str, Any]]]] = [(group, [])]
     while waiting:

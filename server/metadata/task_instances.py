@@ -42,7 +42,7 @@ class TaskInstances:
         self._find: Batcher[Key, asyncpg.Record] = settings.batcher(self._find_many)
 
     async def get(self, dag_id: str, execution_date: datetime, task_id: str, map_index: int | None = None) -> bytes:
-        """Return a task instance as the body of the answer; raises NotFound for DAG, task, run, instance, in this order.
+        """Return a task instance as the body of the answer; raises NotFound for DAG, task, run, instance.
 
         While the run is queued or running, an instance without a row is answered as its first row will be. For a mapped
         task (Airflow 2.3 and later) `map_index` chooses the instance; without it, it is the one that is furthest from

@@ -1,8 +1,8 @@
-"""One supervisor and its workers.
+"""The supervisor and its workers.
 
-- `supervisor`: the parent; starts workers, restarts those that die or hang, reloads, stops
-- `worker`: a process that serves the API on the socket that all share
-- `child`: the parent's view of one worker
+- `supervisor`: the parent: starts workers, replaces those that die or hang, reloads, stops
+- `worker`: a process that serves the API on the shared socket
+- `child`: one worker as its parent sees it
 - `channel`: questions and answers between the two, as lines of JSON
-- `systemd`: the socket that systemd passes on, and telling it how things are
+- `systemd`: takes the socket that systemd passes on, and sends notifications to systemd
 """

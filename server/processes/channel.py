@@ -1,4 +1,4 @@
-"""Questions of the parent and answers of a worker, each a line of JSON, over a pair of sockets."""
+"""The parent's questions and a worker's answers, each a line of JSON, over a pair of sockets."""
 
 import asyncio
 import itertools
@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 LIMIT = 2**22
-"""The longest line in bytes; a snapshot of all routes and statuses has some hundred kilobytes at worst."""
+"""The longest line in bytes; at worst, a snapshot of all routes and statuses has some hundred kilobytes."""
 
 
 class Question(msgspec.Struct):
@@ -18,7 +18,7 @@ class Question(msgspec.Struct):
 
 
 class Answer(msgspec.Struct):
-    """`number` is the question's; 0 is what nobody asked for (`about` is then `started`, `failed` or `unreachable`)."""
+    """`number` is the question's, or 0 for a message that nobody asked for: `started`, `failed`, `unreachable`."""
 
     number: int
     about: str
@@ -26,7 +26,7 @@ class Answer(msgspec.Struct):
 
 
 class Asker:
-    """The parent's end."""
+    """The parent's end of the channel."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -35,7 +35,7 @@ class Asker:
         self._pending: dict[int, asyncio.Future[bytes]] = {}
 
     async def ask(self, about: str, seconds: float) -> bytes:
-        """The answer as JSON; raises TimeoutError, and ConnectionError when the worker is gone."""
+        """Return the answer as JSON; raises TimeoutError, and ConnectionError if the worker is gone."""
         if self._writer.is_closing():
             raise ConnectionResetError("the worker is gone")
         number = next(self._numbers)
@@ -50,7 +50,7 @@ class Asker:
             self._pending.pop(number, None)
 
     async def listen(self, tell: Callable[[str, bytes], None]) -> None:
-        """Hand out answers until the worker is gone; `tell(about, value)` takes those that nobody asked for."""
+        """Hand out answers until the worker is gone; `tell(about, value)` gets the messages that nobody asked for."""
         try:
             while line := await self._reader.readline():
                 answer = msgspec.json.decode(line, type=Answer)
@@ -65,19 +65,19 @@ class Asker:
                 future.set_exception(ConnectionResetError("the worker is gone"))
 
     def close(self) -> None:
-        """Let go of the worker, which ends by that."""
+        """Close the channel, which ends the worker."""
         self._writer.close()
 
 
 class Answerer:
-    """The worker's end."""
+    """The worker's end of the channel."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
 
     async def tell(self, about: str, value: object, number: int = 0) -> None:
-        """Send an answer, or with number 0 something that nobody asked for."""
+        """Send an answer, or with number 0 a message that nobody asked for."""
         raw = msgspec.Raw(msgspec.json.encode(value))
         self._writer.write(msgspec.json.encode(Answer(number, about, raw)) + b"\n")
         await self._writer.drain()

@@ -1,4 +1,4 @@
-"""The parent's view of one worker."""
+"""One worker, as its parent sees it."""
 
 import asyncio
 import base64
@@ -39,7 +39,7 @@ class Child:
         numbers = sock.fileno(), theirs.fileno()
         with theirs:
             # A terminal's Ctrl-C is for the supervisor, which then ends its workers.
-            # Its configuration comes over the channel.
+            # The worker gets its configuration over the channel.
             command = [sys.executable, "-P", "-m", "server.processes.worker", *map(str, numbers)]
             process = spawn(command, pass_fds=numbers, env=without_options())
         reader, writer = await asyncio.open_connection(sock=ours, limit=LIMIT)
@@ -48,17 +48,17 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """Number of the process."""
+        """The process id."""
         return self.process.pid
 
     async def started(self) -> str:
-        """URL that it serves, once it does; raises StartupError when it ends before."""
+        """Return the URL that it serves, once it does; raises StartupError if it ends before."""
         ended = asyncio.create_task(self.process.wait())
         try:
             first: list[asyncio.Future[Any]] = [ended, self._started]
             await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
             if not self._started.done():
-                # What it said last may still be on its way.
+                # Its last message may still be on its way.
                 await asyncio.wait({self._listening}, timeout=_END_TIMEOUT)
             if not self._started.done():
                 raise StartupError(f"a worker ended with status {self.process.returncode} before it served")
@@ -67,7 +67,7 @@ class Child:
             ended.cancel()
 
     async def refresh(self, seconds: float) -> bool:
-        """Fetch its figures; False when it does not answer in time."""
+        """Fetch its figures; False if it does not answer in time."""
         try:
             answer = await self.asker.ask("snapshot", seconds)
         except TimeoutError:
@@ -78,21 +78,21 @@ class Child:
         return True
 
     async def problem(self, seconds: float) -> str | None:
-        """What keeps it from serving, None when nothing does."""
+        """Return the reason why it cannot serve, or None."""
         try:
             return msgspec.json.decode(await self.asker.ask("ready", seconds), type=str | None)
         except (ConnectionError, TimeoutError):
             return "a worker does not answer"
 
     async def scheduler(self, seconds: float) -> SchedulerFigures:
-        """What the database says of its scheduler; nothing where that is not known in time."""
+        """Return what the database says about its scheduler; empty figures if that is not known in time."""
         try:
             return msgspec.json.decode(await self.asker.ask("scheduler", seconds), type=SchedulerFigures)
         except (ConnectionError, TimeoutError, msgspec.DecodeError):
             return SchedulerFigures()
 
     async def stop(self) -> None:
-        """Let it finish the requests under way and end; one that does not is killed."""
+        """Let it finish the requests under way and end; kill it if it does not."""
         self.stopping = True
         self.signal(signal.SIGTERM)
         try:
@@ -103,7 +103,7 @@ class Child:
         await self.end()
 
     async def end(self) -> int:
-        """Wait for its end; its exit status."""
+        """Wait until it has ended; return its exit status."""
         status = await self.process.wait()
         await asyncio.wait({self._listening}, timeout=_END_TIMEOUT)
         self.asker.close()

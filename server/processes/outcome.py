@@ -1,4 +1,4 @@
-"""What became of the last reload, in a file of systemd's RUNTIME_DIRECTORY: `systemctl reload` fails by it."""
+"""The outcome of the last reload, in a file in systemd's RUNTIME_DIRECTORY, so that `systemctl reload` can fail."""
 
 import os
 from contextlib import suppress
@@ -14,13 +14,13 @@ class Outcome(NamedTuple):
 
 
 def file() -> Path | None:
-    """Where it is; None where systemd gives no folder."""
+    """Return the path of the file; None if systemd provides no folder."""
     folder = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
     return Path(folder, "reload") if folder else None
 
 
 def read() -> Outcome:
-    """Read it; that of no reload where there is none."""
+    """Read the file; if there is none, return the outcome of no reload."""
     if (path := file()) is not None:
         with suppress(OSError, ValueError):
             began, _, refusal = path.read_text("utf-8").partition("\n")
@@ -29,7 +29,7 @@ def read() -> Outcome:
 
 
 def write(outcome: Outcome) -> None:
-    """Write it, as a whole or not at all; a disk that is full stops no service."""
+    """Write the file, completely or not at all; a full disk does not stop the service."""
     if (path := file()) is not None:
         with suppress(OSError):
             new = path.with_suffix(".new")

@@ -1,7 +1,7 @@
-"""Child processes that get the descriptors that are handed to them, and no other.
+"""Child processes that inherit only the descriptors that are passed to them.
 
-Not asyncio's own: under uvloop a child keeps whatever its parent can hand down, and a second copy of each descriptor
-that it is given. What a parent has open may be a secret, and an output that a process holds without knowing never ends.
+asyncio's own are not used: under uvloop a child keeps every inheritable descriptor of its parent, and a second copy of
+each one that it is given. A parent's descriptor may be secret, and a pipe that a process holds unknowingly never ends.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 class ChildProcess:
-    """A process that was started here. Several may wait for its end."""
+    """A process that was started here. Several callers may wait for its end."""
 
     def __init__(self, popen: "subprocess.Popen[bytes]") -> None:
         self._popen = popen
@@ -23,23 +23,23 @@ class ChildProcess:
         try:
             self._pidfd = os.pidfd_open(popen.pid)
         except OSError:
-            # A sandbox may not know it (gVisor), and a process may have no descriptor left.
+            # A sandbox may not have pidfd_open (gVisor), and this process may have run out of descriptors.
             threading.Thread(target=self._wait_in_thread, daemon=True).start()
         else:
             self._loop.add_reader(self._pidfd, self._see_end)
 
     @property
     def pid(self) -> int:
-        """Number of the process, which leads its own group and session."""
+        """The process id, which is also that of its own group and session."""
         return self._popen.pid
 
     @property
     def returncode(self) -> int | None:
-        """Exit status, the negative signal where one ended it, None while it runs."""
+        """The exit status, the negative number of the signal that ended it, or None while it runs."""
         return self._popen.returncode
 
     async def wait(self) -> int:
-        """Wait for its end; the exit status."""
+        """Wait until it has ended; return the exit status."""
         await self._ended.wait()
         return self._popen.returncode
 
@@ -57,7 +57,7 @@ class ChildProcess:
     def _wait_in_thread(self) -> None:
         self._popen.wait()
         with suppress(RuntimeError):
-            # The loop may be closed by now.
+            # The loop may be closed already.
             self._loop.call_soon_threadsafe(self._ended.set)
 
 
@@ -71,9 +71,9 @@ def spawn(
     cwd: str | Path | None = None,
     pass_fds: Sequence[int] = (),
 ) -> ChildProcess:
-    """Start a program in a session and group of its own. It has 0, 1, 2 and `pass_fds`.
+    """Start a program in a session and group of its own. It has the descriptors 0, 1, 2 and `pass_fds`.
 
-    `stdin`, `stdout` and `stderr` are as `subprocess` has them, save PIPE. Raises OSError, ValueError.
+    `stdin`, `stdout` and `stderr` are as in `subprocess`, except PIPE. Raises OSError, ValueError.
     """
     popen = subprocess.Popen(  # noqa: S603 - whoever calls says what is run
         arguments,

@@ -1,4 +1,4 @@
-"""The parent of the workers: it serves no request itself, and keeps those that do alive and in step."""
+"""The parent of the workers: it serves no requests itself; it keeps the workers alive and on the same configuration."""
 
 import asyncio
 import dataclasses
@@ -23,16 +23,16 @@ from server.processes.outcome import Outcome
 logger = logging.getLogger(__name__)
 
 _INTERVAL = 1.0
-# A loop that has been blocked for this long serves nobody.
+# A worker whose loop has been blocked for this long serves nobody.
 _HUNG = 30.0
 _SLOWEST_RESTART = 10.0
 _ANSWER = 5.0
 RESTART_NEEDED = ("host", "port", "admin_host", "admin_port")
-"""Options that belong to the parent: a reload leaves them as they are."""
+"""Options that belong to the parent: a reload does not change them."""
 
 
 class Supervisor:
-    """Runs `config.workers` workers on `sock`; `read` reads the configuration anew for a reload."""
+    """Runs `config.workers` workers on `sock`; `read` reads the configuration again for a reload."""
 
     def __init__(self, config: Config, sock: socket.socket, read: Callable[[], Config]) -> None:
         self.config = config
@@ -48,7 +48,7 @@ class Supervisor:
         self._stopping = False
 
     async def run(self) -> None:
-        """Serve until SIGTERM or SIGINT; raises StartupError when the first workers cannot start."""
+        """Serve until SIGTERM or SIGINT; raises StartupError if the first workers cannot start."""
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -67,7 +67,7 @@ class Supervisor:
             watchdog.cancel()
 
     async def reload(self) -> None:
-        """Replace the workers by ones with a configuration read anew; on any error the old ones stay."""
+        """Replace the workers with new ones, after reading the configuration again; on any error the old ones stay."""
         if self._stopping:
             return
         async with self._reloading:
@@ -75,7 +75,7 @@ class Supervisor:
             began = time.monotonic()
             old, refusal = set(self._children), ""
             try:
-                # A program that prints an option may take its time, and this loop has a watchdog.
+                # A program that prints an option may take some time, and this loop has a watchdog.
                 config = self._keep_fixed(await asyncio.to_thread(self._read))
                 check_exposure(config)
                 await self._start(config, config.workers)
@@ -95,36 +95,36 @@ class Supervisor:
             outcome.write(Outcome(began, refusal))
 
     async def figures(self) -> tuple[Snapshot, Service]:
-        """What all workers did and do."""
+        """Return the figures of all workers."""
         await asyncio.gather(*(child.refresh(_ANSWER) for child in self._children))
-        # They share the database.
+        # All workers share the database, so one answer is enough.
         child = next(iter(self._children), None)
         scheduler = await child.scheduler(_ANSWER) if child else SchedulerFigures()
-        # Whoever ended meanwhile is counted with those that are gone.
+        # Workers that have ended meanwhile are counted with those that are gone.
         children = list(self._children)
         service = Service(len(children), self._restarts, self._reloads, self._since, scheduler)
         return snapshot.total([self._gone, *(child.snapshot for child in children)]), service
 
     async def problem(self) -> str | None:
-        """What keeps the service from serving, None when nothing does."""
+        """Return the reason why the service cannot serve, or None."""
         children = [child for child in self._children if not child.stopping]
         problems = await asyncio.gather(*(child.problem(_ANSWER) for child in children))
         return next(filter(None, problems), None) if problems else "no worker runs"
 
     def _keep_fixed(self, config: Config) -> Config:
-        """Leave out, and say, what a reload cannot change."""
+        """Keep what a reload cannot change, and log it."""
         fixed = {name: getattr(self.config, name) for name in RESTART_NEEDED}
         if changed := [name for name, value in fixed.items() if getattr(config, name) != value]:
             logger.warning("a change of %s needs a restart", ", ".join(changed))
         return dataclasses.replace(config, **fixed)
 
     async def _start_first(self) -> str:
-        # A reload meanwhile waits: it would have no workers to replace.
+        # A reload must wait meanwhile: it would have no workers to replace.
         async with self._reloading:
             return await self._start(self.config, self.config.workers)
 
     async def _start(self, config: Config, number: int) -> str:
-        """Start workers and wait until they serve; their URL. Raises StartupError when one cannot."""
+        """Start workers and wait until they serve; return their URL. Raises StartupError if one cannot start."""
         children: list[Child] = []
         try:
             for _ in range(number):
@@ -133,7 +133,7 @@ class Supervisor:
         except OSError as error:
             raise StartupError(f"cannot start a worker: {error}") from error
         except BaseException:
-            # Those that came up serve already.
+            # Some of them already serve.
             await asyncio.gather(*(child.stop() for child in children))
             raise
         for child in children:
@@ -146,7 +146,7 @@ class Supervisor:
         self._background(self._watch(child))
 
     async def _outlive(self, child: Child) -> None:
-        """Wait for the worker's end, keep its counters, and start another one if the end was not wanted."""
+        """Wait until the worker has ended, keep its counters, and start another one if it was not told to end."""
         status = await child.end()
         self._children.discard(child)
         self._gone = snapshot.total([self._gone, child.snapshot.counters_only()])
@@ -172,7 +172,7 @@ class Supervisor:
             pause = min(pause * 2, _SLOWEST_RESTART)
 
     async def _watch(self, child: Child) -> None:
-        """Kill a worker whose loop does not turn; waiting for a lost database is no such thing."""
+        """The workers' watchdog: kill a worker whose loop does not turn. It does turn while the database is away."""
         while child.process.returncode is None:
             await asyncio.sleep(_INTERVAL)
             if not await child.refresh(_HUNG) and child.process.returncode is None and not child.stopping:
@@ -187,9 +187,9 @@ class Supervisor:
     async def _end(self, *tasks: "asyncio.Task[Any]") -> None:
         self._stopping = True
         systemd.notify("STOPPING=1")
-        # Whoever connects from now on is refused, rather than left waiting on a socket that nobody accepts from.
+        # New connections are refused from now on, instead of waiting on a socket that nobody accepts from.
         self._sock.close()
-        # A reload under way first: what it starts would outlive the workers that are stopped here.
+        # A reload that is under way ends first: the workers that it starts would outlive those that are stopped here.
         ending = {*tasks, *self._tasks}
         for task in ending:
             task.cancel()

@@ -1,4 +1,4 @@
-"""What systemd and a service tell each other: sd_listen_fds(3) and sd_notify(3), without its library."""
+"""The protocols between systemd and a service, without its library: sd_listen_fds(3) and sd_notify(3)."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ _MICROSECONDS = 1_000_000
 
 
 def passed_socket() -> socket.socket | None:
-    """The listening socket that systemd passed on, None without one; raises StartupError for several."""
+    """Return the listening socket that systemd passed on, None if there is none; raises StartupError for several."""
     pid, count = os.environ.get("LISTEN_PID"), os.environ.get("LISTEN_FDS", "0")
     if pid != str(os.getpid()) or count == "0":
         return None
@@ -29,7 +29,7 @@ def passed_socket() -> socket.socket | None:
 
 
 def notify(*states: str) -> None:
-    """Tell systemd, such as `READY=1`; does nothing where nobody listens."""
+    """Notify systemd, for example `READY=1`; does nothing if nobody listens."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
@@ -38,17 +38,17 @@ def notify(*states: str) -> None:
             sock.connect(f"\0{address[1:]}" if address.startswith("@") else address)
             sock.send("\n".join(states).encode())
         except OSError:
-            # Nobody there any more: the service is not worse for it.
+            # Nobody listens any more; the service goes on.
             return
 
 
 def reloading() -> None:
-    """Say that a reload has begun; `READY=1` ends it."""
+    """Notify systemd that a reload has begun; `READY=1` ends it."""
     notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
 
 def watchdog_interval() -> float | None:
-    """How often systemd wants a sign of life, in seconds, halved as it advises; None when it does not."""
+    """Return the seconds between two signs of life: half of its time, as systemd advises; None if there is none."""
     microseconds = os.environ.get("WATCHDOG_USEC", "")
     if os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()) or not microseconds.isdigit():
         return None
@@ -56,7 +56,7 @@ def watchdog_interval() -> float | None:
 
 
 async def keep_watchdog() -> None:
-    """Give signs of life for ever, or none if none are wanted: that this loop runs is what they prove."""
+    """Notify the watchdog for ever, if there is one: this proves that the event loop turns."""
     interval = watchdog_interval()
     while interval:
         notify("WATCHDOG=1")

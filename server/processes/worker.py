@@ -1,7 +1,7 @@
-"""A worker: serves the API on a socket that it shares, and answers its parent's questions.
+"""A worker: serves the API on the shared socket, and answers its parent's questions.
 
-`python -m server.processes.worker <listening socket> <channel>`; both are numbers of inherited descriptors. The
-first line of the channel is the configuration: a file that changed meanwhile is the parent's business.
+`python -m server.processes.worker <listening socket> <channel>`; both are numbers of inherited descriptors. The first
+line on the channel is the configuration, so a file that has changed meanwhile does not matter.
 """
 
 import asyncio
@@ -46,7 +46,8 @@ class _Worker:
         async def finish_at_sigterm(_app: web.Application) -> None:
             loop.add_signal_handler(signal.SIGTERM, stop.set)
 
-        # Just before it accepts: there is nothing to finish for a worker that still waits for the database, say.
+        # Just before it accepts connections: a worker that still waits, perhaps for the database, has nothing to
+        # finish.
         self._app.on_startup.append(finish_at_sigterm)
         listening = None
         try:
@@ -71,7 +72,7 @@ class _Worker:
         return await self._problem()
 
     async def _scheduler(self) -> SchedulerFigures:
-        """What the database says of its scheduler; nothing of what is not known."""
+        """Return what the database says about its scheduler; empty figures if that is not known."""
         figures, metadata = SchedulerFigures(), self._app[METADATA]
         try:
             latest, _ = await metadata.scheduler_heartbeat()
@@ -82,7 +83,7 @@ class _Worker:
         return figures
 
     async def _problem(self) -> str | None:
-        """What keeps this worker from serving, None when nothing does."""
+        """Return the reason why this worker cannot serve, or None."""
         try:
             await self._app[METADATA].check()
         except (SchemaError, WindsockError, asyncpg.PostgresError) as error:
@@ -98,7 +99,7 @@ class _Worker:
 
 async def _main(listening: int, channel: int) -> None:
     reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=channel), limit=LIMIT)
-    # The parent alone has the other end.
+    # Only the parent has the other end of the channel.
     config: Config = pickle.loads(base64.b64decode(await reader.readline()))  # noqa: S301 - see above
     setup_logs(config.log_level, config.log_format)
     answerer = Answerer(reader, writer)
@@ -114,7 +115,7 @@ async def _main(listening: int, channel: int) -> None:
 
 
 def _use_all_descriptors() -> None:
-    """Raise the soft limit, which is 1024 for the sake of programs that use select(2), to the hard one."""
+    """Raise the soft limit (1024, for programs that use select(2)) to the hard limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
@@ -122,7 +123,7 @@ def _use_all_descriptors() -> None:
 if __name__ == "__main__":
     hide_from_others()
     _use_all_descriptors()
-    # A terminal's Ctrl-C reaches all; the parent passes it on as SIGTERM.
+    # Ctrl-C in a terminal reaches all processes; the parent passes it on as SIGTERM.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     run(_main(int(sys.argv[1]), int(sys.argv[2])))
