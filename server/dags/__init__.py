@@ -1,1 +1,1 @@
-"""Standalone's DAGs: YAML files in dag-factory's format, kept as Airflow 1.10 keeps its own."""
+"""Standalone's DAGs: YAML files in dag-factory's format, stored as Airflow 1.10 stores its own DAGs."""

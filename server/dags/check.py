@@ -1,6 +1,6 @@
-"""Whether a value is of the type that a key wants, and if not: where, and what would be right.
+"""Checks whether a value has the type that a key needs; if not, says where, and what would be right.
 
-The types are those of the structs in `spec` and `operators`. msgspec says yes or no; the words are ours.
+The types are those of the structs in `spec` and `operators`. msgspec decides; the texts are ours.
 """
 
 from types import NoneType, UnionType
@@ -22,12 +22,12 @@ _WORDS: dict[type[inspect.Type], str] = {
     inspect.DictType: "a mapping",
     inspect.DateTimeType: "a date",
 }
-# A null says the same as no key at all: nobody has to be told that it is allowed.
+# A null means the same as a missing key, so no message needs to say that it is allowed.
 _UNSAID = (NoneType, UnsetType)
 
 
 class Mismatch(NamedTuple):
-    """What is wrong: the path below the value, and what was expected there."""
+    """A mistake: the path below the value, and what was expected there."""
 
     place: Place
     text: str
@@ -43,20 +43,20 @@ class Checker:
 
     @property
     def names(self) -> list[str]:
-        """What the struct has a field for."""
+        """The names of the struct's fields."""
         return list(self._types)
 
     def convert(self, name: str, value: object) -> Any:  # noqa: ANN401 - whatever the field holds
-        """The value as the field holds it. Raises msgspec.ValidationError."""
+        """Return the value as the field stores it. Raises msgspec.ValidationError."""
         return msgspec.convert(value, self._types[name])
 
     def mismatch(self, name: str, value: object) -> Mismatch:
-        """What is wrong with a value that `convert` refuses."""
+        """Return what is wrong with a value that `convert` refuses."""
         return _mismatch(self._types[name], value, ())
 
 
 def _mismatch(wanted: Any, value: object, place: Place) -> Mismatch:  # noqa: ANN401 - a type
-    """The innermost place that does not fit, where the value has the right shape down to there."""
+    """Return the innermost place that does not fit, if the value has the right shape down to there."""
     choices = _choices(wanted)
     for choice in choices:
         shape, arguments = get_origin(choice), get_args(choice)

@@ -1,7 +1,7 @@
-"""YAML text to plain data: bounded in size, depth and number of nodes, and with the line of everything.
+"""Turns YAML text into plain data, with limits of size, depth and number of nodes, and with the line of each node.
 
-Nothing is imported or constructed beyond JSON's own types and dates; what YAML allows besides (tags, keys
-that are no text, NaN, NUL) is refused, because it cannot go into the database as the author meant it.
+It imports and constructs nothing beyond JSON's own types and dates. It refuses what else YAML allows (tags, keys that
+are not text, NaN, NUL), because the database cannot store it as the author meant it.
 """
 
 import math
@@ -21,7 +21,7 @@ except ImportError:  # PyYAML was built without libyaml
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 40
 MAX_NODES = 50_000
-# Numbers are those that every reader of JSON understands; longer texts cost Python a time that grows with the square.
+# Only numbers that every reader of JSON understands; Python's time for longer texts grows with their square.
 MAX_NUMBER_LENGTH = 100
 SMALLEST, LARGEST = -(2**63), 2**64 - 1
 _MAX_REPORT = 10_000
@@ -31,7 +31,7 @@ Path = tuple[str | int, ...]
 
 _YAML = "tag:yaml.org,2002:"
 _MAP, _SEQ, _MERGE = f"{_YAML}map", f"{_YAML}seq", f"{_YAML}merge"
-# The scalars that JSON and PostgreSQL have too, and what they are called; text needs no words.
+# The scalars that JSON and PostgreSQL have too, and their names in messages; text needs none.
 _SCALARS = {
     f"{_YAML}str": "text",
     f"{_YAML}null": "null",
@@ -44,18 +44,18 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong in a file; `line` counts from 1, None where no line is to blame."""
+    """A mistake in a file; `line` counts from 1, and is None if no line is to blame."""
 
     line: int | None
     text: str
 
     def at(self, file: str) -> str:
-        """The problem as compilers write them."""
+        """Return the problem as compilers write it."""
         return f"{file}: {self.text}" if self.line is None else f"{file}:{self.line}: {self.text}"
 
 
 class DagFileError(Exception):
-    """A DAG file cannot be used; `problems` says where and why, `dag_ids` which DAGs it seems to define."""
+    """A DAG file cannot be used; `problems` say where and why, and `dag_ids` which DAGs it seems to define."""
 
     def __init__(self, *problems: Problem, dag_ids: Sequence[str] = ()) -> None:
         super().__init__("; ".join(problem.text for problem in problems))
@@ -63,7 +63,7 @@ class DagFileError(Exception):
         self.problems: Sequence[Problem] = [Problem(line, shortened(text, _MAX_PROBLEM)) for line, text in problems]
 
     def report(self, file: str) -> str:
-        """One line a problem, as the database can keep it, and one with the DAGs that these do not name."""
+        """Return a line for each problem, as the database can store it, and one for DAGs that these do not name."""
         text = "\n".join(problem.at(file) for problem in self.problems)
         unnamed = [repr(dag_id) for dag_id in self.dag_ids if repr(dag_id) not in text]
         if unnamed:
@@ -72,18 +72,18 @@ class DagFileError(Exception):
 
 
 def shortened(text: str, length: int = 40) -> str:
-    """The text, or its beginning."""
+    """Return the text, or its beginning."""
     return text if len(text) <= length else f"{text[:length]}..."
 
 
 class Document(NamedTuple):
-    """The data of a file, and the line where each of its nodes begins."""
+    """The data of a file, and the line at which each of its nodes begins."""
 
     data: Any
     lines: Mapping[Path, int]
 
     def line(self, *paths: Path) -> int | None:
-        """The line of the first of these paths that exists, else of the first one's nearest ancestor."""
+        """Return the line of the first of these paths that exists, or else of the first one's nearest ancestor."""
         for path in paths:
             if path in self.lines:
                 return self.lines[path]
@@ -127,7 +127,7 @@ def _decode(raw: bytes) -> str:
 
 
 def _check_shape(text: str) -> None:
-    # Before anything recursive sees the text: libyaml's composer has no limit of its own.
+    # This comes before anything recursive sees the text: libyaml's composer has no limit of its own.
     depth = nodes = 0
     for event in yaml.parse(text, Loader=_Loader):
         line = event.start_mark.line + 1 if event.start_mark else 1
@@ -141,7 +141,7 @@ def _check_shape(text: str) -> None:
 
 
 def _refuse_nodes(nodes: int, line: int) -> None:
-    # Keys count here as they are nodes of YAML; aliases count where they are used, once the nodes are walked.
+    # This count includes keys, because they are nodes of YAML; aliases count when the nodes are walked.
     if nodes > 2 * MAX_NODES:
         raise DagFileError(Problem(line, f"more than {MAX_NODES} values"))
 
@@ -180,9 +180,9 @@ class _Builder:
 
     @contextmanager
     def _inside(self, node: yaml.Node, line: int) -> Iterator[None]:
-        """Count how deep this is, by nesting, aliases and merges alike."""
+        """Count the depth; nesting, aliases and merges all count."""
         if any(node is outer for outer in self._open):
-            raise DagFileError(Problem(line, "an alias stands inside of what it stands for: it is nested without end"))
+            raise DagFileError(Problem(line, "an alias stands inside of what it refers to: it is nested without end"))
         self._open.append(node)
         _refuse_depth(len(self._open), line)
         yield
@@ -201,7 +201,7 @@ class _Builder:
                 continue
             key = self._key(key_node)
             if key in own:
-                text = f"the key {shortened(key)!r} is there twice"
+                text = f"the key {shortened(key)!r} appears twice"
                 raise DagFileError(Problem(key_node.start_mark.line + 1, text))
             own[key] = self._node(value_node, (*path, key))
             self._lines[(*path, key)] = key_node.start_mark.line + 1
@@ -240,7 +240,7 @@ class _Builder:
         try:
             value: str | int | float | date | None = self._loader.construct_object(node)
         except (ValueError, OverflowError, LookupError, AttributeError, TypeError):
-            # What PyYAML lets through when a tag does not fit its text, such as `!!int x` or `!!timestamp x`.
+            # PyYAML lets these through if a tag does not fit its text, such as `!!int x` or `!!timestamp x`.
             message = f"cannot read {shown} as {kind}"
             raise ValueError(message) from None
         if isinstance(value, float) and not math.isfinite(value):

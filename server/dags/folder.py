@@ -1,4 +1,4 @@
-"""The DAGs folder: which YAML files it holds. Nothing of them is read here."""
+"""The DAG folder: finds its YAML files, but does not read them."""
 
 import errno
 import io
@@ -14,14 +14,14 @@ from server.dags.differences import DEFAULTS
 IGNORE_FILE = ".airflowignore"
 _SUFFIXES = (".yaml", ".yml")
 _MAX_IGNORE = 64 * 1024
-# `import_error.filename` holds no more.
+# `import_error.filename` has no room for more.
 _LONGEST_PATH = 1000
-# A link into nowhere, or in a circle, is no file; neither is one that was removed a moment ago.
+# A link that leads nowhere, or in a circle, is not a file, and neither is a file that was removed a moment ago.
 _NO_FILE = frozenset({errno.ENOENT, errno.ELOOP, errno.ENOTDIR})
 
 
 class Signature(NamedTuple):
-    """What changes when a file does; times in nanoseconds."""
+    """The properties that change when a file changes; times are in nanoseconds."""
 
     modified: int
     changed: int
@@ -30,9 +30,9 @@ class Signature(NamedTuple):
 
 
 class Scan(NamedTuple):
-    """The files found; not `complete` where a folder could not be listed.
+    """The files found; not `complete` if a folder could not be listed.
 
-    `ignores` has the text of each `.airflowignore`, by its folder; `unusable` has files whose names cannot be stored.
+    `ignores` has the text of each `.airflowignore` by its folder; `unusable` has files whose names cannot be stored.
     """
 
     files: dict[str, Signature]
@@ -57,7 +57,7 @@ def scan_folder(folder: Path) -> Scan:
 
 
 def open_regular(path: str) -> io.FileIO:
-    """Open a regular file for reading; a pipe is not waited for. Raises OSError, for other kinds of files too."""
+    """Open a regular file for reading without waiting for a pipe. Raises OSError, also for other kinds of files."""
     file = io.FileIO(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY))
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
@@ -66,14 +66,14 @@ def open_regular(path: str) -> io.FileIO:
 
 
 def _read_ignores(path: str) -> str:
-    """What an ignore file says; nothing where it cannot be read, as with Airflow."""
+    """Return the content of an ignore file; an empty one if it cannot be read, as in Airflow."""
     with suppress(OSError), open_regular(path) as file:
         return (file.read(_MAX_IGNORE) or b"").decode(errors="replace")
     return ""
 
 
 def _walk(top: str, errors: list[OSError]) -> Iterator[os.DirEntry[str]]:
-    """The files of all folders that may count, each folder once though links lead to it again and again."""
+    """Yield the files of all folders that may count, each folder only once, although several links may lead to it."""
     seen: set[tuple[int, int]] = set()
     folders = [top]
     while folders:

@@ -1,4 +1,4 @@
-"""`.airflowignore`: which files nobody wants loaded."""
+"""`.airflowignore`: the files that must not be loaded."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -10,23 +10,23 @@ _COMMENT = re.compile(r"\s*#.*")
 
 
 def ignored(files: Iterable[str], folder: str, ignores: Mapping[str, str], syntax: str) -> list[str]:
-    """Those of the files that are to be ignored; `ignores` has the text of each ignore file, by its folder.
+    """Return those of the files that are ignored; `ignores` has the text of each ignore file by its folder.
 
-    `regexp`: as in Airflow 1.10 and 2, a pattern is searched in the path below the DAGs folder. `glob`: as in a
-    `.gitignore`. The patterns count for the files below the folder that has them. What cannot be read as a pattern
-    counts for nothing.
+    `regexp`: as in Airflow 1.10 and 2, a pattern is searched in the path below the DAG folder. `glob`: as in a
+    `.gitignore`. Patterns apply to the files below the folder of their ignore file. A line that is not a valid pattern
+    has no effect.
     """
     judges = sorted((PurePath(place), _JUDGES[syntax](text, PurePath(folder))) for place, text in ignores.items())
     return [file for file in files if _is_ignored(PurePath(file), judges)]
 
 
-# Says of a path, and the folder of the ignore file, whether it is ignored; None: says nothing.
+# Given a path and the folder of the ignore file, says whether the path is ignored; None: it says nothing about it.
 _Judge = Callable[[PurePath, PurePath], bool | None]
 
 
 def _is_ignored(file: PurePath, judges: Sequence[tuple[PurePath, _Judge]]) -> bool:
     said = (judge(file, place) for place, judge in judges if place in file.parents)
-    # The ignore file that is nearest has the last word.
+    # The nearest ignore file decides.
     return next((word for word in reversed([word for word in said if word is not None])), False)
 
 

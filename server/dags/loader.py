@@ -1,4 +1,4 @@
-"""Keeps the database in step with the DAGs folder: standalone's own database, never an Airflow's."""
+"""Keeps the database in step with the DAG folder: standalone's own database, never an Airflow's."""
 
 import asyncio
 import math
@@ -23,22 +23,22 @@ from server.metadata.schema import check_schema
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
-# How often to look whether somebody deleted a DAG whose file is still there, in seconds.
+# How often to check whether somebody deleted a DAG whose file is still there, in seconds.
 _RECHECK = 10.0
-# How long a file must have been left alone, in seconds.
+# How long a file must not have changed, in seconds.
 SETTLE = 1.0
-# A look at the folder waits so long for files that take their time, and the first one for files that were just written.
+# How long a pass waits for files that take long, and the first pass for files that were just written.
 _PATIENCE = 1.0
 _START_PATIENCE = 3.0
-# What is wrong with the values, not with the database.
+# Errors that are about the values, not about the database.
 _REFUSALS = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError)
 
 
 @dataclass(slots=True)
 class LoadReport:
-    """What one pass did. `errors` maps a file to what is wrong with it, one problem a line.
+    """The result of a pass. `errors` maps a file to its problems, one on each line.
 
-    `waiting`: how many files have changed and were not read yet.
+    `waiting` is the number of files that have changed but were not read yet.
     """
 
     written: list[str] = field(default_factory=list)
@@ -54,7 +54,7 @@ class LoadReport:
 
 @dataclass(slots=True)
 class _Known:
-    """What the loader remembers of a file: the DAGs it defines, or defined when it was last in order."""
+    """What the loader remembers of a file: the DAGs that it defines, or defined when it was last valid."""
 
     dag_ids: list[str]
     signature: Signature | None = None
@@ -66,7 +66,7 @@ class _Known:
 class DagLoader:
     """Loads the YAML files of a folder into `dag`, `serialized_dag`, `dag_code` and `dag_tag`.
 
-    A context manager: it has worker processes, which end with it.
+    It is a context manager: it has worker processes, which end with it.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class DagLoader:
         ignore_syntax: str = "regexp",
         settle: float = SETTLE,
     ) -> None:
-        """`settle`: how many seconds a file must have been left alone before it counts."""
+        """`settle`: for how many seconds a file must not have changed before it is read."""
         self._pool = pool
         self._folder = Path(folder).absolute()
         self._paused_at_creation = paused_at_creation
@@ -98,9 +98,9 @@ class DagLoader:
         await self._parser.close()
 
     async def watch(self, interval: float = 0.5, loaded: asyncio.Event | None = None) -> None:
-        """Load again and again, until cancelled. A database that is away for a while does not end it.
+        """Load again and again, until cancelled; go on if the database is away for a while.
 
-        `loaded` is set when all files have been loaded that need no waiting for.
+        `loaded` is set when all files that need no waiting have been loaded.
         """
         begin = time.monotonic()
         while True:
@@ -109,14 +109,14 @@ class DagLoader:
                 if loaded is not None and (not report.waiting or time.monotonic() - begin > _START_PATIENCE):
                     loaded.set()
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                _log.warning("DAG files wait for the database", error=str(error) or type(error).__name__)
+                _log.warning("DAG files must wait for the database", error=str(error) or type(error).__name__)
             await asyncio.sleep(interval)
 
     async def load_once(self, patience: float | None = None) -> LoadReport:
-        """Bring the database in step with the folder. An unchanged file costs a `stat`.
+        """Bring the database in step with the folder. An unchanged file costs only a `stat`.
 
-        Files that take longer than `patience` seconds are left to another time. Raises SchemaError for a database
-        that is not standalone's own.
+        Files that take longer than `patience` seconds are left to a later pass. Raises SchemaError for a database that
+        is not standalone's own.
         """
         scan = await self._parser.without_ignored(await asyncio.to_thread(scan_folder, self._folder))
         self._warn_of_gaps(scan)
@@ -136,7 +136,7 @@ class DagLoader:
         return report
 
     async def _checked(self) -> dict[str, _Known]:
-        """What is known of each file, compared with the database once in a while."""
+        """Return what is known of each file; from time to time, compare it with the database."""
         now = time.monotonic()
         if self._known is not None and now - self._rechecked <= _RECHECK:
             return self._known
@@ -172,13 +172,13 @@ class DagLoader:
         for file in removed:
             report.add(await store.remove_file(file))
             del known[file]
-        # A DAG that moved to another file is there again, where its new file was written after the old one.
+        # If a DAG has moved to another file, and that file was written later, the DAG is active again.
         report.deactivated = [dag_id for dag_id in report.deactivated if dag_id not in report.written]
         for dag_id in report.deactivated:
             _log.info("DAG deactivated, no file defines it any more", dag_id=dag_id)
 
     async def _apply(self, store: Store, file: str, result: DagFile | DagFileError, report: LoadReport) -> bool:
-        """Write what a file defines, or why it is refused; returns whether it is."""
+        """Write what a file defines, or why it is refused; return whether it is refused."""
         if isinstance(result, DagFile):
             try:
                 change = await store.put_file(result)
@@ -197,7 +197,7 @@ class DagLoader:
     def _warn_of_gaps(self, scan: Scan) -> None:
         if not scan.complete and not self._incomplete:
             what = "cannot be read in full" if self._folder.is_dir() else "does not exist"
-            _log.warning(f"DAGs folder {what}; no DAG is deactivated", folder=str(self._folder))
+            _log.warning(f"DAG folder {what}; no DAG is deactivated", folder=str(self._folder))
         self._incomplete = not scan.complete
         for file in scan.unusable:
             if file not in self._unusable:
@@ -212,7 +212,7 @@ class DagLoader:
 
 
 def _changes(scan: Scan, known: Mapping[str, _Known]) -> dict[str, Change]:
-    """The files that are not as they were when they were read last, or are gone."""
+    """Return the files that have changed since they were read, or are gone."""
     changes = {}
     for file, signature in scan.files.items():
         read = known[file].signature if file in known else None
@@ -233,9 +233,9 @@ def _log_loaded(file: DagFile, change: Written) -> None:
 def resolve(
     parsed: Mapping[str, DagFile | DagFileError], others: Mapping[str, list[str]]
 ) -> dict[str, DagFile | DagFileError]:
-    """Refuse files that define a DAG of another file. Who had it keeps it; else the first by name gets it.
+    """Refuse files that define a DAG of another file: the file that had it keeps it, or else the first by name gets it.
 
-    `others` is what each existing file defined until now, which counts where it is broken or did not change.
+    `others` has what each existing file defined until now, for files that are broken or have not changed.
     """
     fresh = {file: result for file, result in parsed.items() if isinstance(result, DagFile)}
     owner = {dag_id: file for file, dag_ids in others.items() if file not in fresh for dag_id in dag_ids}
@@ -253,7 +253,7 @@ def resolve(
 
 
 async def _put_error(store: Store, file: str, text: str) -> bool:
-    """Store why a file is refused, in ASCII where the database's encoding has no room for it; whether that is news."""
+    """Store why a file is refused, in ASCII if the database's encoding requires it; return whether the text is new."""
     for form in (text, text.encode("ascii", "backslashreplace").decode().replace("\0", "\\x00")):
         with suppress(*_REFUSALS):
             return await store.put_error(file, form)

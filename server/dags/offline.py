@@ -1,4 +1,4 @@
-"""Reads DAG files as the loader does, with its bounds and its words, and writes nothing: `windsock check`."""
+"""`windsock check`: reads DAG files as the loader does, with the same limits and messages, and writes nothing."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,12 +10,12 @@ from server.dags.parser import Parser
 from server.dags.serialize import DagFile
 
 Results = Mapping[str, DagFile | DagFileError]
-# Nobody compares it: each file is read once.
+# Nothing compares it, because each file is read only once.
 _ANY = Signature(0, 0, 0, 0)
 
 
 async def check_files(paths: Iterable[Path], ignore_syntax: str) -> Results:
-    """Read these files, and the YAML files below those that are folders; what became of each, in their order."""
+    """Read these files, and the YAML files below those that are folders; return the result of each, in their order."""
     found: dict[str, DagFile | DagFileError] = {}
     for path in paths:
         scan = scan_folder(path) if path.is_dir() else None

@@ -1,7 +1,7 @@
-"""The operators that Windsock knows, by every class path that people have in their files.
+"""The operators that Windsock knows, by every class path that is used in DAG files.
 
-Nothing of these paths is ever imported. An operator without `arguments` is known to the API only: its tasks
-load and are shown, and a run fails at them.
+These paths are never imported. An operator without `arguments` is known to the API only: its tasks load and are shown,
+but a run fails at them.
 """
 
 from typing import Annotated, Any
@@ -10,13 +10,13 @@ from msgspec import Meta, Struct
 
 from server.dags.document import shortened
 
-# `task_instance.operator` holds the name of the class.
+# `task_instance.operator` stores the name of the class.
 _LONGEST_PATH = 500
 _EnvValue = str | int | float | bool | None
 
 
 class BashArguments(Struct, forbid_unknown_fields=True, kw_only=True):
-    """What BashOperator takes. `env` replaces the environment unless `append_env`."""
+    """The arguments of BashOperator. `env` replaces the environment unless `append_env` is set."""
 
     bash_command: Annotated[str, Meta(min_length=1)]
     env: dict[str, _EnvValue] | None = None
@@ -31,12 +31,12 @@ class BashArguments(Struct, forbid_unknown_fields=True, kw_only=True):
         try:
             b"x".decode(self.output_encoding, "replace")
         except (LookupError, ValueError):
-            message = f"`output_encoding`: {shortened(self.output_encoding)!r} is no encoding"
+            message = f"`output_encoding`: {shortened(self.output_encoding)!r} is not an encoding"
             raise ValueError(message) from None
 
 
 class PythonArguments(Struct, forbid_unknown_fields=True, kw_only=True):
-    """What PythonOperator takes: a dotted path, or a file and the name of a function in it."""
+    """The arguments of PythonOperator: a dotted path, or a file and the name of a function in it."""
 
     python_callable: str | None = None
     python_callable_file: str | None = None
@@ -56,7 +56,7 @@ class PythonArguments(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class HttpArguments(Struct, forbid_unknown_fields=True, kw_only=True):
-    """What SimpleHttpOperator takes."""
+    """The arguments of SimpleHttpOperator."""
 
     endpoint: str | None = None
     method: str = "POST"
@@ -69,11 +69,11 @@ class HttpArguments(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class DummyArguments(Struct, forbid_unknown_fields=True):
-    """DummyOperator takes nothing of its own."""
+    """DummyOperator has no arguments of its own."""
 
 
 class OperatorType(Struct, frozen=True):
-    """An operator class: Airflow 1.10's name and module for it, what is templated, and what it takes."""
+    """An operator class: its name and module in Airflow 1.10, its templated fields, and its arguments."""
 
     name: str
     module: str
@@ -164,7 +164,7 @@ _BY_CLASS = {(operator.module, operator.name): operator for operator in OPERATOR
 
 
 def find_operator(path: str) -> OperatorType:
-    """The operator of a class path in a DAG file. Raises ValueError where it is not a dotted path."""
+    """Return the operator of a class path in a DAG file. Raises ValueError if it is not a dotted path."""
     module, _, name = path.rpartition(".")
     if not module or len(path) > _LONGEST_PATH or not all(part.isidentifier() for part in path.split(".")):
         message = f"{shortened(path)!r} is not a class path such as airflow.operators.bash.BashOperator"
@@ -173,5 +173,5 @@ def find_operator(path: str) -> OperatorType:
 
 
 def operator_of_task(module: str, name: str) -> OperatorType:
-    """The operator of a serialized task, by its `_task_module` and `_task_type`."""
+    """Return the operator of a serialized task, by its `_task_module` and `_task_type`."""
     return _BY_CLASS.get((module, name)) or OperatorType(name, module)

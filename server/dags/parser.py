@@ -1,4 +1,4 @@
-"""Has DAG files read by worker processes, so that none of them can stop anything else."""
+"""Has DAG files read by worker processes, so that no file can stop anything else."""
 
 import asyncio
 import os
@@ -19,22 +19,22 @@ from server.offload import OffloadError, OutOfMemory, WorkerPool
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
-# What one file may take.
+# The limit for one file.
 _SECONDS = 10.0
 _MEMORY = 2**29
 _AT_ONCE = 2
 _QUEUE = 2**20
-# What could not be read, perhaps because the machine was busy, is read again after so many seconds.
+# A file that could not be read, perhaps because the machine was busy, is read again after this many seconds.
 AGAIN = 300.0
-# Variables that hold what no path is made of: a file could have them shown.
+# Variables that no path consists of, but that may be secret: a file could make the API show them.
 _SECRET = re.compile(r"^(AIRFLOW__|AIRFLOW_CONN_|AIRFLOW_VAR_|PG)|PASSW|SECRET|TOKEN|CREDENTIAL|KEY", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What became of a file that looked like this. `result` is None where its content is known to be bad.
+    """The result for a file with this signature. `result` is None if its content is known to be bad.
 
-    Not `lasting`: it may be read well another time, though nobody changes it.
+    If it is not `lasting`, the file may be readable at another time although it has not changed.
     """
 
     signature: Signature
@@ -44,16 +44,16 @@ class Parsed:
 
 
 class Parser:
-    """Reads files in worker processes; what takes long goes on while others are used."""
+    """Reads files in worker processes; reading a slow file goes on while the results of others are used."""
 
     def __init__(self, folder: Path, syntax: str, seconds: float = _SECONDS) -> None:
-        """`syntax` is that of ignore files; `seconds`: how long a file may take."""
+        """`syntax` is that of the ignore files; `seconds` is how long a file may take."""
         self._folder = folder
         self._syntax = syntax
         self._workers = WorkerPool(parsing.__name__, count=_AT_ONCE, seconds=seconds, memory=_MEMORY, waiting=_QUEUE)
         self._under_way: dict[str, tuple[Signature, asyncio.Task[Parsed]]] = {}
         self._ignored: tuple[tuple[set[str], dict[str, str]], set[str]] = ((set(), {}), set())
-        # Ignore files that count for nothing, with their text, and until when.
+        # Ignore files that have no effect, with their texts, and until when.
         self._useless: dict[tuple[str, str], float] = {}
 
     async def close(self) -> None:
@@ -68,14 +68,14 @@ class Parser:
     async def read(
         self, files: Mapping[str, Signature], bad: Mapping[str, str], patience: float | None
     ) -> dict[str, Parsed]:
-        """Read these files; those that take longer than `patience` seconds are there another time.
+        """Read these files; the results of those that take longer than `patience` seconds come with a later call.
 
-        `bad` has the digest of the content that was refused last. What `read` answered it answers again until the
-        file changes, or `done` was called.
+        `bad` has the digest of the content that was refused last. `read` returns the same result again until the file
+        changes, or until `done` was called.
         """
         for file in [file for file, (signature, _) in self._under_way.items() if files.get(file) != signature]:
             self._under_way.pop(file)[1].cancel()
-        # Small files first: those that take long are hardly ever among them.
+        # Small files come first, because they hardly ever take long.
         for file, signature in sorted(files.items(), key=lambda item: item[1].size):
             if file not in self._under_way:
                 task = asyncio.create_task(self._read(file, signature, bad.get(file, "")))
@@ -86,7 +86,7 @@ class Parser:
         return {file: task.result() for file, task in tasks.items() if task.done()}
 
     def done(self, file: str) -> None:
-        """Forget what was read: it is used."""
+        """Forget a result that has been used."""
         del self._under_way[file]
 
     async def _read(self, file: str, signature: Signature, bad_digest: str) -> Parsed:
@@ -102,7 +102,7 @@ class Parser:
         return Parsed(signature, answer.file, answer.digest)
 
     async def without_ignored(self, scan: Scan) -> Scan:
-        """The scan less the files that its ignore files name."""
+        """Return the scan without the files that its ignore files name."""
         if not scan.ignores:
             return scan
         now = time.monotonic()
@@ -120,7 +120,7 @@ class Parser:
         return {place: text for place, text in ignores.items() if (place, text) not in self._useless}
 
     async def _find_ignored(self, files: list[str], ignores: dict[str, str]) -> Sequence[str]:
-        """Ask all ignore files at once; where that cannot be done, each one alone first, and those that can."""
+        """Ask all ignore files at once; if that fails, ask each one alone, and then all of those that work."""
         try:
             return await self._ask_ignored(files, self._useful(ignores))
         except OffloadError:
@@ -129,14 +129,14 @@ class Parser:
         try:
             return await self._ask_ignored(files, self._useful(ignores))
         except OffloadError as error:
-            _log.warning(".airflowignore counts for nothing", folder=str(self._folder), reason=str(error))
+            _log.warning("an .airflowignore has no effect", folder=str(self._folder), reason=str(error))
             return ()
 
     async def _try_alone(self, files: list[str], place: str, text: str) -> None:
         try:
             await self._ask_ignored(files, {place: text})
         except OffloadError as error:
-            _log.warning(".airflowignore counts for nothing", folder=place, reason=str(error))
+            _log.warning("an .airflowignore has no effect", folder=place, reason=str(error))
             self._useless[place, text] = time.monotonic() + AGAIN
 
     async def _ask_ignored(self, files: list[str], ignores: dict[str, str]) -> Sequence[str]:

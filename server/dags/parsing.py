@@ -1,4 +1,4 @@
-"""What a worker process does with DAG files: whatever they hold, nothing but that process suffers."""
+"""What a worker process does with DAG files: whatever they contain, only that process suffers."""
 
 import hashlib
 import os
@@ -15,14 +15,14 @@ from server.dags.ignoring import ignored
 from server.dags.plan import plan_dags
 from server.dags.serialize import DagFile, dag_row
 
-# All DAGs of a file, as the database keeps them.
+# The limit for all DAGs of a file together, as the database stores them.
 _MAX_STORED = 16 * 1024 * 1024
 _TOP_LEVEL_KEY = re.compile(r"""^(["']?)([\w.-]{1,250})\1[ \t]*:(?=\s|$)""", re.MULTILINE)
 _MOST_NAMED = 100
 
 
 class Request(msgspec.Struct):
-    """Which file to read, unless its content is known to be bad. `environment` is for paths with variables in them."""
+    """The file to read, unless its content is known to be bad. `environment` is for variables in paths."""
 
     fileloc: str
     dags_folder: str
@@ -31,7 +31,7 @@ class Request(msgspec.Struct):
 
 
 class Answer(msgspec.Struct):
-    """What became of a file: one of `file` and `problems`, or neither where its content is known to be bad.
+    """The result for a file: either `file` or `problems`, or neither if its content is known to be bad.
 
     `dag_ids` are those that a file with problems seems to define.
     """
@@ -71,7 +71,7 @@ def read_file(request: Request) -> Answer:
 
 
 def _named(raw: bytes) -> list[str]:
-    """The keys of a mapping that may be no YAML at all: who asks for such a DAG is told of the file."""
+    """Return the keys of a mapping that may not even be YAML, so that requests for such a DAG can name the file."""
     keys = dict.fromkeys(found[2] for found in _TOP_LEVEL_KEY.finditer(raw.decode(errors="replace")))
     return [key for key in keys if key != "default"][:_MOST_NAMED]
 
@@ -82,7 +82,7 @@ def _read(fileloc: str) -> bytes:
             raw = b""
             while len(raw) <= MAX_BYTES and (part := file.read(MAX_BYTES + 1 - len(raw))) != b"":
                 if part is None:
-                    raise DagFileError(Problem(None, "cannot read the file: what it holds would have to be waited for"))
+                    raise DagFileError(Problem(None, "cannot read the file: it is of a kind that blocks its readers"))
                 raw += part
             return raw
     except OSError as error:
@@ -95,13 +95,13 @@ def _parse(raw: bytes, request: Request) -> DagFile:
     rows = [dag_row(plan, request.fileloc) for plan in plans]
     rows = [row._replace(notes=row.notes + beside) for row in rows]
     if sum(len(row.data) for row in rows) > _MAX_STORED:
-        raise DagFileError(Problem(None, f"its DAGs are larger than {_MAX_STORED} bytes as the database keeps them"))
+        raise DagFileError(Problem(None, f"its DAGs are larger than {_MAX_STORED} bytes as the database stores them"))
     return DagFile(request.fileloc, raw.decode("utf-8-sig"), rows)
 
 
 def _read_file(data: bytes) -> bytes:
     request = msgspec.json.decode(data, type=Request)
-    # This process has none of its own.
+    # The environment of this process has no variables of its own.
     os.environ.update(request.environment)
     return msgspec.json.encode(read_file(request))
 

@@ -1,4 +1,4 @@
-"""A document to DAG plans: defaults merged, keys validated, dependencies resolved."""
+"""Turns a document into DAG plans: merges defaults, validates keys, resolves dependencies."""
 
 import os
 from collections.abc import Mapping
@@ -17,12 +17,12 @@ from server.dags.section import Section, merge, without_nulls
 from server.dags.tasklist import tasks_by_id
 from server.dags.times import is_no_schedule, parse_schedule, zone
 
-# So many tasks of a circle are named.
+# At most this many tasks of a circle are named.
 _SHOWN = 10
 
 
 def plan_dags(document: Document, fileloc: str) -> list[spec.DagPlan]:
-    """Every DAG of the file. Raises DagFileError with the first problem of each DAG that has one."""
+    """Return every DAG of the file. Raises DagFileError with the first problem of each DAG that has one."""
     if not isinstance(document.data, dict):
         raise DagFileError(Problem(1, "a DAG file is a mapping of dag_ids"))
     document = tasks_by_id(document)
@@ -47,7 +47,7 @@ def _plan_dag(dag_id: str, dag: Section, folder: Path) -> spec.DagPlan:
     notes = _notes(dag, spec.IDLE_DAG_KEYS) + differences.of_dag(dag_id, dag)
     default_args = dag.child("default_args")
     notes += _notes(default_args, spec.IDLE_TASK_KEYS)
-    # As with dag-factory: neither zone counts for the dates of the other place.
+    # As with dag-factory, neither time zone has an effect on the dates of the other place.
     default_args = default_args.without({*spec.IDLE_TASK_KEYS, "timezone"}).normalised(_zone(default_args))
     default_args.only(spec.TASK_OPTIONS).convert(spec.TaskOptions)
     own = dag.without(spec.DAG_KEYS | spec.IDLE_DAG_KEYS).normalised(_zone(dag))
@@ -117,7 +117,7 @@ def _plan_task(
 
 
 def _arguments(given: Section, operator: OperatorType, folder: Path) -> dict[str, Any]:
-    """What was given, and the templated fields that have a value without being given."""
+    """Return the given arguments, and the templated fields that have a value without being given."""
     if operator.arguments is None:
         for key in given.data:
             if key.startswith("_") or key in spec.RESERVED:
@@ -144,7 +144,7 @@ def _refuse_circle(bodies: Section, tasks: Mapping[str, spec.TaskPlan]) -> None:
 def _check_id(section: Section, key: str | None, kind: str, value: str) -> None:
     try:
         msgspec.convert(value, spec.Identifier)
-        # It is the name of a folder of logs, too.
+        # It is also the name of a log folder.
         fits = len(value.encode(errors="replace")) <= spec.ID_LENGTH
     except msgspec.ValidationError:
         fits = False
@@ -163,7 +163,7 @@ def _zone(section: Section) -> tzinfo:
 
 
 def _zone_of(start: datetime | None) -> str | int:
-    """As Airflow keeps it: the name of the start date's zone, or else its offset in seconds."""
+    """Return the time zone as Airflow stores it: the name of the start date's zone, or else its offset in seconds."""
     if start is None or start.utcoffset() is None:
         return "UTC"
     name = getattr(start.tzinfo, "key", None)

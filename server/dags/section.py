@@ -1,4 +1,4 @@
-"""A mapping of a DAG file and where its keys stand, so that every complaint about it has a line."""
+"""A mapping in a DAG file, with the places of its keys, so that every message about it has a line."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -17,68 +17,68 @@ from server.dags.times import parse_date, parse_duration, plain
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
 
-# Nobody misspells a longer one, and to compare it would take long.
+# Nobody misspells a longer key, and comparing it would take long.
 _LONGEST_KEY = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A mapping without its nulls; `places` are the paths where its keys may stand, winners first."""
+    """A mapping without its nulls; `places` are the paths at which its keys may stand, those that win first."""
 
     document: Document
     data: dict[str, Any]
     places: tuple[Path, ...]
 
     def fail(self, key: str | None, text: str, *deeper: str | int) -> NoReturn:
-        """Raise DagFileError at the line of the key."""
+        """Raise DagFileError with the line of the key."""
         tail = () if key is None else (key, *deeper)
         line = self.document.line(*((*place, *tail) for place in self.places))
         raise DagFileError(Problem(line, text))
 
     def attempt(self, key: str, parse: Callable[[Any], T], value: object) -> T:
-        """`parse(value)`, with a ValueError turned into a complaint about the key."""
+        """Return `parse(value)`; a ValueError becomes a message about the key."""
         try:
             return parse(value)
         except ValueError as error:
             self.fail(key, f"`{key}`: {error}")
 
     def child(self, key: str, wanted: str = "a mapping") -> "Section":
-        """The mapping below the key, empty where there is none; `wanted` says what would be right otherwise."""
+        """Return the mapping below the key, an empty one if there is none; `wanted` says what would be right."""
         value = self.data.get(key, {})
         if not isinstance(value, dict):
             self.fail(key, f"`{key}` must be {wanted}, not {shortened(repr(value))}")
         return Section(self.document, without_nulls(value), tuple((*place, key) for place in self.places))
 
     def names(self, key: str) -> list[str]:
-        """The list of texts below the key, each once."""
+        """Return the list of texts below the key, each only once."""
         value = self.data.get(key, [])
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             self.fail(key, f"`{key}` must be a list of names")
         return list(dict.fromkeys(value))
 
     def only(self, keys: Collection[str]) -> "Section":
-        """The section with these keys alone."""
+        """Return the section with only these keys."""
         return self._with({key: value for key, value in self.data.items() if key in keys})
 
     def without(self, keys: Collection[str]) -> "Section":
-        """The section less these keys."""
+        """Return the section without these keys."""
         return self._with({key: value for key, value in self.data.items() if key not in keys})
 
     def over(self, defaults: "Section", keys: Collection[str]) -> "Section":
-        """Fill in the given keys of `defaults` where they are lacking."""
+        """Fill in the given keys from `defaults` if they are missing."""
         return Section(self.document, defaults.only(keys).data | self.data, self.places + defaults.places)
 
     def _with(self, data: dict[str, Any]) -> "Section":
         return Section(self.document, data, self.places)
 
     def refuse(self, reasons: Mapping[str, str]) -> None:
-        """Complain about the first key that has a reason to be refused."""
+        """Raise DagFileError for the first key that has a reason to be refused."""
         for key in self.data:
             if key in reasons:
                 self.fail(key, f"`{key}`: {reasons[key]}")
 
     def normalised(self, zone: tzinfo) -> "Section":
-        """Dates parsed (in `zone` unless they name one), durations in seconds, 1.10's names for others."""
+        """Return it with dates parsed (in `zone` unless they have one), durations in seconds, and 1.10's names."""
         data: dict[str, Any] = {}
         for written, value in self.data.items():
             name = RENAMED_OPTIONS.get(written, written)
@@ -95,7 +95,7 @@ class Section:
         return self._with(data)
 
     def convert(self, kind: type[S]) -> S:
-        """The data as a struct. What it has no field for is refused."""
+        """Return the data as a struct; keys that it has no field for are refused."""
         checker = _checker(kind)
         values = {}
         for key, value in self.data.items():
@@ -112,7 +112,7 @@ class Section:
         try:
             return kind(**values)
         except ValueError as error:
-            # The struct's own check, in its own words.
+            # The struct's own check failed, with its own message.
             self.fail(None, str(error))
 
 
@@ -120,18 +120,18 @@ _checker = cache(Checker)
 
 
 def unknown_key(key: str, known: Collection[str]) -> str:
-    """What to say of a key that nobody knows."""
+    """Return the message about an unknown key."""
     close = get_close_matches(key, known, n=1) if len(key) <= _LONGEST_KEY else []
     return f"unknown key `{shortened(key)}`" + (f", did you mean `{close[0]}`?" if close else "")
 
 
 def without_nulls(data: Mapping[str, Any]) -> dict[str, Any]:
-    """A key without a value says nothing."""
+    """Leave out keys without a value, which mean nothing."""
     return {key: value for key, value in data.items() if value is not None}
 
 
 def merge(default: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Own values over default ones; mappings are merged key by key, at every depth."""
+    """Return the own values over the default ones; mappings are merged key by key, at every depth."""
     merged = dict(default)
     for key, value in own.items():
         other = merged.get(key)
@@ -140,7 +140,7 @@ def merge(default: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _param(value: object) -> object:
-    # Airflow 2's Param object: 1.10 has plain values, the default is what remains of it.
+    # A Param object of Airflow 2: 1.10 has plain values, so its default is used.
     if isinstance(value, dict) and str(value.get("__type__", "")).endswith(".Param"):
         return value.get("default")
     return value

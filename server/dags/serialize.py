@@ -1,7 +1,7 @@
-"""DAG plans to Airflow 1.10's serialized form, as `serialized_dag.data` keeps it, and its hashes.
+"""Turns DAG plans into Airflow 1.10's serialized form, as `serialized_dag.data` stores it, and its hashes.
 
-Tasks hold only what differs from the defaults. Arguments that Airflow would drop because no template uses
-them stay, under their own names: the format allows it, and the scheduler reads nothing else.
+Tasks have only what differs from the defaults. Arguments that Airflow would drop because no template uses them stay,
+under their own names: the format allows it, and the scheduler reads nothing else.
 """
 
 import hashlib
@@ -14,8 +14,8 @@ from msgspec import UNSET, structs
 
 from server.dags.spec import DURATIONS, DagPlan, TaskOptions, TaskPlan
 
-# Airflow's defaults of what every task takes. Left out on purpose: owner, queue and retry_delay, which
-# Airflow writes whenever they were given.
+# Airflow's defaults of the options of every task. Owner, queue and retry_delay are left out on purpose, because Airflow
+# writes them whenever they are given.
 _TASK_DEFAULTS: dict[str, Any] = {
     "email_on_retry": True,
     "email_on_failure": True,
@@ -36,7 +36,7 @@ _DEFAULT_OWNER = "airflow"
 
 
 class DagRow(NamedTuple):
-    """What the tables hold of one DAG; `data` is JSON text, `dag_hash` its md5."""
+    """What the tables store about a DAG; `data` is JSON text, `dag_hash` its md5."""
 
     dag_id: str
     data: str
@@ -51,7 +51,7 @@ class DagRow(NamedTuple):
 
 
 class DagFile(NamedTuple):
-    """A file that was read without problems."""
+    """A file without problems."""
 
     fileloc: str
     source: str
@@ -59,12 +59,12 @@ class DagFile(NamedTuple):
 
     @property
     def dag_ids(self) -> list[str]:
-        """What it defines."""
+        """The DAGs that it defines."""
         return [row.dag_id for row in self.rows]
 
 
 def dag_row(plan: DagPlan, fileloc: str) -> DagRow:
-    """The row of a plan. `is_paused` is what the file wants of a new DAG, None where it does not say."""
+    """Return the row of a plan. `is_paused` is what the file wants for a new DAG, None if it does not say."""
     data = json.dumps(serialize_dag(plan, fileloc), sort_keys=True, allow_nan=False)
     owners = {plan.default_args.get("owner") or _DEFAULT_OWNER} if not plan.tasks else set()
     owners |= {_DEFAULT_OWNER if task.options.owner is UNSET else task.options.owner for task in plan.tasks}
@@ -83,13 +83,13 @@ def dag_row(plan: DagPlan, fileloc: str) -> DagRow:
 
 
 def fileloc_hash(fileloc: str) -> int:
-    """Airflow's key of a file in `dag_code`: the low 8 bytes of its path's SHA-1, less the last one."""
+    """Return Airflow's key of a file in `dag_code`: the low 8 bytes of its path's SHA-1, without the last one."""
     digest = hashlib.sha1(fileloc.encode(), usedforsecurity=False).digest()
     return int.from_bytes(digest[-8:], "big") >> 8
 
 
 def serialize_dag(plan: DagPlan, fileloc: str) -> dict[str, Any]:
-    """The document that Airflow 1.10 would keep of this DAG."""
+    """Return the document that Airflow 1.10 would store for this DAG."""
     options = plan.options
     dag = {
         "_dag_id": plan.dag_id,

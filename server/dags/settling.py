@@ -1,4 +1,4 @@
-"""Whether somebody is in the middle of writing a file: half of one may be valid YAML, with half of its tasks."""
+"""Detects files that are still being written: half of a file may be valid YAML, with half of its tasks."""
 
 import fcntl
 import signal
@@ -8,31 +8,31 @@ from typing import NamedTuple
 
 from server.dags.folder import Signature, open_regular
 
-# A file that a process keeps open for writing counts all the same when nothing was written for so long, in seconds.
+# A file that a process keeps open for writing is read all the same after this many seconds without a change.
 _KEPT_OPEN = 60.0
 
 
 class Change(NamedTuple):
-    """A file now, and as it was when it was read last; None where there is, or was, no such file."""
+    """A file now, and as it was when it was read last; None if there is, or was, no such file."""
 
     now: Signature | None
     read: Signature | None
 
 
 class Settling:
-    """Remembers since when each changed file has been as it is. Wants to be asked several times a second."""
+    """Remembers for how long each changed file has not changed again. Ask it several times a second."""
 
     def __init__(self, seconds: float) -> None:
-        """`seconds`: how long nothing may have happened to a file before it counts."""
+        """`seconds`: for how long a file must not have changed before it is ready."""
         self._seconds = seconds
         self._since: dict[str, tuple[Signature | None, float]] = {}
         self._asked = False
 
     def ready(self, changes: Mapping[str, Change]) -> set[str]:
-        """Those of these files that count now, also those that are gone.
+        """Return those of these files that are ready, including those that are gone.
 
-        A file that was renamed over another one counts at once, for whoever renames it has written it. At the start
-        the clock says which files are old; later only what was seen counts, as clocks of file servers differ.
+        A file that was renamed over another one is ready at once, because it was written before. At the start the clock
+        says which files are old; later only observed time counts, because the clocks of file servers differ.
         """
         now = time.monotonic()
         self._since = {path: (change.now, self._begin(path, change, now)) for path, change in changes.items()}
@@ -59,22 +59,22 @@ class Settling:
 
 
 def _was_renamed(read: Signature | None, now: Signature) -> bool:
-    """Whether another file was renamed over the one that was read: that changed it after its last byte was written.
+    """Whether another file was renamed over the one that was read: then it changed after its last byte was written.
 
-    One that was deleted and is written anew is another inode too.
+    A file that was deleted and is written again has another inode too, but not that order of times.
     """
     return read is not None and read.inode != now.inode and now.changed > now.modified
 
 
 def _is_being_written(path: str) -> bool | None:
-    """Whether a process has the file open for writing; None where the kernel does not say.
+    """Whether a process has the file open for writing; None if the kernel does not say.
 
-    It grants a lease for reading only where nobody writes (see fcntl(2)), to the owner of the file and to root. Who
-    opens the file before the lease is given back, a moment later, waits for that.
+    The kernel grants a read lease only while nobody writes (see fcntl(2)), and only to the owner of the file and to
+    root. A process that opens the file must wait until the lease is given back a moment later.
     """
     try:
         with open_regular(path) as file:
-            # The signal about such a writer: one that is ignored unless somebody wants it.
+            # The signal about such a process: one that is ignored by default.
             fcntl.fcntl(file, fcntl.F_SETSIG, signal.SIGURG)
             fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
             fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)

@@ -1,4 +1,4 @@
-"""What a DAG file may say: the keys of a DAG and of a task, their types, and those that cannot work."""
+"""The format of a DAG file: the keys of a DAG and of a task, their types, and those that cannot work."""
 
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -9,7 +9,7 @@ from server.dags.operators import OperatorType
 
 ID_LENGTH = 250
 
-# `\w` as in Airflow, letters of every alphabet; "." and ".." are folders, in logs and in addresses.
+# `\w` as in Airflow, with letters of every alphabet; "." and ".." would be folders, in logs and in URLs.
 Identifier = Annotated[str, Meta(pattern=r"^(?!\.{1,2}$)[\w.\-]+\Z", max_length=ID_LENGTH)]
 _Count = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 _Seconds = Annotated[float, Meta(ge=0)]
@@ -28,12 +28,12 @@ TriggerRule = Literal[
     "dummy",
 ]
 
-# Airflow 2 renamed two rules; the database keeps the names of 1.10.
+# Airflow 2 renamed two rules; the database stores the names of 1.10.
 RENAMED_RULES = {"none_failed_min_one_success": "none_failed_or_skipped", "always": "dummy"}
 
 
 class TaskOptions(Struct, kw_only=True, omit_defaults=True):
-    """What every task takes, under Airflow 1.10's names, durations in seconds. Unset: not given."""
+    """The options of every task, under Airflow 1.10's names, with durations in seconds. Unset: not given."""
 
     owner: str | UnsetType = UNSET
     email: str | list[str] | UnsetType = UNSET
@@ -63,7 +63,7 @@ class TaskOptions(Struct, kw_only=True, omit_defaults=True):
 
 
 class DagOptions(Struct, kw_only=True, forbid_unknown_fields=True):
-    """What a DAG takes besides its tasks and `default_args`."""
+    """The options of a DAG besides its tasks and `default_args`."""
 
     description: str | None = None
     doc_md: str | None = None
@@ -82,7 +82,7 @@ class DagOptions(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class TaskPlan(Struct, kw_only=True):
-    """A task that is ready to be written: options, the operator's own arguments, and who waits for whom."""
+    """A task that is ready to be written: options, the operator's own arguments, and its downstream tasks."""
 
     task_id: str
     operator: OperatorType
@@ -93,7 +93,7 @@ class TaskPlan(Struct, kw_only=True):
 
 
 class DagPlan(Struct, kw_only=True):
-    """A DAG that is ready to be written. `notes` are for its author: what is accepted but has no effect."""
+    """A DAG that is ready to be written. `notes` are for its author: they name what is accepted but has no effect."""
 
     dag_id: str
     line: int | None
@@ -110,12 +110,12 @@ DATES = ("start_date", "end_date")
 DURATIONS = ("retry_delay", "max_retry_delay", "execution_timeout", "sla", "dagrun_timeout")
 TASK_OPTIONS = frozenset(TaskOptions.__struct_fields__)
 
-# dag-factory's older spellings, and what Airflow 2 calls otherwise.
+# dag-factory's older spellings, and the options that Airflow 2 renamed.
 RENAMED_OPTIONS = {f"{name}_{unit}": name for name in DURATIONS for unit in ("sec", "secs")} | {
     "max_active_tis_per_dag": "task_concurrency",
 }
 
-# Keys with a meaning of their own, taken out before the rest is validated.
+# Keys with a special meaning, which are taken out before the rest is validated.
 DAG_KEYS = frozenset({"dag_id", "default_args", "tasks", "timezone", "schedule", "schedule_interval"})
 TASK_KEYS = frozenset({"task_id", "operator", "dependencies"})
 
@@ -144,7 +144,7 @@ _CALLBACKS = frozenset(
     for suffix in ("", "_name", "_file")
 )
 
-# dag-factory and Airflow know these; they load, with a note, and change nothing.
+# dag-factory and Airflow know these keys; here they load with a note and have no effect.
 IDLE_TASK_KEYS = _CALLBACKS | {
     "doc",
     "doc_json",
@@ -178,5 +178,5 @@ IDLE_DAG_KEYS = _CALLBACKS | {
     "user_defined_macros",
 }
 
-# Arguments of unknown operators stand beside Airflow's own keys, so they must not take their names.
+# Arguments of unknown operators are stored beside Airflow's own keys, so they must not have the same names.
 RESERVED = frozenset({"template_fields", "ui_color", "ui_fgcolor", "subdag", "label", "deps", "operator_extra_links"})

@@ -1,4 +1,4 @@
-"""DAG rows to the database, one transaction a file, and nothing written that is there already."""
+"""Writes DAG rows to the database, each file in one transaction, and only what has changed."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -29,17 +29,17 @@ class Store:
         self._paused_at_creation = paused_at_creation
 
     async def known_files(self) -> dict[str, list[str]]:
-        """The dag_ids of each YAML file that the database knows; [] where it only has an import error."""
+        """Return the dag_ids of each YAML file that the database knows; [] if it has only an import error for it."""
         rows = await self._conn.fetch(_SQL["known_files"])
         return {row["fileloc"]: row["dag_ids"] or [] for row in rows}
 
     async def missing(self, dag_ids: Sequence[str]) -> set[str]:
-        """Those of these DAGs that the database does not have, or not as active ones."""
+        """Return those of these DAGs that the database does not have, or not as active ones."""
         rows = await self._conn.fetch(_SQL["missing_dags"], dag_ids)
         return {row["dag_id"] for row in rows}
 
     async def put_file(self, file: DagFile) -> Written:
-        """Write the file's DAGs and code where they differ; deactivate what it no longer defines."""
+        """Write the file's DAGs and code if they differ; deactivate the DAGs that it no longer defines."""
         key = fileloc_hash(file.fileloc)
         async with self._conn.transaction():
             await self._conn.execute(_SQL["lock_file"], key)
@@ -53,7 +53,7 @@ class Store:
         return Written([row.dag_id for row in changed], [row["dag_id"] for row in deactivated])
 
     async def put_error(self, fileloc: str, report: str) -> bool:
-        """Record why a file cannot be used; its DAGs stay. False where that is recorded already."""
+        """Record why a file cannot be used; its DAGs stay. False if exactly this is recorded already."""
         async with self._conn.transaction():
             await self._conn.execute(_SQL["lock_file"], fileloc_hash(fileloc))
             stored = await self._conn.fetch(_SQL["stored_errors"], fileloc)

@@ -1,4 +1,4 @@
-"""`tasks` may be a list or a mapping; from here on it is a mapping by task_id."""
+"""Turns `tasks`, which may be a list or a mapping, into a mapping by task_id."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from server.dags.document import DagFileError, Document, Path, Problem
 
 
 def tasks_by_id(document: Document) -> Document:
-    """Make each DAG's list of tasks a mapping, and move the lines along. Raises DagFileError."""
+    """Turn each DAG's list of tasks into a mapping, and move the lines along. Raises DagFileError."""
     data: dict[str, Any] = {}
     moved: dict[Path, Path] = {}
     for dag_id, body in document.data.items():

@@ -1,4 +1,4 @@
-"""Dates and durations as DAG files write them."""
+"""Reads dates and durations as DAG files write them."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ _LONGEST_SCHEDULE = 1_000
 
 
 def zone(name: str) -> tzinfo:
-    """The time zone of this name, `UTC` or `Europe/Warsaw`. Raises ValueError."""
+    """Return the time zone with this name, such as `UTC` or `Europe/Warsaw`. Raises ValueError."""
     try:
         if len(name) <= _LONGEST_TEXT:
             return pendulum.timezone(name)
@@ -34,9 +34,9 @@ def zone(name: str) -> tzinfo:
 
 
 def parse_date(value: object, default_zone: tzinfo) -> datetime:
-    """A moment, with its zone: a date, ISO 8601 text, `2 days` (before today's midnight) or a typed mapping.
+    """Return a moment with its zone: from a date, ISO 8601 text, `2 days` (before today's midnight) or a typed mapping.
 
-    An offset in the value wins over `default_zone`. Raises ValueError, also where UTC has no such moment.
+    An offset in the value wins over `default_zone`. Raises ValueError, also if UTC has no such moment.
     """
     moment = _parse_date(value, default_zone)
     try:
@@ -67,17 +67,17 @@ def _parse_text(text: str, default_zone: tzinfo) -> datetime:
     try:
         parsed = pendulum.parse(text, tz=default_zone)
     except (ParserError, ValueError, OverflowError, LookupError, TypeError, AttributeError):
-        # Whatever its parser makes of a text that is no date.
+        # The parser may raise anything for a text that is not a date.
         parsed = None
     if not isinstance(parsed, datetime):
         message = f"{text!r} is not a date; write 2024-01-31, 2024-01-31T12:00:00+01:00 or '2 days'"
         raise ValueError(message)  # noqa: TRY004 - a text of the wrong form, not a wrong type
-    # pendulum's own subclass is not what msgspec takes for a datetime.
+    # pendulum's subclass is not a datetime for msgspec.
     return datetime.combine(parsed.date(), parsed.time(), parsed.tzinfo)
 
 
 def parse_duration(value: object) -> float:
-    """Seconds: a number, `5 minutes`, `1 hour 30 minutes` or a typed mapping. Raises ValueError."""
+    """Return seconds: from a number, `5 minutes`, `1 hour 30 minutes` or a typed mapping. Raises ValueError."""
     seconds: float
     if isinstance(value, Mapping) and value.get(_TYPE) == "datetime.timedelta":
         seconds = _typed(timedelta, value).total_seconds()
@@ -110,7 +110,7 @@ def _typed(kind: Callable[..., T], value: Mapping[str, object]) -> T:
 
 
 def plain(value: object) -> object:
-    """The value as JSON has it: dates as ISO 8601 text, typed durations in seconds. Raises ValueError."""
+    """Return the value as JSON has it: dates as ISO 8601 text, typed durations in seconds. Raises ValueError."""
     if isinstance(value, Mapping):
         match value.get(_TYPE):
             case "datetime.timedelta":
@@ -124,14 +124,14 @@ def plain(value: object) -> object:
 
 
 def is_no_schedule(value: object) -> bool:
-    """Whether a file says that there is none: null, or the word as dag-factory takes it."""
+    """Whether a file says that there is no schedule: with null, or with the word, as dag-factory takes it."""
     return str(value).strip().lower() == "none"
 
 
 def parse_schedule(value: object) -> str | timedelta | None:
-    """A cron expression or preset, an interval, or None: no schedule, or one that Airflow 1.10 lacks.
+    """Return a cron expression or preset, an interval, or None: no schedule, or one that Airflow 1.10 does not have.
 
-    Raises ValueError for what is no schedule at all.
+    Raises ValueError for something that is not a schedule at all.
     """
     if isinstance(value, Mapping) and str(value.get("type")) in {"cron", "timedelta"}:
         inner = value.get("value")

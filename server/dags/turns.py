@@ -1,4 +1,4 @@
-"""Loads the DAG files in one process at a time, however many schedulers share the database."""
+"""Loads the DAG files in only one process at a time, however many schedulers share the database."""
 
 import asyncio
 import dataclasses
@@ -19,21 +19,21 @@ from server.serve import first_to_end
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 _SQL = statements.load("dags.sql", package="server.dags")
-# The advisory lock of the one who loads; the scheduler's own have the numbers before it.
+# The advisory lock of the process that loads; the scheduler's own locks have the numbers before it.
 _LOADER_LOCK = 0x77690004
 _POLL = 1.0
 _CONNECT_TIMEOUT = 5.0
 _AFTER_ERROR = 5.0
-# A process that says nothing for so long has lost its turn, in seconds.
+# A process that sends nothing for this many seconds loses its turn.
 _SILENCE = 15.0
 _TROUBLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 async def keep_loading(config: Config, loaded: asyncio.Event | None = None) -> None:
-    """Load the folder's files and watch them whenever no other process does, until cancelled.
+    """Load the folder's files and watch them while no other process does so, until cancelled.
 
-    Two that did so with folders that differ would undo each other's work for ever. `loaded` is set when the files have
-    been loaded for the first time, or another process does it.
+    Two processes with different folders would undo each other's work for ever. `loaded` is set when the files have been
+    loaded for the first time, or when another process does it.
     """
     loaded = loaded or asyncio.Event()
     while True:
@@ -47,7 +47,7 @@ async def keep_loading(config: Config, loaded: asyncio.Event | None = None) -> N
 
 @asynccontextmanager
 async def _turn(config: Config, loaded: asyncio.Event) -> AsyncIterator[asyncio.Event]:
-    """Wait until nobody else loads; yields what is set when the connection, and with it the lock, is lost."""
+    """Wait until no other process loads; yields an event that is set when the connection, and so the lock, is lost."""
     connection = await asyncpg.connect(**with_session(config.dsn, KEEPALIVE), timeout=_CONNECT_TIMEOUT)
     try:
         lost = asyncio.Event()
@@ -68,7 +68,7 @@ async def _turn(config: Config, loaded: asyncio.Event) -> AsyncIterator[asyncio.
 
 
 async def _keep(connection: asyncpg.Connection, lost: asyncio.Event) -> None:
-    """Say that this process goes on, until the connection is lost."""
+    """Keep the turn, until the connection is lost."""
     try:
         while not lost.is_set():
             await connection.fetchval(_SQL["keep_turn"], timeout=_CONNECT_TIMEOUT)

@@ -74,7 +74,7 @@ def test_merge_keys_work_and_own_keys_win() -> None:
 @pytest.mark.parametrize(
     ("raw", "line", "words"),
     [
-        (b"a: 1\na: 2\n", 2, "'a' is there twice"),
+        (b"a: 1\na: 2\n", 2, "'a' appears twice"),
         (b"a: [1\n", 2, "not valid YAML"),
         (b"a: 1\nb: *nowhere\n", 2, "undefined alias"),
         (b"--- 1\n--- 2\n", 2, "another document"),
