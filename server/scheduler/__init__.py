@@ -1,13 +1,13 @@
-"""Standalone: runs what was triggered.
+"""The standalone scheduler: runs what was triggered.
 
 - `states`: the states and every transition between them, in one table
 - `rules`, `graph`, `decide`: from the states of a run's tasks to what happens next, without database or clock
-- `limits`: who may start now, without database
+- `limits`: which tasks may start now, without database
 - `agenda`: which runs to look at, and when
 - `store` and `scheduler.sql`: the database, which is the truth
 - `scheduler`: the loop that puts these together
-- `zombies`: what a scheduler that died left behind
-- `context`, `macros`, `templates`: what tasks may say about their run
+- `zombies`: the reaper of tasks that a dead scheduler left behind
+- `context`, `macros`, `templates`: what tasks may know about their run
 - `attempt`, `bash`, `python`, `http`: one try of one task
 - `processes`, `logs`: process groups and log files
 - `service`: the process `windsock scheduler`

@@ -40,7 +40,7 @@ async def _nothing(_running: Running, _fields: dict[str, Any]) -> XComValues:
 
 _RUN: Mapping[str, Callable[[Running, dict[str, Any]], Awaitable[XComValues]]] = {
     BASH.name: _bash,
-    # Its file made one of a task that had been scheduled.
+    # A task can become a DummyOperator after it was scheduled, if its file changes.
     DUMMY.name: _nothing,
     PYTHON.name: run_python,
     HTTP.name: _http,
@@ -49,13 +49,13 @@ _SUPPORTED = ", ".join(sorted({operator.name for operator in OPERATORS.values() 
 
 
 def wants_xcoms(attempt: Try) -> bool:
-    """Whether the try may read what other tasks left, so that it must be there when it begins."""
+    """Whether the try may read the results of other tasks, so that they must be there when it begins."""
     operator = attempt.node.operator
     return operator is PYTHON or may_pull(templates_of(attempt.node.task.fields, operator.template_fields))
 
 
 async def run_try(attempt: Try, place: Place, began: Callable[[int], None]) -> Ended:
-    """Run the try and say how it ended. Cancelling it ends the task's processes; it is then lost to its scheduler."""
+    """Run the try and return how it ended. Cancelling it ends the task's processes; the try is then lost."""
     with ExitStack() as stack:
         try:
             folder = log_folder(place.log_folder, *_log_key(attempt))
@@ -77,14 +77,14 @@ async def _run_logged(running: Running) -> Ended:
     except TaskFailed as failure:
         result, words = _failed(attempt, failure)
     except ResultError as error:
-        result, words = _failed(attempt, TaskFailed(f"what it leaves for other tasks cannot be kept: {error}"))
+        result, words = _failed(attempt, TaskFailed(f"its result cannot be kept for other tasks: {error}"))
     except OSError as error:
         result, words = _failed(attempt, TaskFailed(f"the machine could not do it: {error}"))
     except asyncio.CancelledError:
-        log.say("Ended from outside: its scheduler stops, or its state was changed")
+        log.say("Ended from outside: its scheduler is stopping, or somebody changed its state")
         raise
     except Exception as error:  # noqa: BLE001 - see below
-        # A fault of ours is this try's alone, and whoever reads its log should know.
+        # If the fault is ours, only this try fails, and whoever reads its log should know.
         _log.exception("a task failed", dag_id=attempt.key.dag_id, task_id=attempt.key.task_id)
         result, words = _failed(attempt, TaskFailed(f"the scheduler could not do it: {type(error).__name__}: {error}"))
     log.say(words)
@@ -92,7 +92,7 @@ async def _run_logged(running: Running) -> Ended:
 
 
 async def _result(running: Running) -> tuple[Ended, str]:
-    """How it ended unless it failed, and what its log says of that."""
+    """Return how the try ended unless it failed, and what its log says about that."""
     try:
         values = await _run_operator(running)
     except TaskSkipped as skip:
@@ -106,7 +106,7 @@ def _failed(attempt: Try, failure: TaskFailed) -> tuple[Ended, str]:
     try:
         return ended(attempt, state, failure.xcoms), words
     except ResultError as error:
-        return ended(attempt, state), f"{words}\nWhat it leaves for other tasks cannot be kept: {error}"
+        return ended(attempt, state), f"{words}\nIts result cannot be kept for other tasks: {error}"
 
 
 async def _run_operator(running: Running) -> XComValues:
@@ -116,7 +116,7 @@ async def _run_operator(running: Running) -> XComValues:
     if run is None:
         raise TaskFailed(_unsupported(operator), final=True)
     fields = {name: attempt.node.task.get(name) for name in attempt.node.task.fields if not name.startswith("_")}
-    # Its templates do not count for its execution_timeout, as in Airflow.
+    # As in Airflow, rendering its templates does not count towards its execution_timeout.
     rendered = await running.place.renderer.render(attempt, fields, operator.template_fields)
     await running.place.lease.held()
     timeout = attempt.node.task.get("execution_timeout")
@@ -135,9 +135,9 @@ def _unsupported(operator: OperatorType) -> str:
 
 
 def ended(attempt: Try, state: State, values: XComValues | None = None) -> Ended:
-    """Say how a try ended; what it leaves for others is kept unless the task has do_xcom_push off.
+    """Return how a try ended; its results are kept unless the task has do_xcom_push off.
 
-    Raises ResultError for what cannot be kept.
+    Raises ResultError for results that cannot be kept.
     """
     if not attempt.node.pushes:
         values = {key: value for key, value in (values or {}).items() if key != "return_value"}

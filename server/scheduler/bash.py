@@ -1,4 +1,4 @@
-"""BashOperator: a command, its output in the log, the last line of it for others."""
+"""BashOperator: runs a command; its output goes into the log, and the last line of it is the result."""
 
 import os
 from typing import Any
@@ -8,13 +8,13 @@ from server.scheduler.context import environment
 from server.scheduler.errors import TaskFailed, TaskSkipped
 from server.scheduler.running import Running
 
-# What Airflow 2 takes for a skip unless the task says otherwise.
+# The exit status that Airflow 2 takes for a skip unless the task says otherwise.
 _SKIP = 99
 _NUL = "a NUL character cannot be part of a command or of its environment"
 
 
 async def run_bash(running: Running, fields: dict[str, Any]) -> str:
-    """Run the command and return its last line. Raises TaskFailed for an exit status that is not 0, TaskSkipped."""
+    """Run the command and return its last line. Raises TaskFailed for an exit status other than 0, and TaskSkipped."""
     command = str(fields["bash_command"])
     env = _environment(running, fields)
     if "\0" in command or any("\0" in text for pair in env.items() for text in pair):
@@ -22,10 +22,10 @@ async def run_bash(running: Running, fields: dict[str, Any]) -> str:
     async with running.place.workspace.folder() as folder:
         cwd = fields.get("cwd") or folder
         if not os.path.isdir(cwd):  # noqa: PTH112, ASYNC240 - one stat, and cwd is a text
-            raise TaskFailed(f"`cwd` is no folder: {cwd}")
+            raise TaskFailed(f"`cwd` is not a folder: {cwd}")
         status = await running.run(["bash", "-c", command], env=env, cwd=cwd)
     if status in _skips(fields):
-        raise TaskSkipped(f"the command skipped it with exit status {status}")
+        raise TaskSkipped(f"the command skipped the task with exit status {status}")
     if status != 0:
         raise TaskFailed(f"the command ended with exit status {status}" if status > 0 else f"signal {-status} ended it")
     return running.log.last_line(fields.get("output_encoding", "utf-8")) if running.attempt.node.pushes else ""

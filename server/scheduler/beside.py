@@ -1,6 +1,7 @@
-"""The scheduler beside the server: a process of its own, so that neither waits for the other, started again if it ends.
+"""Runs the scheduler beside the server, in a process of its own, so that neither waits for the other.
 
-Run as a module it is that process: it takes its configuration from stdin, where nobody else can read it.
+The process is started again if it ends. Run as a module, this is that process: it takes its configuration from stdin,
+where nobody else can read it.
 """
 
 import asyncio
@@ -25,13 +26,13 @@ _AGAIN = 1.0
 
 
 async def keep_scheduler(config: Config) -> None:
-    """Run a scheduler of this configuration until cancelled; then it ends its tasks first."""
+    """Run a scheduler with this configuration until cancelled; then it ends its tasks first."""
     while True:
-        # A file without a name, not a pipe: nothing is left half written where this is cancelled.
+        # A file without a name instead of a pipe: a cancellation leaves nothing half written.
         with tempfile.TemporaryFile() as stdin:
             pickle.dump(config, stdin)
             stdin.seek(0)
-            # A terminal's Ctrl-C is for this process, which then ends that one.
+            # Ctrl-C in a terminal is for this process, which then ends the scheduler.
             command = [sys.executable, "-m", __spec__.name]
             process = spawn(command, stdin=stdin.fileno(), env=without_options())
         try:
@@ -53,7 +54,7 @@ async def _stop(process: ChildProcess, patience: float) -> None:
 
 
 def main() -> None:
-    """Be the scheduler of the process that started this one."""
+    """Run the scheduler for the process that started this one."""
     from server.scheduler.service import run_scheduler  # noqa: PLC0415 - the server itself needs none of it
 
     config = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the very process that started this one
@@ -66,7 +67,7 @@ def main() -> None:
 
 
 def _close_stdin() -> None:
-    """Keep the configuration out of reach of whoever looks at this process."""
+    """Close stdin, so that nobody who looks at this process can read the configuration."""
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)

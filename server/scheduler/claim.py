@@ -1,4 +1,4 @@
-"""Claims tasks: chooses among those that are scheduled what may start now, below every limit, and queues it."""
+"""Claims tasks: chooses those scheduled tasks that may start now within every limit, and queues them."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -19,10 +19,10 @@ _START = (-(2**62), datetime(1, 1, 2, tzinfo=UTC), "", "")
 
 
 class Claimer:
-    """Queues tasks in the name of one scheduler."""
+    """Queues tasks for one scheduler."""
 
     def __init__(self, store: Store, graphs: Graphs, job_id: int, parallelism: int, dag_concurrency: int) -> None:
-        """`parallelism` counts for all schedulers together, 0 is none; `dag_concurrency` for DAGs that do not say."""
+        """`parallelism` is for all schedulers together, 0: no limit; `dag_concurrency` is for DAGs without a limit."""
         self._store = store
         self._sql = store.database.statements
         self._graphs = graphs
@@ -32,7 +32,7 @@ class Claimer:
         self._missed: set[str] = set()
 
     async def claim(self) -> tuple[list[str], bool]:
-        """Queue what fits; returns the dag_id of each task queued, and whether others were left waiting."""
+        """Queue what fits; return the dag_id of each queued task, and whether others must wait."""
         async with self._store.database.transaction() as conn:
             await conn.fetch(self._sql["lock_claims"], CLAIM_LOCK)
             dag_ids = [row[0] for row in await conn.fetch(self._sql["scheduled_dags"])]
@@ -58,7 +58,7 @@ class Claimer:
         pools = {row["pool"]: row["slots"] or 0 for row in await conn.fetch(self._sql["lock_pools"])}
         limits = Limits(
             parallelism=self._parallelism,
-            # In Airflow -1 stands for no limit.
+            # In Airflow -1 means no limit.
             pools={pool: _NO_LIMIT if slots == -1 else slots for pool, slots in pools.items()},
             dags={dag_id: graph.concurrency or self._dag_concurrency for dag_id, graph in graphs.items()},
             tasks={
@@ -73,9 +73,9 @@ class Claimer:
         return limits
 
     def _warn(self, graphs: Mapping[str, Graph], limits: Limits) -> None:
-        """Say once of each pool that tasks wait for it although it is not there, or too small."""
+        """Log once for each pool that tasks wait for it although it does not exist or is too small."""
         wanted = [demand for graph in graphs.values() for demand in graph.slots.items()]
         missed = {pool for pool, slots in wanted if slots > limits.pools.get(pool, 0)}
         for pool in sorted(missed - self._missed):
-            _log.warning("tasks wait for a pool that is not there or has fewer slots than they take", pool=pool)
+            _log.warning("tasks wait for a pool that does not exist or has fewer slots than they take", pool=pool)
         self._missed = missed

@@ -1,4 +1,4 @@
-"""A server as Airflow's connections name it in the environment, and what is for that server alone."""
+"""An HTTP server, as Airflow's connections in the environment name it, and the credentials for that server only."""
 
 import json
 import os
@@ -14,21 +14,21 @@ from yarl import URL
 from server.scheduler.errors import TaskFailed
 
 _SCHEMES = frozenset({"http", "https"})
-# RFC 3986, 3.1: whatever begins so names a server of its own.
+# RFC 3986, 3.1: a text that begins like this names a server itself.
 _ABSOLUTE = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*://")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
 class HttpConnection:
-    """`base`: where the server's paths begin, None where no server is named; `headers` go to its origin alone."""
+    """`base`: where the server's paths begin, None if no server is named; `headers` go only to its origin."""
 
     base: URL | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     conn_id: str = field(default="http_default", compare=False)
 
     def url(self, endpoint: str) -> URL:
-        """The URL of an endpoint: a path on the server, or a whole URL, of no other server where one is named.
+        """Return the URL of an endpoint: a path on the server, or a whole URL, on that server if there is one.
 
         Raises TaskFailed.
         """
@@ -37,7 +37,7 @@ class HttpConnection:
         try:
             return self._url(endpoint)
         except ValueError as error:
-            raise TaskFailed(f"`endpoint` makes no URL: {endpoint!r:.200}: {error}") from error
+            raise TaskFailed(f"`endpoint` does not make a URL: {endpoint!r:.200}: {error}") from error
 
     def _url(self, endpoint: str) -> URL:
         absolute = _ABSOLUTE.match(endpoint) is not None
@@ -48,7 +48,7 @@ class HttpConnection:
                     f" {_variable(self.conn_id)}=https://host for `http_conn_id: {self.conn_id:.100}`"
                 )
             return url
-        # A text that is put together names the server that its beginning says, as long as a slash ends that.
+        # The beginning of a joined text names the server only if a slash follows it.
         text = endpoint.strip() if absolute else f"{str(self.base).rstrip('/')}/{endpoint.lstrip('/')}"
         url = URL(text)
         if origin(url) != origin(self.base):
@@ -60,12 +60,12 @@ class HttpConnection:
 
 
 def origin(url: URL) -> tuple[str, str | None, int | None]:
-    """Scheme, host and port of a URL (RFC 6454); two that differ in one of them are not the same server."""
+    """Return scheme, host and port of a URL (RFC 6454); URLs that differ in one of them are on different servers."""
     return url.scheme, url.raw_host, url.port
 
 
 def find_connection(conn_id: str) -> HttpConnection:
-    """The connection of that name, one that names nothing where the environment has none. Raises TaskFailed.
+    """Return the connection with that name; if the environment has none, one without a server. Raises TaskFailed.
 
     It is a URL, such as AIRFLOW_CONN_HTTP_DEFAULT=https://user:password@host/?X-Header=value, or JSON.
     """
@@ -75,7 +75,7 @@ def find_connection(conn_id: str) -> HttpConnection:
     try:
         return _connection(conn_id, json.loads(text) if text.startswith("{") else _parts_of_url(text))
     except (TypeError, ValueError, AttributeError) as error:
-        raise TaskFailed(f"{_variable(conn_id)} in the environment is no connection") from error
+        raise TaskFailed(f"{_variable(conn_id)} in the environment is not a connection") from error
 
 
 def _variable(conn_id: str) -> str:

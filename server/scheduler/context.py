@@ -1,4 +1,4 @@
-"""A try of a task, and what its templates, functions and processes may know of it."""
+"""A try of a task, and what its templates, functions and processes may know about it."""
 
 import json
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from server.scheduler.store import Key
 
 @dataclass(frozen=True)
 class Try:
-    """One try of a task, as the database has it, with what its run was triggered with."""
+    """A try of a task, as the database has it, with what its run was triggered with."""
 
     home: str
     key: Key
@@ -32,22 +32,22 @@ class Try:
 
     @property
     def mark(self) -> str:
-        """What its processes are known by."""
+        """The mark of its processes."""
         return mark(self.home, self.run, self.key, self.try_number)
 
 
 def mark(home: str, run: int | None, key: Key, try_number: int) -> str:
-    """What the processes of a try are known by, among those of all databases on this machine."""
+    """Return the mark of a try's processes, which is unique among all databases on this machine."""
     return f"{home}/{run}/{key.dag_id}/{key.task_id}/{key.execution_date.astimezone(UTC).isoformat()}/{try_number}"
 
 
 def plain_values(attempt: Try) -> dict[str, Any]:
-    """What can be said in JSON, for templates and for Python tasks alike."""
+    """Return what can be written in JSON, for templates and Python tasks alike."""
     date = attempt.key.execution_date.astimezone(UTC)
     ts = date.isoformat()
     ds, nodash = f"{date:%Y-%m-%d}", f"{date:%Y%m%d}"
     return {
-        # The run before and the next one are those of a schedule, which a triggered run has none of: its own date.
+        # The previous and the next run belong to a schedule, which a triggered run does not have: it is its own date.
         **dict.fromkeys(("ds", "prev_ds", "next_ds"), ds),
         **dict.fromkeys(("ds_nodash", "prev_ds_nodash", "next_ds_nodash"), nodash),
         "ts": ts,
@@ -65,7 +65,7 @@ def plain_values(attempt: Try) -> dict[str, Any]:
 
 
 def facts(attempt: Try) -> dict[str, Any]:
-    """All that templates and functions may know of a try, in plain values that go to other processes."""
+    """Return all that templates and functions may know about a try, in plain values that go to other processes."""
     key, node = attempt.key, attempt.node
     dag = attempt.graph.dag.data
     return {
@@ -85,7 +85,7 @@ def facts(attempt: Try) -> dict[str, Any]:
 
 
 def environment(attempt: Try) -> dict[str, str]:
-    """Variables that every process of a task has, Airflow's and the mark."""
+    """Return the variables that every process of a task has: Airflow's, and the mark."""
     return {
         "AIRFLOW_CTX_DAG_ID": attempt.key.dag_id,
         "AIRFLOW_CTX_TASK_ID": attempt.key.task_id,
@@ -98,7 +98,7 @@ def environment(attempt: Try) -> dict[str, str]:
 
 
 def read_xcoms(rows: Iterable[asyncpg.Record]) -> dict[tuple[str, str], Any]:
-    """Values of `xcom` rows by task_id and key; what is no JSON (an Airflow's pickle) is left out."""
+    """Return values of `xcom` rows by task_id and key; values that are not JSON (an Airflow's pickles) are left out."""
     values = {}
     for row in rows:
         try:

@@ -1,4 +1,4 @@
-"""What happens next in a run: a plain function of its DAG, the states of its tasks and the time."""
+"""Decides what happens next in a run: a plain function of its DAG, the states of its tasks and the time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,13 +13,13 @@ _WAITING = frozenset({None, State.SCHEDULED, State.UP_FOR_RETRY})
 _UNDER_WAY = frozenset({State.QUEUED, State.RUNNING})
 _GOOD = frozenset({State.SUCCESS, State.SKIPPED})
 _LOST = _WAITING | {State.REMOVED}
-# How long a run whose tasks are gone from its DAG waits for them.
+# How long a run waits for tasks that have vanished from its DAG.
 _PATIENCE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A task of a run, as the database has it. `try_number` counts the tries that began."""
+    """A task of a run, as the database has it. `try_number` counts the tries that have begun."""
 
     state: TaskState = None
     try_number: int = 0
@@ -28,7 +28,7 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run under way. `before` has the states of the run before it, None where there is none."""
+    """A run under way. `before` has the states of the run before it, None if there is none."""
 
     run_id: str
     execution_date: datetime
@@ -51,9 +51,9 @@ class Decision:
 
 
 def decide(graph: Graph, run: Run, instances: Mapping[str, Instance], now: datetime) -> Decision:
-    """Decide all that follows at once: a chain of tasks that do nothing is over in one call.
+    """Decide everything that follows at once: a chain of tasks that do nothing is over in one call.
 
-    `instances` may lack tasks: those that `belongs_to` takes are as good as new.
+    `instances` may lack tasks: those for which `belongs_to` holds count as new.
     """
     decision = Decision()
     if graph.dagrun_timeout is not None and run.start_date is not None:
@@ -63,12 +63,12 @@ def decide(graph: Graph, run: Run, instances: Mapping[str, Instance], now: datet
         decision.look_at(over)
     states: dict[str, TaskState] = {}
     for task_id, node in graph.nodes.items():
-        # What the run has got it keeps, though the file may give the task other dates now.
+        # A run keeps the tasks that it has, although its file may now give a task other dates.
         if task_id not in instances and not node.belongs_to(run.execution_date):
             continue
         instance = instances.get(task_id, Instance())
         if instance.state is State.REMOVED:
-            # Its DAG has it again.
+            # Its DAG has the task again.
             instance = replace(instance, state=None)
         states[task_id] = instance.state
         move = _next(node, run, instance, states, now, decision)
@@ -84,7 +84,7 @@ def decide(graph: Graph, run: Run, instances: Mapping[str, Instance], now: datet
 
 
 def _wait_for_lost(graph: Graph, now: datetime, decision: Decision) -> None:
-    """Do not end a run whose tasks vanished a moment ago: its file may have been read while somebody wrote it."""
+    """Keep open a run whose tasks vanished a moment ago: its file may have been read while somebody was writing it."""
     if graph.changed_at is not None and now < (until := graph.changed_at + _PATIENCE):
         decision.run_state = None
         decision.look_at(until)
@@ -106,7 +106,7 @@ def _next(
 
 
 def _first(node: Node, run: Run, states: Mapping[str, TaskState]) -> State | None:
-    # A task above that the run does not have (its start_date is later) is not waited for.
+    # An upstream task that the run does not have (its start_date is later) is ignored.
     match judge(node.trigger_rule, [states[other] for other in node.above if other in states]):
         case Verdict.SKIP:
             return State.SKIPPED
@@ -143,6 +143,6 @@ def _run_state(graph: Graph, states: Mapping[str, TaskState]) -> State | None:
 
 
 def _time_out(instances: Mapping[str, Instance]) -> Decision:
-    # What was not scheduled yet stays as it is, as in Airflow.
+    # As in Airflow, tasks that were not scheduled yet stay as they are.
     unfinished = (task_id for task_id, instance in instances.items() if instance.state not in {None, *FINISHED})
     return Decision(moves=dict.fromkeys(unfinished, State.SKIPPED), run_state=State.FAILED)

@@ -1,11 +1,11 @@
-"""How a try can end other than well, and what it leaves for other tasks all the same."""
+"""How a try can fail or skip itself; it may leave results all the same."""
 
 from collections.abc import Mapping
 from typing import Any
 
 
 class TaskFailed(Exception):
-    """The try failed, for the reason that the message gives; `final`: another try would not help."""
+    """The try failed, and the message gives the reason; `final`: another try would not help."""
 
     def __init__(self, message: str, xcoms: Mapping[str, Any] | None = None, *, final: bool = False) -> None:
         super().__init__(message)
@@ -14,7 +14,7 @@ class TaskFailed(Exception):
 
 
 class TaskSkipped(Exception):
-    """The task says itself that it is to be skipped."""
+    """The task asks to be skipped."""
 
     def __init__(self, message: str, xcoms: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)

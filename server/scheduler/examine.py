@@ -1,4 +1,4 @@
-"""Looks at runs: reads what the database has of them, decides, writes what follows. One transaction."""
+"""Looks at runs: reads what the database says about them, decides, and writes the result, in one transaction."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ _KNOWN = frozenset(State)
 
 @dataclass(slots=True)
 class Examined:
-    """What a look at runs brought about. `wakes`: seconds until a run is to be looked at again."""
+    """The result of a look at runs. `wakes`: the seconds until a run must be looked at again."""
 
     seen: set[int] = field(default_factory=set)
     wakes: dict[int, float] = field(default_factory=dict)
@@ -31,9 +31,9 @@ class Examined:
     scheduled: bool = False
     created: int = 0
     advanced: set[str] = field(default_factory=set)
-    """DAGs of which a run began or ended, so that runs which wait may begin."""
+    """DAGs with a run that began or ended, so that waiting runs may begin."""
     looked_back_at: set[str] = field(default_factory=set)
-    """DAGs whose runs depend on each other, and of which one has changed."""
+    """DAGs whose runs depend on each other, if one of these runs has changed."""
 
 
 @dataclass(slots=True)
@@ -44,16 +44,16 @@ class _Changes:
 
 
 class Examiner:
-    """Looks at runs of the standalone database."""
+    """Looks at runs in the standalone database."""
 
     def __init__(self, store: Store, graphs: Graphs, max_active_runs: int) -> None:
-        """`max_active_runs` counts for DAGs that do not say."""
+        """`max_active_runs` is for DAGs without a limit of their own."""
         self._store = store
         self._graphs = graphs
         self._max_active_runs = max_active_runs
 
     async def examine(self, run_ids: Sequence[int]) -> Examined:
-        """Look at those of the runs that no other scheduler looks at now."""
+        """Look at those of the runs that no other scheduler is looking at."""
         result, changes = Examined(), _Changes()
         async with self._store.database.transaction() as conn:
             runs = await self._store.lock_runs(conn, run_ids)
@@ -83,7 +83,7 @@ class Examiner:
     async def _before(
         self, conn: Connection, runs: Sequence[asyncpg.Record], graphs: Mapping[str, Graph]
     ) -> dict[int, dict[str, TaskState]]:
-        """States of the tasks of the run before, for runs that depend on it; no entry where there is none."""
+        """Return the states of the tasks of the run before, for runs that depend on it; no entry if there is none."""
         back = [run["id"] for run in runs if run["dag_id"] in graphs and graphs[run["dag_id"]].looks_back]
         if not back:
             return {}
@@ -94,7 +94,7 @@ class Examiner:
     async def _admit(
         self, conn: Connection, waiting: Sequence[asyncpg.Record], graphs: Mapping[str, Graph]
     ) -> set[int]:
-        """Choose the runs that may begin: earlier dates first, and never more of a DAG than its max_active_runs."""
+        """Choose the runs that may begin: earlier dates first, and no more runs of a DAG than its max_active_runs."""
         waiting = [run for run in waiting if not run["is_paused"] and run["dag_id"] in graphs]
         if not waiting:
             return set()
@@ -110,7 +110,7 @@ class Examiner:
 def _states_before(rows: Sequence[asyncpg.Record], graph: Graph) -> dict[str, TaskState]:
     states = {row["task_id"]: _state(row["state"]) for row in rows if row["task_id"] is not None}
     if rows[0]["run_state"] == State.RUNNING:
-        # A task that the run before has not got to yet is waited for; one that it never had is not.
+        # A task that the previous run has not reached yet is waited for; one that it never had is not.
         return dict.fromkeys(graph.nodes) | states
     return states
 
@@ -152,7 +152,7 @@ def _note(graph: Graph, run_id: int, decision: Decision, now: datetime, result: 
 
 
 def _state(text: str | None) -> TaskState:
-    """A state that somebody else wrote and the scheduler has no use for is somebody else's to change: it waits."""
+    """Read a state. If somebody wrote one that the scheduler does not know, the task waits until they change it."""
     if text is None:
         return None
     return State(text) if text in _KNOWN else State.RUNNING

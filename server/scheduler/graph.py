@@ -1,4 +1,4 @@
-"""A DAG as the scheduler needs it: tasks in an order in which those above come first, options as plain values."""
+"""A DAG as the scheduler needs it: tasks in an order with upstream tasks first, options as plain values."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ _INT32 = 2**31 - 1
 
 @dataclass(frozen=True)
 class Node:
-    """One task; `fields` are its serialized form, with the operator's own arguments."""
+    """A task; `fields` are its serialized form, with the operator's own arguments."""
 
     task_id: str
     task: Task
@@ -42,14 +42,14 @@ class Node:
     """Whether its result is kept for other tasks."""
 
     def belongs_to(self, execution_date: datetime) -> bool:
-        """Whether a run of this date has the task: not before its start_date nor after its end_date."""
+        """Whether a run of this date has the task: not before its start_date, and not after its end_date."""
         return (self.start_date is None or self.start_date <= execution_date) and (
             self.end_date is None or execution_date <= self.end_date
         )
 
 
 class LimitedNode(NamedTuple):
-    """A task of which only so many may run at a time."""
+    """A task with a limit on how many of its instances run at a time."""
 
     task_id: str
     task_concurrency: int
@@ -83,7 +83,7 @@ def _node(task: Task, above: list[str], below: list[str], weight: int) -> Node:
         queue=str(task.get("queue")),
         priority_weight=max(-_INT32, min(weight, _INT32)),
         task_concurrency=task.get("task_concurrency"),
-        # Before 1.10 had do_xcom_push, Bash and HTTP operators had an option of their own.
+        # Before 1.10 introduced do_xcom_push, the Bash and HTTP operators had an option of their own.
         pushes=bool(task.get("do_xcom_push")) and task.get("xcom_push") is not False,
     )
 
@@ -92,7 +92,7 @@ class Graph:
     """A DAG at one version of its file."""
 
     def __init__(self, dag: SerializedDag, changed_at: datetime | None = None) -> None:
-        """Read what is needed, once a version; `nodes` come in an order in which those above come first.
+        """Read what is needed, once for each version; `nodes` are in an order with upstream tasks first.
 
         `changed_at`: when this version was stored.
         """
@@ -122,7 +122,7 @@ class Graph:
 
     @cached_property
     def slots(self) -> dict[str, int]:
-        """The pools that its tasks run in, and the most slots of each that one of them takes."""
+        """The pools of its tasks, and the most slots of each that one task takes."""
         slots: dict[str, int] = {}
         for node in self.nodes.values():
             if not node.does_nothing:
@@ -131,18 +131,18 @@ class Graph:
 
     @cached_property
     def dagrun_timeout(self) -> timedelta | None:
-        """How long a run may take; None: as long as it wants."""
+        """How long a run may take; None for no limit."""
         seconds = self.dag.data.get("dagrun_timeout")
         return timedelta(seconds=seconds) if seconds else None
 
     @property
     def concurrency(self) -> int | None:
-        """How many of its tasks may run at a time; None: not said."""
+        """How many of its tasks may run at a time; None if it does not say."""
         return self._whole("_concurrency")
 
     @property
     def max_active_runs(self) -> int | None:
-        """How many of its runs may be under way; None: not said."""
+        """How many of its runs may be under way; None if it does not say."""
         return self._whole("max_active_runs")
 
     def _whole(self, name: str) -> int | None:

@@ -1,4 +1,4 @@
-"""The DAGs that runs need, read once a version."""
+"""The DAGs that runs need, each version read only once."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,14 +14,14 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
 class Graphs:
-    """A cache that asks for the current version each time: a file that was edited counts at once."""
+    """A cache that asks for the current version each time, so that an edited file takes effect at once."""
 
     def __init__(self, statements: dict[str, str]) -> None:
         self._sql = statements
         self._known: dict[str, tuple[str, Graph | None]] = {}
 
     async def load(self, conn: Connection, dag_ids: Sequence[str]) -> dict[str, Graph]:
-        """Read these DAGs as they are now; those that are not stored, or cannot be read, are missing."""
+        """Read these DAGs as they are now; those that are not stored or cannot be read are missing from the result."""
         rows = await conn.fetch(self._sql["versions"], dag_ids)
         versions = {row["dag_id"]: row["version"] for row in rows}
         if stale := [dag_id for dag_id in versions if self._known.get(dag_id, ("",))[0] != versions[dag_id]]:

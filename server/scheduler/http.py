@@ -1,4 +1,4 @@
-"""SimpleHttpOperator: a request, made by the scheduler's own process, which costs no process for waiting."""
+"""SimpleHttpOperator: a request that the scheduler's own process makes, so that waiting costs no process."""
 
 import codecs
 import ssl
@@ -17,9 +17,9 @@ _LARGEST = 2**20
 _TIMEOUT = 60.0
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 10
-# What says nothing of who asks, and may go to a server that nobody has named.
+# These headers do not identify the sender, and may go to a server that nobody has named.
 _PUBLIC = frozenset({"accept", "accept-encoding", "accept-language", "content-language", "content-type", "user-agent"})
-# Encodings that take more than linear time, or are none of texts.
+# Encodings that take more than linear time, or are not encodings of text.
 _ODD_ENCODINGS = frozenset({"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape"})
 
 
@@ -42,7 +42,7 @@ async def run_http(running: Running, fields: dict[str, Any]) -> str:
 
 
 class _Request:
-    """A request and those that it is redirected to; each goes to another URL, and has fewer secrets with it."""
+    """A request and its redirects; each redirect goes to another URL, and carries fewer secrets."""
 
     def __init__(
         self, running: Running, connection: HttpConnection, fields: Mapping[str, Any], options: Mapping[str, Any]
@@ -57,7 +57,7 @@ class _Request:
         self._content: dict[str, Any] = {kind: _form(fields.get("data")) or None}
 
     async def send(self, session: aiohttp.ClientSession) -> tuple[str, str]:
-        """Status and reason of the last answer, and its text."""
+        """Return status and reason of the last answer, and its text."""
         for _ in range(_MOST_REDIRECTS + 1):
             self._log.say(f"{self._method} {self._url.with_user(None)}")
             async with session.request(
@@ -72,12 +72,12 @@ class _Request:
         raise TaskFailed(f"it was redirected more than {_MOST_REDIRECTS} times")
 
     def _redirect(self, session: aiohttp.ClientSession, status: int, location: str) -> None:
-        """Go on elsewhere, as RFC 9110 (15.4) has it and clients do it: after a POST by GET unless told otherwise."""
+        """Follow a redirect as clients do (RFC 9110, 15.4): after a POST with a GET, unless the status forbids that."""
         url = self._url.join(URL(location))
         if url.scheme not in {"http", "https"} or not url.host:
-            raise TaskFailed(f"it was redirected to what is no URL of a server: {location!r:.200}")
+            raise TaskFailed(f"it was redirected to something that is not a URL of a server: {location!r:.200}")
         if origin(url) != origin(self._url):
-            # For good: another server chooses where it goes from there.
+            # The credentials do not come back: another server chooses where the request goes from there.
             self._headers = {name: value for name, value in self._headers.items() if name.lower() in _PUBLIC}
             session.cookie_jar.clear()
             self._log.say("redirected to another server, which gets no credentials")
@@ -89,7 +89,7 @@ class _Request:
 
 
 def _timeout(given: Any) -> aiohttp.ClientTimeout:  # noqa: ANN401 - any YAML value
-    """As requests has it: seconds for the connection and for each wait, or a pair of them; by default for the whole."""
+    """Read a timeout as requests does: seconds for connecting and for each wait, or a pair; by default for all."""
     if not given:
         return aiohttp.ClientTimeout(total=_TIMEOUT)
     try:
@@ -109,7 +109,7 @@ async def _read(response: aiohttp.ClientResponse) -> str:
 
 
 def _decode(body: bytes, charset: str) -> str:
-    """Decode as the server says, as UTF-8 where that makes no sense."""
+    """Decode the body as the server says, or as UTF-8 if that makes no sense."""
     try:
         name = codecs.lookup(charset).name
         return body.decode("utf-8" if name in _ODD_ENCODINGS else name, errors="replace")
@@ -118,12 +118,12 @@ def _decode(body: bytes, charset: str) -> str:
 
 
 def _tls(verify: bool | str) -> bool | ssl.SSLContext:  # noqa: FBT001 - as requests has it
-    """Make what aiohttp wants of `verify`: yes, no, or a file of certificates to trust."""
+    """Return what aiohttp needs for `verify`: yes, no, or a file with trusted certificates."""
     return ssl.create_default_context(cafile=verify) if isinstance(verify, str) else bool(verify)
 
 
 def _form(data: Any) -> Any:  # noqa: ANN401 - any YAML value
-    """Text as it is; of a mapping its pairs, one for each item of a list."""
+    """Return a text as it is, and the pairs of a mapping, one for each item of a list."""
     if isinstance(data, dict):
         pairs = ((key, value if isinstance(value, list) else [value]) for key, value in data.items())
         return [(key, str(item)) for key, items in pairs for item in items]

@@ -1,18 +1,18 @@
-"""The right to run what the database has in this scheduler's name: for a while, from each sign of life on.
+"""The scheduler's lease on its tasks: it is valid for a while from each renewal on.
 
 Another scheduler takes over once Postgres has ended the session that holds the lock of this one. A process that was
-stopped (SIGSTOP, a frozen machine) finds out by its clock, before it starts anything.
+suspended (SIGSTOP, a frozen machine) finds that out by its clock, before it starts anything.
 """
 
 import asyncio
 import time
 
-# What is left of the time for clocks that differ, and for the way to the database.
+# The share of the time that is used; the rest allows for clocks that differ, and for the way to the database.
 _SAFE = 0.75
 
 
 class Lease:
-    """Held for `seconds` from the last renewal; once it has lapsed, only after a look at what is still one's own."""
+    """Valid for `seconds` from the last renewal; after a lapse only once it is known which tasks are still ours."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -23,7 +23,7 @@ class Lease:
 
     @staticmethod
     def now() -> float:
-        """Seconds since the machine was started, those that it slept included."""
+        """Return the seconds since the machine was started, including those in which it slept."""
         return time.clock_gettime(time.CLOCK_BOOTTIME)
 
     @property
@@ -38,11 +38,11 @@ class Lease:
         self._until = since + self.seconds * _SAFE
 
     def lose(self) -> None:
-        """Note that the lock may be another's."""
+        """Note that another scheduler may have the lock."""
         self._until, self._confirmed = 0.0, False
 
     def confirm(self, since: float) -> None:
-        """Note that nothing runs here but what was this scheduler's own at some time after `since`."""
+        """Note that only tasks run here that were this scheduler's own at some time after `since`."""
         if since >= self._since and self.now() < self._until:
             self._confirmed = True
             self._changed.set()

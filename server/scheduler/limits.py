@@ -1,4 +1,4 @@
-"""Who may start now: what is in use, what the limits are, and a choice that exceeds none of them."""
+"""Chooses the tasks that may start now: from what is in use and the limits, without exceeding any of them."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What a task takes of what there is when it runs."""
+    """What a task takes up while it runs."""
 
     dag_id: str
     task_id: str
@@ -17,7 +17,7 @@ class Demand:
 
 @dataclass(slots=True)
 class Limits:
-    """What is free. `dags` and `tasks` are limits of DAGs and of (dag_id, task_id); who has none is not in there."""
+    """What is free. `dags` and `tasks` have the limits of DAGs and of (dag_id, task_id); others have none."""
 
     parallelism: int
     pools: Mapping[str, int]
@@ -30,18 +30,18 @@ class Limits:
 
     @property
     def free(self) -> int:
-        """How many tasks more may run, whatever they are."""
+        """How many more tasks may run, whatever they are."""
         return max(0, self.parallelism - self.used)
 
     def take(self, demand: Demand, times: int = 1) -> None:
-        """Count tasks that run; `demand.slots` are those of all of them together."""
+        """Count tasks that run; `demand.slots` are those of all these tasks together."""
         self.used += times
         self.pool_slots[demand.pool] += demand.slots
         self.dag_tasks[demand.dag_id] += times
         self.same_tasks[demand.dag_id, demand.task_id] += times
 
     def admits(self, demand: Demand) -> bool:
-        """Whether there is room for the task now. A pool that does not exist has none."""
+        """Whether there is room for the task now. A pool that does not exist has no room."""
         key = (demand.dag_id, demand.task_id)
         return (
             self.free > 0
@@ -51,7 +51,7 @@ class Limits:
         )
 
     def choose(self, demands: Iterable[Demand]) -> list[int]:
-        """Take what fits, in the order given, and return the places of what was taken."""
+        """Take what fits, in the given order, and return the positions of what was taken."""
         chosen = []
         for place, demand in enumerate(demands):
             if self.admits(demand):
@@ -61,10 +61,10 @@ class Limits:
 
     @property
     def open_pools(self) -> list[str]:
-        """Pools with a slot left."""
+        """Pools that have a free slot."""
         return [pool for pool, slots in self.pools.items() if self.pool_slots[pool] < slots]
 
     @property
     def full_dags(self) -> list[str]:
-        """DAGs that may start nothing now."""
+        """DAGs that may not start any task now."""
         return [dag_id for dag_id, limit in self.dags.items() if self.dag_tasks[dag_id] >= limit]

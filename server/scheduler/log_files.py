@@ -1,7 +1,8 @@
-"""Files below the folder of logs, opened so that no link leads out of it.
+"""Files below the folder of logs, opened in such a way that no link leads out of it.
 
-Tasks may do to these folders what they like, at any moment, and who reads or removes logs may have rights that tasks
-lack. So each component is opened by the one before it and none is a link; what is opened is looked at, not its name.
+Tasks may do what they like to these folders, at any moment, and whoever reads or removes logs may have rights that
+tasks lack. So each folder is opened relative to the one before it, none may be a link, and the opened file is checked,
+not its name.
 """
 
 import errno
@@ -13,20 +14,20 @@ from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 
-# base / dag_id / task_id / execution_date: the last three are below the folder that the operator has named.
+# base / dag_id / task_id / execution_date: the last three are below the folder that the operator has configured.
 _LEVELS = 3
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# Not to wait for the other end of a FIFO.
+# O_NONBLOCK: do not wait for the other end of a FIFO.
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class NoRegularFileError(OSError):
-    """It is no regular file below the folder of logs, or a link is on the way to it."""
+    """It is not a regular file below the folder of logs, or a link leads to it."""
 
 
 @contextmanager
 def open_folder(base: Path, *names: str, create: bool = False) -> Iterator[int]:
-    """Open a folder below `base`, made where it is missing if `create`; yields its descriptor. Raises OSError."""
+    """Open a folder below `base`, and with `create` make it if it is missing; yields its descriptor. Raises OSError."""
     if create:
         base.mkdir(parents=True, exist_ok=True)
     folder = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -46,7 +47,7 @@ def open_folder(base: Path, *names: str, create: bool = False) -> Iterator[int]:
 
 @contextmanager
 def open_to_write(folder: Path, name: str) -> Iterator[FileIO]:
-    """Open a file of a task's folder to add to it; both are made where they are missing. Raises OSError."""
+    """Open a file in a task's folder for appending; both are made if they are missing. Raises OSError."""
     with _open_task_folder(folder, create=True) as descriptor, _no_links():
         file = os.open(name, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _FILE, 0o666, dir_fd=descriptor)
     with FileIO(file, "ab") as opened:
@@ -55,7 +56,7 @@ def open_to_write(folder: Path, name: str) -> Iterator[FileIO]:
 
 
 def open_to_read(folder: Path, name: str) -> int:
-    """Open a file of a task's folder; its descriptor. Raises OSError, NoRegularFileError."""
+    """Open a file in a task's folder and return its descriptor. Raises OSError, NoRegularFileError."""
     with _open_task_folder(folder) as descriptor:
         with _no_links():
             file = os.open(name, os.O_RDONLY | _FILE, dir_fd=descriptor)
@@ -68,13 +69,13 @@ def open_to_read(folder: Path, name: str) -> int:
 
 
 def names_of(folder: Path) -> list[str]:
-    """What is in a task's folder. Raises OSError, NoRegularFileError."""
+    """Return the names in a task's folder. Raises OSError, NoRegularFileError."""
     with _open_task_folder(folder) as descriptor:
         return os.listdir(descriptor)  # noqa: PTH208 - a descriptor
 
 
 def remove_task_folders(base: Path, dag_id: str, name: str) -> int:
-    """Remove `base/dag_id/<any task>/name`; how many there were. What links lead to stays. Raises OSError."""
+    """Remove `base/dag_id/<any task>/name`; return how many there were. Link targets stay. Raises OSError."""
     removed = 0
     try:
         with open_folder(base, dag_id) as dag:
@@ -96,9 +97,9 @@ def _remove_folder(base: Path, dag_id: str, task_id: str, name: str) -> bool:
     except (FileNotFoundError, NoRegularFileError):
         return False
     except RecursionError as error:
-        raise OSError(errno.ELOOP, "too many folders in each other", str(base / dag_id / task_id / name)) from error
+        raise OSError(errno.ELOOP, "the folders are nested too deeply", str(base / dag_id / task_id / name)) from error
     except OSError as error:
-        # It names the file without its folder.
+        # The error names the file without its folder.
         error.filename = str(base / dag_id / task_id / name)
         raise
     return True
@@ -112,18 +113,19 @@ def _open_task_folder(folder: Path, *, create: bool = False) -> Iterator[int]:
 
 @contextmanager
 def _no_links() -> Iterator[None]:
-    """Tell links, and what is no file or folder at all, from other reasons."""
+    """Raise NoRegularFileError for links and anything that is not a file or folder; other errors stay as they are."""
     try:
         yield
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.EISDIR}:
-            raise NoRegularFileError(error.errno, "a link, or no regular file or folder") from error
+            raise NoRegularFileError(error.errno, "a link, or not a regular file or folder") from error
         raise
 
 
 def _check_regular(status: os.stat_result, owner: int) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise NoRegularFileError(errno.EINVAL, "no regular file")
+        raise NoRegularFileError(errno.EINVAL, "not a regular file")
     if status.st_nlink > 1 and status.st_uid != owner:
-        # A hard link is a second name: of a file of the server's own, say, made by whoever owns the folder.
+        # A hard link is a second name, perhaps of a file of the server's own, and the owner of the folder may have made
+        # it.
         raise NoRegularFileError(errno.EPERM, "a hard link to a file of another user")

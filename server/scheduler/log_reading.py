@@ -1,4 +1,4 @@
-"""Logs of tasks as others read them: which there are, and parts of one."""
+"""Reads logs of tasks for others: which logs exist, and parts of them."""
 
 import asyncio
 import os
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class LogFile:
-    """The log of a try, open; `size` in bytes is that of the moment, for the log may grow."""
+    """The open log of a try; `size` in bytes is that of the moment, because the log may grow."""
 
     def __init__(self, try_number: int, file: int) -> None:
-        """`file` is a descriptor, closed with this."""
+        """`file` is a descriptor, which this object closes."""
         self.try_number = try_number
         self._file = file
         status = os.fstat(file)
@@ -27,22 +27,22 @@ class LogFile:
         self.modified = status.st_mtime_ns
 
     def read(self, start: int, size: int) -> bytes:
-        """Read so many bytes from there on, fewer at the end. Raises OSError."""
+        """Read that many bytes from there on, fewer at the end. Raises OSError."""
         return os.pread(self._file, size, start)
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the file."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
 
     def __del__(self) -> None:
-        """Let go of a log whose reader has gone before it was sent."""
+        """Close a log whose reader left before it was sent."""
         self.close()
 
 
 def tries(folder: Path) -> list[int]:
-    """The tries that have a log, in order. Raises OSError."""
+    """Return the tries that have a log, in order. Raises OSError."""
     try:
         names = names_of(folder)
     except FileNotFoundError:
@@ -65,9 +65,9 @@ def open_log_of(folder: Path, try_number: int | None = None) -> LogFile:
 async def local_log(
     metadata: "Metadata", base: Path, dag_id: str, execution_date: datetime, task_id: str, try_number: int | None
 ) -> LogFile:
-    """The log of a task instance that Windsock ran on this machine; whoever asks closes it.
+    """Return the open log of a task instance that Windsock ran on this machine; the caller closes it.
 
-    Raises NotFound, Forbidden for what may not be read.
+    Raises NotFound, and Forbidden if the log may not be read.
     """
     await metadata.task_instances.get(dag_id, execution_date, task_id)
     if not metadata.standalone:
@@ -89,7 +89,7 @@ async def local_log(
 
 
 def remove_logs(base: Path, runs: Iterable[tuple[str, datetime]]) -> int:
-    """Remove the logs of all tasks of these runs (dag_id, execution_date); how many tasks had some. Raises OSError."""
+    """Remove the logs of all tasks in runs (dag_id, execution_date); return how many had some. Raises OSError."""
     removed = 0
     for dag_id, execution_date in runs:
         try:

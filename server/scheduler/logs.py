@@ -1,4 +1,4 @@
-"""Where the output of tasks goes: base_log_folder/<dag_id>/<task_id>/<execution_date>/<try>.log, as in Airflow 1.10."""
+"""Logs of tasks: base_log_folder/<dag_id>/<task_id>/<execution_date>/<try>.log, as in Airflow 1.10."""
 
 import os
 from collections.abc import Iterator
@@ -14,11 +14,11 @@ _LONGEST_LINE = 2**20
 
 
 class NoLogError(Exception):
-    """There is no such log, or its name could not be one."""
+    """There is no such log, or its name is not possible."""
 
 
 def log_folder(base: Path, dag_id: str, task_id: str, execution_date: datetime) -> Path:
-    """The folder of a task's tries in one run. Raises NoLogError for ids that are no names of folders."""
+    """Return the folder of a task's tries in one run. Raises NoLogError for ids that cannot be names of folders."""
     for part in (dag_id, task_id):
         if part in {"", ".", ".."} or "/" in part or "\0" in part:
             message = f"{part!r} cannot be the name of a folder"
@@ -27,21 +27,21 @@ def log_folder(base: Path, dag_id: str, task_id: str, execution_date: datetime) 
 
 
 class TaskLog:
-    """An open log: a task's output, and lines of the scheduler's. A disk that is full stops neither."""
+    """An open log: the task's output, and lines of the scheduler. A full disk stops neither of them."""
 
     def __init__(self, file: FileIO) -> None:
         self._file = file
         self._line = self._unended = b""
 
     def say(self, text: str) -> None:
-        """Write a line of the scheduler's."""
+        """Write a line of the scheduler."""
         stamp = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
         line = "\n".join(f"[{stamp} UTC] {part}" for part in text.splitlines() or [""])
         before = "\n" if self._unended else ""
         self._write(f"{before}{line}\n".encode(errors="replace"))
 
     def add(self, output: bytes) -> None:
-        """Write what comes of the task's own output."""
+        """Write output of the task."""
         self._write(output)
         ended, newline, rest = output.rpartition(b"\n")
         if newline:
@@ -51,9 +51,9 @@ class TaskLog:
             self._unended += rest
 
     def last_line(self, encoding: str) -> str:
-        """The last line of the task's output so far, as Airflow takes it: blank where it is blank.
+        """Return the last line of the task's output so far; as in Airflow, it may be blank.
 
-        Raises TaskFailed where it is too long to be kept.
+        Raises TaskFailed if it is too long to be kept.
         """
         line = self._unended or self._line
         if len(line) > _LONGEST_LINE:
@@ -70,6 +70,6 @@ class TaskLog:
 
 @contextmanager
 def open_log(folder: Path, try_number: int) -> Iterator[TaskLog]:
-    """Open the log of a try, to add to it. Raises OSError."""
+    """Open the log of a try for appending. Raises OSError."""
     with open_to_write(folder, f"{try_number}.log") as file:
         yield TaskLog(file)

@@ -1,6 +1,6 @@
 """Airflow's names for what templates and Python functions may use: `ds`, `dag_run`, `ti.xcom_pull`, `macros`, ...
 
-The process of a Python task loads this file by itself, so it imports nothing of Windsock.
+The process of a Python task loads this file on its own, so it imports nothing of Windsock.
 """
 
 import json
@@ -16,7 +16,7 @@ import pendulum
 from dateutil.parser import parse
 from dateutil.relativedelta import relativedelta
 
-# In a run that was triggered all of them are the run's own, in Airflow too.
+# In a triggered run all of them are the run's own date, in Airflow too.
 _DATES = (
     "execution_date", "logical_date", "data_interval_start", "data_interval_end", "prev_execution_date",
     "next_execution_date",
@@ -33,13 +33,13 @@ class Moment(pendulum.DateTime):
 
 
 def moment(text: str) -> Moment:
-    """Make a date of ISO 8601."""
+    """Return the date of an ISO 8601 text."""
     utc = datetime.fromisoformat(text).astimezone(UTC)
     return Moment(utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, utc.microsecond, tzinfo=pendulum.UTC)
 
 
 def pull(xcoms: Mapping[tuple[str, str], Any], task_ids: str | Sequence[str] | None, key: str) -> Any:  # noqa: ANN401 - any JSON value
-    """What tasks of the run left under a key: one value for one task, a list for a list, the last one for None."""
+    """Return the values of the run's tasks under a key: one for one task, a list for a list, the last one for None."""
     if isinstance(task_ids, str):
         return xcoms.get((task_ids, key))
     if task_ids is not None:
@@ -58,26 +58,26 @@ class _TaskInstance(SimpleNamespace):
         key: str = "return_value",
         include_prior_dates: bool = False,  # noqa: FBT001, FBT002 - Airflow's signature
     ) -> Any:  # noqa: ANN401 - any JSON value
-        """Read what tasks of this run left; only of this run."""
+        """Return results of tasks of this run; results of other runs cannot be read."""
         if include_prior_dates or dag_id not in {None, self.dag_id}:
-            message = "xcom_pull reads what tasks of the same run left, nothing else"
+            message = "xcom_pull reads only the results of tasks of the same run"
             raise ValueError(message)
         return pull(self._xcoms, task_ids, key)
 
     def xcom_push(self, key: str, value: Any) -> None:  # noqa: ANN401 - any JSON value
-        """Leave a value for other tasks, as a function may and a template may not."""
+        """Keep a value for other tasks; a function may do this, a template may not."""
         if self._pushed is None:
-            message = "a template can leave nothing for other tasks"
+            message = "a template cannot push values"
             raise TypeError(message)
         json.dumps(value)
         if not isinstance(key, str) or not key or len(key) > _LONGEST_KEY or not key.isprintable():
-            message = f"a key is printable text of at most {_LONGEST_KEY} characters: {key!r:.100}"
+            message = f"a key must be printable text of at most {_LONGEST_KEY} characters: {key!r:.100}"
             raise ValueError(message)
         self._pushed[key] = self._xcoms[self.task_id, key] = value
 
 
 def names_of(facts: Mapping[str, Any], pushed: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Everything that may be used, from what `context.facts` says of a try; what it pushes goes into `pushed`."""
+    """Return everything that may be used, from the `context.facts` of a try; pushed values go into `pushed`."""
     date = moment(facts["execution_date"])
     shared = {"dag_id": facts["dag"]["dag_id"], "run_id": facts["values"]["run_id"]}
     shared |= {"execution_date": date, "logical_date": date}
@@ -111,16 +111,16 @@ def ds_add(ds: str, days: int) -> str:
 
 
 def ds_format(ds: str, input_format: str, output_format: str) -> str:
-    """Write a date of one format in another."""
+    """Convert a date from one format to another."""
     return datetime.strptime(ds, input_format).strftime(output_format)  # noqa: DTZ007 - a date has no zone
 
 
 def datetime_diff_for_humans(dt: datetime, since: datetime | None = None) -> str:
-    """Say how far a date is from another one, or from now: "2 days ago"."""
+    """Return how far a date is from another one, or from now: "2 days ago"."""
     return pendulum.instance(dt).diff_for_humans(pendulum.instance(since) if since else None)
 
 
-# The common ones of Airflow. Functions, never modules: a module leads a template to all others.
+# Airflow's common macros. They are functions, never modules, because a module gives a template access to all others.
 MACROS = SimpleNamespace(
     datetime=datetime,
     timedelta=timedelta,

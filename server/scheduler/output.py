@@ -1,6 +1,6 @@
-"""The output of a task's processes: a pipe, copied into the log as it comes.
+"""The output of a task's processes: a pipe that is copied into the log as data comes.
 
-Not the log itself: a command that opens /dev/stderr by its name would cut it short.
+The processes do not get the log itself: a command that opens /dev/stderr by its name would truncate it.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ _PORTION = 65536
 
 
 class Output:
-    """A pipe into a log, closed with its block. `ended`: no process has it open any more."""
+    """A pipe into a log, closed at the end of its block. `ended`: no process has it open any more."""
 
     def __init__(self, log: TaskLog) -> None:
         self._log = log
@@ -31,13 +31,13 @@ class Output:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if not self.ended.is_set():
-            # What processes wrote before they were killed: a pipe holds no more than one portion.
+            # The rest of what the processes wrote before they were killed: a pipe holds at most one portion.
             self._copy()
         asyncio.get_running_loop().remove_reader(self._reading)
         os.close(self._reading)
 
     def hand_over(self) -> None:
-        """Leave the writing end to the processes that have it by now."""
+        """Leave the writing end to the processes, which have it by now."""
         os.close(self.writing)
 
     def _copy(self) -> None:

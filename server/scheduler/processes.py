@@ -1,4 +1,4 @@
-"""Process groups: one a task, ended as a whole, and found again when the scheduler that began it is gone."""
+"""Process groups: one for each task. They are ended as a whole, and found again when their scheduler is gone."""
 
 import asyncio
 import os
@@ -13,27 +13,27 @@ from pathlib import Path
 
 from server.processes.spawn import ChildProcess
 
-# In the environment of every process of a task, and of its children: whose they are.
+# A variable in the environment of every process of a task, and of its children: it says which try they belong to.
 MARKER = "WINDSOCK_TRY"
-# How long to wait for what was killed, in seconds, and how often to look.
+# How long to wait for killed processes, in seconds, and how often to check.
 _PATIENCE = 5.0
 _LOOK_AGAIN = 0.01
 
 
 @cache
 def death_with_parent() -> Sequence[str]:
-    """What a command begins with that is to be killed when the scheduler is; nothing where there is no setpriv."""
+    """Return the prefix of a command that the kernel kills with the scheduler; empty if there is no setpriv."""
     setpriv = shutil.which("setpriv")
     if not setpriv:
         return ()
     prefix = (setpriv, "--pdeathsig=KILL", "--")
-    # A sandbox may forbid what it does.
+    # A sandbox may forbid what setpriv does.
     works = subprocess.run([*prefix, setpriv, "--version"], capture_output=True, check=False).returncode == 0  # noqa: S603
     return prefix if works else ()
 
 
 async def end_group(process: ChildProcess, patience: float) -> None:
-    """End a task and all its children: SIGTERM, and SIGKILL after `patience` seconds, or when this is cancelled."""
+    """End a task and all its children: SIGTERM, then SIGKILL after `patience` seconds or when this is cancelled."""
     signal_group(process.pid, signal.SIGTERM)
     try:
         with suppress(TimeoutError, ProcessLookupError, PermissionError):
@@ -49,13 +49,13 @@ async def end_group(process: ChildProcess, patience: float) -> None:
 
 
 def signal_group(pid: int, number: int) -> None:
-    """Send a signal to a group, if it is still there."""
+    """Send a signal to a group, if it still exists."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, number)
 
 
 async def clear_group(pid: int) -> None:
-    """Kill what a process that failed has left of its group, and wait for its end: another try may follow at once."""
+    """Kill the rest of a failed process's group, and wait until it has ended: another try may follow at once."""
     end = time.monotonic() + _PATIENCE
     with suppress(ProcessLookupError, PermissionError):
         while time.monotonic() < end:
@@ -64,10 +64,10 @@ async def clear_group(pid: int) -> None:
 
 
 def kill_left(marks: Iterable[str], leaders: Iterable[int]) -> None:
-    """Kill what is left of tries on this machine, group by group, and wait for its end.
+    """Kill what is left of tries on this machine, group by group, and wait until it has ended.
 
-    That is what has one of these marks, and, where the environment was cleared, what is in the session of one of these
-    leaders that is gone.
+    These are the processes with one of the marks and, because a process may have cleared its environment, those in the
+    session of one of these leaders, if the leader is gone.
     """
     wanted = frozenset(f"{MARKER}={mark}".encode() for mark in marks)
     gone = frozenset(leader for leader in leaders if not Path(f"/proc/{leader}").exists())

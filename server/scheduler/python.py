@@ -1,4 +1,4 @@
-"""PythonOperator: a function, in a Python process of its own; `python_task` is what runs there."""
+"""PythonOperator: calls a function in a Python process of its own, which runs `python_task`."""
 
 import json
 import sys
@@ -16,11 +16,11 @@ from server.scheduler.running import Running
 
 
 async def run_python(running: Running, fields: dict[str, Any]) -> dict[str, Any]:
-    """Call the function and return all that it leaves for other tasks, by key.
+    """Call the function and return all its results for other tasks, by key.
 
-    Raises TaskFailed where it raised, TaskSkipped where it raised an AirflowSkipException.
+    Raises TaskFailed if it raised an exception, and TaskSkipped if that was an AirflowSkipException.
     """
-    # Apart from the folder that the function works in, where files may be called anything.
+    # The result is apart from the folder in which the function works, where files may have any name.
     async with running.place.workspace.folder() as folder, running.place.workspace.folder() as other:
         with closing(ResultFolder(other)) as results:
             request = json.dumps(_request(running, fields) | {"result_file": str(results.file)}, default=str)
@@ -40,7 +40,7 @@ async def _run(running: Running, folder: Path, request: bytes) -> int:
         stdin.write(request)
         stdin.seek(0)
         env = {**without_secrets(), **environment(running.attempt), "PYTHONUNBUFFERED": "1"}
-        # -P: the folder of this file is no place to import from.
+        # -P: do not import from the folder of this file.
         command = [sys.executable, "-P", python_task.__file__]
         return await running.run(command, env=env, cwd=folder, stdin=stdin.fileno())
 
@@ -52,7 +52,7 @@ def _read(results: ResultFolder, status: int) -> Result:
         raise TaskFailed(str(error)) from error
     if result is None:
         reason = f"signal {-status} ended it" if status < 0 else f"it ended with exit status {status}"
-        raise TaskFailed(f"the function has left no result: {reason}")
+        raise TaskFailed(f"the function wrote no result: {reason}")
     return result
 
 

@@ -1,6 +1,6 @@
-"""The process of a PythonOperator: calls one function and writes down what came of it.
+"""The process of a PythonOperator: calls one function and writes its result.
 
-It is run as a file, by itself, and imports nothing of Windsock: the function has the process to itself.
+It is run as a file, on its own, and imports nothing of Windsock: the function has the process to itself.
 """
 
 import importlib
@@ -23,7 +23,7 @@ _LOG_FORMAT = "[%(asctime)s] {%(filename)s:%(lineno)d} %(levelname)s - %(message
 
 
 def _load(request: dict[str, Any]) -> Callable[..., Any]:
-    # Behind the standard library, whose modules people's files are called after too, and before what is installed.
+    # After the standard library, because people's files may be called like its modules, and before installed packages.
     place = next((n for n, path in enumerate(sys.path) if path.endswith("-packages")), len(sys.path))
     sys.path[place:place] = [path for path in request["path"] if path]
     if request["file"]:
@@ -39,7 +39,7 @@ def _load(request: dict[str, Any]) -> Callable[..., Any]:
 def _load_file(name: str, file: str | Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
-        message = f"{file} is no Python file"
+        message = f"{file} is not a Python file"
         raise ImportError(message)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
@@ -48,7 +48,7 @@ def _load_file(name: str, file: str | Path) -> ModuleType:
 
 
 def _context(function: Callable[..., Any], request: dict[str, Any], pushed: dict[str, Any]) -> dict[str, Any]:
-    """Those of the context's values that the function takes by name and is not given otherwise."""
+    """Return those values of the context that the function takes by name and does not get otherwise."""
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
@@ -57,7 +57,7 @@ def _context(function: Callable[..., Any], request: dict[str, Any], pushed: dict
     named = {parameter.name for parameter in parameters if parameter.kind in _BY_NAME} - given
     takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
     if not named and not takes_all:
-        # What the names need is slow to import.
+        # Modules that the names need are slow to import.
         return {}
     names = _load_file("windsock_names", Path(__file__).with_name("names.py")).names_of(request, pushed)
     context = {**names, "templates_dict": request["templates_dict"]}
@@ -79,7 +79,7 @@ def _call(request: dict[str, Any], pushed: dict[str, Any]) -> None:
 
 
 def _failure(error: BaseException) -> dict[str, Any]:
-    """Airflow's own exceptions are known by their names: they need not be imported from anywhere in particular."""
+    """Return how the function failed; Airflow's exceptions are known by their names, wherever they come from."""
     names = {kind.__name__ for kind in type(error).__mro__}
     message = f"{type(error).__name__}: {error}"
     if "AirflowSkipException" in names:
@@ -89,7 +89,7 @@ def _failure(error: BaseException) -> dict[str, Any]:
 
 
 def _end(_number: int, _frame: object) -> None:
-    """Leave the function by an exception, so that its `finally` runs, as in Airflow."""
+    """Leave the function with an exception, so that its `finally` runs, as in Airflow."""
     sys.exit("SIGTERM: the task is ended")
 
 
@@ -102,7 +102,7 @@ def main() -> None:
     """Read the request from stdin, call the function, write the result to the file that the request names."""
     request, process = json.load(sys.stdin), os.getpid()
     if isinstance(sys.stdout, TextIOWrapper):
-        # What cannot be encoded is no reason to fail.
+        # A text that cannot be encoded must not fail the task.
         sys.stdout.reconfigure(errors="backslashreplace")
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format=_LOG_FORMAT)
     signal.signal(signal.SIGTERM, _end)
@@ -112,12 +112,12 @@ def main() -> None:
     try:
         _call(request, pushed)
     except SystemExit as error:
-        # exit() without a status, or with 0, is no failure.
+        # exit() without a status, or with 0, is not a failure.
         if error.code:
             result |= _failure(error)
     except Exception as error:  # noqa: BLE001 - whatever the function raises is its task's failure
         result |= _failure(error)
-    # A child that the function has forked and that came back from it has nothing to say.
+    # A child that the function has forked must not write a result if it returns from the function.
     if os.getpid() == process:
         _leave(request["result_file"], json.dumps(result).encode())
 

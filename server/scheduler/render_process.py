@@ -1,7 +1,7 @@
-"""What the processes that render templates do; `renderer` asks them.
+"""What the processes that render templates do; `renderer` calls it.
 
-The request is a pickle, from the very process that started this one. The answer is JSON: what came out of the sandbox,
-if anything did, stays out.
+The request is a pickle from the very process that started this one. The answer is JSON, so that no object can come back
+from the sandbox.
 """
 
 import json
@@ -17,7 +17,7 @@ _LONGEST_REASON = 1000
 
 
 def render(request: bytes) -> bytes:
-    """Render what a request asks for; the fields, or why not."""
+    """Render the fields of a request; return them, or the reason why not."""
     templates, facts, folder = pickle.loads(request)  # noqa: S301 - see above
     data = json.dumps(_render(templates, facts, folder), default=str).encode()
     if len(data) > _LARGEST_FIELDS:

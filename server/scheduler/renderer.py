@@ -1,4 +1,4 @@
-"""Has templates rendered by processes of their own: one that runs away, or takes all memory, harms no other task."""
+"""Renders templates in processes of their own: a template that takes all time or memory harms no other task."""
 
 import json
 import pickle
@@ -13,7 +13,7 @@ from server.scheduler.context import Try, facts
 from server.scheduler.errors import TaskFailed
 from server.scheduler.templates import templates_of
 
-# So many templates are rendered side by side; more wait, as many as there are tasks.
+# This many templates are rendered at a time; any number of others wait.
 _AT_ONCE = 4
 _AT_ONCE_OF_A_DAG = 3
 _WAITING = 2**16
@@ -46,7 +46,7 @@ class Renderer:
         await self.workers.close()
 
     async def render(self, attempt: Try, fields: Mapping[str, Any], templated: Iterable[str]) -> dict[str, Any]:
-        """The fields of a try with the templated ones rendered. Raises TaskFailed, which says why not."""
+        """Return the fields of a try with the templated ones rendered. Raises TaskFailed, which says why not."""
         templates = templates_of(fields, templated)
         if not templates.fields:
             return dict(fields)

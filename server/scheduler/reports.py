@@ -1,4 +1,4 @@
-"""Writes how tries ended; what the database refuses of one try fails that try, and no other."""
+"""Writes how tries ended; if the database refuses the report of a try, only that try fails."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ from server.scheduler.tries import TryId
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
-# Classes of SQLSTATE that are about what was to be written: cardinality, data, integrity, raised by a trigger, limits.
+# SQLSTATE classes that are about the written values: cardinality, data, integrity, raised by a trigger, limits.
 _REFUSALS = frozenset({"21", "22", "23", "27", "P0", "54"})
 
 
@@ -26,7 +26,7 @@ class Reporter:
         self._base = base
 
     async def report(self, tries: Mapping[TryId, Ended]) -> list[TryId]:
-        """Write how these ended; those that are done with. Raises what a lost database raises."""
+        """Write how these tries ended; return those that are done with. Raises what a lost database raises."""
         try:
             await self._store.end_tries(self._job_id, list(tries.values()))
         except asyncpg.PostgresError as error:
@@ -41,9 +41,9 @@ class Reporter:
     async def _fail(self, identity: TryId, ended: Ended, error: asyncpg.PostgresError) -> list[TryId]:
         where = {"dag_id": ended.key.dag_id, "task_id": ended.key.task_id}
         if not ended.xcoms and ended.state is ended.failed:
-            _log.error("how a task ended cannot be written", **where, reason=str(error))
+            _log.error("the end of a task cannot be written", **where, reason=str(error))
             return []
-        _log.error("a task failed: the database refuses what it leaves", **where, reason=str(error))
+        _log.error("a task failed: the database refuses its result", **where, reason=str(error))
         self._note(ended, error)
         return await self.report({identity: ended._replace(state=ended.failed, xcoms={})})
 
@@ -51,7 +51,7 @@ class Reporter:
         key = ended.key
         try:
             with open_log(log_folder(self._base, key.dag_id, key.task_id, key.execution_date), ended.try_number) as log:
-                log.say(f"Failed: the database refuses what it leaves for other tasks: {error}")
+                log.say(f"Failed: the database refuses its result: {error}")
         except (OSError, NoLogError) as reason:
             _log.warning("the log of a task cannot be written", dag_id=key.dag_id, reason=str(reason))
 

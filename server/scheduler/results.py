@@ -1,4 +1,4 @@
-"""What a task leaves for others, checked before it is believed: it may write anything in place of its result."""
+"""The results that a task leaves for others, checked before use: the task may write anything in place of a result."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 LARGEST = 2**20
-"""Bytes of what one try leaves, as JSON."""
+"""The most bytes that one try may leave, as JSON."""
 _MOST = 1000
 _DEEPEST = 100
 _LONGEST_KEY = 512
@@ -19,12 +19,12 @@ _FILE = "result"
 
 
 class ResultError(Exception):
-    """It is no result, for the reason that the message gives."""
+    """It is not a valid result; the message gives the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What the process of a function says of it: how it ended and why, and values by key."""
+    """What the process of a function reports: how it ended and why, and values by key."""
 
     outcome: str
     message: str
@@ -32,7 +32,7 @@ class Result:
 
 
 class ResultFolder:
-    """The folder in which a process leaves its result. What is done to its name does not matter any more."""
+    """The folder for a process's result, held open: renaming or replacing it has no effect."""
 
     def __init__(self, path: Path) -> None:
         """Raises OSError."""
@@ -40,13 +40,13 @@ class ResultFolder:
         self._folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Close the folder."""
         os.close(self._folder)
 
     def read(self) -> Result | None:
-        """The result, None where there is none. Raises ResultError."""
+        """Return the result, None if there is none. Raises ResultError."""
         try:
-            # A FIFO would be waited for, a device may do anything once it is open.
+            # Opening a FIFO would block, and a device may do anything once it is open.
             file = os.open(_FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self._folder)
         except FileNotFoundError:
             return None
@@ -54,13 +54,13 @@ class ResultFolder:
             raise ResultError(f"the file of the result cannot be read: {error.strerror}") from error
         try:
             if not stat.S_ISREG(os.fstat(file).st_mode):
-                raise ResultError("the file of the result is no regular file")
-            # Of a regular file a read is short at its end alone.
+                raise ResultError("the file of the result is not a regular file")
+            # A read from a regular file is short only at its end.
             data = os.read(file, LARGEST + 1)
         finally:
             os.close(file)
         if len(data) > LARGEST:
-            raise ResultError(f"what the function leaves for other tasks is over {LARGEST} bytes")
+            raise ResultError(f"the function's result is over {LARGEST} bytes")
         return _result(data)
 
 
@@ -68,23 +68,23 @@ def _result(data: bytes) -> Result:
     try:
         fields = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise ResultError(f"the result is no JSON that can be read: {error}") from error
+        raise ResultError(f"the result cannot be read as JSON: {error}") from error
     match fields:
         case {"outcome": str(outcome), "xcoms": dict(xcoms), **rest} if outcome in _OUTCOMES:
             return Result(outcome, str(rest.get("message", ""))[:_LONGEST_MESSAGE], xcoms)
-    raise ResultError("what was left in place of the result is none")
+    raise ResultError("the file of the result has something else in it")
 
 
 def encode(values: Mapping[str, Any]) -> dict[str, bytes]:
-    """Values as they are kept for other tasks. Raises ResultError for what the database, or who reads it, could not."""
+    """Encode values for other tasks. Raises ResultError for what the database, or its readers, could not handle."""
     if len(values) > _MOST:
-        raise ResultError(f"it leaves over {_MOST} values for other tasks")
+        raise ResultError(f"it has over {_MOST} values for other tasks")
     return {_check_key(key): _encode(key, value) for key, value in values.items()}
 
 
 def _check_key(key: str) -> str:
     if not 0 < len(key) <= _LONGEST_KEY or not key.isprintable():
-        raise ResultError(f"a key is printable text of at most {_LONGEST_KEY} characters: {key!r:.100}")
+        raise ResultError(f"a key must be printable text of at most {_LONGEST_KEY} characters: {key!r:.100}")
     return key
 
 

@@ -1,4 +1,4 @@
-"""Trigger rules: what the states of the tasks above it mean for a task."""
+"""Trigger rules: what the states of its upstream tasks mean for a task."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from server.scheduler.states import FAILURES, FINISHED, State, TaskState
 
 
 class Verdict(Enum):
-    """What a trigger rule says now."""
+    """The current decision of a trigger rule."""
 
     WAIT = "wait"
     RUN = "run"
@@ -19,24 +19,24 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Above:
-    """The states of the tasks directly above, counted."""
+    """The states of the direct upstream tasks, counted."""
 
     total: int
     success: int
     skipped: int
     failed: int
-    """Failed, or not run because one above them failed."""
+    """Failed, or not run because an upstream task failed."""
     tried: int
-    """Ran to an end, good or bad."""
+    """Ran to its end, with success or not."""
 
     @property
     def done(self) -> bool:
-        """Whether all are finished."""
+        """Whether all have ended."""
         return self.success + self.skipped + self.failed == self.total
 
 
 def count(states: Collection[TaskState]) -> Above:
-    """Count the states of tasks above; those that a DAG lost (`removed`) do not count."""
+    """Count the states of upstream tasks; those that the DAG lost (`removed`) do not count."""
     left = [state for state in states if state is not State.REMOVED]
     finished = [state for state in left if state in FINISHED]
     success = finished.count(State.SUCCESS)
@@ -50,7 +50,7 @@ def _when_done(above: Above, verdict: Verdict = Verdict.RUN) -> Verdict:
 
 
 def _all_success(above: Above) -> Verdict:
-    # A failure counts at once. A skip only when all are done: what the task becomes must not hang on who is first.
+    # A failure counts at once, a skip only when all have ended: the result must not depend on which one ends first.
     if above.failed:
         return Verdict.UPSTREAM_FAILED
     return _when_done(above, Verdict.SKIP if above.skipped else Verdict.RUN)
@@ -108,6 +108,6 @@ RULES: Final[dict[str, Callable[[Above], Verdict]]] = {
 
 
 def judge(rule: str, states: Collection[TaskState]) -> Verdict:
-    """Say what `rule` makes of the states above. A task with none above it runs."""
+    """Apply `rule` to the states of the upstream tasks. A task without upstream tasks runs."""
     above = count(states)
     return RULES[rule](above) if above.total else Verdict.RUN

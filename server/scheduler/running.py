@@ -1,4 +1,4 @@
-"""What an operator has while its task runs."""
+"""What an operator can use while its task runs."""
 
 import signal
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ from server.scheduler.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where tasks run: the folders, how long an ended task may take to leave, in seconds, who renders, the lease."""
+    """Where tasks run: the folders, how long a task has to end after SIGTERM (in seconds), the renderer, the lease."""
 
     log_folder: Path
     dags_folder: Path
@@ -31,7 +31,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A try, its log, and how to run a process for it. `began` is told the id of each process."""
+    """A try, its log, and how to run a process for it. `began` is called with the id of each process."""
 
     attempt: Try
     log: TaskLog
@@ -41,13 +41,13 @@ class Running:
     async def run(
         self, arguments: Sequence[str], *, env: Mapping[str, str], cwd: str | Path, stdin: int = DEVNULL
     ) -> int:
-        """Run a command to its end and return its exit status, the negative signal where one ended it.
+        """Run a command to its end and return its exit status, or the negative number of the signal that ended it.
 
-        Whoever cancels this ends the whole process group. Raises TaskFailed where it cannot be started.
+        A cancellation ends the whole process group. Raises TaskFailed if the command cannot be started.
         """
         with Output(self.log) as output:
             try:
-                # A task that outlived its scheduler could do its work again in the next try, side by side with it.
+                # A task that outlived its scheduler could do its work twice, side by side with its next try.
                 command = [*death_with_parent(), *arguments]
                 process = spawn(command, stdin=stdin, stdout=output.writing, stderr=STDOUT, env=env, cwd=cwd)
             except (OSError, ValueError) as error:
@@ -62,7 +62,7 @@ class Running:
             await self._hold_back(process)
             status = await process.wait()
             if status == 0:
-                # As in Airflow: what it has left in the background belongs to it as long as it may write.
+                # As in Airflow: processes in the background belong to the command as long as they have its output open.
                 await output.ended.wait()
             return status
         finally:
@@ -72,7 +72,7 @@ class Running:
                 await end_group(process, self.place.patience)
 
     async def _hold_back(self, process: ChildProcess) -> None:
-        """Let it wait where the scheduler was stopped just before it began: another one may have this try by now."""
+        """Let the process wait if the scheduler was suspended just before: another one may have this try by now."""
         if not self.place.lease.valid:
             signal_group(process.pid, signal.SIGSTOP)
             await self.place.lease.held()

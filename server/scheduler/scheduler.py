@@ -1,6 +1,6 @@
-"""The loop: report what has ended, look at runs, claim tasks, start them; woken by what happens, or by the clock.
+"""The loop: reports what has ended, looks at runs, claims tasks, starts them; events or the clock wake it.
 
-The database is the truth and this process only its hand: whatever is interrupted, the next round finds in the tables.
+The database is the truth: whatever is interrupted, the next round finds in the tables.
 """
 
 import asyncio
@@ -35,18 +35,18 @@ _RUNS_AT_ONCE = 64
 _POLL = 1.0
 _BUSY_AGAIN = 0.05
 _AFTER_ERROR = 0.5
-# A session with locks whose answer nobody has read for so many seconds belongs to a scheduler that was stopped.
+# In seconds. If nobody reads the answer to a session with locks for so long, its scheduler is suspended.
 _UNREAD = 5.0
-# A look at a large run costs time; between two looks at it there is this much time for each of its tasks.
+# Looking at a large run takes time; between two looks there is this much time for each of its tasks, in seconds.
 _REST_PER_TASK = 2e-5
 _SMALL = 500
-# After so many new tasks, then after each doubling, the planner is told how large the tables are.
+# After this many new tasks, and after each doubling, the tables are analyzed for the planner.
 _FIRST_ANALYZE = 500
 _TROUBLE = (Unavailable, asyncpg.PostgresError, OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 class Scheduler:
-    """Runs what was triggered, in the name of the row `job_id` of `job`."""
+    """Runs what was triggered, under the row `job_id` of `job`."""
 
     def __init__(self, database: Database, config: Config, job_id: int, lease: Lease) -> None:
         self._config = config
@@ -66,7 +66,7 @@ class Scheduler:
         threshold = config.scheduler_zombie_task_threshold
         self._undertaker = Undertaker(self._store, job_id, threshold, config.base_log_folder)
         self._agenda = Agenda()
-        # Since when the database answers: a scheduler that it did not answer either looks as dead as a dead one.
+        # When the database began to answer: a scheduler that it did not answer either looks as dead as a dead one.
         self._answered_since = time.monotonic()
         self._awake = asyncio.Event()
         self._sweep_due = True
@@ -81,7 +81,7 @@ class Scheduler:
         self._awake.set()
 
     def notified(self, payload: str) -> None:
-        """Take in what the database's triggers say: ids of new runs, or nothing in particular."""
+        """Handle a message of the database's triggers: ids of new runs, or none in particular."""
         if payload:
             self._agenda.add(int(run_id) for run_id in payload.split(","))
         else:
@@ -89,7 +89,7 @@ class Scheduler:
         self.wake()
 
     def look_everywhere(self) -> None:
-        """Look at all runs: something may have happened unseen."""
+        """Look at all runs: something may have happened unnoticed."""
         self._sweep_due = self._claim_due = True
         self._next_beat = 0.0
         self.wake()
@@ -117,7 +117,7 @@ class Scheduler:
                 await self._report()
 
     async def round(self) -> None:
-        """Do all that is due once."""
+        """Do once everything that is due."""
         self._awake.clear()
         if beats := time.monotonic() >= self._next_beat:
             await self._look_after()
@@ -144,7 +144,7 @@ class Scheduler:
                 return
 
     async def _look_after(self) -> None:
-        """End what is not this scheduler's own any more, look for the dead, look at everything."""
+        """End the tasks that are not this scheduler's any more, look for dead schedulers, look at all runs."""
         self._next_beat = time.monotonic() + self._config.scheduler_heartbeat_sec
         known, since = self._tries.under_way, self._lease.now()
         rows = await self._database.fetch("running", self._job_id)
@@ -159,7 +159,7 @@ class Scheduler:
         self._sweep_due = self._claim_due = True
 
     async def _report(self) -> None:
-        """Write how tries ended, and the ids of processes that began."""
+        """Write how tries ended, and the ids of started processes."""
         ended = dict(self._tries.unreported)
         if ended:
             for identity in await self._reporter.report(ended):
@@ -197,12 +197,12 @@ class Scheduler:
         await self._look_at_runs_of(result.looked_back_at)
 
     async def _examine_apart(self, run_ids: Sequence[int], error: asyncpg.DataError) -> None:
-        """Find the run of which the database takes a value for impossible, and let it fail alone."""
+        """Find the run with a value that the database refuses, and let only that run fail."""
         if len(run_ids) > 1:
             for run_id in run_ids:
                 await self._examine([run_id])
             return
-        _log.error("a run failed: the database refuses what belongs to it", run=run_ids[0], reason=str(error))
+        _log.error("a run failed: the database refuses its values", run=run_ids[0], reason=str(error))
         async with self._database.transaction() as conn:
             await self._store.finish_runs(conn, {run_ids[0]: State.FAILED})
 
@@ -220,7 +220,7 @@ class Scheduler:
     async def _claim(self) -> None:
         self._claim_due = False
         claimed, waiting = await self._claimer.claim()
-        # Others may free slots too: while something waits, ask again.
+        # Others may free slots too, so while something waits, ask again.
         self._next_claim = time.monotonic() + (_POLL if waiting else self._config.scheduler_heartbeat_sec)
         if claimed:
             await self._store.start_queued(self._job_id, claimed)

@@ -26,9 +26,9 @@ from server.serve import Watcher, first_to_end, run, until_stopped
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
-# A process that is stopped inside of a transaction, or is gone, keeps its locks from others for so long.
+# After this time Postgres takes the locks of a process that is suspended inside of a transaction, or is gone.
 _SESSION = {**KEEPALIVE, "idle_in_transaction_session_timeout": "5s"}
-# From <linux/prctl.h>: which signal a process gets when its parent ends.
+# From <linux/prctl.h>: the signal that a process gets when its parent ends.
 _SET_DEATH_SIGNAL = 1
 
 
@@ -36,7 +36,7 @@ def run_scheduler(config: Config, *, with_parent: bool = False) -> None:
     """Load the DAG files and run what is triggered, until SIGTERM or SIGINT.
 
     `with_parent`: the process that started this one loads the files, and this one ends with it.
-    Raises StartupError, SchemaError for an Airflow's database.
+    Raises StartupError, and SchemaError for an Airflow's database.
     """
     hide_from_others()
     setup_logs(config.log_level, config.log_format)
@@ -53,16 +53,16 @@ def run_scheduler(config: Config, *, with_parent: bool = False) -> None:
 
 
 def check_direct(config: Config) -> None:
-    """Raise StartupError for a way to the database on which the scheduler could neither listen nor hold its locks."""
+    """Raise StartupError if the scheduler could neither listen nor hold its locks on this way to the database."""
     if config.pgbouncer:
         raise StartupError(
-            "[windsock] pgbouncer: the scheduler needs Postgres itself, without PgBouncer between;"
+            "[windsock] pgbouncer: the scheduler needs Postgres itself, not PgBouncer;"
             " name it in sql_alchemy_conn and set pgbouncer = False"
         )
 
 
 def load_statements() -> dict[str, str]:
-    """The scheduler's statements by name."""
+    """Return the scheduler's statements by name."""
     return statements.load("scheduler.sql", package="server.scheduler")
 
 

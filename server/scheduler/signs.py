@@ -1,4 +1,4 @@
-"""The connection that says that this scheduler lives, and over which the database wakes it."""
+"""The connection that holds this scheduler's lock as a sign of life, and over which the database wakes it."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, as
 
 
 class Signs:
-    """Listens, and holds the lock of the job, on one connection that is made again whenever it is lost."""
+    """Listens, and holds the lock of the job, on one connection, which is opened again whenever it is lost."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Signs:
         notified: Callable[[str], None],
         connected: Callable[[], None],
     ) -> None:
-        """`connected` is called when something may have been missed."""
+        """`connected` is called when a notification may have been missed."""
         self._dsn = dsn
         self._sql = statements
         self._job_id = job_id
@@ -67,7 +67,7 @@ class Signs:
             connection.terminate()
 
     async def _hold(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-        """Take the lock, which Postgres takes back from a process that says nothing any more."""
+        """Take the lock; Postgres releases it if this process goes silent."""
         milliseconds = str(round(self._lease.seconds * 1000))
         await connection.execute(self._sql["end_when_silent"], milliseconds)
         since = self._lease.now()

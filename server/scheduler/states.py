@@ -1,11 +1,11 @@
-"""The states of runs and tasks, Airflow 1.10's, and every transition there is between a task's states."""
+"""The states of runs and tasks (Airflow 1.10's), and every transition between the states of a task."""
 
 from enum import StrEnum
 from typing import Final
 
 
 class State(StrEnum):
-    """What `dag_run.state` and `task_instance.state` may hold; a task that waits for others has NULL there."""
+    """The values of `dag_run.state` and `task_instance.state`; the state of a task that waits for others is NULL."""
 
     SCHEDULED = "scheduled"
     QUEUED = "queued"
@@ -22,12 +22,12 @@ TaskState = State | None
 
 _S = State
 
-# from -> to: what makes it happen. Nothing else ever changes a task's state; `store.move` checks it.
+# from -> to: the cause. Nothing else ever changes a task's state; `store.move` checks it.
 _FROM_NOTHING: Final[dict[State, str]] = {
     _S.SCHEDULED: "its trigger rule holds",
     _S.SUCCESS: "the same, and it does nothing (DummyOperator)",
     _S.SKIPPED: "its trigger rule cannot hold any more",
-    _S.UPSTREAM_FAILED: "its trigger rule cannot hold any more, for a task above it failed",
+    _S.UPSTREAM_FAILED: "its trigger rule cannot hold any more, because an upstream task failed",
 }
 TRANSITIONS: Final[dict[TaskState, dict[State, str]]] = {
     None: {**_FROM_NOTHING, _S.REMOVED: "its DAG has no such task any more"},
@@ -56,7 +56,7 @@ TRANSITIONS: Final[dict[TaskState, dict[State, str]]] = {
     _S.FAILED: {},
     _S.SKIPPED: {},
     _S.UPSTREAM_FAILED: {},
-    # Its DAG has it again: as if it were new.
+    # Its DAG has the task again, as if it were new.
     _S.REMOVED: _FROM_NOTHING,
 }
 
@@ -65,7 +65,7 @@ FAILURES: Final = frozenset({State.FAILED, State.UPSTREAM_FAILED})
 
 
 def after_failure(try_number: int, max_tries: int) -> State:
-    """Where a failed try, counted from 1, leads; `max_tries` is how many retries there are."""
+    """Return the state after a failed try, counted from 1; `max_tries` is the number of retries."""
     return State.UP_FOR_RETRY if try_number <= max_tries else State.FAILED
 
 

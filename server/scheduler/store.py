@@ -1,4 +1,4 @@
-"""The scheduler's view of the database: each method is one step, committed or not as a whole."""
+"""The scheduler's view of the database: each method is one step, committed as a whole or not at all."""
 
 import getpass
 import pickle
@@ -14,13 +14,13 @@ from server.metadata.database import Database
 from server.scheduler.graph import Node
 from server.scheduler.states import State, TaskState, check_transition
 
-# Advisory locks of the scheduler: of a job while its process lives, of the one who claims, of who begins runs.
+# Advisory locks: of a job while its process lives, of the scheduler that claims tasks, of the one that begins runs.
 JOB_LOCK, CLAIM_LOCK, ADMISSION_LOCK = 0x77690001, 0x77690002, 0x77690003
 _NO_CONFIG = pickle.dumps({}, 4)
 
 
 class Key(NamedTuple):
-    """Which task of which run."""
+    """A task of a run."""
 
     dag_id: str
     execution_date: datetime
@@ -28,7 +28,7 @@ class Key(NamedTuple):
 
 
 class Move(NamedTuple):
-    """A task's way from one state to another."""
+    """A task's transition from one state to another."""
 
     key: Key
     before: TaskState
@@ -36,9 +36,9 @@ class Move(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """How a try ended, and what it leaves to others: JSON by key. `run` is None where somebody deleted it.
+    """How a try ended, and its results: JSON by key. `run` is None if somebody deleted it.
 
-    `failed` is the state where the database refuses this, so that the try has failed.
+    `failed` is the state if the database refuses this, which means that the try has failed.
     """
 
     run: int | None
@@ -55,7 +55,7 @@ def _columns(rows: Iterable[Sequence[object]], width: int) -> list[Sequence[obje
 
 
 class Store:
-    """Statements over a connection pool. Methods that take a connection are parts of a transaction."""
+    """Statements on a connection pool. Methods that take a connection are parts of a transaction."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -64,24 +64,24 @@ class Store:
         self.unixname = getpass.getuser()
 
     async def lock_runs(self, conn: Connection, run_ids: Sequence[int]) -> list[asyncpg.Record]:
-        """Lock those of the runs that nobody else has."""
+        """Lock those of the runs that nobody else has locked."""
         return await conn.fetch(self._sql["lock_runs"], run_ids)
 
     async def instances(self, conn: Connection, run_ids: Sequence[int]) -> dict[int, list[asyncpg.Record]]:
-        """Rows of the tasks of each of the runs; [] where it was not begun."""
+        """Return the rows of each run's tasks; [] if it has not begun."""
         return _by_run(run_ids, await conn.fetch(self._sql["instances"], run_ids))
 
     async def states_before(self, conn: Connection, run_ids: Sequence[int]) -> dict[int, list[asyncpg.Record]]:
-        """Rows of the tasks of the run before each of the runs; [] where there is none."""
+        """Return the rows of the tasks of the run before each run; [] if there is none."""
         return _by_run(run_ids, await conn.fetch(self._sql["states_before"], run_ids))
 
     async def begun(self, conn: Connection, dag_ids: Sequence[str]) -> list[str]:
-        """The dag_id of each run under way of these DAGs; no other scheduler begins one until this transaction ends."""
+        """Return the dag_id of each run under way of `dag_ids`; no other scheduler begins one before the end."""
         await conn.fetch(self._sql["lock_admission"], ADMISSION_LOCK, dag_ids)
         return [row["dag_id"] for row in await conn.fetch(self._sql["begun_runs"], dag_ids)]
 
     async def create(self, conn: Connection, tasks: Sequence[tuple[str, datetime, Node, TaskState]]) -> None:
-        """Insert tasks: dag_id, execution_date, what it is, and the state it begins with."""
+        """Insert tasks: dag_id, execution_date, the task, and its first state."""
         if not tasks:
             return
         rows = (
@@ -93,7 +93,7 @@ class Store:
         await conn.execute(self._sql["create_instances"], *columns[:9], self.unixname, _NO_CONFIG, columns[9])
 
     async def move(self, conn: Connection, moves: Sequence[Move]) -> None:
-        """Change states; a task that is not in the state before any more stays as it is."""
+        """Change states; a task that is no longer in the expected state stays as it is."""
         for move in moves:
             check_transition(move.before, move.after)
         if moves:
@@ -106,7 +106,7 @@ class Store:
             await conn.execute(self._sql["finish_runs"], list(states), list(states.values()))
 
     async def end_tries(self, job_id: int | None, tries: Sequence[Ended]) -> set[Key]:
-        """Write how tries ended that `job_id` ran; returns those that were still its own."""
+        """Write how tries of `job_id` ended; return those that were still its own."""
         async with self.database.transaction() as conn:
             return await self.end_tries_in(conn, job_id, tries)
 
@@ -129,7 +129,7 @@ class Store:
         return {ended.key for ended in own}
 
     async def start_queued(self, job_id: int, dag_ids: Sequence[str]) -> None:
-        """Begin the next try of all that this scheduler has queued."""
+        """Begin the next try of all tasks that this scheduler has queued."""
         async with self.database.transaction() as conn:
             await conn.fetch(self._sql["lock_dags"], sorted(set(dag_ids)))
             await conn.fetch(self._sql["start"], job_id, self.hostname, self.unixname)

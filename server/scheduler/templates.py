@@ -1,4 +1,4 @@
-"""Renders what Airflow renders, in Jinja's sandbox: never what the caller of the API sent, only what it is put into."""
+"""Renders what Airflow renders, in Jinja's sandbox: never what a caller sent, only the templates of DAG files."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -11,7 +11,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from server.scheduler.errors import TaskFailed
 
 _COMMAND_FILES = (".sh", ".bash")
-# What an expression of a template may raise: jinja's own errors, and those of Python's operators and functions.
+# The exceptions that an expression may raise: jinja's own, and those of Python's operators and functions.
 _ERRORS = (
     jinja2.TemplateError,
     ArithmeticError,
@@ -38,17 +38,17 @@ def _environment(folder: str) -> SandboxedEnvironment:
 
 
 class Templates(NamedTuple):
-    """The fields of a task that are to be rendered; texts in them that end so are names of files with the template."""
+    """The templated fields of a task; texts that end in one of the suffixes are names of template files."""
 
     fields: Mapping[str, Any]
     files: Mapping[str, tuple[str, ...]]
 
 
 def templates_of(fields: Mapping[str, Any], templated: Iterable[str]) -> Templates:
-    """Those of the templated fields that are more than plain text.
+    """Return those of the templated fields that are more than plain text.
 
-    A `bash_command` that ends in .sh or .bash is a file's name, as in Airflow, and whatever ends in one of the
-    `templates_exts` of a PythonOperator.
+    As in Airflow, a `bash_command` that ends in .sh or .bash is the name of a file, and so is a text that ends in one
+    of the `templates_exts` of a PythonOperator.
     """
     given = {name: fields[name] for name in templated if name in fields}
     files = {
@@ -59,7 +59,7 @@ def templates_of(fields: Mapping[str, Any], templated: Iterable[str]) -> Templat
 
 
 def may_pull(templates: Templates) -> bool:
-    """Whether they can ask for what other tasks left: in their own words, or in those of a file."""
+    """Whether they can ask for results of other tasks: in their own text, or in that of a file."""
     return any(
         mentions(value, "xcom_pull") or mentions(value, "{%") or _names_file(value, templates.files[name])
         for name, value in templates.fields.items()
@@ -71,7 +71,7 @@ def _names_file(value: Any, files: tuple[str, ...]) -> bool:  # noqa: ANN401 - a
 
 
 def render_fields(templates: Templates, names: Mapping[str, Any], folder: str) -> dict[str, Any]:
-    """Render fields of a task; files are those of the folder. Raises TaskFailed, which names the field."""
+    """Render the fields of a task; files are in `folder`. Raises TaskFailed, which names the field."""
     env = _environment(folder)
     rendered = {}
     for field, value in templates.fields.items():
@@ -97,7 +97,7 @@ def _render(env: SandboxedEnvironment, value: Any, context: Mapping[str, Any], f
 
 
 def mentions(value: Any, word: str) -> bool:  # noqa: ANN401 - any YAML value
-    """Whether a text anywhere in the value has this word."""
+    """Whether any text in the value contains this word."""
     return _any_text(value, lambda text: word in text)
 
 

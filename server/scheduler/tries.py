@@ -1,4 +1,4 @@
-"""The tries that this process runs: begun when the database says so, reported when they end."""
+"""The tries that this process runs: they begin when the database says so, and are reported when they end."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -23,7 +23,7 @@ _PATIENCE_WITH_DATABASE = 0.5
 
 
 class TryId(NamedTuple):
-    """Which try, of which run: a DAG that is deleted and triggered again may have the same task at the same date."""
+    """A try of a certain run: if a DAG is deleted and triggered again, the same task may run again at the same date."""
 
     run: int
     key: Key
@@ -31,7 +31,7 @@ class TryId(NamedTuple):
 
 
 class Tries:
-    """What runs, what has ended and is not yet written, and process ids that are not yet written."""
+    """The tries that run, those that have ended but are not reported, and process ids that are not yet written."""
 
     def __init__(self, database: Database, graphs: Graphs, place: Place, wake: Callable[[], None]) -> None:
         self._database = database
@@ -44,7 +44,7 @@ class Tries:
         self.pids: dict[TryId, int] = {}
 
     def begin(self, rows: Iterable[asyncpg.Record]) -> None:
-        """Begin every try of these rows of `running` that is neither under way nor waiting to be reported."""
+        """Begin every try in these rows of `running` that is neither under way nor waiting to be reported."""
         for row in rows:
             identity = run, key, number = _id_of_row(row)
             if identity in self._running or identity in self.unreported:
@@ -71,7 +71,7 @@ class Tries:
 
     @property
     def under_way(self) -> list[TryId]:
-        """Tries that run."""
+        """The tries that run."""
         return list(self._running)
 
     def forget(self, identity: TryId) -> None:
@@ -80,7 +80,7 @@ class Tries:
         self.pids.pop(identity, None)
 
     async def end_all(self) -> None:
-        """End whatever runs. It counts as failed: what it has done so far is not undone."""
+        """End all tries. They count as failed, because what they have done is not undone."""
         tasks = list(self._running.values())
         for identity in self._running.keys() - self._ending:
             self._end(identity)
@@ -89,7 +89,7 @@ class Tries:
         await asyncio.sleep(0)
 
     def _end(self, identity: TryId) -> None:
-        # Once for each try: a second cancel would cut short the time that it has to leave.
+        # Only once for each try: a second cancellation would cut short the time that it has to end.
         self._ending.add(identity)
         self._running[identity].cancel()
 
@@ -135,7 +135,7 @@ class Tries:
         if task.cancelled():
             self.unreported[identity] = ended(attempt, after_failure(attempt.try_number, attempt.max_tries))
         elif (error := task.exception()) is not None:
-            # A fault of ours, or a log that cannot be written: the task's own failures come back as results.
+            # A fault of ours, or a log that cannot be written: failures of the task itself come back as results.
             _log.error("a task failed", dag_id=attempt.key.dag_id, task_id=attempt.key.task_id, exc_info=error)
             self.unreported[identity] = ended(attempt, after_failure(attempt.try_number, attempt.max_tries))
         else:

@@ -1,4 +1,4 @@
-"""The priorities of all tasks of a DAG at once: sums over what is reached from each, of thousands of tasks too."""
+"""The priorities of all tasks of a DAG at once: sums over the tasks that each reaches, even for thousands of tasks."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,14 +7,14 @@ from server.metadata.serialized import SerializedDag
 
 
 def total_weights(dag: SerializedDag, order: Sequence[str]) -> dict[str, int]:
-    """`priority_weight_total` of every task, by its id; `order` has those above a task before it.
+    """Return the `priority_weight_total` of every task by its id; `order` has upstream tasks before each task.
 
-    Sets of tasks are the bits of a number. To walk the DAG from each task anew takes minutes where there are thousands.
+    Sets of tasks are bits of a number. Walking the DAG from each task would take minutes for thousands of tasks.
     """
     own = {task_id: int(task.get("priority_weight")) for task_id, task in dag.tasks.items()}
     rules = {task_id: task.get("weight_rule") for task_id, task in dag.tasks.items()}
     bits = {task_id: 1 << place for place, task_id in enumerate(order)}
-    # The tasks whose weight has this power of two in it.
+    # The tasks whose weight contains this power of two.
     having: dict[int, int] = defaultdict(int)
     for task_id, weight in own.items():
         for power in range(abs(weight).bit_length()):
@@ -33,7 +33,7 @@ def total_weights(dag: SerializedDag, order: Sequence[str]) -> dict[str, int]:
 
 
 def _reached(order: Iterable[str], edges: Mapping[str, Sequence[str]], bits: Mapping[str, int]) -> dict[str, int]:
-    """The tasks that can be reached from each along `edges`; those that an edge leads to come first in `order`."""
+    """Return the tasks that each task reaches along `edges`; in `order` the end of an edge comes before its start."""
     reached: dict[str, int] = {}
     for task_id in order:
         reached[task_id] = 0

@@ -1,4 +1,4 @@
-"""Temporary folders of tasks: all of one scheduler's in one, which says by a lock that it lives."""
+"""Temporary folders of tasks: all folders of a scheduler are in one, whose lock says that the scheduler lives."""
 
 import asyncio
 import fcntl
@@ -16,7 +16,7 @@ _ATTEMPTS = 10
 
 
 class Workspace:
-    """The folder below which a scheduler's tasks have theirs; made when the first of them needs it."""
+    """The folder in which a scheduler's tasks have theirs; it is made when the first task needs it."""
 
     def __init__(self) -> None:
         self._root: Path | None = None
@@ -24,7 +24,7 @@ class Workspace:
 
     @asynccontextmanager
     async def folder(self) -> AsyncIterator[Path]:
-        """Make an empty folder for the time of the block. Raises OSError."""
+        """Make an empty folder for the length of the block. Raises OSError."""
         path = Path(tempfile.mkdtemp(dir=self._open()))
         try:
             yield path
@@ -61,7 +61,7 @@ def _make_root() -> tuple[Path, int]:
                 if os.path.samestat(os.fstat(lock), path.stat(follow_symlinks=False)):
                     return path, lock
             except OSError:
-                # Another scheduler took it for left behind, in the moment before it was locked.
+                # Another scheduler took it for an abandoned folder and removed it just before it was locked.
                 os.close(lock)
                 raise
             os.close(lock)
@@ -70,7 +70,7 @@ def _make_root() -> tuple[Path, int]:
 
 
 def remove_left() -> int:
-    """Remove the folders of schedulers that were killed; how many. Those that live, and other users', stay."""
+    """Remove the folders of killed schedulers; return how many. Those of live schedulers and other users stay."""
     base = os.open(tempfile.gettempdir(), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         names = [entry.name for entry in os.scandir(base) if entry.name.startswith(_PREFIX)]
@@ -93,8 +93,8 @@ def _remove_if_left(base: int, name: str) -> bool:
 
 
 def _remove(path: Path) -> None:
-    """Remove a folder, following no link; what cannot be removed stays."""
-    # A folder may be deeper than Python's stack.
+    """Remove a folder without following links; what cannot be removed stays."""
+    # A folder may be nested deeper than Python's stack.
     with suppress(RecursionError):
         shutil.rmtree(path, ignore_errors=True)
     if path.exists():
@@ -104,7 +104,7 @@ def _remove(path: Path) -> None:
 
 
 def _open_up(path: Path) -> None:
-    """Let the owner into every folder: some programs make theirs read-only."""
+    """Give the owner access to every folder, because some programs make theirs read-only."""
     with suppress(OSError, RecursionError):
         path.chmod(stat.S_IRWXU)
         for folder, names, _ in os.walk(path):

@@ -1,4 +1,4 @@
-"""What a scheduler left behind that died: its tasks are ended and tried again or failed, never lost, never doubled."""
+"""The reaper: ends a dead scheduler's tasks, and tries them again or fails them; none is lost or doubled."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
 class Undertaker:
-    """Looks after the tasks of schedulers that gave no sign of life for `threshold` seconds."""
+    """Looks after the tasks of schedulers without a sign of life for `threshold` seconds."""
 
     def __init__(self, store: Store, job_id: int, threshold: float, log_folder: Path) -> None:
         self._store = store
@@ -30,7 +30,7 @@ class Undertaker:
         self._log_folder = log_folder
 
     async def bury(self) -> list[int]:
-        """Take the tasks of dead schedulers away from them; returns the runs that are to be looked at."""
+        """Take the tasks of dead schedulers away from them; return the runs that must be looked at."""
         runs: list[int] = []
         for row in await self._store.database.fetch("silent_jobs", self._job_id, self._threshold):
             runs += await self._bury(row["job_id"])
@@ -38,7 +38,7 @@ class Undertaker:
 
     async def _bury(self, job_id: int) -> list[int]:
         async with self._store.database.transaction() as conn:
-            # A scheduler that is only slow, or cut off from its heartbeat, still holds its lock.
+            # A scheduler that is only slow, or that cannot write its heartbeat, still holds its lock.
             if not await conn.fetchval(self._sql["is_dead"], JOB_LOCK, job_id):
                 return []
             await conn.fetch(self._sql["allow_rest"])

@@ -82,7 +82,7 @@ def test_reload_fails_where_it_is_refused(service: Service, tmp_path: Path) -> N
     assert reload(service, tmp_path).returncode == 0
     service.process.send_signal(signal.SIGTERM)
     service.process.wait(30)
-    assert "is not there" in reload(service, tmp_path).stderr
+    assert "there is no webserver" in reload(service, tmp_path).stderr
 
 
 async def test_without_a_database(tmp_path: Path) -> None:

@@ -187,5 +187,5 @@ async def test_a_report_that_the_database_refuses(b: Bench) -> None:
     assert await b.states("d") == {"bad": "failed", **{f"good{n}": "success" for n in range(5)}}
     assert await b.run_state("other") == "success"
     for number in (1, 2):
-        assert "Failed: the database refuses what it leaves for other tasks: not this one" in b.log("d", "bad", number)
+        assert "Failed: the database refuses its result: not this one" in b.log("d", "bad", number)
     assert not await b.witnessed()

@@ -177,5 +177,5 @@ async def test_redirects(tmp_path: Path) -> None:
         with pytest.raises(TaskFailed, match="redirected more than 10 times"):
             await _ask(tmp_path, endpoint=f"{own}/{'302-own-' * 11}a")
         for place in ("ftp://host", "file:", "javascript:"):
-            with pytest.raises(TaskFailed, match="no URL of a server"):
+            with pytest.raises(TaskFailed, match="not a URL of a server"):
                 await _ask(tmp_path, endpoint=f"{own}/302-{place}-a")

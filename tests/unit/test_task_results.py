@@ -106,7 +106,7 @@ def test_any_json(value: Any) -> None:  # noqa: ANN401 - of any kind
 @pytest.mark.parametrize("key", ["", "k" * 513, "a\0", "\ud800", "a\nb"])
 def test_keys(key: str) -> None:
     """The database could not keep them."""
-    with pytest.raises(ResultError, match="a key is printable text"):
+    with pytest.raises(ResultError, match="a key must be printable text"):
         encode({key: 1})
 
 
