@@ -1,1 +1,1 @@
-"""The authentication backends that ship with Windsock: one small module each, one contract (`server.auth`)."""
+"""The authentication backends of Windsock: a small module for each, with one contract (`server.auth`)."""

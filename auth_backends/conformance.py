@@ -1,10 +1,10 @@
-"""Tests that every backend has to pass; a stranger's as well.
+"""Tests that every backend must pass, including backends of your own.
 
     from auth_backends.conformance import BackendConformance
 
     class TestBearer(BackendConformance):
         backend = "bearer_auth"
-        options = {"session_lifetime": "60"}           # fields of the configuration, where the backend wants some
+        options = {"session_lifetime": "60"}           # fields of the configuration, if the backend needs some
 
         def right(self):
             return {"Authorization": "Bearer of-alice"}
@@ -13,8 +13,8 @@
             return [{"Authorization": "Bearer guessed"}]
 
 They need pytest and pytest-asyncio, and no database: the backend is served on a real socket, behind the middleware of
-the real server. A backend that needs more overrides the fixture `url`; one whose credentials are good for one request
-alone (a signature of method and path, say) overrides `right_for`.
+the real server. A backend that needs more overrides the fixture `url`. A backend whose credentials are valid for only
+one request (a signature of method and path, for example) overrides `right_for`.
 """
 
 import asyncio
@@ -77,7 +77,7 @@ class Reply(NamedTuple):
 
 
 async def ask(url: str, headers: Mapping[str, str], method: str = "GET", path: str = f"{API}/test") -> Reply:
-    """Send one request on a connection of its own; no cookies are kept."""
+    """Send one request on a connection of its own; cookies are not kept."""
     async with (
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=False) as client,
         client.request(method, url + path, headers=headers) as response,
@@ -121,23 +121,23 @@ class BackendConformance:
     options: ClassVar[Mapping[str, str]] = {}
     """Fields of the configuration."""
     without: ClassVar[int] = 401
-    """What a request without credentials is answered: 401, or 403 where there is nothing to ask for."""
+    """The status for a request without credentials: 401, or 403 if there is nothing to ask for."""
     secrets: ClassVar[Sequence[str]] = ()
-    """Texts, beside the headers of `right` and `wrong`, that no log line and no answer may have."""
+    """Texts, besides the headers of `right` and `wrong`, that must not be in any log line or answer."""
     public: ClassVar[Sequence[str]] = ()
-    """Names of headers whose values may be told: a user's name."""
+    """Names of headers whose values may appear: a user's name."""
 
     def right(self) -> Mapping[str, str] | None:
-        """Return headers that are let in, new ones each time; None: nobody is let in."""
+        """Return headers that the backend accepts, new ones each time; None if it lets nobody in."""
         raise NotImplementedError
 
     def right_for(self, method: str, path: str) -> Mapping[str, str]:
-        """Return headers that are let in with this request; the same as `right` unless the backend looks at it."""
+        """Return headers that the backend accepts for this request: by default those of `right`."""
         del method, path
         return self.right() or {}
 
     def wrong(self) -> Sequence[Mapping[str, str]]:
-        """Return headers that are well-formed and refused."""
+        """Return well-formed headers that the backend refuses."""
         return []
 
     @pytest_asyncio.fixture
@@ -148,7 +148,7 @@ class BackendConformance:
 
     @pytest.mark.asyncio
     async def test_right_credentials_are_let_in(self, url: str) -> None:
-        """Again and again, and many at once."""
+        """Right credentials work again and again, and many at once."""
         if (first := self.right()) is None:
             return
         replies = [await ask(url, first), await ask(url, self.right() or {})]
@@ -157,7 +157,7 @@ class BackendConformance:
 
     @pytest.mark.asyncio
     async def test_no_credentials(self, url: str) -> None:
-        """They are asked for by 401 and a challenge; an empty header is none."""
+        """A request without credentials gets 401 and a challenge; an empty header counts as none."""
         for headers in ({}, {"Authorization": ""}):
             reply = await ask(url, headers)
             assert reply.status == self.without
@@ -166,7 +166,7 @@ class BackendConformance:
 
     @pytest.mark.asyncio
     async def test_wrong_credentials_are_refused(self, url: str) -> None:
-        """By 403, and still while right ones come in."""
+        """Wrong credentials get 403, even while right ones come in."""
         wrong = self.wrong()
         replies = await asyncio.gather(*(ask(url, headers) for headers in wrong), ask(url, self.right() or {}))
         assert [reply.status for reply in replies[:-1]] == [403] * len(wrong)
@@ -174,7 +174,7 @@ class BackendConformance:
 
     @pytest.mark.asyncio
     async def test_malformed_credentials_let_nobody_in(self, url: str) -> None:
-        """Whatever the header holds, the answer is 401 or 403, and JSON."""
+        """Whatever the header contains, the answer is 401 or 403, and is JSON."""
         for value in MALFORMED:
             reply = await ask(url, {"Authorization": value})
             assert reply.status in {401, 403} or self.without == 200, value[:40]
@@ -182,7 +182,7 @@ class BackendConformance:
 
     @pytest.mark.asyncio
     async def test_everything_is_denied_by_default(self, url: str) -> None:
-        """Unknown routes and methods too are for those alone who may ask; what is open is open."""
+        """Unknown routes and methods need credentials too; open routes are open."""
         unknown = [("GET", f"{API}/nope", 404), ("PUT", f"{API}/test", 405), ("OPTIONS", "/", 404), ("GET", "/x", 404)]
         for method, path, status in unknown:
             expected = status if self.without == 200 else self.without
@@ -190,14 +190,14 @@ class BackendConformance:
 
     @pytest.mark.asyncio
     async def test_other_sites_change_nothing(self, url: str) -> None:
-        """Not even with right credentials: a browser may have added them."""
+        """Other sites change nothing, not even with right credentials: a browser may have added them."""
         request = ("POST", f"{API}/session")
         headers = {**self.right_for(*request), "Origin": "http://evil.example", "Sec-Fetch-Site": "cross-site"}
         assert (await ask(url, headers, *request)).status == 403
 
     @pytest.mark.asyncio
     async def test_sessions(self, url: str) -> None:
-        """A session stands for credentials, until its end; nothing but its beginning sets a cookie."""
+        """A session replaces credentials until it ends; only the answer that begins it sets a cookie."""
         if (first := self.right()) is None:
             return
         assert not (await ask(url, first)).cookies
@@ -219,12 +219,12 @@ class BackendConformance:
     async def test_no_secret_is_told(
         self, url: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """Neither log lines of any level nor answers have what was sent as a credential."""
+        """Neither log lines of any level nor answers contain what was sent as a credential."""
         caplog.set_level(logging.DEBUG)
         sent = [*self.wrong(), self.right() or {}, {"Authorization": "Basic c2VjcmV0OnNlY3JldA=="}]
         texts = [(await ask(url, headers)).text for headers in sent]
         pairs = [pair for headers in sent for pair in headers.items() if pair[0] not in self.public]
         values = [value.partition(" ")[2] or value for _, value in pairs]
         told = "".join((*texts, caplog.text, *capsys.readouterr(), *(repr(vars(record)) for record in caplog.records)))
-        # Shorter ones are found anywhere, by chance.
+        # Shorter values may appear anywhere by chance.
         assert not [value for value in (*values, *self.secrets) if len(value) >= _SHORTEST_SECRET and value in told]

@@ -1,4 +1,4 @@
-"""Nothing is allowed: Airflow's `airflow.api.auth.backend.deny_all`."""
+"""Nobody may call the API: Airflow's `airflow.api.auth.backend.deny_all`."""
 
 from aiohttp import web
 
@@ -7,5 +7,5 @@ from server.errors import Forbidden
 
 
 async def authenticate(_request: web.Request) -> Identity:
-    """Refuse everyone."""
+    """Refuse every caller."""
     raise Forbidden("Forbidden: this server's authentication backend, deny_all, refuses every request")

@@ -1,8 +1,8 @@
 """Kerberos through SPNEGO: Airflow's `airflow.api.auth.backend.kerberos_auth`.
 
-pyspnego reads what a browser, curl or requests-kerberos sends in SPNEGO, and bare Kerberos; the system's GSSAPI judges
-the Kerberos in it. Only the key of `airflow/HOST` in the configured keytab takes tokens; the keytab is read anew for
-each, so a replaced one counts at once.
+pyspnego reads what a browser, curl or requests-kerberos sends in SPNEGO, and bare Kerberos; the system's GSSAPI
+verifies the Kerberos token in it. Only the key of `airflow/HOST` in the configured keytab accepts tokens. The keytab is
+read again for each token, so a new one takes effect at once.
 """
 
 import base64
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _CHALLENGE = {"WWW-Authenticate": "Negotiate"}
-# A realm follows the last @ that no backslash makes part of a name.
+# The realm follows the last @ that is not escaped by a backslash.
 _PRINCIPAL = re.compile(r"(?P<name>(?:[^@\\]|\\.)+)@(?P<realm>[^@]+)")
 
-# How a first token begins: Kerberos by its own number or Microsoft's, or SPNEGO and the fields of a NegTokenInit.
+# How a first token begins: with the OID of Kerberos or Microsoft's, or SPNEGO and the fields of a NegTokenInit.
 _LENGTH = rb"(?:[\x00-\x7f]|\x81.|\x82..|\x83...)"
 _KERBEROS = rb"\x06\x09\x2a\x86\x48[\x82\x86]\xf7\x12\x01\x02\x02"
 _SPNEGO = rb"\x06\x06\x2b\x06\x01\x05\x05\x02\xa0%b\x30%b" % (_LENGTH, _LENGTH)
@@ -49,33 +49,33 @@ class _Accepted(NamedTuple):
 
 
 class _Refused(Exception):
-    """The token is not good; the text says why, for the log."""
+    """The token is refused; the text says why, for the log."""
 
 
 class Kerberos:
-    """Takes tokens for one service of one keytab."""
+    """Accepts tokens for one service, with one keytab."""
 
     def __init__(self, config: Config) -> None:
-        """Check that the keytab has the service; raises StartupError, which says what is missing."""
+        """Check that the keytab has a key of the service; raises StartupError, which says what is missing."""
         self._spnego = import_spnego()
         self._keytab = _readable(config)
         self._host = config.kerberos_hostname or socket.getfqdn()
         self._strip = frozenset(config.kerberos_strip_realms)
         self._admitted = frozenset(config.kerberos_realms) | self._strip
         self._executor = Executor("kerberos", config.hash_threads, config.hash_queue_limit)
-        # As Airflow does: pyspnego has no other way to name an acceptor's keytab.
+        # Airflow does the same: pyspnego has no other way to name an acceptor's keytab.
         os.environ["KRB5_KTNAME"] = f"FILE:{self._keytab}"
         if unusable := self._unusable():
             raise StartupError(
-                f"kerberos_auth: the keytab {self._keytab} has no key of {SERVICE}/{self._host} that can be used"
-                f" ({unusable}); `klist -k {self._keytab}` lists what it has, [windsock] kerberos_hostname"
+                f"kerberos_auth: the keytab {self._keytab} has no usable key of {SERVICE}/{self._host}"
+                f" ({unusable}); `klist -k {self._keytab}` lists its keys, [windsock] kerberos_hostname"
                 " sets the host"
             )
 
     async def accept(self, token: bytes, client: str) -> Identity:
-        """Answer whose token it is that `client` sent; raises Forbidden.
+        """Return the identity of the token that `client` sent; raises Forbidden.
 
-        Raises Unavailable when the queue is full or the keytab is gone.
+        Raises Unavailable if the queue is full or the keytab is gone.
         """
         try:
             accepted = await self._executor.run(client, self._step, token)
@@ -85,7 +85,7 @@ class Kerberos:
             raise Forbidden("Forbidden: the Kerberos token is refused") from error
         if not accepted.token:
             return Identity(user)
-        # Airflow's spelling of the scheme; clients read it in any case.
+        # Airflow spells the scheme like this; clients accept upper and lower case.
         return Identity(user, {"WWW-Authenticate": f"negotiate {base64.b64encode(accepted.token).decode()}"})
 
     def close(self) -> None:
@@ -93,13 +93,14 @@ class Kerberos:
         self._executor.close()
 
     def _context(self, protocol: str) -> "spnego.ContextProxy":
-        # A name, so that no other key of the keytab takes a token: host and service alone do not limit it.
+        # A full name, so that no other key of the keytab accepts tokens: host and service alone do not exclude other
+        # keys.
         name = self._spnego.CredentialCache(f"{SERVICE}@{self._host}")
         context: spnego.ContextProxy = self._spnego.server(self._host, SERVICE, protocol=protocol, credentials=name)
         return context
 
     def _unusable(self) -> str | None:
-        """Return why the keytab has no key for the service, or None: it has."""
+        """Return why the keytab has no usable key of the service, or None if it has one."""
         try:
             self._context("kerberos")
         except (self._spnego.exceptions.SpnegoError, ImportError) as error:
@@ -111,7 +112,7 @@ class Kerberos:
             _check(token)
             return _accepted(self._context("negotiate"), token)
         except Exception as error:
-            # Odd tokens have been answered with many kinds of errors: none of them lets anybody in.
+            # Malformed tokens have led to many kinds of errors: none of them lets anybody in.
             raise self._refusal(error) from error
 
     def _refusal(self, error: Exception) -> Exception:
@@ -134,9 +135,10 @@ class Kerberos:
 
 
 def _check(token: bytes) -> None:
-    """Raise _Refused for what is no first token, or would take long to read.
+    """Raise _Refused if this is not a first token, or if it would take long to read.
 
-    pyspnego reads in Python, and long lists and numbers in quadratic time: a header of 64 KB could cost a second.
+    pyspnego is written in Python, and takes quadratic time for long lists and numbers: a header of 64 KB could cost a
+    second.
     """
     begin = _FIRST_TOKEN.match(token)
     if begin is None:
@@ -156,17 +158,18 @@ def _accepted(context: "spnego.ContextProxy", token: bytes) -> _Accepted:
     try:
         answer = context.step(token)
     except AttributeError as error:
-        # gssapi keeps an error to itself that has a token for the client (a replay, a wrong clock); pyspnego stumbles.
+        # gssapi keeps an error to itself if there is a token for the client (a replay, a wrong clock), and pyspnego
+        # then fails.
         raise _Refused(reason(_below(context)._last_err)) from error  # noqa: SLF001 - where gssapi's docs say it is
     if not context.complete or context.negotiated_protocol != "kerberos":
         raise _Refused("the token is not Kerberos, or needs a further round")
-    # A C string's end has been seen in names.
+    # A C string's terminating NUL was seen in names.
     principal, service = (str(name).rstrip("\0") for name in (context.client_principal, _below(context).target_name))
     return _Accepted(principal, service, answer)
 
 
 def _below(context: Any) -> Any:  # noqa: ANN401 - a gssapi.SecurityContext
-    """Return GSSAPI's own context: pyspnego tells neither which service a ticket was for nor why it was refused."""
+    """Return GSSAPI's own context: pyspnego tells neither the service of a ticket nor why it was refused."""
     return context._context._context  # noqa: SLF001 - there is no other way
 
 
@@ -174,7 +177,7 @@ KERBEROS = web.AppKey("KERBEROS", Kerberos)
 
 
 async def startup(app: web.Application) -> None:
-    """Check keytab and library; raises StartupError."""
+    """Check the keytab and the library; raises StartupError."""
     app[KERBEROS] = Kerberos(app[CONFIG])
 
 
@@ -185,7 +188,7 @@ async def cleanup(app: web.Application) -> None:
 
 
 async def authenticate(request: web.Request) -> Identity:
-    """Answer whose ticket it is: 401 without one, 403 for one that is refused."""
+    """Return whose ticket it is; 401 if there is none, 403 if it is refused."""
     sent = request.headers.getall(hdrs.AUTHORIZATION, ())
     if not sent or not any(sent):
         raise Unauthorized("Unauthorized: this server asks for a Kerberos ticket", _CHALLENGE)
@@ -201,7 +204,7 @@ async def authenticate(request: web.Request) -> Identity:
 
 
 def client_auth(_config: Config) -> "ClientAuth":
-    """Return the client's side: a ticket from the user's cache, and the server has to prove itself."""
+    """Return the client's side: a ticket from the user's cache; the server must prove itself."""
     from server.client.negotiate import Negotiate  # noqa: PLC0415 - the server needs none of it
 
     return Negotiate()

@@ -1,4 +1,4 @@
-"""HTTP Basic against the users of the metadata database: Airflow's `airflow.contrib.auth.backends.password_auth`.
+"""HTTP Basic against the users in the metadata database: Airflow's `airflow.contrib.auth.backends.password_auth`.
 
 Whoever authenticates may do everything.
 """
@@ -26,18 +26,19 @@ from server.resources import CONFIG, METADATA, PROXIES
 
 logger = logging.getLogger(__name__)
 
-# Longer names are in no table; they are not looked up, and cost what unknown ones do.
+# No table has longer names, so they are not looked up; refusing them takes as long as for unknown names.
 _LONGEST_NAME = 512
-# Refusals that cost nothing are held for a moment, so that guessers do not take the time of others.
+# A refusal that cost no hashing is delayed for a moment, so that guessers do not take the time of others.
 _HOLD = 0.25
 _MOST_REPORTS = 1000
 _USUAL_METHOD = f"$2b${hashes.COST}"
 
 
 class _Known(NamedTuple):
-    """A user's row as it was read; the dummy's for a name that is in no row, or in one without a usable hash.
+    """A user's row as it was read; for an unknown name, or a row without a usable hash, it has the dummy hash.
 
-    `name` is the row's own, whatever spelling found it: under it tries are counted. Without a row it is the spelling's.
+    `name` is the one in the row, whatever spelling found it: tries are counted for it. Without a row it is the name
+    that was sent.
     """
 
     name: str
@@ -50,9 +51,9 @@ class Passwords:
     """Verifies user names and passwords."""
 
     def __init__(self, metadata: Metadata, config: Config) -> None:
-        """Ask the users of `metadata`, whichever table has them."""
+        """Use the users of `metadata`, whichever table has them."""
         self._metadata = metadata
-        # Names without a user are checked against it, once `choose_dummy` knows what those of users cost.
+        # Names without a user are verified against this, once `choose_dummy` knows how costly the users' hashes are.
         self._dummy = hashes.dummy(_USUAL_METHOD)
         self._dummy_of: Users | None = None
         self._rows = Recent(self._read, config.user_check_seconds)
@@ -62,12 +63,12 @@ class Passwords:
         self._reported: set[str] = set()
 
     async def choose_dummy(self, users: Users) -> None:
-        """Let names without a user cost what most users do; raises Unavailable."""
+        """Make names without a user as costly to verify as most users; raises Unavailable."""
         self._dummy = hashes.dummy(await users.usual_method(hashes.method) or _USUAL_METHOD)
         self._dummy_of = users
 
     async def verify(self, user: str, password: str, client: str) -> Identity:
-        """Answer who that is; raises Forbidden, TooManyRequests or Unavailable."""
+        """Return the identity of the user; raises Forbidden, TooManyRequests or Unavailable."""
         if "\0" in user or "\0" in password:
             raise _refused()
         known = self._rows.peek(user) or await self._row(user)
@@ -79,7 +80,7 @@ class Passwords:
         return known.identity
 
     async def stamp(self, user: str) -> str | None:
-        """Return what the user's sessions hang on."""
+        """Return the text that the user's sessions depend on."""
         return (self._rows.peek(user) or await self._row(user)).stamp
 
     def close(self) -> None:
@@ -94,27 +95,27 @@ class Passwords:
 
     async def _read(self, name: str) -> _Known:
         if (users := self._metadata.users) is not self._dummy_of:
-            # The database has been migrated.
+            # The database was migrated.
             await self.choose_dummy(users)
         user = await users.find(name)
         if user is None:
             return self._nobody(name)
         if fault := hashes.fault(user.password):
             self._report(user, fault)
-            # It still costs what others do.
+            # It takes as long as others all the same.
             return _Known(user.name, self._dummy)
         stamp = base64.b64encode(hashlib.sha256(f"session {user.password}".encode()).digest()[:18]).decode()
         return _Known(user.name, user.password, Identity(user.name), stamp)
 
     def _report(self, user: User, fault: str) -> None:
-        """Log once that a user's hash cannot be used; a user who has none comes in by other ways."""
+        """Log once that a user's hash cannot be used; users without a hash authenticate in other ways."""
         if not user.password or user.name in self._reported or len(self._reported) >= _MOST_REPORTS:
             return
         self._reported.add(user.name)
         logger.warning("the stored hash of a user is refused: %s", fault, extra={"user": user.name})
 
     async def _check(self, digest: bytes, password: str, client: str, known: _Known) -> bool:
-        """Verify, unless the same is being verified for somebody else: then that try is the one that counts."""
+        """Verify, unless the same credentials are being verified for another request: then only that try counts."""
         if not self._verified.check_under_way(digest) and (wait := self._throttle.wait(known.name, client)):
             await asyncio.sleep(_HOLD)
             raise TooManyRequests("Too many refused passwords; try again later", wait)
@@ -125,11 +126,11 @@ class Passwords:
             raise
 
     def _try(self, password: str, client: str, known: _Known) -> Awaitable[bool]:
-        """Count the try from now on: of many at once no more are made than one after the other."""
+        """Count the try from its beginning, so that parallel guesses are limited like consecutive ones."""
         return self._hash(self._throttle.begin(known.name, client), password, client, known)
 
     async def _hash(self, pair: bytes, password: str, client: str, known: _Known) -> bool:
-        """Hash, and count the outcome, whether or not the caller still waits for it."""
+        """Hash, and count the outcome, even if the caller no longer waits for it."""
         good = None
         try:
             good = bool(await self._executor.run(client, hashes.verify, password, known.stored))
@@ -142,7 +143,7 @@ PASSWORDS = web.AppKey("PASSWORDS", Passwords)
 
 
 async def startup(app: web.Application) -> None:
-    """Find the users; raises StartupError where this database has none."""
+    """Find the table of users; raises StartupError if this database has none."""
     users = app[METADATA].users
     users.require_table()
     passwords = Passwords(app[METADATA], app[CONFIG])
@@ -160,7 +161,7 @@ async def cleanup(app: web.Application) -> None:
 
 
 async def authenticate(request: web.Request) -> Identity:
-    """Answer whose the Basic credentials are: 401 without usable ones, 403 for wrong ones, 429 for too many."""
+    """Return whose Basic credentials they are; 401 if there are none, 403 if they are wrong, 429 after too many."""
     user, password = basic.credentials(request)
     app = request.app
     return await app[PASSWORDS].verify(user, password, network(app[PROXIES].address(request)))

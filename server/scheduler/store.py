@@ -76,7 +76,7 @@ class Store:
         return _by_run(run_ids, await conn.fetch(self._sql["states_before"], run_ids))
 
     async def begun(self, conn: Connection, dag_ids: Sequence[str]) -> list[str]:
-        """Return the dag_id of each run under way of `dag_ids`; no other scheduler begins one before the end."""
+        """Return the dag_id of each run under way; until the transaction ends, no other scheduler begins one."""
         await conn.fetch(self._sql["lock_admission"], ADMISSION_LOCK, dag_ids)
         return [row["dag_id"] for row in await conn.fetch(self._sql["begun_runs"], dag_ids)]
 

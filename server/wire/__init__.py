@@ -1,14 +1,14 @@
 """The quirks of Airflow's experimental API, and nothing else: lenient parsing, exact formatting.
 
-Pure functions: no HTTP, no database, no clock but the one that callers pass. Whatever a client sent
-that cannot be understood raises `server.errors.BadRequest` with words that say what would be right; of what
-is ignored, as Airflow does, `server.warning_header` is told.
+Pure functions: no HTTP, no database, no clock except the one that callers pass. Input that cannot be understood raises
+`server.errors.BadRequest`, whose message says what would be right. Input that is ignored, as in Airflow, leads to a
+warning through `server.warning_header`.
 
-- `dates`, `prose`: what Airflow accepted as an execution date
+- `dates`, `prose`: the texts that Airflow accepted as an execution date
 - `bodies`: JSON bodies of triggers, pools and pauses, and names in paths
 - `query`: the query strings of lists
 - `pickles`: the `conf` and `executor_config` columns
-- `answers`: the JSON that goes back
+- `answers`: the JSON of answers
 """
 
 from server.wire.answers import (

@@ -1,4 +1,4 @@
-"""What goes back to clients: the shapes and texts that scripts written for Airflow 1.10 read."""
+"""Answers: the shapes and texts that scripts for Airflow 1.10 read."""
 
 import re
 from collections.abc import Mapping
@@ -15,14 +15,14 @@ _encoder = msgspec.json.Encoder(order="sorted")
 
 
 def encode(value: object) -> bytes:
-    """Write an answer: compact JSON, keys sorted, UTF-8, ending with a newline."""
+    """Encode an answer: compact JSON with sorted keys, in UTF-8, with a newline at the end."""
     return _encoder.encode(value) + b"\n"
 
 
 def ascii_json(written: bytes) -> bytes:
-    r"""Escape what is not ASCII in JSON, or a part of it, as Airflow does (`\u017c`): some clients guess Latin-1.
+    r"""Escape what is not ASCII in JSON, or in a part of it, as Airflow does (`\u017c`): some clients assume Latin-1.
 
-    Control characters are escaped already, all but DEL, which Python escapes and neither msgspec nor Postgres does.
+    Control characters are escaped already, except DEL, which Python escapes but msgspec and Postgres do not.
     """
     if written.isascii() and _DELETE not in written:
         return written
@@ -34,26 +34,26 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 def created_message(dag_id: str, shown_date: str, run_id: str) -> str:
-    """Word the success of a trigger; scripts read it with regular expressions."""
+    """Return the message about a new run; scripts read it with regular expressions."""
     return f"Created <DagRun {dag_id} @ {shown_date}: {run_id}, externally triggered: True>"
 
 
 def trigger_answer(dag_id: str, trigger: Trigger) -> bytes:
-    """Write the answer to a trigger: three keys, always, for some callers refuse others."""
+    """Write the answer to a trigger: always exactly three keys, because some callers refuse others."""
     shown_date, run_id = trigger.shown_date, trigger.run_id
     message = created_message(dag_id, shown_date, run_id)
     return encode({"execution_date": shown_date.replace(" ", "T"), "message": message, "run_id": run_id})
 
 
 def render_strings(values: Mapping[str, object]) -> dict[str, str]:
-    """Show each value as Python's `str` does: None is "None", dates have a space and their offset."""
+    """Return each value as Python's `str` shows it: None is "None", dates have a space and their offset."""
     return {key: str(value) for key, value in values.items()}
 
 
 def render_ti(columns: Mapping[str, object], written: str | None = None) -> bytes:
-    """Write a task instance, each column as a text.
+    """Write a task instance, with each column as a text.
 
-    `written` is a JSON object of the columns whose names come after these, as Postgres wrote it.
+    `written` is a JSON object, as Postgres wrote it, of the columns whose names come after these.
     """
     texts = render_strings(columns)
     return encode(texts) if written is None else _encoder.encode(texts)[:-1] + f",{written[1:]}\n".encode()

@@ -1,4 +1,4 @@
-"""What clients send in bodies and paths: triggers, pools, pauses, names."""
+"""Reads what clients send in bodies and paths: triggers, pools, pauses, names."""
 
 import re
 from collections.abc import Callable
@@ -24,10 +24,11 @@ Value = TypeVar("Value")
 
 
 class Trigger(msgspec.Struct, frozen=True):
-    """A trigger as it will be stored: `execution_date` is aware, `conf` is None when none was sent.
+    """A trigger as it will be stored: `execution_date` has a time zone, `conf` is None if there was none.
 
-    With a `moment` the caller named no date: where the date is taken, the run may have another. A `run_id` that was not
-    given follows the date. What is wrong with the run_id or the conf is told after it is known that the DAG exists.
+    With a `moment` the caller named no date: if the date is taken, the run may have another one. Without a `run_id`
+    from the caller, the run_id follows the date. Errors in run_id or conf are raised only after the DAG is known to
+    exist.
     """
 
     run_id: str
@@ -41,11 +42,11 @@ class Trigger(msgspec.Struct, frozen=True):
 
     @property
     def shown_date(self) -> str:
-        """The date as `message` shows it: with a space when the caller left it out, with a T otherwise."""
+        """The date as `message` shows it: with a space if the caller left it out, otherwise with a T."""
         return self.execution_date.isoformat("T" if self.date_given else " ")
 
     def moved(self, now: datetime) -> "Trigger":
-        """The same for its moment, or if it was that one's turn already, for any other of the second of `now`."""
+        """Return the trigger at its moment or, if that was tried already, at any other in the second of `now`."""
         date = self.moment
         if date is None or date == self.execution_date:
             date = now.replace(microsecond=randrange(now.microsecond + 1))  # noqa: S311 - no secret
@@ -63,7 +64,7 @@ class PoolRequest(msgspec.Struct, frozen=True):
 
 
 def parse_trigger(body: bytes, default_timezone: tzinfo, now: datetime) -> Trigger:
-    """Read the body of `POST /dags/<dag_id>/dag_runs`; `now` is aware. Raises BadRequest, also for a bad date."""
+    """Read the body of `POST /dags/<dag_id>/dag_runs`; `now` has a time zone. Raises BadRequest for a bad one."""
     value, unstorable = _read_all(body)
     fields = _trigger_fields(value)
     text = fields.get("execution_date")
@@ -110,7 +111,7 @@ def parse_pool(body: bytes, name_limit: int) -> PoolRequest:
 
 
 def parse_pool_name(text: str) -> str:
-    """Check the name of a pool. Raises BadRequest when it is blank or cannot be stored."""
+    """Check the name of a pool. Raises BadRequest if it is blank or cannot be stored."""
     if not text.strip():
         raise BadRequest("Pool name shouldn't be empty")
     return check_id(text, "pool name")
@@ -133,7 +134,7 @@ def parse_pause(text: str) -> bool:
 
 
 def check_id(text: str, what: str = "id") -> str:
-    """Return `text` when Postgres can hold it. Raises BadRequest for NUL and lone surrogates."""
+    """Return `text` if Postgres can store it. Raises BadRequest for NUL and lone surrogates."""
     if "\0" in text:
         raise BadRequest(f"The {what} holds a NUL character, which cannot be stored")
     if not text.isascii() and not _encodable(text):
@@ -156,7 +157,7 @@ def _object(value: object) -> dict[str, object]:
 
 
 def _trigger_fields(value: object) -> dict[str, object]:
-    """Take the fields of a trigger; Airflow looks for their names in a string or a list too, and does without them."""
+    """Return the fields of a trigger; Airflow looks for their names even in a string or a list, and goes on without."""
     if isinstance(value, _WITHOUT_FIELDS):
         if any(name in value for name in _TRIGGER_FIELDS):
             raise BadRequest(
@@ -180,7 +181,7 @@ def _run_id(value: object) -> str:
 
 
 def _conf(value: object) -> object:
-    """Accept an object or a JSON string, of an object nearly always; "{}" is an empty conf, while {} itself is none."""
+    """Accept an object or a JSON string, nearly always of an object; "{}" is an empty conf, {} itself is none."""
     if isinstance(value, str):
         return parse_json(value.encode(), "`conf`")
     if isinstance(value, dict):
@@ -189,7 +190,7 @@ def _conf(value: object) -> object:
 
 
 def conf_refusal(what: str) -> BadRequest:
-    """Build the error for a conf that is no object."""
+    """Build the error for a conf that is not an object."""
     return BadRequest(f"`conf` must be an object, or a JSON string that holds an object, not {what}")
 
 
@@ -204,7 +205,7 @@ def _attempt(read: Callable[[object], Value], value: object) -> tuple[Value | No
 
 
 def _read_all(body: bytes) -> tuple[object, UnstorableError | None]:
-    """Read JSON, also what cannot be stored: of a trigger that is nearly always the conf."""
+    """Read JSON, even if it cannot be stored: in a trigger that is nearly always the conf."""
     try:
         return parse_json(body), None
     except UnstorableError as error:

@@ -1,7 +1,7 @@
-"""Execution dates as Airflow 1.10 read them: ISO 8601 first, then most of what people write.
+"""Reads execution dates as Airflow 1.10 did: ISO 8601 first, then most forms that people write.
 
-Airflow read many more texts, often as some unrelated moment (intervals, a number as an hour, a day that is not in
-the text, a time overridden by a lost offset). Those are refused.
+Airflow also accepted many other texts, often as an unrelated moment (intervals, a number as an hour, a day that is not
+in the text, a time overridden by a lost offset). Those are refused.
 """
 
 import re
@@ -19,7 +19,7 @@ _TIME = r"(?:[01]\d|2[0-3]):\d\d(?::\d\d(?:[.,]\d{1,9})?)?"
 _OFFSET = r"(?:Z|[+-]\d\d(?::?\d\d)?)"
 _ISO = re.compile(rf"\d{{4}}-\d\d-\d\d(?:[T ]{_TIME}{_OFFSET}?)?", re.ASCII | re.IGNORECASE)
 _TODAY_AT = re.compile(rf"{_TIME}{_OFFSET}?", re.ASCII | re.IGNORECASE)
-# A query string turns + into a space; Airflow took 05:00 02:00 for two o'clock, so only midnight is mended
+# A query string turns + into a space. Airflow took 05:00 02:00 for two o'clock, so only midnight is restored
 _MIDNIGHT = re.compile(r"(.*[T ]00:00(?::00(?:\.0+)?)?) (00:00)", re.ASCII | re.IGNORECASE)
 _LOST_PLUS = re.compile(r"(:\d\d(?:[.,]\d+)?) (\d\d:\d\d)$", re.ASCII)
 
@@ -30,7 +30,7 @@ _RARE_ISO = re.compile(
     rf"|\d{{4}}-?(?:W\d\d-?\d|\d{{3}})[T ](?:{_TIME}|(?:[01]\d|2[0-3])\d\d(?:\d\d)?){_OFFSET}?",
     re.ASCII | re.IGNORECASE,
 )
-# Java's ZonedDateTime of UTC; Airflow reads no other zone in brackets
+# Java's ZonedDateTime in UTC; Airflow reads no other zone in brackets
 _BRACKETS = re.compile(r"(?<=Z)\[UTC\]$", re.IGNORECASE)
 # asyncpg sends Python's first and last microsecond as -infinity and infinity, which Airflow cannot read
 _FIRST = datetime.min.replace(tzinfo=UTC)
@@ -44,11 +44,11 @@ def parse_execution_date(
     now: datetime | None = None,
     name: str = "execution_date",
 ) -> datetime:
-    """Read a date; it keeps the offset it was given, or has that of `default_timezone`.
+    """Read a date; it keeps its own offset, or gets that of `default_timezone`.
 
-    `now` (aware; the clock by default) is what the word "now" and a time without a date refer to.
-    `name` is what the message calls a value that is not text at all.
-    Raises BadRequest for everything that is not an instant in the years 1 to 9999, UTC.
+    `now` (with a time zone; by default the clock's) is what the word "now" and a time without a date refer to.
+    `name` is how the message names a value that is not text at all.
+    Raises BadRequest for everything that is not an instant in the years 1 to 9999 in UTC.
     """
     if not isinstance(text, str):
         message = f"`{name}` must be a string such as 2015-11-16T14:34:15+00:00"
@@ -68,12 +68,12 @@ def timezone_of(name: str) -> tzinfo:
 
 
 def restore_plus(text: str) -> str:
-    """Put back the `+` before an offset that a query string had turned into a space."""
+    """Restore the `+` before an offset, which a query string had turned into a space."""
     return _LOST_PLUS.sub(r"\1+\2", text)
 
 
 def _read(text: str, default_timezone: tzinfo, now: datetime | None) -> datetime:
-    """Read the documented shape, else as a person would. Raises ValueError or OverflowError."""
+    """Read the documented form, or else what people write. Raises ValueError or OverflowError."""
     if _ISO.fullmatch(text):
         return _read_iso(text, default_timezone)
     if len(text) > _MAX_LENGTH:
@@ -104,7 +104,7 @@ def _read_leniently(text: str, default_timezone: tzinfo) -> datetime:
 
 
 def _localize(date: datetime, zone: tzinfo) -> datetime:
-    """Give a naive date the offset of `zone`: of two equal hours the second, a skipped one moves on."""
+    """Give a naive date the offset of `zone`: an hour that comes twice is the second, a skipped hour moves forward."""
     aware = date.replace(tzinfo=zone, fold=1)
     if aware.astimezone(UTC).astimezone(zone).replace(tzinfo=None, fold=0) != date:
         aware = date.replace(tzinfo=zone).astimezone(UTC).astimezone(zone)
@@ -112,7 +112,7 @@ def _localize(date: datetime, zone: tzinfo) -> datetime:
 
 
 def _fixed(date: datetime) -> datetime:
-    """Return the same instant with a plain offset, so that comparisons do not depend on a zone's rules."""
+    """Return the same instant with a plain offset, so that comparisons do not depend on the rules of a time zone."""
     offset = date.utcoffset()
     if offset is None:
         raise ValueError(date)

@@ -1,8 +1,8 @@
-"""Pickled columns of Airflow 1.10 and 2.x: written as plain dicts, read without running anything.
+"""Pickled columns of Airflow 1.10 and 2.x: written as plain dicts, read without executing anything.
 
-A pickle runs nothing here, and still a short one can mean much: what it names twice is there twice, ten times over; and
-keys may be chosen so that each is compared with all others. So it is bounded what one may mean, and what is not sure to
-be cheap is read in a process that can be killed.
+Although nothing is executed, a short pickle can unpack to much: what it uses twice is there twice, ten times over. And
+keys may be chosen so that each is compared with all others. So limits apply to what a pickle unpacks to, and a pickle
+that is not certainly cheap is read in a process that can be killed.
 """
 
 import io
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Never
 
 _PROTOCOLS = {1: 4, 2: 5}
-# Everything that builds scalars and builtin containers; whatever imports, calls or sets state is left out
+# Everything that builds scalars and builtin containers; operations that import, call or set state are left out
 _SAFE_NAMES = (
     "PROTO FRAME STOP POP POP_MARK MARK DUP MEMOIZE PUT BINPUT LONG_BINPUT GET BINGET LONG_BINGET "
     "NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT "
@@ -27,16 +27,16 @@ _REUSING_OPS = frozenset({"DUP", "GET", "BINGET", "LONG_BINGET"})
 _HASHABLE_OPS = frozenset({"TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "FROZENSET"})
 
 _CHEAP_SIZE = 2048
-"""Up to so many bytes a pickle that uses nothing twice takes a few milliseconds at most."""
+"""Up to this many bytes, a pickle that uses nothing twice takes at most a few milliseconds."""
 _MAX_VALUES = 2**20
 _MAX_CHARACTERS = 2**24
 _MAX_SHOWN = 2**18
 _MAX_DEPTH = 100
 _MAX_BITS = 14_000
-"""As many as 4,300 digits have, which is what Python writes of a number."""
+"""As many bits as 4,300 digits have, which is the longest number that Python writes."""
 _HASHES = 2**61 - 1
 _MAX_COLLIDING = 4096
-"""Numbers as large as this may, as keys, all have the same hash; so many take a quarter of a second."""
+"""Numbers this large can, as keys, all have the same hash; this many take a quarter of a second."""
 
 _MALFORMED = (
     pickle.UnpicklingError,
@@ -50,7 +50,7 @@ _MALFORMED = (
 
 
 class UnsafePickleError(Exception):
-    """The bytes are no pickle, or one that holds more than scalars and builtin containers."""
+    """The bytes are not a pickle, or one with more than scalars and builtin containers."""
 
 
 class _Unpickler(pickle.Unpickler):
@@ -62,7 +62,7 @@ class _Unpickler(pickle.Unpickler):
 def pickle_conf(conf: object, generation: int) -> bytes | None:
     """Pickle a run's conf for Airflow 1.10 (`generation` 1, no conf is NULL) or 2.x (2, no conf is `{}`).
 
-    The protocol is one that every Python of that Airflow reads: protocol 5 stalls 1.10 on Python 3.7.
+    Every Python of that Airflow can read the protocol: protocol 5 stalls 1.10 on Python 3.7.
     """
     if conf is None and generation == 1:
         return None
@@ -72,8 +72,8 @@ def pickle_conf(conf: object, generation: int) -> bytes | None:
 def load_conf(data: bytes, most_values: int = _MAX_VALUES) -> object:
     """Read a pickle of scalars and builtin containers, executing nothing. Raises UnsafePickleError.
 
-    Refused is also what has more than `most_values` (1,048,576) values or 16,777,216 characters, counted as often as
-    they are used, is nested more than 100 deep, or has a number of more than 4,300 digits.
+    It also refuses a pickle with more than `most_values` (1,048,576) values or 16,777,216 characters (counted as often
+    as they are used), with more than 100 levels, or with a number of more than 4,300 digits.
     """
     try:
         _check(data)
@@ -86,27 +86,27 @@ def load_conf(data: bytes, most_values: int = _MAX_VALUES) -> object:
 
 
 def show_pickle(data: bytes) -> str:
-    """What Python's `str` shows of a pickled value, or in brackets why it is not read."""
+    """Return what Python's `str` shows for a pickled value, or in brackets why it is not read."""
     try:
-        # Each value is shown in two characters at least.
+        # The text of each value has at least two characters.
         text = str(load_conf(data, _MAX_SHOWN // 2))
     except UnsafePickleError as error:
         return f"({error})"
-    # What is in a container is shown with escapes; so is a text that JSON could not hold.
+    # In a container, texts are shown with escapes; a text that JSON could not contain is escaped here.
     return text.encode(errors="backslashreplace").decode() if len(text) <= _MAX_SHOWN else "(a pickle of too much)"
 
 
 def is_cheap(data: bytes) -> bool:
-    """Whether `load_conf` surely takes no more than a few milliseconds."""
+    """Whether `load_conf` certainly takes at most a few milliseconds."""
     if len(data) > _CHEAP_SIZE:
         return False
     return not any(op.name in _REUSING_OPS for op, _ in _operations(data))
 
 
 def is_linear(data: bytes) -> bool:
-    """Whether `load_conf` surely takes time in proportion to the length, as for whatever was JSON once.
+    """Whether the time of `load_conf` is certainly proportional to the length, as for everything that was JSON once.
 
-    What hashes containers, or many large numbers, may take any time.
+    Hashing containers, or many large numbers, may take any time.
     """
     colliding = 0
     for op, arg in _operations(data):
@@ -117,7 +117,7 @@ def is_linear(data: bytes) -> bool:
 
 
 def _operations(data: bytes) -> Iterator[tuple[pickletools.OpcodeInfo, object]]:
-    """The operations up to the first that cannot be read; that there is one is all that there will be to say."""
+    """Yield the operations up to the first that cannot be read; the error about that one comes later."""
     try:
         for op, arg, _ in pickletools.genops(data):
             yield op, arg
@@ -126,7 +126,7 @@ def _operations(data: bytes) -> Iterator[tuple[pickletools.OpcodeInfo, object]]:
 
 
 def _check(data: bytes) -> None:
-    """Refuse what could run code, and memo indices that would make the unpickler claim gigabytes."""
+    """Refuse operations that could run code, and memo indices that would make the unpickler allocate gigabytes."""
     for op, arg, _ in pickletools.genops(data):
         if op.name not in _SAFE_OPS or (op.name in _MEMO_OPS and not 0 <= int(arg or 0) <= len(data)):
             message = f"a pickle with {op.name}"
@@ -134,7 +134,7 @@ def _check(data: bytes) -> None:
 
 
 def _measure(value: object, most_values: int) -> None:
-    """Refuse what is too much, deep or long to be worked with or shown."""
+    """Refuse what is too large, too deep or too long to be worked with or shown."""
     values = characters = 0
     levels = [iter((value,))]
     while levels:
@@ -164,7 +164,7 @@ def _inside(item: object) -> Iterator[object] | None:
 
 
 def _size(item: object) -> int:
-    """How many characters it has, roughly, what is in it aside."""
+    """Return roughly how many characters it has, without what is in it."""
     match item:
         case str() | bytes() | bytearray():
             return len(item)

@@ -1,7 +1,7 @@
-"""Dates as people and other programs' defaults write them: English, RFC 2822, slashes and dots, AM and PM.
+"""Reads dates as people and other programs' defaults write them: English, RFC 2822, slashes and dots, AM and PM.
 
-Airflow leaves these to dateutil, which finds a date in nearly everything: what the text does not say is today's. So a
-reading counts only where the text has a year of four digits, a month and a day, and nothing in it is left over.
+Airflow leaves these to dateutil, which finds a date in almost every text and fills in today for what is missing. So a
+date counts only if the text has a year of four digits, a month and a day, and no part of it is left over.
 """
 
 import re
@@ -18,14 +18,14 @@ _FRACTION = re.compile(r"(?<=:\d\d)[.,]\d*|(?<=\d{6})\.\d+", re.ASCII)
 _OFFSET = re.compile(r"(?<=:\d\d)( ?[AP]M)?( ?[A-Z]{1,5})? ?[+-]\d\d?(?::?\d\d)?(?!\d)", re.ASCII | re.IGNORECASE)
 _NUMBER = re.compile(r"\d+", re.ASCII)
 _MONTH = re.compile(r"(?<![a-z])(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)", re.ASCII | re.IGNORECASE)
-# Of "my time is GMT+2" dateutil makes the zone that is two hours behind
+# For "my time is GMT+2" dateutil returns the zone that is two hours behind
 _TURNED = re.compile(r":\d\d ?(?:[AP]M ?)?[A-Z]{3,5} ?[+-]\d", re.ASCII | re.IGNORECASE)
 _LONGEST_NUMBER = 8
 _TOO_LONG = re.compile(r"\d{9}", re.ASCII)
 
 
 def read_prose(text: str, default_timezone: tzinfo) -> datetime:
-    """Read a date as Airflow does; where that is hardly what was meant the caller is warned. Raises ValueError."""
+    """Read a date as Airflow does; warn the caller if that is hardly what was meant. Raises ValueError."""
     whole = _OFFSET.sub(r"\1", _FRACTION.sub("", text))
     if not (_is_plain(text) and _YEAR.search(text)) or _TOO_LONG.search(whole):
         raise ValueError(text)
@@ -33,7 +33,7 @@ def read_prose(text: str, default_timezone: tzinfo) -> datetime:
         # dateutil's UnknownTimezoneWarning is one of these.
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", RuntimeWarning)
-        # In UTC no hour is missing: what is read is what was written.
+        # UTC has no missing hours, so this is exactly what was written.
         written = _parse(text, UTC)
         date = written if default_timezone is UTC else _parse(text, default_timezone)
     if not _is_said(written, whole):
@@ -61,7 +61,7 @@ def _is_plain(text: str) -> bool:
 
 
 def _is_said(date: datetime, text: str) -> bool:
-    """Whether a text without fraction and offset has year, month and day of `date`, and no number that it has not."""
+    """Whether a text without fraction and offset has the year, month and day of `date`, and no number besides."""
     unsaid = Counter([date.year, date.month, date.day, date.hour, date.minute, date.second])
     for number in _NUMBER.findall(text):
         parts = _split(number, date.year)
@@ -76,7 +76,7 @@ def _is_said(date: datetime, text: str) -> bool:
 
 
 def _split(number: str, year: int) -> list[int]:
-    """Read a number as one, or as those that were written with nothing between them."""
+    """Read a number as one, or as several that were written without anything between them."""
     if len(number) <= 2 or int(number) == year:  # noqa: PLR2004 - digits
         return [int(number)]
     head = 4 if len(number) == _LONGEST_NUMBER else 2

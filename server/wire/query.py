@@ -1,7 +1,7 @@
-"""Query strings of lists: paging, order and filters, all of them opt-in.
+"""Reads query strings of lists: paging, order and filters, all of them opt-in.
 
-Airflow ignored every parameter but `state`, and of several `state` it took the first. So that no
-request which Airflow answered gets another list, `offset` and several `state` need `order_by` too.
+Airflow ignored every parameter except `state`, and used only the first of several. So that every request that Airflow
+answered still gets the same list, `offset` and several `state` need `order_by` too.
 """
 
 import re
@@ -28,7 +28,7 @@ Pairs = Iterable[tuple[str, str]]
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Which part of a list, in which order; `limit` None is all of it."""
+    """Which part of a list, and in which order; `limit` None means all of it."""
 
     order_by: str
     descending: bool = False
@@ -37,12 +37,12 @@ class Page(msgspec.Struct, frozen=True):
 
     @property
     def partial(self) -> bool:
-        """Whether the answer carries `Link` and the total."""
+        """Whether the answer has `Link` and the total."""
         return self.limit is not None or self.offset > 0
 
 
 class DagRunsQuery(msgspec.Struct, frozen=True):
-    """Filters of a list of runs; empty `states` (lower case) is any, None is no bound."""
+    """Filters of a list of runs; empty `states` (lower case) means any state, None means no limit."""
 
     page: Page
     states: tuple[str, ...] = ()
@@ -71,17 +71,17 @@ def parse_dag_runs_query(pairs: Pairs, default_timezone: tzinfo) -> DagRunsQuery
 
 
 def parse_dags_query(pairs: Pairs) -> Page:
-    """Read the query of `GET /dags`: by dag_id, in parts if wanted. Raises BadRequest."""
+    """Read the query of `GET /dags`: ordered by dag_id, in pages if the caller wants. Raises BadRequest."""
     return _page(_collect(pairs, PAGE_PARAMETERS), DAG_ORDERS)
 
 
 def parse_import_errors_query(pairs: Pairs) -> Page:
-    """Read the query of `GET /import_errors`: by filename, in parts if wanted. Raises BadRequest."""
+    """Read the query of `GET /import_errors`: ordered by filename, in pages if the caller wants. Raises BadRequest."""
     return _page(_collect(pairs, PAGE_PARAMETERS), IMPORT_ERROR_ORDERS)
 
 
 def parse_map_index(pairs: Pairs) -> int | None:
-    """Read `map_index` of `GET .../tasks/<task_id>`: which instance of a mapped task; -1 is that of any other task."""
+    """Read `map_index` of `GET .../tasks/<task_id>`: an instance of a mapped task, or -1, the one of any other task."""
     text = _single(_collect(pairs, frozenset({"map_index"})), "map_index")
     if text is None:
         return None
@@ -91,7 +91,7 @@ def parse_map_index(pairs: Pairs) -> int | None:
 
 
 class LogQuery(NamedTuple):
-    """Which try of a task, counted from 1, None for the last; and how many of its last bytes, None for all."""
+    """Which try of a task, counted from 1, None for the last one; and how many of its last bytes, None for all."""
 
     try_number: int | None
     tail: int | None

@@ -1,4 +1,4 @@
-"""Parts of a representation, as RFC 9110 (section 14) names them."""
+"""Reads ranges of a representation (RFC 9110, section 14)."""
 
 import re
 
@@ -8,10 +8,10 @@ _RANGE = re.compile(r"bytes[ \t]*=[ \t]*(\d{0,18})-(\d{0,18})[ \t]*", re.ASCII |
 
 
 def parse_range(header: str | None, size: int) -> tuple[int, int] | None:
-    """Read a `Range` header for something of `size` bytes: where the part begins and where it ends, exclusively.
+    """Read a `Range` header for something of `size` bytes; return where the part begins and where it ends, exclusively.
 
-    None stands for the whole: where no range is given, or several, or what is no range of bytes (14.2 lets a server
-    ignore these). Raises RangeNotSatisfiable.
+    None means the whole: there is no range, there are several, or it is not a range of bytes (14.2 lets a server ignore
+    these). Raises RangeNotSatisfiable.
     """
     match = _RANGE.fullmatch(header) if header else None
     if match is None:

@@ -1,4 +1,4 @@
-"""JSON as clients send it: what Postgres or another program could not take is refused, in words that help."""
+"""Reads JSON from clients: refuses what Postgres or another program could not handle, with helpful messages."""
 
 import json
 import math
@@ -17,7 +17,7 @@ _decode = msgspec.json.Decoder().decode
 
 
 class UnstorableError(BadRequest):
-    """JSON of which `value` was read, but cannot be stored. It names a key of it, perhaps of the conf."""
+    """JSON whose `value` was read but cannot be stored. The message names a key of it, perhaps of the conf."""
 
     logged = "the body or the `conf` in it holds what cannot be stored"
 
@@ -27,10 +27,10 @@ class UnstorableError(BadRequest):
 
 
 def parse_json(body: bytes, what: str = "The request body") -> object:
-    """Read strict JSON; a UTF-8 byte order mark is skipped and of duplicate keys the last wins.
+    """Read strict JSON; a UTF-8 byte order mark is skipped, and the last of several equal keys wins.
 
-    Raises BadRequest for anything else; of what can be read but not stored (NUL, numbers that are not finite, nesting
-    deeper than 100) it is an UnstorableError. `what` begins the message.
+    Raises BadRequest for anything else. If it can be read but not stored (NUL, numbers that are not finite, more than
+    100 levels) the error is an UnstorableError. `what` begins the message.
     """
     body = body.removeprefix(_BOM)
     try:
@@ -44,14 +44,14 @@ def parse_json(body: bytes, what: str = "The request body") -> object:
         raise _too_deep(what) from error
     if body.count(b"[") + body.count(b"{") > MAX_DEPTH and is_deep(value):
         raise UnstorableError(_too_deep(what).message, value)
-    # The pattern takes ten times as long, and nearly no body needs it.
+    # The pattern takes ten times as long, and almost no body needs it.
     if body.find(rb"\u0000") >= 0 and _NUL.search(body):
         raise UnstorableError(f"{what} holds a NUL character, which cannot be stored", value)
     return value
 
 
 def _refuse_not_finite(body: bytes, what: str) -> None:
-    """Raise UnstorableError for NaN and the infinities, which are no JSON; Python's json and others write them."""
+    """Raise UnstorableError for NaN and the infinities, which are not JSON; Python's json and others write them."""
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
@@ -77,9 +77,9 @@ def _not_finite(value: object) -> Iterator[tuple[tuple[str, ...], float]]:
 
 
 def _why_not_json(body: bytes) -> str:
-    """Say why msgspec refused a body: its errors hold nothing but words, and these change with its releases.
+    """Say why msgspec refused a body. Its errors contain only words, which change with its releases.
 
-    The standard library's say where. It reads some of what strict JSON forbids.
+    The standard library's errors give the position. It accepts some input that strict JSON forbids.
     """
     try:
         json.loads(body.decode())
@@ -93,7 +93,7 @@ def _why_not_json(body: bytes) -> str:
 
 
 def is_deep(value: object) -> bool:
-    """Whether JSON is nested deeper than 100 levels; how deep Python itself goes differs with its release."""
+    """Whether JSON has more than 100 levels; Python's own limit differs between its releases."""
     level = [value]
     for _ in range(MAX_DEPTH):
         level = [child for node in level for child in _children(node) if isinstance(child, dict | list)]
@@ -113,6 +113,6 @@ def _too_deep(what: str) -> BadRequest:
 
 
 def kind_of(value: object) -> str:
-    """Name the JSON type of a value, with its article."""
+    """Return the name of a value's JSON type, with its article."""
     kinds = {bool: "a boolean", str: "a string", list: "a list", dict: "an object", type(None): "null"}
     return kinds.get(type(value), "a number")

@@ -213,8 +213,8 @@ async def test_what_is_missing_stops_the_start(
     for options, reason in (
         ({"kerberos_keytab": None}, "set .kerberos. keytab"),
         ({"kerberos_keytab": str(tmp_path / "none")}, "missing or cannot be read"),
-        ({"kerberos_keytab": str(realm.other_keytab)}, "no key of airflow/localhost"),
-        ({"kerberos_hostname": "elsewhere.test"}, "no key of airflow/elsewhere.test"),
+        ({"kerberos_keytab": str(realm.other_keytab)}, "no usable key of airflow/localhost"),
+        ({"kerberos_hostname": "elsewhere.test"}, "no usable key of airflow/elsewhere.test"),
     ):
         with pytest.raises(StartupError, match=reason):
             async with server(**options):
