@@ -1,11 +1,8 @@
--- What Windsock needs in the database of an Airflow, whichever it is, and nothing more: it reads the columns that are named
--- here and no others. Run it as the owner of the tables, in that database, once now and again after each upgrade of Airflow
--- or of Windsock (either may bring tables and columns). What the role could do to these tables before is taken back first.
---
---     psql -v ON_ERROR_STOP=1 -c "CREATE ROLE windsock LOGIN PASSWORD '...'" airflow
---     psql -v ON_ERROR_STOP=1 -f deploy/grants.sql airflow
---
--- For a role of another name, first: SET windsock.role = 'the_name'
+-- The rights that Windsock needs in the database of an Airflow of any release, and no more: it reads only the columns that
+-- are named here. Run it as the owner of the tables, in that database, now and again after each upgrade of Airflow or of
+-- Windsock, because both may bring new tables and columns. It first revokes the rights that the role had on these tables
+-- before.  psql -v ON_ERROR_STOP=1 -c "CREATE ROLE windsock LOGIN PASSWORD '...'" airflow psql -v ON_ERROR_STOP=1 -f
+-- deploy/grants.sql airflow  For a role with another name, first: SET windsock.role = 'the_name'
 
 DO $$
 DECLARE
@@ -13,17 +10,17 @@ DECLARE
     needed record;
 BEGIN
     EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', current_schema(), role_name);
-    -- Of each row the tables and columns that exist; no columns are the whole table. A row with a condition is for those
-    -- Airflows that have that `table.column`, or with a ! have not.
+    -- Each row names tables and columns, of which those that exist are used; no columns means the whole table. A row with a
+    -- condition is for those Airflows that have that `table.column` or, with a !, do not have it.
     CREATE TEMPORARY TABLE windsock_grants ON COMMIT DROP AS
     SELECT to_regclass(name) AS name, privilege, columns FROM (VALUES
-        -- to know which Airflow it is, and whether its scheduler lives
+        -- to know which Airflow it is, and whether its scheduler is alive
         ('SELECT', 'version_num', 'alembic_version', ''),
         ('SELECT', 'job_type state latest_heartbeat', 'job', ''),
-        -- who may authenticate, with password_auth; `windsock list_users`
+        -- the users who may authenticate, for password_auth; `windsock list_users`
         ('SELECT', 'id username email password superuser', 'users', ''),
         ('SELECT', 'id username email password active', 'ab_user', ''),
-        -- DAGs, their source and what is serialized of them; xmin tells whether that row was written anew
+        -- DAGs, their source and their serialized form; xmin shows whether that row was written again
         ('SELECT', 'dag_id root_dag_id is_subdag is_paused is_active is_stale fileloc relative_fileloc bundle_name owners'
             ' bundle_version schedule_interval timetable_summary max_active_runs max_active_tasks', 'dag', ''),
         ('SELECT', 'dag_id name', 'dag_tag', ''),
@@ -42,7 +39,7 @@ BEGIN
         ('INSERT', '', 'dag_run', ''),
         ('SELECT', 'id', 'log_template', ''),
         ('SELECT', 'dag_hash', 'serialized_dag', 'dag_run.dag_hash'),
-        -- what else belongs to a run: task instances, deadlines and their callbacks (3.1 and later)
+        -- the other rows of a run: task instances, deadlines and their callbacks (3.1 and later)
         ('INSERT', '', 'task_instance', 'dag_run.triggering_user_name'),
         ('SELECT', 'created_dag_version_id', 'dag_run', 'dag_run.triggering_user_name'),
         ('SELECT', 'context_carrier', 'dag_run', 'dag_run.created_at'),
@@ -50,16 +47,16 @@ BEGIN
         ('INSERT', '', 'deadline', 'dag_run.triggering_user_name'),
         ('INSERT', '', 'callback', ''),
         ('SELECT', 'id reference interval callback_def', 'deadline_alert', ''),
-        -- to pause; also what locks a DAG while it is deleted
+        -- to pause; also to lock a DAG while it is deleted
         ('UPDATE', 'is_paused', 'dag', ''),
         -- pools
         ('SELECT', 'id pool slots description', 'slot_pool', ''),
         ('UPDATE', 'slots description', 'slot_pool', ''),
         ('INSERT', '', 'slot_pool', ''),
         ('DELETE', '', 'slot_pool', ''),
-        -- who did what
+        -- the log of who did what
         ('INSERT', '', 'log', ''),
-        -- to delete a DAG: whose the rows are, and the ids by which rows of others refer to them
+        -- to delete a DAG: whose the rows are, and the ids by which rows in other tables refer to them
         ('DELETE', '', 'dag dag_run dag_tag dag_version import_error job serialized_dag task_instance', ''),
         ('DELETE', '', 'dag_code', 'dag_code.dag_id'),
         ('SELECT', 'dag_id', 'dag_code job', ''),
@@ -91,7 +88,7 @@ BEGIN
         EXECUTE format('REVOKE ALL ON TABLE %s FROM %I', needed.name, role_name);
     END LOOP;
     FOR needed IN
-        -- Nobody deletes or inserts column by column.
+        -- Rights to delete and insert do not name columns.
         SELECT name, privilege, CASE WHEN privilege IN ('SELECT', 'UPDATE') THEN format('(%s)', (
             SELECT string_agg(quote_ident(attname), ', ') FROM pg_attribute
             WHERE attrelid = name AND attname = ANY (string_to_array(columns, ' ')) AND NOT attisdropped

@@ -25,7 +25,7 @@ from server.routes import HEALTH
 logger = logging.getLogger(__name__)
 access_log = structlog.get_logger(ACCESS)
 
-# The headers of aiohttp look up an istr without lowering its letters each time.
+# aiohttp's headers look up an istr without converting it to lower case each time.
 _REQUEST_ID_HEADER = istr("X-Request-ID")
 _MAX_REQUEST_ID = 128
 _OUR_FAULT = 500

@@ -29,7 +29,7 @@ PATHS = web.AppKey("PATHS", Paths)
 PROXIES = web.AppKey("PROXIES", Proxies)
 SESSIONS = web.AppKey("SESSIONS", Sessions)
 
-# None is nobody in particular.
+# None means nobody in particular.
 USER = web.RequestKey[str | None]("USER")
 # What a handler has changed, for the row in the log table.
 CHANGE = web.RequestKey("CHANGE", object)

@@ -1,5 +1,5 @@
 -- name: first_dag
--- The DAG that the first curl line names: the example where it is there, else one that is not paused.
+-- The DAG that the printed curl command names: the example if it exists, or else one that is not paused.
 SELECT dag_id
 FROM dag
 WHERE is_active

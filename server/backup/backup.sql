@@ -1,12 +1,12 @@
--- What `windsock db backup` and `windsock db restore` ask of a database, and what clears it before a restore.
+-- The queries of `windsock db backup` and `windsock db restore`, and the statements that clear the schema before a restore.
 
 -- name: server
--- Its major release, the schema that tables without one are in, and whose session this is in which database.
+-- The server's major release, the schema for tables without one, and the user and database of this session.
 SELECT current_setting('server_version_num')::integer / 10000 AS major, current_schema() AS schema,
     session_user::text AS role, current_database()::text AS database;
 
 -- name: relations
--- Tables, views and sequences of that schema that belong to no extension.
+-- The tables, views and sequences of that schema that belong to no extension.
 SELECT c.relname FROM pg_class c
 WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
     AND c.relkind IN ('r', 'p', 'f', 'v', 'm')
@@ -14,7 +14,7 @@ WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_sch
 ORDER BY 1;
 
 -- name: contents
--- The pool that every database begins with counts for nothing.
+-- The pool that every database begins with does not count.
 SELECT
     (SELECT count(*) FROM dag) AS dags,
     (SELECT count(*) FROM dag_run) AS runs,
@@ -23,19 +23,19 @@ SELECT
     (SELECT count(*) FROM log) AS log_rows;
 
 -- name: sessions
--- Other sessions of Windsock in this database; what runs for Postgres itself has no user.
+-- Other sessions of Windsock in this database; Postgres' own processes have no user.
 SELECT count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND usesysid IS NOT NULL AND pid <> pg_backend_pid()
     AND application_name = current_setting('application_name');
 
 -- name: begin
--- The first lines of a restore; psql commits at its end or never.
+-- The first lines of a restore; psql commits at its end, or never.
 BEGIN;
 SET LOCAL lock_timeout = '10s';
 SET LOCAL client_min_messages = warning;
 
 -- name: clear
--- Drops all that is in the schema and belongs to no extension. What depends on it from elsewhere stops it: no CASCADE.
+-- Drops everything in the schema that belongs to no extension. Without CASCADE: objects elsewhere that depend on it stop it.
 DO $$
 DECLARE
     home oid := (SELECT oid FROM pg_namespace WHERE nspname = current_schema());

@@ -1,11 +1,11 @@
--- What the DAG loader reads and writes. Everything about one file happens in one transaction.
+-- The statements of the DAG loader. Everything about one file happens in one transaction.
 
 -- name: lock_file
 -- Two loaders on one database take turns, file by file.
 SELECT pg_advisory_xact_lock($1);
 
 -- name: take_turn
--- Who has it loads the files; the connection holds it until it ends.
+-- The process that holds this lock loads the files; its connection holds it until it ends.
 SELECT pg_try_advisory_lock($1);
 
 -- name: known_files
@@ -20,7 +20,7 @@ WHERE fileloc ~ '\.ya?ml$'
 GROUP BY fileloc;
 
 -- name: missing_dags
--- Which of these DAGs somebody deleted or deactivated behind the loader's back.
+-- Those of these DAGs that somebody deleted or deactivated without the loader.
 SELECT dag_id
 FROM unnest($1::text[]) AS wanted (dag_id)
 WHERE NOT EXISTS (SELECT FROM dag JOIN serialized_dag USING (dag_id) WHERE dag.dag_id = wanted.dag_id AND is_active);
@@ -37,7 +37,7 @@ SELECT source_code FROM dag_code WHERE fileloc_hash = $1;
 SELECT stacktrace FROM import_error WHERE filename = $1;
 
 -- name: put_dag
--- $2 counts for a new DAG only: nobody's pause is undone by editing a file.
+-- $2 is for a new DAG only: editing a file does not pause or unpause a DAG.
 INSERT INTO dag (dag_id, is_paused, is_subdag, is_active, last_scheduler_run, fileloc, owners, description,
                  schedule_interval)
 VALUES ($1, $2, false, true, now(), $3, $4, $5, $6)
@@ -78,8 +78,8 @@ DELETE FROM import_error WHERE filename = $1;
 INSERT INTO import_error ("timestamp", filename, stacktrace) VALUES (now(), $1, $2);
 
 -- name: end_when_silent
--- A process that is stopped does not keep its turn: its session ends after so many milliseconds without a word. Before
--- Postgres 14 there is no such limit.
+-- A suspended process loses its turn: its session ends after this many milliseconds without a message. Before Postgres 14
+-- there is no such limit.
 SELECT set_config(name, $1, false) FROM pg_settings WHERE name = 'idle_session_timeout'
 
 -- name: keep_turn

@@ -37,7 +37,7 @@ def dispatcher(app: web.Application) -> Dispatch:
         match = await elsewhere(request)
         match.add_app(app)
         request._match_info = match
-        # Where there is nothing, aiohttp makes a handler that says so, a new one each time: none to keep.
+        # If there is no endpoint, aiohttp makes a new handler each time that says so: do not keep it.
         return await surround(match.handler)(request)
 
     return dispatch

@@ -64,7 +64,7 @@ class FastProtocol(HttpProtocol):
             self._waiter = None
 
     def _ordinary(self) -> RawRequestMessage | None:
-        """Return the next request, and leave it where it is; one that others wait behind is not ordinary either."""
+        """Return the next request, and leave it in the queue; one with others behind it is not ordinary either."""
         message, body = self._messages[0]
         if isinstance(message, _ErrInfo) or len(self._messages) > 1 or not _is_ordinary(message, body):
             return None

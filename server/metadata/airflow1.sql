@@ -1,9 +1,9 @@
 -- The statements for Airflow 1.10's tables, which are also those of the standalone database.
 
 -- name: trigger
--- One row a request: inserted where the DAG is known and its serialized row is the one that the request was checked
--- against (`fresh`). A row that is known and fresh but has no id collided with another run, perhaps of this statement.
--- Each request has its id before the insert, so an id that was stored tells whose run it is.
+-- One row for each request: a run is inserted if the DAG is known and its serialized row is the one that the request was
+-- checked against (`fresh`). A row that is known and fresh but has no id collided with another run, perhaps of this
+-- statement. Each request has its id before the insert, so a stored id tells whose run it is.
 WITH requested AS (
     SELECT * FROM unnest(
         ARRAY(SELECT json_array_elements_text($1)),
@@ -50,7 +50,7 @@ FROM numbered LEFT JOIN created ON created.id = numbered.id
 ORDER BY numbered.n
 
 -- name: trigger_family
--- A DAG and its sub-DAGs together or not at all: a collision raises, so nothing is inserted.
+-- A DAG and its sub-DAGs together, or none of them: a collision raises an error, so nothing is inserted.
 WITH parent AS (
     SELECT d.dag_id, d.is_paused, s.version IS NOT DISTINCT FROM $6::text AS fresh,
         d.fileloc IN (SELECT import_error.filename FROM import_error) AS is_broken
@@ -77,14 +77,14 @@ SELECT migrated, true AS known, fresh, is_paused, is_broken, (SELECT min(id) FRO
 FROM parent, schema
 
 -- name: announce
--- Standalone only: the ids of new runs to its schedulers. An empty text says that too many are new to name them. Nothing is
--- lost with this transaction, so nobody waits until it is on the disk.
+-- Standalone only: the ids of new runs for its schedulers. An empty text says that there are too many to name them. Losing
+-- this transaction loses nothing, so nobody waits until it is on the disk.
 SELECT set_config('synchronous_commit', 'off', true),
     pg_notify('windsock_runs', CASE WHEN length(ids) < 7900 THEN ids ELSE '' END)
 FROM array_to_string($1::int[], ',') AS ids
 
 -- name: find_collisions
--- The runs that a new run would collide with: by run_id, and by execution_date.
+-- The runs that a new run would collide with, by run_id and by execution_date.
 SELECT by_run_id.id IS NOT NULL AS run_id_taken, by_date.id IS NOT NULL AS date_taken, by_date.run_id AS run_at_date
 FROM unnest(
     ARRAY(SELECT json_array_elements_text($1)),
@@ -123,7 +123,7 @@ WHERE dag_run.dag_id = $1
     AND ($4::text IS NULL OR dag_run.run_id = $4)
     AND ($5::timestamptz IS NULL OR dag_run.execution_date >= $5)
     AND ($6::timestamptz IS NULL OR dag_run.execution_date <= $6)
-    -- No run is listed of a DAG that is not to be found.
+    -- No run is listed if the DAG cannot be found.
     AND EXISTS (
         SELECT FROM dag
         LEFT JOIN serialized_dag ON serialized_dag.dag_id = coalesce(nullif(dag.root_dag_id, ''), dag.dag_id)
@@ -134,7 +134,7 @@ ORDER BY dag_run.execution_date, dag_run.id
 LIMIT $7 OFFSET $8
 
 -- name: dag_runs_descending
--- The same from the newest on.
+-- The same, from the newest on.
 SELECT row_to_json(run)::text
 FROM dag_run
 CROSS JOIN LATERAL (
@@ -157,7 +157,7 @@ WHERE dag_run.dag_id = $1
     AND ($4::text IS NULL OR dag_run.run_id = $4)
     AND ($5::timestamptz IS NULL OR dag_run.execution_date >= $5)
     AND ($6::timestamptz IS NULL OR dag_run.execution_date <= $6)
-    -- No run is listed of a DAG that is not to be found.
+    -- No run is listed if the DAG cannot be found.
     AND EXISTS (
         SELECT FROM dag
         LEFT JOIN serialized_dag ON serialized_dag.dag_id = coalesce(nullif(dag.root_dag_id, ''), dag.dag_id)
@@ -177,7 +177,7 @@ WHERE dag_id = $1
     AND ($5::timestamptz IS NULL OR execution_date <= $5)
 
 -- name: find_runs
--- Each run's state, found by DAG and execution_date, with what the answer must know of the DAG.
+-- Each run's state, found by DAG and execution_date, with what the answer needs to know about the DAG.
 SELECT d.dag_id IS NOT NULL AS known, s.present OR NOT any_serialized.present AS serialized, r.id, r.state
 FROM unnest(
     ARRAY(SELECT json_array_elements_text($1)),
@@ -198,8 +198,8 @@ LEFT JOIN LATERAL (
 ORDER BY requested.n
 
 -- name: find_task_instances
--- Each task instance with its run's state and what the answer must know of the DAG. Dates and `texts`,
--- the answer from `hostname` on, are as Python's str shows them; a float and a pickle are left to Python.
+-- Each task instance with its run's state and what the answer needs to know about the DAG. Dates and `texts` (the answer
+-- from `hostname` on) are written as Python's str shows them; a float and a pickle are left to Python.
 SELECT d.dag_id IS NOT NULL AS known, d.root_dag_id, s.version, any_serialized.present AS any_serialized,
     r.id AS run, r.state AS run_state, ti.duration,
     CASE WHEN octet_length(ti.executor_config) > 262144 THEN '' ELSE ti.executor_config END AS executor_config,
@@ -255,8 +255,8 @@ LEFT JOIN LATERAL (
 ORDER BY requested.n
 
 -- name: waiting_facts
--- What a task of a run may wait for: the DAG, the run and those before it, the pool, the tasks above, the limits. Each is
--- found by an index, and of many rows 10,000 are looked at.
+-- Everything that a task of a run may wait for: the DAG, the run and those before it, the pool, the upstream tasks, the
+-- limits. Each is found with an index, and of many rows only 10,000 are read.
 SELECT d.is_paused, r.state AS run_state, r.execution_date > now() AS is_early,
     to_char(r.execution_date AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC' AS starts,
     EXISTS (
@@ -317,7 +317,7 @@ LEFT JOIN LATERAL (
 WHERE d.dag_id = $1::text
 
 -- name: latest_runs
--- The newest run of each DAG, found by walking the index from DAG to DAG: the cost grows with the DAGs, not the runs.
+-- The newest run of each DAG, found by walking the index from DAG to DAG: the cost grows with the DAGs, not with the runs.
 -- $1 is the path of dag_run_url up to the dag_id.
 WITH RECURSIVE dag_ids AS (
     SELECT min(dag_id) AS dag_id FROM dag_run
@@ -355,8 +355,8 @@ CROSS JOIN LATERAL (
 ) AS run
 
 -- name: unfinished_runs
--- How many runs are in each state that is no end, at most 10,000 each. These tables have no index of states alone: it is
--- looked up DAG by DAG.
+-- How many runs are in each state that is not final, at most 10,000 for each state. These tables have no index on states
+-- alone, so the statement looks them up DAG by DAG.
 SELECT wanted.state, counted.number
 FROM unnest(ARRAY['queued', 'running']) AS wanted (state)
 CROSS JOIN LATERAL (
@@ -379,7 +379,7 @@ CROSS JOIN LATERAL (
         is_active,
         is_paused,
         owners,
-        -- 1.10.12 and later store JSON, earlier ones the bare text; an interval stays Airflow's JSON.
+        -- 1.10.12 and later store JSON, earlier releases the plain text; an interval stays Airflow's JSON.
         CASE WHEN schedule_interval ~ '^"([^"\\[:cntrl:]]|\\["\\/bfnrt])*"$' THEN schedule_interval::json #>> '{}'
             ELSE nullif(schedule_interval, 'null') END AS schedule_interval,
         ARRAY (SELECT name FROM dag_tag WHERE dag_tag.dag_id = dag.dag_id ORDER BY name) AS tags
@@ -433,5 +433,5 @@ DELETE FROM serialized_dag WHERE dag_id = ANY ($1::text[])
 DELETE FROM dag WHERE dag_id = ANY ($1::text[])
 
 -- name: delete_import_error
--- Goes with the DAG, but is not a row of the DAG: not counted.
+-- Deleted with the DAG, but not a row of the DAG, so not counted.
 DELETE FROM import_error WHERE filename = ANY ($1::text[]) AND $2::text IS NULL

@@ -1,14 +1,14 @@
 -- The statements for Airflow 2.x: common.sql, then newer.sql, then these.
 
 -- name: serialized_dag
--- The JSON of a serialized DAG, or its zlib; neither where it has more than $2 bytes.
+-- The JSON of a serialized DAG, or its zlib form; neither if it has more than $2 bytes.
 SELECT xmin::text AS version,
     CASE WHEN octet_length(data::text) <= $2 THEN data::text END AS data,
     CASE WHEN data IS NULL AND octet_length(data_compressed) <= $2 THEN data_compressed END AS data_compressed
 FROM serialized_dag WHERE dag_id = $1
 
 -- name: find_dags
--- What is known of each DAG; `version` changes whenever its serialized row (that of the root DAG) is written anew.
+-- What is known about each DAG; `version` changes whenever its serialized row (that of the root DAG) is written again.
 SELECT d.dag_id IS NOT NULL AS known, d.is_paused, d.root_dag_id, s.version, true AS any_serialized
 FROM unnest(ARRAY(SELECT json_array_elements_text($1))) WITH ORDINALITY AS requested (dag_id, n)
 LEFT JOIN LATERAL (
@@ -21,10 +21,10 @@ LEFT JOIN LATERAL (
 ORDER BY requested.n
 
 -- name: trigger
--- One row a request: inserted where the DAG is known and its serialized row is the one that the request was checked
--- against (`fresh`). A row that is known and fresh but has no id collided with another run, perhaps of this statement.
--- Each request has its id before the insert, so an id that was stored tells whose run it is.
--- dag_hash stays NULL: that, without task instances, makes the scheduler create them.
+-- One row for each request: a run is inserted if the DAG is known and its serialized row is the one that the request was
+-- checked against (`fresh`). A row that is known and fresh but has no id collided with another run, perhaps of this
+-- statement. Each request has its id before the insert, so a stored id tells whose run it is. dag_hash stays NULL: this, and
+-- the lack of task instances, makes the scheduler create them.
 WITH requested AS (
     SELECT * FROM unnest(
         ARRAY(SELECT json_array_elements_text($1)),
@@ -79,9 +79,9 @@ FROM numbered LEFT JOIN created ON created.id = numbered.id
 ORDER BY numbered.n
 
 -- name: trigger_family
--- A DAG and its sub-DAGs together or not at all: a collision raises, so nothing is inserted. A sub-DAG has no
--- serialized row, so to the scheduler a NULL dag_hash would mean "unchanged", and the run a success without
--- a task: it gets the parent's, as Airflow writes it.
+-- A DAG and its sub-DAGs together, or none of them: a collision raises an error, so nothing is inserted. A sub-DAG has no
+-- serialized row, so for the scheduler a NULL dag_hash would mean "unchanged", and it would call the run a success without
+-- running a task. So the sub-DAG's run gets the parent's hash, as Airflow writes it.
 WITH parent AS (
     SELECT d.dag_id, d.is_paused, d.is_active, s.version IS NOT DISTINCT FROM $6::text AS fresh, s.dag_hash,
         d.fileloc IN (SELECT import_error.filename FROM import_error) AS is_broken
@@ -115,7 +115,7 @@ SELECT migrated, true AS known, fresh, is_paused, is_active, is_broken, (SELECT 
 FROM parent, schema
 
 -- name: find_collisions
--- The runs that a new run would collide with: by run_id, and by execution_date.
+-- The runs that a new run would collide with, by run_id and by execution_date.
 SELECT by_run_id.id IS NOT NULL AS run_id_taken, by_date.id IS NOT NULL AS date_taken, by_date.run_id AS run_at_date
 FROM unnest(
     ARRAY(SELECT json_array_elements_text($1)),
@@ -154,7 +154,7 @@ WHERE dag_run.dag_id = $1
     AND ($4::text IS NULL OR dag_run.run_id = $4)
     AND ($5::timestamptz IS NULL OR dag_run.execution_date >= $5)
     AND ($6::timestamptz IS NULL OR dag_run.execution_date <= $6)
-    -- No run is listed of a DAG that is not to be found.
+    -- No run is listed if the DAG cannot be found.
     AND EXISTS (
         SELECT FROM dag JOIN serialized_dag ON serialized_dag.dag_id = coalesce(nullif(dag.root_dag_id, ''), dag.dag_id)
         WHERE dag.dag_id = $1
@@ -163,7 +163,7 @@ ORDER BY dag_run.execution_date, dag_run.id
 LIMIT $7 OFFSET $8
 
 -- name: dag_runs_descending
--- The same from the newest on.
+-- The same, from the newest on.
 SELECT row_to_json(run)::text
 FROM dag_run
 CROSS JOIN LATERAL (
@@ -186,7 +186,7 @@ WHERE dag_run.dag_id = $1
     AND ($4::text IS NULL OR dag_run.run_id = $4)
     AND ($5::timestamptz IS NULL OR dag_run.execution_date >= $5)
     AND ($6::timestamptz IS NULL OR dag_run.execution_date <= $6)
-    -- No run is listed of a DAG that is not to be found.
+    -- No run is listed if the DAG cannot be found.
     AND EXISTS (
         SELECT FROM dag JOIN serialized_dag ON serialized_dag.dag_id = coalesce(nullif(dag.root_dag_id, ''), dag.dag_id)
         WHERE dag.dag_id = $1
@@ -204,7 +204,7 @@ WHERE dag_id = $1
     AND ($5::timestamptz IS NULL OR execution_date <= $5)
 
 -- name: find_runs
--- Each run's state, found by DAG and execution_date, with what the answer must know of the DAG.
+-- Each run's state, found by DAG and execution_date, with what the answer needs to know about the DAG.
 SELECT d.dag_id IS NOT NULL AS known, s.present AS serialized, r.id, r.state
 FROM unnest(
     ARRAY(SELECT json_array_elements_text($1)),
@@ -224,7 +224,7 @@ LEFT JOIN LATERAL (
 ORDER BY requested.n
 
 -- name: latest_runs
--- The newest run of each DAG, found by walking the index from DAG to DAG: the cost grows with the DAGs, not the runs.
+-- The newest run of each DAG, found by walking the index from DAG to DAG: the cost grows with the DAGs, not with the runs.
 -- $1 is the path of dag_run_url up to the dag_id.
 WITH RECURSIVE dag_ids AS (
     SELECT min(dag_id) AS dag_id FROM dag_run
@@ -286,5 +286,5 @@ SELECT d.is_subdag, ARRAY[d.fileloc]::text[] AS filenames, NULL::text AS bundle_
 FROM dag AS d WHERE d.dag_id = $1 FOR UPDATE
 
 -- name: delete_import_error
--- Goes with the DAG, but is not a row of the DAG: not counted.
+-- Deleted with the DAG, but not a row of the DAG, so not counted.
 DELETE FROM import_error WHERE filename = ANY ($1::text[]) AND $2::text IS NULL

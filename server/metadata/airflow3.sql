@@ -1,5 +1,5 @@
--- The statements for Airflow 3.x: common.sql, then newer.sql, then these. A DAG has a row of `serialized_dag` for each
--- row of `dag_version`; the newest counts.
+-- The statements for Airflow 3.x: common.sql, then newer.sql, then these. A DAG has a row in `serialized_dag` for each row
+-- in `dag_version`; the newest one counts.
 
 -- name: serialized_dag
 -- The JSON of a serialized DAG, or its zlib; neither where it has more than $2 bytes. Whether the DAG's bundle has versions
@@ -14,7 +14,8 @@ WHERE dag_version.dag_id = $1
 ORDER BY dag_version.version_number DESC LIMIT 1
 
 -- name: find_dags
--- What is known of each DAG; `version` changes whenever its newest serialized row is another, or written anew.
+-- What is known about each DAG; `version` changes whenever another serialized row is its newest, or that row is written
+-- again.
 SELECT d.dag_id IS NOT NULL AS known, d.is_paused, d.dag_id AS root_dag_id, s.version, true AS any_serialized
 FROM unnest(ARRAY(SELECT json_array_elements_text($1))) WITH ORDINALITY AS requested (dag_id, n)
 LEFT JOIN LATERAL (
@@ -38,11 +39,11 @@ ORDER BY dag_version.version_number DESC LIMIT 1
 UPDATE dag SET is_paused = $2 WHERE dag_id = $1 RETURNING dag_id
 
 -- name: trigger
--- One row a request: inserted where the DAG is known and its serialized row is the one that the request was checked
--- against (`fresh`). A row that is known and fresh but has no id collided with another run, perhaps of this statement.
--- Each request has its id before the insert, so an id that was stored tells whose run it is.
--- A run with a bundle_version must get its task instances in the same transaction: the scheduler makes none for it, and
--- would call it a success without running a task.
+-- One row for each request: a run is inserted if the DAG is known and its serialized row is the one that the request was
+-- checked against (`fresh`). A row that is known and fresh but has no id collided with another run, perhaps of this
+-- statement. Each request has its id before the insert, so a stored id tells whose run it is. A run with a bundle_version
+-- must get its task instances in the same transaction: the scheduler makes none for it, and would call it a success without
+-- running a task.
 WITH requested AS (
     SELECT * FROM unnest(
         ARRAY(SELECT json_array_elements_text($1)),
@@ -101,7 +102,7 @@ WITH requested AS (
             -- Since 3.3.
             'tracestate', 'airflow/task_span_detail_level='  -- if task_instance.retry_reason
                 || substring(conf ->> 'airflow/task_span_detail_level' FROM '^0*([1-9]\d*)$'),  -- if task_instance.retry_reason
-            -- The parent of the run's spans, if the Airflow traces: a W3C traceparent, of which these ids are random.
+            -- The parent of the run's spans, if the Airflow traces: a W3C traceparent with random ids.
             'traceparent', '00-' || replace(gen_random_uuid()::text, '-', '')  -- if dag_run.created_at
                 || '-' || left(replace(gen_random_uuid()::text, '-', ''), 16) || '-01'  -- if dag_run.created_at
         )))
@@ -118,8 +119,8 @@ ORDER BY numbered.n
 
 -- name: add_task_instances
 -- only if dag_run.triggering_user_name
--- The instances of the run $1, of the JSON array $2, and how many were added: none, where the DAG's newest serialized row
--- is not the version $3 any more. The task's span has the run's trace and an id of its own.
+-- The task instances of the run $1, from the JSON array $2, and how many were added: none if the DAG's newest serialized row
+-- is no longer the version $3. The task's span has the run's trace and an id of its own.
 WITH run AS (
     SELECT
         dag_run.context_carrier,  -- if dag_run.created_at
@@ -153,7 +154,7 @@ SELECT count(*) FROM added
 
 -- name: deadline_alerts
 -- only if deadline_alert.reference
--- The alerts of the DAG of the run $1; nothing is read that is longer than $2 bytes.
+-- The alerts of the DAG of the run $1; values longer than $2 bytes are not read.
 SELECT deadline_alert.id::text, reference::text AS reference, "interval"::text AS seconds,
     CASE WHEN octet_length(callback_def::text) <= $2 THEN callback_def::text END AS callback
 FROM dag_run
@@ -164,15 +165,15 @@ ORDER BY deadline_alert.id LIMIT 100
 
 -- name: add_deadlines_of_3_1
 -- only if deadline.callback_state
--- The deadlines of the run $1 that are in the JSON array $2.
+-- The deadlines of the run $1 in the JSON array $2.
 INSERT INTO deadline (id, dagrun_id, deadline_time, callback)
 SELECT id, $1::int, coalesce(deadline_time, now() + seconds * interval '1 second'), callback
 FROM json_to_recordset($2) AS asked (id uuid, deadline_time timestamptz, seconds float8, callback json)
 
 -- name: add_deadlines
 -- only if deadline.callback_id
--- The deadlines of the run $1 that are in the JSON array $2, with their callbacks. Where fewer runs than `min_runs` tell an
--- average there is none.
+-- The deadlines of the run $1 in the JSON array $2, with their callbacks. If an average is of fewer runs than `min_runs`,
+-- there is no deadline.
 WITH asked AS (
     SELECT * FROM json_to_recordset($2) AS a (
         id uuid, callback_id uuid, alert_id uuid, deadline_time timestamptz, seconds float8, max_runs int, min_runs int,
@@ -182,7 +183,7 @@ WITH asked AS (
 ), timed AS (
     SELECT asked.*, run.bundle_name, coalesce(asked.deadline_time, now() + (asked.seconds + CASE
         WHEN asked.max_runs IS NULL THEN 0
-        -- Three hundred years are no average of anything.
+        -- An average above three hundred years is not plausible.
         WHEN average.runs >= asked.min_runs AND average.seconds < 1e10 THEN average.seconds
     END) * interval '1 second') AS moment
     FROM run CROSS JOIN asked
@@ -209,7 +210,7 @@ INSERT INTO deadline (
 SELECT id, now(), now(), $1, moment, false, callback_id, alert_id FROM timed WHERE moment IS NOT NULL
 
 -- name: find_collisions
--- The runs that a new run would collide with: by run_id, and by date.
+-- The runs that a new run would collide with, by run_id and by date.
 SELECT by_run_id.id IS NOT NULL AS run_id_taken, by_date.id IS NOT NULL AS date_taken, by_date.run_id AS run_at_date
 FROM unnest(
     ARRAY(SELECT json_array_elements_text($1)),
@@ -263,7 +264,7 @@ ORDER BY dag_run.logical_date, dag_run.id
 LIMIT $7 OFFSET $8
 
 -- name: dag_runs_descending
--- The same from the newest on.
+-- The same, from the newest on.
 SELECT row_to_json(run)::text
 FROM dag_run
 CROSS JOIN LATERAL (
@@ -310,7 +311,7 @@ WHERE dag_id = $1
     AND ($5::timestamptz IS NULL OR logical_date <= $5)
 
 -- name: find_runs
--- Each run's state, found by DAG and date, with what the answer must know of the DAG.
+-- Each run's state, found by DAG and date, with what the answer needs to know about the DAG.
 SELECT d.dag_id IS NOT NULL AS known, s.present AS serialized, r.id, r.state
 FROM unnest(
     ARRAY(SELECT json_array_elements_text($1)),
@@ -414,5 +415,5 @@ SELECT false AS is_subdag, ARRAY[d.fileloc, d.relative_fileloc]::text[] AS filen
 FROM dag AS d WHERE d.dag_id = $1 FOR UPDATE
 
 -- name: delete_import_error
--- Goes with the DAG, but is not a row of the DAG: not counted.
+-- Deleted with the DAG, but not a row of the DAG, so not counted.
 DELETE FROM import_error WHERE filename = ANY ($1::text[]) AND bundle_name IS NOT DISTINCT FROM $2::text

@@ -1,4 +1,4 @@
--- Retention of a standalone database: $1 is a time, $2 how many rows a portion has.
+-- Retention in a standalone database: $1 is a time, $2 the number of rows in a portion.
 
 -- name: count_runs
 SELECT count(*) FROM dag_run
@@ -11,7 +11,7 @@ SELECT count(*) FROM log WHERE dttm < $1;
 SELECT count(*) FROM job WHERE latest_heartbeat < $1 AND (state IS DISTINCT FROM 'running' OR latest_heartbeat < now() - interval '1 day');
 
 -- name: clean_runs
--- A run goes with all that belongs to it. One that somebody holds is left for the next time.
+-- A run is deleted with everything that belongs to it. One that somebody has locked is left for the next time.
 WITH gone AS (
     DELETE FROM dag_run WHERE id IN (
         SELECT id FROM dag_run
@@ -41,7 +41,7 @@ WITH gone AS (
 SELECT count(*) FROM gone;
 
 -- name: clean_job
--- One that was killed says for ever that it runs; no heartbeat is that slow.
+-- A killed scheduler's row says for ever that it runs; no heartbeat is that old.
 WITH gone AS (
     DELETE FROM job WHERE id IN (
         SELECT id FROM job

@@ -1,12 +1,12 @@
--- The statements that read the same on every Airflow.
--- Concurrent requests of a kind share a statement: a JSON array a column has one entry a request, and the statement's rows
--- come back in their order. It is JSON, for asyncpg looks twice at each value of an array. unnest(ARRAY(SELECT ...)): the
--- planner must not see how many there are, or it believes that planning short ones anew each time pays, which takes five
--- times as long as looking one key up; and it must think of few, or it reads whole tables.
--- A lateral subquery keeps every look-up on its index, whatever the planner believes of the table's size.
+-- The statements that are the same for every Airflow. Concurrent requests of a kind share a statement: one JSON array for
+-- each column has an entry for each request, and the rows come back in their order. It is JSON because asyncpg looks twice
+-- at each value of an array. unnest(ARRAY(SELECT ...)) hides from the planner how many there are: otherwise it plans short
+-- ones again each time, which takes five times as long as looking up one key. And it makes the planner expect few, because
+-- otherwise it reads whole tables. A lateral subquery keeps every look-up on its index, whatever the planner believes about
+-- the table's size.
 
 -- name: find_dags
--- What is known of each DAG; `version` changes whenever its serialized row (that of the root DAG) is written anew.
+-- What is known about each DAG; `version` changes whenever its serialized row (that of the root DAG) is written again.
 SELECT d.dag_id IS NOT NULL AS known, d.is_paused, d.root_dag_id, s.version, any_serialized.present AS any_serialized
 FROM unnest(ARRAY(SELECT json_array_elements_text($1))) WITH ORDINALITY AS requested (dag_id, n)
 CROSS JOIN (SELECT EXISTS (SELECT FROM serialized_dag) AS present) AS any_serialized
@@ -20,7 +20,7 @@ LEFT JOIN LATERAL (
 ORDER BY requested.n
 
 -- name: serialized_dag
--- The JSON of a serialized DAG; NULL where it has more than $2 bytes.
+-- The JSON of a serialized DAG; NULL if it has more than $2 bytes.
 SELECT xmin::text AS version, CASE WHEN octet_length(data::text) <= $2 THEN data::text END AS data,
     NULL::bytea AS data_compressed
 FROM serialized_dag WHERE dag_id = $1
@@ -32,7 +32,7 @@ WHERE dag.dag_id = $1
 LIMIT 1
 
 -- name: wait_for_locks
--- A scheduler may hold a DAG's row for seconds; who changes one DAG waits for it, unlike a batch of strangers.
+-- A scheduler may lock a DAG's row for seconds; a change of one DAG waits for it, but a batch for many callers does not.
 SET LOCAL lock_timeout = '15s'
 
 -- name: pause_dag
@@ -59,8 +59,8 @@ RETURNING id, pool, slots, description
 DELETE FROM slot_pool WHERE pool = $1 RETURNING id, pool, slots, description
 
 -- name: latest_scheduler_heartbeat
--- Of one that runs, if there is one: another that has just been stopped may have given the later sign.
--- Only dates that Python can hold.
+-- The newest heartbeat of a scheduler that runs, if there is one: a scheduler that has just stopped may have a later one.
+-- Only dates that Python can represent.
 SELECT latest_heartbeat, state = 'running' AS running FROM job
 WHERE job_type = 'SchedulerJob'
     AND (latest_heartbeat IS NULL OR latest_heartbeat BETWEEN '0001-01-02+00' AND '9999-12-30+00')
@@ -68,11 +68,11 @@ ORDER BY (state = 'running' AND latest_heartbeat > now() - interval '30 seconds'
 LIMIT 1
 
 -- name: bound_counting
--- Of the transaction that counts for the metrics: what it reads it finds by an index, or it gives up.
+-- For the transaction that counts for the metrics: it finds what it reads with an index, or it gives up.
 SELECT set_config('enable_seqscan', 'off', true), set_config('statement_timeout', '2s', true)
 
 -- name: unfinished_tasks
--- How many tasks are in each state that is no end. Of those in a state 10,000 are counted, however many there are.
+-- How many tasks are in each state that is not final. For each state at most 10,000 are counted.
 SELECT wanted.state, counted.number
 FROM unnest(ARRAY['scheduled', 'queued', 'running', 'restarting', 'deferred', 'awaiting_input', 'up_for_retry',
     'up_for_reschedule']) AS wanted (state)
@@ -82,7 +82,7 @@ CROSS JOIN LATERAL (
 ) AS counted
 
 -- name: oldest_queued
--- For how many seconds the task has been queued that was queued first, 0 where none is; of many it looks at 10,000.
+-- For how many seconds the oldest queued task has been queued, 0 if there is none; at most 10,000 are read.
 -- Somebody may have written an infinite date.
 SELECT coalesce(extract(epoch FROM now() - min(queued_dttm)), 0)::float8
 FROM (SELECT queued_dttm FROM task_instance WHERE state = 'queued' AND isfinite(queued_dttm) LIMIT 10000) AS found
@@ -91,7 +91,7 @@ FROM (SELECT queued_dttm FROM task_instance WHERE state = 'queued' AND isfinite(
 SELECT count(*) FROM (SELECT FROM import_error LIMIT 10000) AS found
 
 -- name: import_errors
--- Files that could not be loaded, as JSON objects. Of an error that goes on and on its beginning is enough.
+-- Files that could not be loaded, as JSON objects. If an error is very long, its beginning is enough.
 SELECT row_to_json(one)::text
 FROM import_error
 CROSS JOIN LATERAL (
@@ -112,15 +112,15 @@ LIMIT $1 OFFSET $2
 SELECT count(*) FROM import_error
 
 -- name: latest_import_errors
--- For those who ask for a DAG that does not exist.
+-- For requests for a DAG that does not exist.
 SELECT filename, left(stacktrace, 4000) AS stacktrace FROM import_error ORDER BY id DESC LIMIT 200
 
 -- name: tables
--- Which tables there are: statements for tables that a release lacks are left out.
+-- The tables that exist: statements for tables that a release lacks are left out.
 SELECT tablename FROM pg_tables WHERE schemaname = ANY (current_schemas(false))
 
 -- name: columns
--- Which columns they have: minor releases add and drop some.
+-- The columns that they have: minor releases add and drop some.
 SELECT c.relname || '.' || a.attname
 FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
 WHERE c.relnamespace = ANY (SELECT oid FROM pg_namespace WHERE nspname = ANY (current_schemas(false)))

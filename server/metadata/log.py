@@ -44,7 +44,7 @@ class Log:
         self._database = database.with_statements(named)
         self.exists = "log" in settings.tables
         self.style = _style(settings.generation, settings.columns, standalone=settings.standalone)
-        # A standalone database has no rows of callers that nobody knows.
+        # A standalone database has no rows of unknown callers.
         self.names_anonymous = self.style is not Style.OWN
         self._write: Batcher[Entry, None] = settings.batcher(self._write_many)
 

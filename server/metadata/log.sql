@@ -1,5 +1,5 @@
 -- name: write_log
--- What is too long is cut rather than lost.
+-- A value that is too long is cut rather than lost.
 INSERT INTO log (
     run_id,  -- if log.run_id
     owner_display_name,  -- if log.owner_display_name

@@ -1,4 +1,5 @@
--- What Airflow 2.x and 3.x have in common and 1.10 has not. Columns that only some minors have are conditional.
+-- What Airflow 2.x and 3.x have in common, unlike 1.10. Lines with columns that only some minor releases have are
+-- conditional.
 
 -- name: set_pool
 INSERT INTO slot_pool (pool, slots, description, include_deferred) VALUES ($1, $2, $3, false)
@@ -10,10 +11,9 @@ SELECT count(*) FROM dag
 WHERE NOT coalesce(is_subdag, false)  -- if dag.is_subdag
 
 -- name: find_task_instances
--- Each task instance with its run's state and what the answer must know of the DAG. Of a mapped task without
--- a map_index it is the instance that is furthest from its end, so that it is finished when all of them are.
--- Dates and `texts`, the answer from `hostname` on, are as Python's str shows them; a float and a pickle are left to
--- Python.
+-- Each task instance with its run's state and what the answer needs to know about the DAG. For a mapped task without a
+-- map_index it is the instance that is furthest from its end, so that it is finished only when all of them are. Dates and
+-- `texts` (the answer from `hostname` on) are written as Python's str shows them; a float and a pickle are left to Python.
 SELECT d.dag_id IS NOT NULL AS known, d.root_dag_id, s.version, true AS any_serialized,
     r.id AS run, r.state AS run_state, ti.duration,
     CASE WHEN octet_length(ti.executor_config) > 262144 THEN '' ELSE ti.executor_config END AS executor_config,
@@ -99,8 +99,9 @@ LEFT JOIN LATERAL (
 ORDER BY requested.n
 
 -- name: waiting_facts
--- What a task of a run may wait for: the DAG, the run and those before it, the pool, the tasks above, the limits. Each is
--- found by an index, and of many rows 10,000 are looked at. Of a mapped task it is the first instance that has not ended.
+-- Everything that a task of a run may wait for: the DAG, the run and those before it, the pool, the upstream tasks, the
+-- limits. Each is found with an index, and of many rows only 10,000 are read. Of a mapped task it is the first instance that
+-- has not ended.
 SELECT d.is_paused, r.state AS run_state, r.state <> 'queued' AS begun,
     r.execution_date > now() AS is_early,  -- if dag_run.execution_date
     r.run_after > now() AS is_early,  -- if dag_run.run_after
@@ -172,18 +173,18 @@ LEFT JOIN LATERAL (
 WHERE d.dag_id = $1::text
 
 -- name: unfinished_runs
--- How many runs are in each state that is no end, at most 10,000 each; there is an index of each of these.
+-- How many runs are in each state that is not final, at most 10,000 for each state; each has an index.
 SELECT 'queued' AS state, count(*) AS number
 FROM (SELECT FROM dag_run WHERE state = 'queued' LIMIT 10000) AS found
 UNION ALL
 SELECT 'running', count(*) FROM (SELECT FROM dag_run WHERE state = 'running' LIMIT 10000) AS found
 
 -- name: running_instance
--- Airflow 2 and 3 delete no DAG of which a task is running.
+-- Airflow 2 and 3 do not delete a DAG while one of its tasks is running.
 SELECT task_id FROM task_instance WHERE dag_id = ANY ($1::text[]) AND state = 'running' LIMIT 1
 
--- What deleting a DAG deletes: each table that exists, in this order, children first; every row is counted. It is
--- what Airflow's own delete names and what its foreign keys take along.
+-- What deleting a DAG deletes: each table that exists, in this order, children first; every row is counted. These are the
+-- tables that Airflow's own delete names, and those that its foreign keys cascade to.
 
 -- name: delete_dag.task_reschedule
 DELETE FROM task_reschedule WHERE dag_id = ANY ($1::text[])  -- if task_reschedule.dag_id

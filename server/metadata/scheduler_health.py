@@ -61,9 +61,9 @@ class SchedulerHealth:
         return Heartbeat(latest, bool(row["running"] and datetime.now(UTC) - latest < _HEARTBEAT_LIMIT))
 
     def known_warning(self) -> str | None:
-        """Return the warning for whoever triggers a run that nobody will start, empty where somebody will.
+        """Return the warning that no scheduler will start a run; it is empty if one will.
 
-        Where it is None, it is being read: `warning` has it by the time that the run is stored.
+        If it is None, it is being read: `warning` has it by the time that the run is stored.
         """
         known = self._warning.peek(_ONLY)
         if known is None:
@@ -71,7 +71,7 @@ class SchedulerHealth:
         return known
 
     async def warning(self) -> str:
-        """Read that warning; empty too where that takes long."""
+        """Read that warning; it is also empty if reading takes long."""
         try:
             async with asyncio.timeout(_PATIENCE):
                 return await self._warning.get(_ONLY)

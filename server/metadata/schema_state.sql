@@ -1,7 +1,7 @@
--- What `server.metadata.schema` asks and notes; the schema itself is `schema.sql`.
+-- The statements of `server.metadata.schema`; the schema itself is `schema.sql`.
 
 -- name: lock
--- Whoever applies the schema holds this until its transaction ends.
+-- A process that applies the schema holds this lock until its transaction ends.
 SELECT pg_advisory_xact_lock($1);
 
 -- name: is_airflow

@@ -1,4 +1,4 @@
--- Who may authenticate. Where both tables are (1.10 with its RBAC interface), the experimental API asks `users`.
+-- The users who may authenticate. If both tables exist (1.10 with its RBAC interface), the experimental API uses `users`.
 
 -- name: find_users
 -- Airflow 1.10 compares names exactly.
@@ -8,8 +8,8 @@ LEFT JOIN users AS u ON u.username = requested.name
 ORDER BY requested.n
 
 -- name: find_ab_users
--- Airflow 2 does not mind the case of a name, and takes an e-mail address where no such name exists.
--- Of several names that differ in case none is found.
+-- Airflow 2 ignores the case of a name, and accepts an e-mail address if there is no such name.
+-- If several names differ only in case, none of them is found.
 SELECT u.username, u.password
 FROM unnest($1::text[]) WITH ORDINALITY AS requested (name, n)
 LEFT JOIN LATERAL (
@@ -26,7 +26,7 @@ LEFT JOIN LATERAL (
 ORDER BY requested.n
 
 -- name: sample_users
--- Hashes of a few users: an unknown user must cost what a known one costs.
+-- Hashes of a few users: an unknown user must be as costly to verify as a known one.
 SELECT password FROM users WHERE password IS NOT NULL ORDER BY id DESC LIMIT 100
 
 -- name: sample_ab_users

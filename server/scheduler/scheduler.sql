@@ -1,6 +1,6 @@
--- What the scheduler reads and writes. Every change of a task's state names the state before, so that what happened
--- meanwhile is never overwritten. Whoever changes tasks holds a share of the DAG's row first, as deleting a DAG locks
--- that row before anything else: the two wait for each other in one order.
+-- The statements of the scheduler. Every change of a task's state names the state before, so that it never overwrites what
+-- happened meanwhile. A change of tasks takes a shared lock on the DAG's row first, and deleting a DAG locks that row before
+-- anything else, so the two wait for each other in one order.
 
 -- name: start_job
 INSERT INTO job (state, job_type, start_date, latest_heartbeat, executor_class, hostname, unixname)
@@ -8,27 +8,27 @@ VALUES ('running', 'SchedulerJob', now(), now(), 'LocalExecutor', $1, $2)
 RETURNING id
 
 -- name: heartbeat
--- After a round that did all that was due: a scheduler without it makes no progress, whatever else it does.
+-- The heartbeat after a round that did everything that was due: a scheduler without it makes no progress.
 UPDATE job SET latest_heartbeat = now(), state = 'running', end_date = NULL WHERE id = $1
 
 -- name: end_job
 UPDATE job SET state = $2, end_date = now(), latest_heartbeat = now() WHERE id = $1
 
 -- name: hold_job
--- Held by the listening connection as long as the scheduler lives: nobody takes its tasks for zombies.
+-- The listening connection holds this lock as long as the scheduler lives: meanwhile nobody takes its tasks for zombies.
 SELECT pg_try_advisory_lock($1::int, $2::int)
 
 -- name: ping
 SELECT 1
 
 -- name: end_when_silent
--- The session that holds the lock of `hold_job` ends when its process says nothing for so many milliseconds: one that was
--- stopped, or is cut off, does not keep its tasks for ever. Before Postgres 14 there is no such limit.
+-- The session that holds the lock of `hold_job` ends if its process sends nothing for this many milliseconds: a scheduler
+-- that is suspended or cut off does not keep its tasks for ever. Before Postgres 14 there is no such limit.
 SELECT set_config(name, $1, false) FROM pg_settings WHERE name = 'idle_session_timeout'
 
 -- name: end_unread
--- Ends sessions of our own that hold locks and wait for their process to read an answer, as that of one that was stopped
--- does: no time limit of Postgres holds meanwhile.
+-- Ends sessions of our own that hold locks while their process does not read an answer, because it is suspended: no time
+-- limit of Postgres applies to that.
 SELECT pg_terminate_backend(stuck.pid) FROM pg_stat_activity AS stuck
 WHERE stuck.datname = current_database() AND stuck.usename = current_user
     AND stuck.application_name = current_setting('application_name')
@@ -47,7 +47,7 @@ SELECT set_config('idle_in_transaction_session_timeout', '30s', true)
 ANALYZE dag_run, task_instance
 
 -- name: sweep
--- Every run that was begun, and the first of those that wait, DAG by DAG.
+-- Every run that has begun, and the first of those that wait, DAG by DAG.
 SELECT id
 FROM (
     SELECT id, begun, row_number() OVER (PARTITION BY dag_id, begun ORDER BY execution_date) AS place
@@ -63,7 +63,7 @@ WHERE begun OR place <= $1::int
 ORDER BY id
 
 -- name: waiting_runs
--- The first runs of these DAGs that were not begun.
+-- The first runs of these DAGs that have not begun.
 SELECT next.id
 FROM unnest($1::text[]) AS wanted (dag_id)
 CROSS JOIN LATERAL (
@@ -82,7 +82,7 @@ WHERE r.dag_id = ANY ($1::text[]) AND r.state = 'running' AND EXISTS (
 )
 
 -- name: lock_runs
--- Runs to look at, those aside that another scheduler looks at now or that are just being deleted.
+-- Runs to look at, except those that another scheduler is looking at and those that are being deleted.
 SELECT r.id, r.dag_id, r.run_id, r.execution_date, r.start_date, coalesce(d.is_paused, false) AS is_paused, now() AS now
 FROM dag_run AS r JOIN dag AS d ON d.dag_id = r.dag_id
 WHERE r.id = ANY ($1::int[]) AND r.state = 'running' AND r.execution_date <= now()
@@ -91,7 +91,7 @@ FOR KEY SHARE OF d SKIP LOCKED
 FOR UPDATE OF r SKIP LOCKED
 
 -- name: busy_runs
--- Of runs that `lock_runs` left out, those that are still to be looked at.
+-- Those runs left out by `lock_runs` that must still be looked at.
 SELECT r.id FROM dag_run AS r JOIN dag AS d ON d.dag_id = r.dag_id
 WHERE r.id = ANY ($1::int[]) AND r.state = 'running' AND r.execution_date <= now()
 
@@ -109,7 +109,7 @@ JOIN task_instance AS ti ON ti.dag_id = r.dag_id AND ti.execution_date = r.execu
 WHERE r.id = ANY ($1::int[])
 
 -- name: states_before
--- The states of the tasks of the run before each of these; a run before without tasks counts too (a row of NULLs).
+-- The states of the tasks of the run before each of these; a run without tasks counts too (as a row of NULLs).
 SELECT r.id AS run, ti.task_id, ti.state, before.state AS run_state
 FROM dag_run AS r
 CROSS JOIN LATERAL (
@@ -121,12 +121,12 @@ LEFT JOIN task_instance AS ti ON ti.dag_id = before.dag_id AND ti.execution_date
 WHERE r.id = ANY ($1::int[])
 
 -- name: lock_admission
--- One scheduler at a time begins runs of a DAG, so that max_active_runs holds.
+-- Only one scheduler at a time begins runs of a DAG, so that max_active_runs holds.
 SELECT pg_advisory_xact_lock($1::int, hashtext(dag_id))
 FROM (SELECT DISTINCT dag_id FROM unnest($2::text[]) AS wanted (dag_id) ORDER BY dag_id) AS wanted
 
 -- name: create_instances
--- The tasks of a run that begins, or that its DAG has got since, with the states that they start from.
+-- The tasks of a run that begins, or that its DAG has got since, with their first states.
 INSERT INTO task_instance (dag_id, execution_date, task_id, state, try_number, max_tries, hostname, unixname, pool,
     pool_slots, queue, priority_weight, operator, executor_config, start_date, end_date, duration)
 SELECT dag_id, execution_date, task_id, new.state,
@@ -141,7 +141,7 @@ FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::int[], $6
 ON CONFLICT DO NOTHING
 
 -- name: move
--- Tasks from one state to another without a try: those that are over by it get their dates.
+-- Moves tasks from one state to another without a try: those that end by it get their dates.
 UPDATE task_instance AS ti
 SET state = new.state,
     try_number = CASE WHEN new.state = 'success' THEN 1 ELSE try_number END,
@@ -161,11 +161,11 @@ FROM unnest($1::int[], $2::text[]) AS new (id, state)
 WHERE r.id = new.id AND r.state = 'running'
 
 -- name: lock_claims
--- One claim at a time on this database: whoever claims sees what all others claimed.
+-- Only one claim at a time in this database: each claim sees what all others have claimed.
 SELECT pg_advisory_xact_lock($1::int, 0)
 
 -- name: lock_pools
--- Nobody changes a pool's size between this look and the claim's end.
+-- Nobody changes a pool's size between this look and the end of the claim.
 SELECT pool, slots FROM slot_pool ORDER BY pool FOR SHARE
 
 -- name: in_use
@@ -178,7 +178,7 @@ GROUP BY dag_id, task_id, pool
 SELECT DISTINCT dag_id FROM task_instance WHERE state = 'scheduled'
 
 -- name: candidates
--- The next tasks in line after the given place, of open pools and of DAGs that are not full.
+-- The next tasks in the queue after the given place, in pools with free slots and of DAGs that are not full.
 SELECT ti.dag_id, ti.execution_date, ti.task_id, ti.pool, coalesce(ti.pool_slots, 1) AS slots,
     -ti.priority_weight::bigint AS rank
 FROM task_instance AS ti JOIN dag AS d ON d.dag_id = ti.dag_id
@@ -198,7 +198,7 @@ WHERE ti.dag_id = new.dag_id AND ti.execution_date = new.execution_date AND ti.t
     AND ti.state = 'scheduled'
 
 -- name: start
--- The next try of everything that this scheduler has queued. Committed before any process exists.
+-- The next try of everything that this scheduler has queued. It is committed before any process exists.
 UPDATE task_instance AS ti
 SET state = 'running', try_number = coalesce(ti.try_number, 0) + 1, start_date = now(), end_date = NULL,
     duration = NULL, pid = NULL, hostname = $2, unixname = $3
@@ -206,8 +206,8 @@ WHERE ti.job_id = $1 AND ti.state = 'queued'
 RETURNING ti.dag_id, ti.execution_date, ti.task_id
 
 -- name: running
--- Everything that runs in this scheduler's name, with what a try needs to know. `home` tells this database from others
--- whose schedulers run on the same machine.
+-- Everything that runs under this scheduler's job, with what a try needs to know. `home` distinguishes this database from
+-- others whose schedulers run on the same machine.
 SELECT this.home, ti.dag_id, ti.execution_date, ti.task_id, ti.try_number, ti.max_tries, ti.start_date,
     r.id AS run, r.run_id, r.conf, r.external_trigger, r.start_date AS run_start_date
 FROM task_instance AS ti
@@ -229,8 +229,8 @@ WHERE ti.dag_id = new.dag_id AND ti.execution_date = new.execution_date AND ti.t
 SELECT dag_id FROM dag WHERE dag_id = ANY ($1::text[]) ORDER BY dag_id FOR KEY SHARE
 
 -- name: finish
--- How tries ended. Only tries that are still this scheduler's own, of the run that they began in; `place` says which
--- those were.
+-- How tries ended. Only tries that are still this scheduler's own, in the run in which they began; `place` says which of the
+-- reported ones those were.
 UPDATE task_instance AS ti
 SET state = new.state, end_date = now(), duration = extract(epoch FROM now() - ti.start_date)
 FROM unnest($2::text[], $3::timestamptz[], $4::text[], $5::int[], $6::text[], $7::int[])
@@ -260,18 +260,18 @@ FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::bytea[])
     AS new (dag_id, execution_date, task_id, key, value)
 
 -- name: xcoms
--- What the tasks of a run left for each other.
+-- The results of the tasks of a run.
 SELECT task_id, key, value FROM xcom WHERE dag_id = $1 AND execution_date = $2 ORDER BY id
 
 -- name: silent_jobs
--- Schedulers that hold tasks and gave no sign of life for a while (seconds), this one aside.
+-- Schedulers that have tasks but gave no sign of life for some seconds, except this one.
 SELECT DISTINCT coalesce(ti.job_id, 0) AS job_id
 FROM task_instance AS ti LEFT JOIN job ON job.id = ti.job_id
 WHERE ti.state IN ('queued', 'running') AND ti.job_id IS DISTINCT FROM $1
     AND (job.id IS NULL OR job.state <> 'running' OR job.latest_heartbeat < now() - make_interval(secs => $2))
 
 -- name: is_dead
--- True where nobody holds the lock of `hold_job`; holds it until the end of the transaction.
+-- True if nobody holds the lock of `hold_job`; then holds it until the end of the transaction.
 SELECT pg_try_advisory_xact_lock($1::int, $2::int)
 
 -- name: orphans

@@ -9,7 +9,7 @@ import msgspec
 from server.wire.bodies import Trigger
 
 _NOT_PLAIN = re.compile("[\x7f-\U0010ffff]+")
-# As a number: Python looks for a byte given as bytes in several times the time.
+# A number, because Python takes several times as long to find a byte that is given as bytes.
 _DELETE = 0x7F
 _encoder = msgspec.json.Encoder(order="sorted")
 

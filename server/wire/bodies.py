@@ -195,7 +195,7 @@ def conf_refusal(what: str) -> BadRequest:
 
 
 def _attempt(read: Callable[[object], Value], value: object) -> tuple[Value | None, BadRequest | None]:
-    """Read a field that is not empty; what is wrong with it is returned, for an unknown DAG must be told first."""
+    """Read a field that is not empty; return its error, because an unknown DAG must be reported first."""
     if not value:
         return None, None
     try:
