@@ -1,9 +1,9 @@
-# What a newcomer types. Everything lives in .venv and .windsock, which git ignores.
+# The targets for newcomers. Everything goes into .venv and .windsock, which git ignores.
 
 # `make run ARGS='--port 8081'`
 ARGS ?=
 
-# The packages come first: some of what goes into .venv is compiled with their headers.
+# The Debian packages come first: some Python packages are compiled with their headers.
 development = scripts/apt-packages.sh && scripts/venv.sh standalone,kerberos,test
 
 .DEFAULT_GOAL := help
@@ -12,23 +12,23 @@ development = scripts/apt-packages.sh && scripts/venv.sh standalone,kerberos,tes
 help:
 	@echo "make run              serve, with an embedded Postgres, http://127.0.0.1:8080"
 	@echo "                      ARGS='--port 8081' passes options"
-	@echo "make test             linters, type checks and all tests"
-	@echo "make lint             linters and type checks alone"
-	@echo "make unit             the tests alone; ARGS='tests/unit -k name' chooses"
+	@echo "make test             linters, type checks and all but the longest tests"
+	@echo "make lint             only the linters and type checks"
+	@echo "make unit             only the tests; ARGS='tests/unit -k name' chooses some"
 	@echo "make test-clients     Airflow 1.10.15's own command line, and other clients"
-	@echo "make test-airflow     beside real Airflows, which it installs: 15 minutes"
-	@echo "make test-faults      break Postgres, network and processes below a service"
-	@echo "make test-systemd     as root: install, upgrade and remove: 5 minutes"
+	@echo "make test-airflow     tests beside real Airflows, which it installs: 15 minutes"
+	@echo "make test-faults      tests that break Postgres, the network and processes"
+	@echo "make test-systemd     as root: install, upgrade and removal: 5 minutes"
 	@echo "make test-pythons     unit and contract tests on Python 3.11, 3.12 and 3.13"
 	@echo "make test-latest      tests with the newest releases that setup.py admits"
-	@echo "make test-oldest      unit and contract tests with the oldest"
+	@echo "make test-oldest      unit and contract tests with the oldest ones"
 	@echo "make soak             an hour of load and faults; ARGS='--minutes 10' for less"
-	@echo "make loadtest         callers as locust plays them; ARGS='--host http://...'"
-	@echo "make lock             write the newest releases into requirements/"
-	@echo "make format           put the code into its form"
-	@echo "make bench            Windsock beside its peers; QUICK=1, ARGS='--only trigger'"
-	@echo "make bench-auth       what authentication costs: 5 minutes"
-	@echo "make bench-scheduler  the scheduler beside that of an Airflow: 10 minutes"
+	@echo "make loadtest         locust simulates callers; ARGS='--host http://...'"
+	@echo "make lock             renew the lock files in requirements/"
+	@echo "make format           format the code"
+	@echo "make bench            compare with other servers; QUICK=1, ARGS='--only trigger'"
+	@echo "make bench-auth       the cost of authentication: 5 minutes"
+	@echo "make bench-scheduler  compare the scheduler with an Airflow's: 10 minutes"
 	@echo "make clean            remove .venv and caches; the database stays"
 
 run:
@@ -43,7 +43,7 @@ lint:
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
-# A worker for each core; the tests of one file stay together, for they share what is costly to start.
+# A worker for each core; the tests of one file stay together, because they share what is costly to start.
 parallel = -n auto --maxprocesses 4 --dist loadfile
 
 unit:
@@ -74,7 +74,7 @@ loadtest:
 	@scripts/venv.sh loadtest .loadtest
 	.venv/bin/python deploy/loadtest/run.py --locust .loadtest/bin/locust --windsock .venv/bin/windsock $(ARGS)
 
-# What users who install without the lock files get. ARGS='tests' for everything.
+# What users get who install without the lock files. ARGS='tests' runs everything.
 test-latest test-oldest: test-%:
 	@scripts/apt-packages.sh
 	@scripts/resolve.sh $* .$*

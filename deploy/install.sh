@@ -3,10 +3,10 @@
 #
 #   deploy/install.sh [--kerberos] [--wheel FILE] [--wheelhouse FOLDER] [--python PROGRAM]
 #
-# Without --wheel it installs the checkout that it is part of. Packages come from the index that pip is set up for, with
-# the versions and hashes of requirements/, or from --wheelhouse alone, with the versions: what was built for it has
-# hashes of its own. A new release lies beside the old one; running services go over to it when they restart.
-# --kerberos adds what kerberos_auth needs; what was installed with it stays so.
+# Without --wheel it installs the checkout that it is part of. Packages come from the index that pip is configured for, with
+# the versions and hashes in requirements/, or only from --wheelhouse, with the versions: wheels that were built for it have
+# other hashes. A new release is installed beside the old one; running services use it after their next restart.
+# --kerberos adds what kerberos_auth needs; later upgrades keep it.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 requirements=$(dirname "$here")/requirements
@@ -50,7 +50,7 @@ fi
 pip_install() {
     "$release/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --no-deps "$@"
 }
-# Takes what a lock file says, exactly.
+# Installs exactly what a lock file says.
 pip_install_locked() {
     name=$1
     shift
@@ -62,11 +62,11 @@ pip_install_locked() {
         pip_install "$@" --require-hashes -r "$requirements/$name.txt"
     fi
 }
-# What builds wheels is not part of the release. Pip itself would take whatever is the newest.
+# The tools that build wheels are not part of the release. Pip itself would take the newest ones.
 pip_install_locked build --target "$release/build-tools"
 export PYTHONPATH="$release/build-tools"
 pip_install_locked "$lock" --no-build-isolation
-# Not built in the checkout: modules that a build of another release left there would become part of this one.
+# It is not built in the checkout, where a build of another release may have left modules, which would become part of it.
 printf '[build]\nbuild_base = %s/build\n' "$release" > "$release/build.cfg"
 export DIST_EXTRA_CONFIG="$release/build.cfg"
 pip_install --no-build-isolation "${wheel:-$(dirname "$here")}"
@@ -77,19 +77,19 @@ install -d -m 755 "$release/share/man/man1"
 PYTHONPATH="$release/man-tools" "$release/man-tools/bin/click-man" --target "$release/share/man/man1" windsock >/dev/null
 rm -rf "$release/build" "$release/build.cfg" "$release/build-tools" "$release/man-tools"
 trap - EXIT
-# rename(2) is atomic: a service that starts meanwhile finds the one or the other.
+# rename(2) is atomic: a service that starts meanwhile finds either the old or the new one.
 before=$(readlink /opt/windsock/current || true)
 ln -sfn "$release" /opt/windsock/next
 mv -T /opt/windsock/next /opt/windsock/current
 
-# What the operator changed stays.
+# The operator's changes stay.
 [ -e /etc/windsock/airflow.cfg ] || install -m 644 "$here/airflow.cfg" /etc/windsock/airflow.cfg
 install -d -m 700 /etc/windsock/credentials
 if [ ! -e /etc/windsock/credentials/secret_key ]; then
     (umask 077; "$python" -c 'import secrets; print(secrets.token_hex(32))' > /etc/windsock/credentials/secret_key)
 fi
 if [ ! -e /etc/windsock/credentials/dsn ]; then
-    # By the local socket, as the role that has the service's own name.
+    # Through the local socket, as the role with the service's own name.
     (umask 077; echo 'postgresql:///windsock?host=/run/postgresql&user=windsock' > /etc/windsock/credentials/dsn)
 fi
 if [ ! -e /etc/windsock/credentials/tasks_dsn ]; then
@@ -98,10 +98,10 @@ if [ ! -e /etc/windsock/credentials/tasks_dsn ]; then
 fi
 install -m 644 "$here"/systemd/* /usr/local/lib/systemd/system/
 install -m 755 "$here/windsock-admin" /usr/local/sbin/windsock-admin
-# The command as every user has it, with its man pages and what shells complete; somebody else's `windsock` stays.
+# The command for every user, with man pages and completion; a `windsock` of somebody else's stays.
 case $(readlink /usr/local/bin/windsock || ls -d /usr/local/bin/windsock 2>/dev/null) in
     '' | /opt/windsock/*) ln -sfn /opt/windsock/current/bin/windsock /usr/local/bin/windsock ;;
-    *) echo "install.sh: /usr/local/bin/windsock is not of this installation and stays as it is" >&2 ;;
+    *) echo "install.sh: /usr/local/bin/windsock does not belong to this installation, so it stays as it is" >&2 ;;
 esac
 install -d -m 755 /usr/local/share/man/man1 /usr/local/share/bash-completion/completions \
     /usr/local/share/zsh/site-functions /usr/local/share/fish/vendor_completions.d
@@ -114,7 +114,7 @@ write_completion fish fish/vendor_completions.d/windsock.fish
 [ ! -e "$here/../docs/deployment.md" ] || install -m 644 "$here"/../docs/*.md /usr/local/share/doc/windsock/
 systemctl daemon-reload
 
-# The new release and the one before it are kept, so that `current` can be pointed back, and what still runs.
+# The new release and the one before it are kept, so that `current` can be pointed back; and so are those that still run.
 running=$(cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' ' ')
 for old in /opt/windsock/releases/*; do
     case "$release $before $running" in *"$old"*) ;; *) rm -rf "$old" ;; esac

@@ -3,7 +3,7 @@
 #
 #   deploy/uninstall.sh [--purge]
 #
-# Configuration, changes of the units, credentials, logs and users stay unless --purge is given. The database always stays.
+# The configuration, changes of the units, credentials, logs and users stay, unless --purge is given. The database always stays.
 set -eu
 case $#${1:-} in
     0 | 1--purge) ;;
