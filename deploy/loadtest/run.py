@@ -1,6 +1,6 @@
-"""`make loadtest`: run locust's scenarios, against a service that is started for it unless `--host` names one.
+"""`make loadtest`: runs locust's scenarios against a service that it starts, unless `--host` names one.
 
-The report is `loadtest.txt`, `loadtest.html` and `loadtest_stats.csv` in `--report-dir`; the exit status is 1 when a
+The report is `loadtest.txt`, `loadtest.html` and `loadtest_stats.csv` in `--report-dir`; the exit status is 1 if a
 limit was missed.
 """
 
@@ -25,7 +25,7 @@ USER = "loadtest"
 
 
 def main() -> int:
-    """Run it; locust's exit status."""
+    """Run the load test; return locust's exit status."""
     parser = argparse.ArgumentParser(prog="make loadtest", description=__doc__)
     parser.add_argument(
         "--host", help="such as https://windsock.example.org; credentials: WINDSOCK_USERNAME, _PASSWORD"
@@ -33,8 +33,8 @@ def main() -> int:
     parser.add_argument("--users", default="40", help="how many callers (40)")
     parser.add_argument("--time", default="60s", help="for how long (60s)")
     parser.add_argument("--report-dir", type=Path, default=Path("loadtest-report"))
-    parser.add_argument("--locust", default=shutil.which("locust"), help="the program; else as found on the PATH")
-    parser.add_argument("--windsock", default=shutil.which("windsock"), help="likewise, where no host is given")
+    parser.add_argument("--locust", default=shutil.which("locust"), help="the program; by default the one on the PATH")
+    parser.add_argument("--windsock", default=shutil.which("windsock"), help="likewise, if no host is given")
     given, others = parser.parse_known_args()
     given.report_dir.mkdir(parents=True, exist_ok=True)
     if given.host:
@@ -44,7 +44,7 @@ def main() -> int:
 
 
 def locust(given: argparse.Namespace, host: str, env: dict[str, str], others: list[str]) -> int:
-    """Run locust against `host`; what is not ours goes to it: `--dag`, `--factor`, `--max-failures`, its own."""
+    """Run locust against `host`, with all other options: `--dag`, `--factor`, `--max-failures`, and locust's own."""
     reports = [
         "--html", str(given.report_dir / "loadtest.html"),
         "--csv", str(given.report_dir / "loadtest"),
@@ -52,7 +52,7 @@ def locust(given: argparse.Namespace, host: str, env: dict[str, str], others: li
     ]  # fmt: skip
     command = [
         given.locust, "-f", str(HERE / "locustfile.py"), "--headless", "--only-summary", "--host", host,
-        # What callers wait for when all of them come at once, such as the first check of a password, is not counted.
+        # Do not count the waits while all callers come at once, for example for the first check of a password.
         "--users", given.users, "--spawn-rate", str(max(1.0, float(given.users) / 5)), "--reset-stats",
         "--run-time", given.time, "--stop-timeout", "20", *reports, *others,
     ]  # fmt: skip
@@ -67,7 +67,7 @@ def locust(given: argparse.Namespace, host: str, env: dict[str, str], others: li
 
 @contextmanager
 def service(windsock: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """`windsock standalone` with a user; its URL, and the credentials as environment variables."""
+    """Start `windsock standalone` with a user; yield its URL, and the credentials as environment variables."""
     with tempfile.TemporaryDirectory(prefix="windsock-loadtest-") as folder:
         options = {"AUTH_BACKEND": "password_auth", "ACCESS_LOG": "False", "DATA_DIR": folder, "PORT": "0"}
         env = {**os.environ, **{f"AIRFLOW__WINDSOCK__{name}": value for name, value in options.items()}}
@@ -92,7 +92,7 @@ def _create_user(windsock: str, folder: Path, password: str) -> None:
 
 
 def _url(process: "subprocess.Popen[str]") -> str:
-    """Where it serves, as it says in the line to copy; its output is read on, or it would wait for us."""
+    """Return the URL that its output names; keep reading the output, because it would block otherwise."""
     lines: queue.Queue[str | None] = queue.Queue()
     output = process.stdout
     assert output is not None  # noqa: S101 - it was asked for

@@ -1,4 +1,4 @@
-"""Whether a load test passed."""
+"""Decides whether a load test passed."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -12,14 +12,14 @@ LIMITS = {
     "farm: trigger": 500,
     "farm: duplicate": 500,
     "passwords: right": 500,
-    # A refused password is held back on purpose, and hashing takes its time.
+    # The answer to a refused password is delayed on purpose, and hashing takes time.
     "passwords: wrong": 5000,
 }
-"""The 95th percentile of each kind of request, in milliseconds, for a service near by."""
+"""The 95th percentile of each kind of request, in milliseconds, for a service that is near."""
 
 
 class Row(NamedTuple):
-    """What came of a kind of request; `p95` is in milliseconds."""
+    """The results for a kind of request; `p95` is in milliseconds."""
 
     name: str
     requests: int
@@ -28,7 +28,7 @@ class Row(NamedTuple):
 
 
 def judge(rows: Sequence[Row], errors: Sequence[str], max_failures: float, factor: float) -> tuple[str, bool]:
-    """Compare with the limits: the report, and whether all is well."""
+    """Compare the results with the limits; return the report, and whether the test passed."""
     wrong = list(_problems(rows, max_failures, factor))
     table = [f"{'request':26}{'number':>8}{'failed':>8}{'p95':>10}{'limit':>10}"]
     for row in sorted(rows):
