@@ -30,7 +30,7 @@ NEEDED = [
     "jinja2>=3.1.6,<4",
     # No advisory.
     "jsonschema>=4.23,<5",
-    # No advisory; 0.19 is the first for Python 3.13. Minor releases change the texts of errors; nothing depends on these.
+    # No advisory; 0.19 is the first for Python 3.13. Minor releases change texts of errors; nothing depends on these.
     "msgspec>=0.19,<0.24",
     # No advisory. 1.0 keeps all that is used: GitIgnoreSpec.
     "pathspec>=0.12,<2",

@@ -9,7 +9,7 @@ _MEGABYTE = 1_000_000
 
 
 class Progress:
-    """The line of one step. If stderr is no terminal, it writes nothing."""
+    """The line of one step. If stderr is not a terminal, it writes nothing."""
 
     def __init__(self, label: str) -> None:
         self._label = label

@@ -1,6 +1,6 @@
 """Credentials of the JSON client.
 
-A backend that asks for more than user and password also has the client's side, beside `authenticate`:
+A backend that asks for more than user and password also has the client's side, besides `authenticate`:
 
     def client_auth(config: server.config.Config) -> ClientAuth
 

@@ -63,7 +63,7 @@ class LocalClient(Client):
         try:
             return self._runner.run(self._within(use))
         except SchemaChanged as error:
-            # The next call then looks at the database anew.
+            # The next call then looks at the database again.
             self.close()
             raise Unreachable(error.message, repr(error.__cause__)) from error
         except Unavailable as error:

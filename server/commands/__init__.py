@@ -1,1 +1,1 @@
-"""The commands of `windsock`, by subject. Their modules import click alone; what a command needs it imports itself."""
+"""The commands of `windsock`, by subject. The modules import only click; a command imports the rest when it runs."""

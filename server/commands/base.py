@@ -97,12 +97,12 @@ def _say_once() -> Callable[[str], None]:
 
 
 def run_of_no_date(client: "Client", dag_id: str, named: str, error: "ApiError") -> "Answer":
-    """Find a run by its id, after the API has answered that `named` is no date; raises that `error`, or Failure."""
+    """Find a run by its id, after the API has answered that `named` is not a date; raises that `error`, or Failure."""
     if error.status != _BAD_REQUEST:
         raise error
     runs = client.get_dag_runs(dag_id, run_id=named)
     if not runs:
-        raise Failure(f"Dag {dag_id} has no run with the id {named}, and {named} is no date", EXIT_NOT_FOUND)
+        raise Failure(f"Dag {dag_id} has no run with the id {named}, and {named} is not a date", EXIT_NOT_FOUND)
     return runs[0]
 
 

@@ -95,7 +95,7 @@ def delete_dag(dag_id: str, *, yes: bool, verbose: bool) -> None:
 
 def _ask(dag_id: str) -> None:
     if not sys.stdin.isatty():
-        raise Failure(f"cannot ask whether to delete {dag_id}: stdin is no terminal; -y deletes it without asking")
+        raise Failure(f"cannot ask whether to delete {dag_id}: stdin is not a terminal; -y deletes it without asking")
     say(f"This deletes every run and everything else that the database knows about {dag_id}.")
     if not click.confirm("Proceed?", err=True):
         raise Failure("nothing was deleted")

@@ -95,7 +95,7 @@ def _line(row: Sequence[str], widths: Sequence[int], *, coloured: bool = False, 
     if padded:
         padded[-1] = row[-1]
     if coloured:
-        # click drops colours if stdout is no terminal.
+        # click drops colours if stdout is not a terminal.
         padded = [_colour(cell) if name == "state" else cell for name, cell in zip(columns, padded, strict=True)]
     return "  ".join(padded)
 

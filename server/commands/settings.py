@@ -1,4 +1,4 @@
-"""The configuration of commands that work on a database; beside a `windsock standalone` they find it by themselves."""
+"""The configuration of commands that work on a database: beside a `windsock standalone` they find its database."""
 
 import configparser
 import os

@@ -67,7 +67,7 @@ def _mismatch(wanted: Any, value: object, place: Place) -> Mismatch:  # noqa: AN
                     return _mismatch(arguments[-1], item, (*place, key))
     shown = shortened(repr(value))
     if get_origin(choices[0]) is Literal:
-        return Mismatch(place, f"{shown} is none of {', '.join(get_args(choices[0]))}")
+        return Mismatch(place, f"{shown} is not one of {', '.join(get_args(choices[0]))}")
     return Mismatch(place, f"{shown} is not {' or '.join(map(_expected, choices))}")
 
 

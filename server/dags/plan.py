@@ -83,7 +83,7 @@ def _plan_tasks(
         for upstream in plan.upstream:
             if upstream not in tasks:
                 bodies.child(task_id).fail(
-                    "dependencies", f"task {task_id!r} depends on {upstream!r}, which is no task"
+                    "dependencies", f"task {task_id!r} depends on {upstream!r}, which is not a task"
                 )
             tasks[upstream].downstream.append(task_id)
     _refuse_circle(bodies, tasks)

@@ -46,7 +46,7 @@ class Batcher(Generic[Key, Result]):
 
     `run(keys)` returns one result for each key, in the order of the keys. A statement always starts after the requests
     that it serves have arrived, and a lone request does not wait. If Postgres rejects a whole statement (so that
-    nothing of it was done), its keys are tried again one by one, so that a bad one fails alone.
+    nothing of it was done), its keys are tried again one by one, so that only the bad one fails.
     """
 
     def __init__(self, run: Run[Key, Result], *, size: int, in_flight: int, queue_limit: int) -> None:

@@ -107,7 +107,7 @@ def _seconds(interval: object) -> float:
     if isinstance(interval, dict):
         raise OnlyAirflowError(f"its interval is a {str(interval.get('__classname__')).rpartition('.')[2]}")
     if isinstance(interval, bool) or not isinstance(interval, int | float):
-        raise OnlyAirflowError("its interval is no number of seconds")
+        raise OnlyAirflowError("its interval is not a number of seconds")
     # This also checks that the moment exists, for the present time.
     _later(datetime.now(UTC), interval)
     return interval

@@ -10,7 +10,7 @@ from server.recent import Recent
 
 # An error has some kilobytes, so a page of them is still a small answer.
 _STREAM_PAGE = 200
-# If a caller asks for an unknown DAG, the answer tells about its file; the errors are read once in so many seconds.
+# If a caller asks for an unknown DAG, the answer names its file; errors are read at most once in this many seconds.
 _SECONDS = 2.0
 _LONGEST_SUMMARY = 400
 _PLACE = re.compile(r'File "([^"\n]+)", line (\d+)')

@@ -93,7 +93,7 @@ async def open_metadata(config: "Config", *, serving: bool = False) -> AsyncIter
 
     With `serving`, schedulers are woken after a run has been committed, not in its transaction; a caller that makes one
     run and ends should not do that. With `serving` it also goes on after a migration of the database; other callers
-    open it anew. Raises StartupError if the database cannot be reached or is not one that Windsock can serve.
+    open it again. Raises StartupError if the database cannot be reached or is not one that Windsock can serve.
     """
     try:
         pool = await open_pool(config, **({ANNOUNCES: "on"} if serving else {}))

@@ -251,5 +251,5 @@ def _span(task: Task) -> tuple[datetime | None, datetime | None]:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"an id that is no text: {value!r:.100}")
+        raise TypeError(f"an id that is not text: {value!r:.100}")
     return value

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 # After this time without a heartbeat Airflow calls a scheduler unhealthy (scheduler_health_check_threshold).
 _HEARTBEAT_LIMIT = timedelta(seconds=30)
-# Triggers and scrapes read the database at most once in so many seconds.
+# Triggers and scrapes read the database at most once in this many seconds.
 _SECONDS = 5.0
 # The run has been stored by then, so its caller must not wait long for a warning.
 _PATIENCE = 2.0

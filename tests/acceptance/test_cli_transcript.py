@@ -62,7 +62,7 @@ SCENARIOS = {
         Step("list_dag_runs nope", 3, "Dag id nope not found in DagModel"),
         Step("dag_state ref_setup 2020-01-06T01:02:03.456789", 0, "success\n"),
         Step("dags state ref_setup setup_fail", 0, "failed\n"),
-        Step("dag_state ref_setup no_run", 3, "Dag ref_setup has no run with the id no_run, and no_run is no date"),
+        Step("dag_state ref_setup no_run", 3, "Dag ref_setup has no run with the id no_run, and no_run is not a date"),
         Step("dag_state ref_setup 2019-01-01", 3,
              "Dag Run for date 2019-01-01T00:00:00+00:00 not found in dag ref_setup"),
         Step("dag_state example_python_operator 2020-03-03", 0, "None\n"),

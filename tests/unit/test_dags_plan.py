@@ -239,7 +239,7 @@ one:
         ("bash_command:", "cwd:", 6, "`bash_command` is missing"),
         ("echo 1", "[1]", 8, "`bash_command`: [1] is not text"),
         ("{A: 1}", "{A: [1]}", 9, "`env`"),
-        ("dependencies: [a]", "dependencies: [z]", 13, "'z', which is no task"),
+        ("dependencies: [a]", "dependencies: [z]", 13, "'z', which is not a task"),
         ("dependencies: [a]", "dependencies: a", 13, "list of names"),
         ("dependencies: [a]", "dependencies: [b]", 10, "b -> b"),
         ("echo 1", "echo 1\n      dependencies: [b]", 6, "in a circle"),
