@@ -27,7 +27,7 @@ from server.scheduler.states import State
 from server.scheduler.store import Store
 from server.scheduler.tries import Tries
 from server.scheduler.workspace import Workspace, remove_left
-from server.scheduler.zombies import Undertaker
+from server.scheduler.zombies import Reaper
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -64,7 +64,7 @@ class Scheduler:
         self._reporter = Reporter(self._store, job_id, config.base_log_folder)
         self._tries = Tries(database, graphs, place, self.wake)
         threshold = config.scheduler_zombie_task_threshold
-        self._undertaker = Undertaker(self._store, job_id, threshold, config.base_log_folder)
+        self._reaper = Reaper(self._store, job_id, threshold, config.base_log_folder)
         self._agenda = Agenda()
         # When the database began to answer: a scheduler that it did not answer either looks as dead as a dead one.
         self._answered_since = time.monotonic()
@@ -155,7 +155,7 @@ class Scheduler:
         self._lease.confirm(since)
         self._tries.begin(rows)
         if now - self._answered_since >= self._config.scheduler_zombie_task_threshold:
-            self._agenda.add(await self._undertaker.bury())
+            self._agenda.add(await self._reaper.reap())
         self._sweep_due = self._claim_due = True
 
     async def _report(self) -> None:

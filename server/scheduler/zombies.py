@@ -19,7 +19,7 @@ from server.scheduler.store import JOB_LOCK, Ended, Key, Move, Store
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
-class Undertaker:
+class Reaper:
     """Looks after the tasks of schedulers without a sign of life for `threshold` seconds."""
 
     def __init__(self, store: Store, job_id: int, threshold: float, log_folder: Path) -> None:
@@ -29,7 +29,7 @@ class Undertaker:
         self._threshold = threshold
         self._log_folder = log_folder
 
-    async def bury(self) -> list[int]:
+    async def reap(self) -> list[int]:
         """Take the tasks of dead schedulers away from them; return the runs that must be looked at."""
         runs: list[int] = []
         for row in await self._store.database.fetch("silent_jobs", self._job_id, self._threshold):
