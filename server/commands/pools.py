@@ -35,7 +35,7 @@ def pool(
     output: str,
     verbose: bool,
 ) -> None:
-    """List, show, set or delete pools; import and export them.
+    """List, show, set, delete, import or export pools.
 
     Without an option it lists all pools.
 

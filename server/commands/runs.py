@@ -80,7 +80,10 @@ def list_dag_runs(
     output: str,
     verbose: bool,
 ) -> None:
-    """List the runs of a DAG, the newest execution date first."""
+    """List the runs of a DAG.
+
+    The newest execution date comes first.
+    """
     dag_id = dag_id or dag_option
     if dag_id is None:
         raise click.UsageError("Missing argument 'DAG_ID'.")

@@ -51,7 +51,10 @@ def webserver(workers: int | None) -> None:
 
 @click.command()
 def scheduler() -> None:
-    """Load the DAG files and run what is triggered in a standalone database."""
+    """Load the DAG files and run what is triggered.
+
+    This is for a standalone database.
+    """
     with one_line_errors():
         from server.config import load_config  # noqa: PLC0415 - see above
         from server.scheduler.service import run_scheduler  # noqa: PLC0415 - see above

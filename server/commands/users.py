@@ -37,7 +37,10 @@ _random = click.option("--use_random_password", is_flag=True, help="Make up a pa
 @_password
 @_random
 def create_user(username: str, email: str | None, role: str | None, password: str | None, **others: object) -> None:
-    """Create a user for password_auth, who may do everything."""
+    """Create a user for password_auth.
+
+    The user may do everything.
+    """
     if role is not None and role.lower() != _ROLE.lower():
         raise Failure(
             f"There are no roles: every user may do everything. Leave --role out, or say {_ROLE}, to create a user"
