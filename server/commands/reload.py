@@ -19,9 +19,9 @@ _POLL = 0.1
 def reload(pid: int, timeout: float) -> None:
     """Reload the webserver.
 
-    It reloads the webserver with the process id PID, and waits until that is done. The exit status is 1 if the reload is
-    refused; the old configuration then stays. This is for systemd, which sets RUNTIME_DIRECTORY for the command and the
-    service. Elsewhere send SIGHUP and read the log.
+    It reloads the webserver with the process id PID, and waits until that is done. The exit status is 1 if the reload
+    is refused; the old configuration then stays. This is for systemd, which sets RUNTIME_DIRECTORY for the command and
+    the service. Elsewhere send SIGHUP and read the log.
     """
     from server.processes import outcome  # noqa: PLC0415 - help needs none of it
 
