@@ -179,7 +179,7 @@ def _unquote(text: str) -> str:
     try:
         return unquote(text, errors="strict")
     except UnicodeDecodeError:
-        message = "expected percent-encoded UTF-8 in the user, password, hosts and database of the database URL"
+        message = "expected UTF-8 in the percent-encoded parts of the database URL"
         raise ValueError(message) from None
 
 

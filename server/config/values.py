@@ -261,7 +261,7 @@ def auth_backend(text: str) -> str:
 def other_backends(text: str) -> str | None:
     """Say which backends of a list are not used, or None."""
     others = [name for name in _names(text) if name != auth_backend(text)]
-    return f"{auth_backend(text)} is used; {', '.join(others)} not used" if others else None
+    return f"{auth_backend(text)} is used; not used: {', '.join(others)}" if others else None
 
 
 def _names(text: str) -> list[str]:

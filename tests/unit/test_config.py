@@ -399,7 +399,7 @@ class TestBackend:
         config = load(cfg(text))
         assert config.auth_backend == "airflow.api.auth.backend.basic_auth"
         assert config.warnings[0].endswith(
-            "airflow.api.auth.backend.basic_auth is used; airflow.api.auth.backend.session is not used"
+            "airflow.api.auth.backend.basic_auth is used; not used: airflow.api.auth.backend.session"
         )
 
     def test_ours_wins(self, cfg: Write) -> None:

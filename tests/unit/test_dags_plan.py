@@ -243,7 +243,7 @@ one:
         ("dependencies: [a]", "dependencies: a", 13, "list of names"),
         ("dependencies: [a]", "dependencies: [b]", 10, "b -> b"),
         ("echo 1", "echo 1\n      dependencies: [b]", 6, "in a circle"),
-        ("all_done", "all_good", 14, "none of all_success"),
+        ("all_done", "all_good", 14, "not one of all_success"),
         ("5 minutes", "5 parsecs", 15, "not a duration"),
         ("task_id: b", "task_id: a", 10, "two tasks"),
         ("task_id: b", "task_id: ../b", 10, "only letters"),

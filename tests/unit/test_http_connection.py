@@ -52,7 +52,7 @@ def test_a_connection_has_headers(monkeypatch: pytest.MonkeyPatch) -> None:
         assert find_connection("c") == HttpConnection(URL("http://host"), {"X-A": "1"})
     for text in ("{", '{"extra": [1]}', '{"host": 1}', "http://host:port/", '{"host": "ftp://host"}'):
         monkeypatch.setenv("AIRFLOW_CONN_C", text)
-        with pytest.raises(TaskFailed, match="no connection"):
+        with pytest.raises(TaskFailed, match="is not a connection"):
             find_connection("c")
 
 
