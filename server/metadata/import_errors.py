@@ -27,14 +27,14 @@ class BrokenFile(NamedTuple):
         return PurePath(self.filename).stem == dag_id or f"'{dag_id}'" in self.error or f'"{dag_id}"' in self.error
 
     def summary(self, dag_id: str) -> str:
-        """Name file, line and what is wrong, on one line; of several problems that of the DAG, if it has one."""
+        """Return file, line and problem on one line; of several problems, the one of the DAG, if it has one."""
         lines = [line.strip() for line in self.error.splitlines() if line.strip()] or ["it cannot be loaded"]
         if places := _PLACE.findall(self.error):
             # The innermost place in the file itself, or else in a file that it imports.
             own = [number for file, number in places if file.endswith(self.filename)]
             text = f"{self.filename}:{(own or [places[-1][1]])[-1]}: {lines[-1]}"
         else:
-            # What is wrong with another DAG of the file may be all that is wrong with this one.
+            # A problem of another DAG in the file may be the only reason why this DAG is missing.
             placed = re.compile(rf"{re.escape(self.filename)}:\d+: ")
             named = [line for line in lines if f"'{dag_id}'" in line and placed.match(line)]
             text = named[0] if named else lines[0]
