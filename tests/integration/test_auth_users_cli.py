@@ -90,7 +90,7 @@ async def test_what_will_not_do(database: str) -> None:
         (("create_user", "-u", "eve", "-r", "Viewer", "-p", "secret"), "no roles"),
         (("create_user", "-u", "eve", "-p", "x" * 73), "72 bytes"),
         (("create_user", "-u", "eve"), "must not be empty"),
-        (("create_user", "-u", "eve", "-p", "x", "--use_random_password"), "Either"),
+        (("create_user", "-u", "eve", "-p", "x", "--use_random_password"), "either"),
         (("change_password", "-u", "nobody", "-p", "secret"), "not found"),
         (("delete_user", "-u", "nobody"), "not found"),
     ):
