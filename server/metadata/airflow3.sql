@@ -2,8 +2,8 @@
 -- in `dag_version`; the newest one counts.
 
 -- name: serialized_dag
--- The JSON of a serialized DAG, or its zlib; neither where it has more than $2 bytes. Whether the DAG's bundle has versions
--- belongs to `version`, here and below: it may change while the serialized row stays.
+-- The JSON of a serialized DAG, or its zlib form; neither if it has more than $2 bytes. `version` includes whether the DAG's
+-- bundle has versions, here and below, because that may change while the serialized row stays.
 SELECT serialized_dag.xmin::text || CASE WHEN dag.bundle_version IS NULL THEN '' ELSE ' of a bundle' END AS version,
     CASE WHEN octet_length(data::text) <= $2 THEN data::text END AS data,
     CASE WHEN data IS NULL AND octet_length(data_compressed) <= $2 THEN data_compressed END AS data_compressed,
@@ -233,7 +233,7 @@ CROSS JOIN LATERAL (
     SELECT
         dag_id,
         $2::text ||
-            -- Percent-encoded byte by byte; nearly every run_id is of characters that need no such care.
+            -- Percent-encoded byte by byte; almost every run_id has only characters that need no encoding.
             CASE WHEN run_id ~ '^[A-Za-z0-9_.~:+-]*$' THEN replace(replace(run_id, ':', '%3A'), '+', '%2B') ELSE (
                 SELECT string_agg(CASE WHEN c ~ '[A-Za-z0-9_.~-]' THEN c
                     ELSE upper(regexp_replace(encode(convert_to(c, 'UTF8'), 'hex'), '(..)', '%\1', 'g')) END, '' ORDER BY i)
@@ -253,7 +253,7 @@ WHERE dag_run.dag_id = $1
     AND ($4::text IS NULL OR dag_run.run_id = $4)
     AND ($5::timestamptz IS NULL OR dag_run.logical_date >= $5)
     AND ($6::timestamptz IS NULL OR dag_run.logical_date <= $6)
-    -- No run is listed of a DAG that is not to be found.
+    -- No run is listed if the DAG cannot be found.
     AND EXISTS (
         SELECT FROM dag
         JOIN dag_version ON dag_version.dag_id = dag.dag_id
@@ -271,7 +271,7 @@ CROSS JOIN LATERAL (
     SELECT
         dag_id,
         $2::text ||
-            -- Percent-encoded byte by byte; nearly every run_id is of characters that need no such care.
+            -- Percent-encoded byte by byte; almost every run_id has only characters that need no encoding.
             CASE WHEN run_id ~ '^[A-Za-z0-9_.~:+-]*$' THEN replace(replace(run_id, ':', '%3A'), '+', '%2B') ELSE (
                 SELECT string_agg(CASE WHEN c ~ '[A-Za-z0-9_.~-]' THEN c
                     ELSE upper(regexp_replace(encode(convert_to(c, 'UTF8'), 'hex'), '(..)', '%\1', 'g')) END, '' ORDER BY i)
@@ -291,7 +291,7 @@ WHERE dag_run.dag_id = $1
     AND ($4::text IS NULL OR dag_run.run_id = $4)
     AND ($5::timestamptz IS NULL OR dag_run.logical_date >= $5)
     AND ($6::timestamptz IS NULL OR dag_run.logical_date <= $6)
-    -- No run is listed of a DAG that is not to be found.
+    -- No run is listed if the DAG cannot be found.
     AND EXISTS (
         SELECT FROM dag
         JOIN dag_version ON dag_version.dag_id = dag.dag_id
@@ -331,10 +331,10 @@ LEFT JOIN LATERAL (
 ORDER BY requested.n
 
 -- name: latest_runs
--- The newest run of each DAG by run_after: one without a date may be newer than all that have one. No index has a DAG's
--- runs in that order. The latest runs of all DAGs hold the newest one of each DAG that ran lately; the cost does not grow
--- with the runs. Of the other DAGs all runs are read while they are few: of many it costs less to look further back first.
--- (run_after, id) is compared as a row so that no plan walks the index of every DAG's runs for one that ran long ago.
+-- The newest run of each DAG by run_after: a run without a date may be newer than all that have one. No index has a DAG's
+-- runs in that order. The latest runs of all DAGs contain the newest one of each DAG that ran lately; their cost does not
+-- grow with the runs. For other DAGs all runs are read if they are few; if they are many, it costs less to look further
+-- back first. (run_after, id) is compared as a row, so that no plan walks the index of every DAG's runs for an old one.
 -- $1 is the path of dag_run_url up to the dag_id.
 WITH RECURSIVE dag_ids AS (
     SELECT min(dag_id) AS dag_id FROM dag_run

@@ -37,7 +37,7 @@ _RUN_TYPES: Mapping[int, Mapping[str, str]] = {
         "operator_triggered": "3.3",
     },
 }
-# From this release on two dots in a row are taken for a way out of a folder.
+# Since this release, two dots in a row are taken for a way out of a folder.
 _REFUSES_DOUBLE_DOTS = "3.3"
 # The statements of each generation; a statement in a later file replaces the one of the same name in an earlier file.
 FILES: Mapping[int, Sequence[str]] = {
@@ -91,10 +91,10 @@ def reserved_types(generation: int, revisions: Sequence[str]) -> tuple[str, ...]
 
 
 def refuses_double_dots(generation: int, revisions: Sequence[str]) -> bool:
-    """Whether run ids with `..` are refused, unless its configuration allows them; of an unknown 3.x, they are."""
+    """Whether run ids with `..` are refused, unless the configuration allows them; an unknown 3.x refuses them."""
     return _release(generation, revisions) >= _REFUSES_DOUBLE_DOTS
 
 
 def _release(generation: int, revisions: Sequence[str]) -> str:
-    """Tell the release, of an unknown one the last of its generation; texts of releases compare as releases do."""
+    """Return the release, or for an unknown one the last of its generation; the texts compare as releases do."""
     return next((RELEASES[revision] for revision in revisions if revision in RELEASES), f"{generation}.9")

@@ -43,7 +43,7 @@ _LARGE_NUMBER = "conf holds a number beyond 64 bits: in Airflow 3 no task of thi
 _CONF = 3
 # Every run that is made here has this type; Airflow's own have other types, and prefixes that go with them.
 _TYPE = "manual"
-# Airflow 2 and 3 keep the logs of a task in folders of names such as `run_id=...`; most file systems allow 255 bytes.
+# Airflow 2 and 3 keep the logs of a task in folders with names such as `run_id=...`; most file systems allow 255 bytes.
 _LONGEST_NAME = 255
 # Since this release conf is JSON; before it was a pickle.
 _JSON_CONF = 3
@@ -143,9 +143,9 @@ def _check_run_id(run: NewRun, dag: Dag, settings: Settings) -> None:
 
 def _check_pattern(run_id: str, settings: Settings) -> None:
     pattern = settings.run_id_pattern
-    # An empty one allows nothing more.
+    # An empty pattern allows no other ids.
     allowed = bool(pattern.pattern and pattern.match(run_id)) or _OWN_RUN_ID.match(run_id)
-    # Airflow 2 takes patterns for RE2's, whose `$` is no place before a newline.
+    # Airflow 2 uses RE2, whose `$` does not match before a newline.
     if not allowed or (settings.generation == _AIRFLOW_2 and run_id.endswith("\n")):
         # Such a row ends the scheduler process of 2.x and 3.x, again at every start.
         shown = pattern.pattern or _OWN_RUN_ID.pattern
@@ -157,7 +157,7 @@ def _check_pattern(run_id: str, settings: Settings) -> None:
 
 
 def _check_log_folders(run: NewRun, dag: Dag, settings: Settings) -> None:
-    """Raise BadRequest where a task could not write its log: in 2.8 and 2.9 the scheduler process ends over that."""
+    """Raise BadRequest if a task could not write its log: in 2.8 and 2.9 that ends the scheduler process."""
     folders = [("run_id", run.run_id), ("dag_id", run.dag_id)]
     if settings.generation == _AIRFLOW_2 and dag.serialized is not None:
         folders.append(("task_id", dag.serialized.longest_task_id))
@@ -190,7 +190,7 @@ def _holds_large_number(value: object) -> bool:
         return any(map(_holds_large_number, value.values()))
     if isinstance(value, list):
         return any(map(_holds_large_number, value))
-    # Postgres keeps a float of that size as a whole number.
+    # Postgres stores a float of that size as a whole number.
     return isinstance(value, int | float) and not _LEAST_NUMBER <= value <= _GREATEST_NUMBER
 
 

@@ -99,7 +99,7 @@ class PreparedDag(msgspec.Struct, array_like=True, dict=True):
 
     @cached_property
     def longest_task_id(self) -> str:
-        """The id of its tasks that has the most bytes; empty where there are none."""
+        """The longest id of its tasks, in bytes; empty if there are no tasks."""
         return max(self.tasks, key=lambda task_id: len(task_id.encode(errors="replace")), default="")
 
     @cached_property

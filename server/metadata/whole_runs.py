@@ -45,7 +45,7 @@ class _Request(NamedTuple):
 
 
 class _Instances(NamedTuple):
-    """The task instances of a run: how many, their rows as a JSON array; or why there are none."""
+    """The task instances of a run: their number and their rows as a JSON array, or why there are none."""
 
     number: int = 0
     rows: str = "[]"
@@ -102,7 +102,7 @@ class WholeRuns:
             return _Instances()
         if known.only_airflow:
             return _Instances(reason=known.only_airflow)
-        # Thousands take a while, in which others are served.
+        # Thousands of rows take a while; meanwhile others are served.
         return await asyncio.to_thread(_instances_at, known, run.execution_date)
 
     async def _make_many(self, requests: Sequence[_Request]) -> Sequence[_Made]:
