@@ -42,6 +42,10 @@ install -d -m 755 /opt/windsock/releases /etc/windsock /etc/windsock/dags /usr/l
     /usr/local/share/doc/windsock
 release=$(mktemp -d "/opt/windsock/releases/$(date -u +%Y%m%d-%H%M%S)-XXXX")
 trap 'rm -rf "$release"' EXIT
+# sh does not run it when a signal ends the shell.
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
 chmod 755 "$release"
 "$python" -m venv "$release"
 if [ -x /opt/windsock/current/bin/python ] && /opt/windsock/current/bin/python -c 'import gssapi' 2>/dev/null; then

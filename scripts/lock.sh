@@ -31,7 +31,9 @@ for extra in standalone kerberos loadtest; do
     ours "$extra" pyproject.toml --extra "$extra" --constraint requirements/test.txt
 done
 # The real Airflows that `make test-airflow` installs unless it is told otherwise, each as of its own time.
-python3 tests/airflow/releases.py | while read -r version python before packages; do
+# Not in the pipe, which would hide its failure.
+releases=$(python3 tests/airflow/releases.py)
+printf '%s\n' "$releases" | while read -r version python before packages; do
     # A list of words:
     # shellcheck disable=SC2086
     printf '%s\n' $packages | lock "airflow-$version" - --python-version "$python" --exclude-newer "$before" \

@@ -10,7 +10,7 @@ import click
 
 from server import __version__
 from server.commands import check, config, dags, db, logs, pools, reload, runs, service, tasks, users
-from server.commands.base import EXIT_CODES
+from server.commands.base import EXIT_CODES, EXIT_INTERRUPTED, Failure
 
 _BY_AIRFLOW_1: Sequence[click.Command] = (
     runs.trigger_dag,
@@ -72,6 +72,13 @@ class Sections(click.Group):
     """A group whose help lists the commands by subject, in the order in which they were added."""
 
     sections: Mapping[str, Sequence[str]] = {}
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as click declares it
+        """Run the command. Raises Failure at Ctrl-C, unless the command handles it."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Failure("interrupted", EXIT_INTERRUPTED) from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in their order."""

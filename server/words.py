@@ -1,7 +1,12 @@
-"""Numbers of things in words."""
+"""Numbers of things in words, and texts that are safe to print."""
 
 
 def count(number: float, noun: str) -> str:
     """Write a number and its noun, in the singular for one."""
     shown = f"{number:g}" if isinstance(number, float) else str(number)
     return f"{shown} {noun}" if number == 1 else f"{shown} {noun}s"
+
+
+def printable(text: str) -> str:
+    """Escape characters that control a terminal or that cannot be encoded, as in a file name that is not UTF-8."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -36,7 +36,7 @@ def load_backend(name: str) -> Backend:
         raise StartupError(f"{where}: {_not_found(path, error)}") from error
     except (TypeError, ValueError) as error:
         raise StartupError(f"{where}: {path!r} is not the dotted path of a module{_choices()}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # Somebody else's module may raise anything while it is imported: the user needs one line that names it.
         reason = f"{type(error).__name__}: {error}"
         raise StartupError(f"{where}: importing {path} ({_file(path)}) failed: {reason}") from error

@@ -5,16 +5,15 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import asyncpg
-
 from server.config import Dsn
 from server.errors import StartupError
 from server.metadata import schema, statements
+from server.metadata.connections import connect
 from server.words import count
 
 _SQL = statements.load("backup.sql", package="server.backup")
-_NOUNS = {"dags": "DAG", "runs": "run", "users": "user", "pools": "pool", "log_rows": "log row"}
-_TABLE = re.compile(r"^CREATE TABLE IF NOT EXISTS (\w+)", re.MULTILINE)
+_NOUNS = {"dag": "DAG", "dag_run": "run", "users": "user", "slot_pool": "pool", "log": "log row"}
+_OURS = re.compile(r"^CREATE (?:TABLE IF NOT EXISTS|OR REPLACE FUNCTION) (\w+)", re.MULTILINE)
 
 
 class BackupError(StartupError):
@@ -22,39 +21,49 @@ class BackupError(StartupError):
 
 
 class Found(NamedTuple):
-    """A database: `version` is that of its schema, None if Windsock did not make it."""
+    """A database: `version` is that of its schema, None if Windsock did not make it.
+
+    `server` is the major release of its Postgres, `instance` identifies the running server. `objects` are the names of
+    everything that a restore drops. `contents` is the number of rows by table.
+    """
 
     server: int
+    instance: str
     schema: str
     role: str
     database: str
     version: int | None
-    relations: Sequence[str]
+    objects: Sequence[str]
     contents: Mapping[str, int]
     sessions: int
 
 
 def look(dsn: Dsn) -> Found:
-    """Read what the database has. Raises SchemaError for an Airflow's database, and what asyncpg raises."""
+    """Read what the database has. Raises SchemaError for an Airflow's database, NoDatabase, and what asyncpg raises."""
     return asyncio.run(_look(dsn))
 
 
 async def _look(dsn: Dsn) -> Found:
-    conn = await asyncpg.connect(**dsn.connect_arguments())
+    conn = await connect(dsn)
     try:
+        await conn.execute(_SQL["bound_waiting"])
         await schema.refuse_airflow(conn)
         server = await conn.fetchrow(_SQL["server"])
-        if server["schema"] is None:
+        if server is None or server["schema"] is None:
             raise BackupError("the search_path of this database names no schema that exists")
         version = await schema.schema_version(conn)
+        objects = [row["name"] for row in await conn.fetch(_SQL["objects"])]
+        # A missing table is a reason to restore.
+        tables = [table for table in _NOUNS if version and table in objects]
         return Found(
             server["major"],
+            server["instance"],
             server["schema"],
             server["role"],
             server["database"],
             version,
-            [row["relname"] for row in await conn.fetch(_SQL["relations"])],
-            dict(await conn.fetchrow(_SQL["contents"])) if version else {},
+            objects,
+            {table: await conn.fetchval(_SQL[f"count_{table}"]) for table in tables},
             await conn.fetchval(_SQL["sessions"]),
         )
     finally:
@@ -63,14 +72,15 @@ async def _look(dsn: Dsn) -> Found:
 
 def check_overwriting(found: Found, *, force: bool) -> None:
     """Raise BackupError unless a backup may replace what is in the database."""
-    if found.version is None and found.relations:
+    if found.version is None and found.objects:
         raise BackupError(
-            f"this database is not Windsock's: it has other tables ({_listed(found.relations)});"
+            f"this database is not Windsock's: it has other tables, functions or types ({_listed(found.objects)});"
             " name an empty database, or one that `windsock initdb` made"
         )
     if found.sessions:
         raise BackupError(
-            f"Windsock uses this database ({count(found.sessions, 'session')}): stop the API and the scheduler first"
+            f"Windsock uses this database ({count(found.sessions, 'session')}): stop the API and the scheduler first,"
+            " and PgBouncer if there is one"
         )
     had = ", and ".join(filter(None, (say_contents(found.contents), _others(found))))
     if found.version and not force and had:
@@ -79,13 +89,14 @@ def check_overwriting(found: Found, *, force: bool) -> None:
 
 def say_contents(contents: Mapping[str, int]) -> str:
     """Return a text such as `2 DAGs, 1 run`; an empty one if there is nothing."""
-    return ", ".join(count(number, _NOUNS[kind]) for kind, number in contents.items() if number)
+    return ", ".join(count(number, _NOUNS[table]) for table, number in contents.items() if number)
 
 
 def _others(found: Found) -> str:
-    known = {name for section in schema.load_schema().sections for name in _TABLE.findall(section.sql)}
-    strange = [name for name in found.relations if name not in known | {"windsock_schema"}]
-    return f"tables that this release does not know: {_listed(strange)}" if strange else ""
+    current = schema.load_schema()
+    known = {*_OURS.findall(current.preamble), *(name for each in current.sections for name in _OURS.findall(each.sql))}
+    strange = [name for name in found.objects if name not in known]
+    return f"tables, functions or types that this release does not know: {_listed(strange)}" if strange else ""
 
 
 def _listed(names: Sequence[str]) -> str:

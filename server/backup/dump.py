@@ -1,6 +1,7 @@
 """Writes and reads backups with the programs of Postgres, each of which ends within its block."""
 
 import os
+import re
 import subprocess
 import tempfile
 import time
@@ -9,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, BinaryIO
 
-from server.backup.database import BackupError
+from server.backup.database import BackupError, Found
 from server.backup.programs import Programs
 from server.backup.progress import Progress
 from server.metadata import statements
@@ -22,6 +23,9 @@ _CHUNK = 1 << 16
 _LOCK_PATIENCE = 30_000
 # pg_restore sets this for every server, but servers before this release do not know it.
 _TRANSACTION_TIMEOUT, _TRANSACTION_TIMEOUT_SINCE = b"SET transaction_timeout = 0;\n", 17
+_NUMBER = re.compile(rb"[0-9]{1,9}")
+# Postgres' programs mark an error like this. Warnings may stand before it.
+_FAILURE = re.compile(r"\b(?:error|fatal|panic):", re.IGNORECASE)
 _Process = subprocess.Popen[bytes]
 
 
@@ -39,13 +43,13 @@ class Tools:
     def __init__(self, programs: Programs, environment: Mapping[str, str], schema: str) -> None:
         self._programs = programs
         self._environment = environment
-        # pg_dump takes the name for a pattern, unless it is quoted.
-        self._schema = '--schema="{}"'.format(schema.replace('"', '""'))
-        self._in_schema = f"--schema={schema}"
+        self._schema = schema
 
     def dump(self, stream: BinaryIO) -> None:
         """Write a backup of the database; raises BackupError with pg_dump's reason."""
-        options = ("--format=custom", "--no-password", f"--lock-wait-timeout={_LOCK_PATIENCE}", self._schema)
+        # pg_dump takes the name for a pattern, unless it is quoted.
+        schema = '--schema="{}"'.format(self._schema.replace('"', '""'))
+        options = ("--format=custom", "--no-password", f"--lock-wait-timeout={_LOCK_PATIENCE}", schema)
         progress, size = Progress("Backing up"), 0
         # Through a pipe: if stdout is a file, pg_dump appends the table of contents a second time.
         with self._running("pg_dump", *options, stdout=subprocess.PIPE) as run:
@@ -79,23 +83,27 @@ class Tools:
         if run.process.returncode:
             raise BackupError(f"pg_restore failed: {run.reason}. Nothing was changed")
         rows = text.partition(b"FROM stdin;\n")[2].partition(b"\\.\n")[0].splitlines()
-        versions = [int(row.partition(b"\t")[0]) for row in rows]
-        if not versions:
-            raise BackupError("this is a dump of another database, not a backup of Windsock's")
-        return max(versions)
+        versions = [row.partition(b"\t")[0] for row in rows]
+        if not versions or not all(map(_NUMBER.fullmatch, versions)):
+            raise BackupError(
+                f"this is no backup of Windsock's: it has no table {_MARKER} in the schema {self._schema!r},"
+                " that of this database. Nothing was changed"
+            )
+        return max(map(int, versions))
 
-    def restore(self, stream: BinaryIO, server: int) -> None:
-        """Replace everything in the schema with the backup, in one transaction.
+    def restore(self, stream: BinaryIO, found: Found) -> None:
+        """Replace everything in the schema of the database `found` with the backup, in one transaction.
 
         Raises BackupError with the reason of the failure; the database is then as it was before.
         """
         progress, size = Progress("Restoring"), _size(stream)
         options = ("--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1", "--file=-")
+        instance = f"--set=instance={found.instance}"
         with (
-            self._running("psql", *options, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as psql,
+            self._running("psql", *options, instance, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as psql,
             self._reading(stream, "--file=-", stdout=subprocess.PIPE) as reader,
         ):
-            for piece in self._script(reader.process, server):
+            for piece in self._script(reader.process, found.server):
                 progress(os.lseek(stream.fileno(), 0, os.SEEK_CUR), size)
                 if not _send(psql.process, piece):
                     break
@@ -121,7 +129,7 @@ class Tools:
     def _reading(self, stream: BinaryIO, *options: str, stdout: int = subprocess.DEVNULL) -> Iterator[_Run]:
         """Let pg_restore read the backup from its beginning, and only what is in the schema."""
         os.lseek(stream.fileno(), 0, os.SEEK_SET)
-        options = ("--no-owner", "--no-privileges", self._in_schema, *options)
+        options = ("--no-owner", "--no-privileges", f"--schema={self._schema}", *options)
         with self._running("pg_restore", *options, stdin=stream, stdout=stdout) as running:
             yield running
 
@@ -140,13 +148,14 @@ class Tools:
                 yield run
             finally:
                 _end(process)
-                run.reason = _first_line(errors)
+                run.reason = _reason(errors)
 
 
 def _wait(process: _Process, progress: Progress, measure: Callable[[], int], total: int = 0) -> None:
+    progress(measure(), total)
     while process.poll() is None:
-        progress(measure(), total)
         time.sleep(_POLL)
+        progress(measure(), total)
 
 
 def _send(process: _Process, piece: bytes) -> bool:
@@ -174,8 +183,9 @@ def _size(stream: BinaryIO) -> int:
     return os.fstat(stream.fileno()).st_size
 
 
-def _first_line(errors: IO[bytes]) -> str:
-    """Return the first line of the errors: the lines after it may quote rows."""
+def _reason(errors: IO[bytes]) -> str:
+    """Return the line of the error, or the first line if none is marked. The lines after it may quote rows."""
     errors.seek(0)
-    lines = errors.read(_CHUNK).decode(errors="replace").splitlines()
-    return next((line.strip() for line in lines if line.strip()), "no reason given").rstrip(".")
+    text = errors.read(_CHUNK).decode(errors="replace")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return next((line for line in lines if _FAILURE.search(line)), lines[0] if lines else "no reason given").rstrip(".")

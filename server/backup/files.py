@@ -6,7 +6,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,28 +19,30 @@ STANDARD = "-"
 def written(file: str) -> Iterator[BinaryIO]:
     """Write to a temporary file and rename it at the end of the block; after an error there is no file.
 
-    Its mode is 0600. `-` is stdout. Raises BackupError if `file` must not be replaced, and OSError.
+    Its mode is 0600. `-` is stdout. Raises BackupError if `file` must not be replaced, or cannot be written.
     """
-    if file == STANDARD:
-        if sys.stdout.isatty():
-            raise BackupError("a backup is not text for a terminal: name a file, or redirect stdout to one")
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    path = Path(file)
-    if path.exists() and not path.is_file():
-        raise BackupError(f"{file} is not a regular file")
-    descriptor, temporary = tempfile.mkstemp(prefix=".windsock-backup-", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).replace(path)
-        _sync_folder(path.parent)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with _one_line(f"cannot write {_shown(file, 'stdout')}"):
+        if file == STANDARD:
+            if sys.stdout.isatty():
+                raise BackupError("a backup is not text for a terminal: name a file, or redirect stdout to one")
+            # A copy of the descriptor: Python would flush stdout again at its end, and fail again.
+            with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as stream:
+                yield stream
+            return
+        path = Path(file)
+        if path.exists() and not path.is_file():
+            raise BackupError(f"{file} is not a regular file")
+        descriptor, temporary = tempfile.mkstemp(prefix=".windsock-backup-", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            Path(temporary).replace(path)
+            _sync_folder(path.parent)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
 
 
 def _sync_folder(folder: Path) -> None:
@@ -56,16 +58,30 @@ def _sync_folder(folder: Path) -> None:
 def opened(file: str) -> Iterator[BinaryIO]:
     """Open a backup so that it can be read more than once; what comes through a pipe is copied to a temporary file.
 
-    `-` is stdin. Raises OSError.
+    `-` is stdin. Raises BackupError for what cannot be read.
     """
-    if file != STANDARD:
-        with Path(file).open("rb") as stream:
-            yield stream
-        return
-    if stat.S_ISREG(os.fstat(sys.stdin.fileno()).st_mode):
-        yield sys.stdin.buffer
-        return
-    with tempfile.TemporaryFile() as kept:
-        shutil.copyfileobj(sys.stdin.buffer, kept)
-        kept.flush()
-        yield kept
+    with ExitStack() as stack:
+        with _one_line(f"cannot read {_shown(file, 'stdin')}"):
+            if file == STANDARD and sys.stdin.isatty():
+                raise BackupError("a terminal has no backup: name a file, or redirect stdin to one")
+            descriptor = os.dup(sys.stdin.fileno()) if file == STANDARD else os.open(file, os.O_RDONLY)
+            stream: BinaryIO = stack.enter_context(os.fdopen(descriptor, "rb"))
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                kept = stack.enter_context(tempfile.TemporaryFile())
+                shutil.copyfileobj(stream, kept)
+                kept.flush()
+                stream = kept
+        yield stream
+
+
+@contextmanager
+def _one_line(what: str) -> Iterator[None]:
+    """Raise a BackupError for an OSError, which names the file as the user does."""
+    try:
+        yield
+    except OSError as error:
+        raise BackupError(f"{what}: {error.strerror or error}") from error
+
+
+def _shown(file: str, standard: str) -> str:
+    return standard if file == STANDARD else file

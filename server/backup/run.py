@@ -17,8 +17,7 @@ def backup(config: Config, file: str, data_dir: Path | None) -> str:
     """Write the database into a file; return what was done, in one line.
 
     The service may run meanwhile: the backup is what the database held at one moment. Raises SchemaError for an
-    Airflow's database, StartupError if something prevents the backup, OSError for the file. Then no part of a file is
-    left.
+    Airflow's database, StartupError if something prevents the backup. Then no part of a file is left.
     """
     with reached(config, data_dir, alone=False) as dsn:
         found = database.look(dsn)
@@ -35,9 +34,9 @@ def restore(config: Config, file: str, data_dir: Path | None, *, force: bool) ->
     """Replace everything in the database with a backup; return what was done, in one line.
 
     A backup of an older release is upgraded. Raises SchemaError for an Airflow's database. Raises StartupError if the
-    database is in use, belongs to another program or, without `force`, has data, and if the file is damaged, is no
-    backup of Windsock's or is of a newer release. Raises OSError if the file cannot be read. The database is then as it
-    was before, unless the BackupError says that the backup was restored.
+    database is in use, belongs to another program or, without `force`, has data, and if the file cannot be read, is
+    damaged, is no backup of Windsock's or is of a newer release. The database is then as it was before, unless the
+    BackupError says that the backup was restored.
     """
     with opened(file) as stream, reached(config, data_dir, alone=True) as dsn:
         found = database.look(dsn)
@@ -49,7 +48,7 @@ def restore(config: Config, file: str, data_dir: Path | None, *, force: bool) ->
                 f"the backup is of a newer release: it has schema version {version}, this release knows {known};"
                 " restore it with that release"
             )
-        tools.restore(stream, found.server)
+        tools.restore(stream, found)
         try:
             return f"restored {_upgraded(dsn, version)}"
         except (KeyboardInterrupt, Exception) as error:

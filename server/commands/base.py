@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from server.words import printable
+
 if TYPE_CHECKING:
     from server.client import ApiError, Client, ClientError
     from server.client.interface import Answer
@@ -44,6 +46,10 @@ class Failure(click.ClickException):
         # click declares it as an attribute of the class, but reads that of the instance.
         self.exit_code = exit_code  # type: ignore[misc]
 
+    def format_message(self) -> str:
+        """Return the message. Characters that control a terminal are escaped."""
+        return _printable_lines(self.message)
+
 
 def verbose_option(function: Function) -> Function:
     """Add `--verbose`."""
@@ -57,8 +63,17 @@ def subdir_option(function: Function) -> Function:
 
 
 def say(message: str) -> None:
-    """Write a message for people to stderr."""
-    click.echo(message, err=True)
+    """Write a message for people to stderr. Characters that control a terminal are escaped."""
+    click.echo(_printable_lines(message), err=True)
+
+
+def echo(line: str) -> None:
+    """Write a line of data to stdout. Characters that control a terminal are escaped: names may have them."""
+    click.echo(printable(line))
+
+
+def _printable_lines(text: str) -> str:
+    return "\n".join(map(printable, text.split("\n")))
 
 
 @contextmanager

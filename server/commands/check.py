@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from server.commands.base import EXIT_FAILED, say
+from server.commands.base import EXIT_FAILED, echo, say
 from server.commands.service import one_line_errors
 from server.words import count
 
@@ -44,10 +44,10 @@ def _show(file: str, result: "DagFile | DagFileError") -> bool:
 
     if isinstance(result, DagFileError):
         for problem in result.problems:
-            click.echo(problem.at(file))
+            echo(problem.at(file))
         return False
-    click.echo(f"{file}: {count(len(result.rows), 'DAG')}: {', '.join(result.dag_ids)}")
+    echo(f"{file}: {count(len(result.rows), 'DAG')}: {', '.join(result.dag_ids)}")
     for row in result.rows:
         for note in row.notes:
-            click.echo(Problem(row.line, f"note: DAG {row.dag_id!r}: {note}").at(file))
+            echo(Problem(row.line, f"note: DAG {row.dag_id!r}: {note}").at(file))
     return True

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from server.commands.base import say
+from server.commands.base import echo, say
 from server.commands.service import one_line_errors
 
 
@@ -36,4 +36,4 @@ def check(file: Path | None) -> None:
         tls_context(found)
         if not found.dsn:
             say("Warning: no database is set: windsock webserver needs [core] sql_alchemy_conn, standalone does not")
-    click.echo(f"{file or 'the configuration'}: no problem found")
+    echo(f"{file or 'the configuration'}: no problem found")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from server.commands.base import Failure, say, session, subdir_option, verbose_option
+from server.commands.base import Failure, echo, say, session, subdir_option, verbose_option
 from server.commands.output import output_option, show
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def delete_dag(dag_id: str, *, yes: bool, verbose: bool) -> None:
     if not yes:
         _ask(dag_id)
     with session(verbose=verbose) as client:
-        click.echo(client.delete_dag(dag_id)["message"])
+        echo(str(client.delete_dag(dag_id)["message"]))
 
 
 def _ask(dag_id: str) -> None:

@@ -1,5 +1,8 @@
 """`windsock db`: commands that look after a standalone database."""
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,13 +63,10 @@ def backup(file: str, data_dir: Path | None) -> None:
     The service may run meanwhile. FILE appears when it is complete, and only its owner may read it. `-` is stdout.
     FILE does not contain the logs of tasks, DAG files, airflow.cfg and keys: keep these too.
     """
-    with one_line_errors():
+    with one_line_errors(), _ended_by_signals("interrupted: no backup was made"):
         from server.backup.run import backup as run_backup  # noqa: PLC0415 - see server.commands.service
 
-        try:
-            say(run_backup(_load(), file, data_dir))
-        except KeyboardInterrupt:
-            raise Failure("interrupted: no backup was made", EXIT_INTERRUPTED) from None
+        say(run_backup(_load(), file, data_dir))
 
 
 @db.command()
@@ -80,13 +80,23 @@ def restore(file: str, data_dir: Path | None, force: bool) -> None:  # noqa: FBT
     before. A backup of an older release is upgraded. Restore only files that you trust, because they may contain code.
     `-` is stdin.
     """
-    with one_line_errors():
+    with one_line_errors(), _ended_by_signals("interrupted"):
         from server.backup.run import restore as run_restore  # noqa: PLC0415 - likewise
 
-        try:
-            say(run_restore(_load(), file, data_dir, force=force))
-        except KeyboardInterrupt:
-            raise Failure("interrupted", EXIT_INTERRUPTED) from None
+        say(run_restore(_load(), file, data_dir, force=force))
+
+
+@contextmanager
+def _ended_by_signals(message: str) -> Iterator[None]:
+    """Clean up after SIGTERM and SIGHUP as after Ctrl-C. Raises Failure with the message then."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # `nohup` ignores SIGHUP.
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Failure(message, EXIT_INTERRUPTED) from None
 
 
 def _load() -> "Config":

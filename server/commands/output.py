@@ -6,6 +6,8 @@ from typing import TypeVar
 
 import click
 
+from server.words import printable
+
 Function = TypeVar("Function", bound=Callable[..., object])
 Row = Mapping[str, object]
 
@@ -41,7 +43,11 @@ def show(rows: Sequence[Row], columns: Sequence[str], output: str) -> None:
     if output == "json":
         import json  # noqa: PLC0415 - each format imports its own
 
-        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        text = json.dumps(rows, indent=2, ensure_ascii=False)
+        if not text.replace("\n", "").isprintable():
+            # Only strings can have such characters, and JSON has escapes for them.
+            text = "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+        click.echo(text)
     elif output == "yaml":
         import yaml  # noqa: PLC0415 - likewise
 
@@ -113,8 +119,7 @@ def _cell(value: object) -> str:
         return ""
     if isinstance(value, list):
         return ", ".join(map(_cell, value))
-    text = str(value)
-    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return printable(str(value))
 
 
 def _width(text: str) -> int:

@@ -5,6 +5,7 @@ import click
 from server.commands.base import Failure, say, session, verbose_option
 from server.commands.output import output_option, show
 from server.commands.pool_files import read_pools, write_pools
+from server.words import count
 
 _COLUMNS = ("pool", "slots", "description")
 _MINUS_ONE = {"ignore_unknown_options": True}
@@ -146,9 +147,9 @@ def _import(file: str, output: str, *, verbose: bool) -> None:
             try:
                 written.append(client.create_pool(entry.name, entry.slots, entry.description))
             except ClientError:
-                say(f"{len(written)} of {len(pools)} pool(s) imported; stopped at {entry.name}")
+                say(f"{len(written)} of {count(len(pools), 'pool')} imported; stopped at {entry.name}")
                 raise
-    say(f"{len(written)} of {len(pools)} pool(s) imported")
+    say(f"{len(written)} of {count(len(pools), 'pool')} imported")
     show(written, _COLUMNS, output)
 
 
@@ -159,4 +160,4 @@ def _export(file: str, *, verbose: bool) -> None:
         write_pools(file, pools)
     except OSError as error:
         raise Failure(f"{file}: {error.strerror}") from error
-    say(f"{len(pools)} pool(s) exported to {'stdout' if file == '-' else file}")
+    say(f"{count(len(pools), 'pool')} exported to {'stdout' if file == '-' else file}")

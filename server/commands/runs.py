@@ -2,7 +2,7 @@
 
 import click
 
-from server.commands.base import run_of_no_date, session, subdir_option, verbose_option
+from server.commands.base import echo, run_of_no_date, session, subdir_option, verbose_option
 from server.commands.output import optional_output_option, output_option, show
 from server.commands.waiting import wait_for
 
@@ -47,7 +47,7 @@ def trigger_dag(
     with session(verbose=verbose) as client:
         run = client.trigger_dag(dag_id, run_id, conf, exec_date, replace_microseconds=replace_microseconds)
         if output is None:
-            click.echo(run["message"])
+            echo(str(run["message"]))
         row = {"dag_id": dag_id, **run}
         try:
             if wait:
@@ -110,4 +110,4 @@ def dag_state(dag_id: str, execution_date: str, *, verbose: bool) -> None:
             state = client.get_dag_run_state(dag_id, execution_date)
         except client.error as error:
             state = run_of_no_date(client, dag_id, execution_date, error)["state"]
-        click.echo(str(state))
+        echo(str(state))

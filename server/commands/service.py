@@ -23,10 +23,15 @@ def one_line_errors() -> Iterator[None]:
     except NoDatabase as error:
         raise Failure(str(error), EXIT_UNREACHABLE) from error
     except (SchemaError, StartupError, WindsockError) as error:
-        raise click.ClickException(str(error)) from error
+        raise Failure(str(error)) from error
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        raise click.ClickException(message) from error
+        raise Failure(_said(error)) from error
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 @click.command()

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from server.commands.base import run_of_no_date, say, session, subdir_option, verbose_option
+from server.commands.base import echo, run_of_no_date, say, session, subdir_option, verbose_option
 from server.commands.output import optional_output_option, show
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def list_tasks(dag_id: str, *, output: str | None, verbose: bool) -> None:
         show(tasks, ("task_id", "operator", "downstream_task_ids"), output)
         return
     for task in tasks:
-        click.echo(task["task_id"])
+        echo(str(task["task_id"]))
 
 
 @click.command("task_state")
@@ -51,7 +51,7 @@ def task_state(dag_id: str, task_id: str, execution_date: str, *, verbose: bool)
         except client.error as error:
             execution_date = run_of_no_date(client, dag_id, execution_date, error)["execution_date"]
             found = client.get_task_instance(dag_id, execution_date, task_id)
-        click.echo(found["state"])
+        echo(str(found["state"]))
         if found["state"] in _WAITING:
             for reason in _waits_for(client, dag_id, execution_date, task_id):
                 say(f"{task_id} waits: {reason}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from server.commands.base import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_TIMEOUT, Failure, say
-from server.words import count
+from server.words import count, printable
 
 if TYPE_CHECKING:
     from server.client import Client
@@ -37,7 +37,7 @@ def wait_for(
             seen(state := client.get_dag_run_state(dag_id, execution_date))
             waited = time.monotonic() - start
             if progress:
-                click.echo(f"\r\x1b[K{run_id}: {state} ({waited:.0f} s)", err=True, nl=False)
+                click.echo(f"\r\x1b[K{printable(f'{run_id}: {state}')} ({waited:.0f} s)", err=True, nl=False)
             if state in _GOOD | _BAD:
                 break
             if timeout is not None and waited >= timeout:

@@ -49,10 +49,10 @@ def scan_folder(folder: Path) -> Scan:
         if entry.name == IGNORE_FILE:
             scan.ignores[str(Path(entry.path).parent)] = _read_ignores(entry.path)
         elif (signature := _signature(entry, errors)) is not None:
-            if _can_be_stored(entry.path):
+            if can_be_stored(entry.path):
                 scan.files[entry.path] = signature
             else:
-                scan.unusable.append(ascii(entry.path))
+                scan.unusable.append(entry.path)
     return scan._replace(complete=not errors)
 
 
@@ -117,7 +117,8 @@ def _signature(entry: os.DirEntry[str], errors: list[OSError]) -> Signature | No
     return Signature(status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
 
 
-def _can_be_stored(path: str) -> bool:
+def can_be_stored(path: str) -> bool:
+    """Whether the database has room for a path: not one that is too long, or is not UTF-8."""
     try:
         return len(path.encode()) <= _LONGEST_PATH
     except UnicodeEncodeError:

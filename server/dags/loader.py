@@ -201,7 +201,7 @@ class DagLoader:
         self._incomplete = not scan.complete
         for file in scan.unusable:
             if file not in self._unusable:
-                _log.warning("DAG file left out: its path is too long, or is not UTF-8", file=file)
+                _log.warning("DAG file left out: its path is too long, or is not UTF-8", file=ascii(file))
         self._unusable = set(scan.unusable)
 
     @asynccontextmanager

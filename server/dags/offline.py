@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from server.dags.document import DagFileError
-from server.dags.folder import Scan, Signature, scan_folder
+from server.dags.document import DagFileError, Problem
+from server.dags.folder import Scan, Signature, can_be_stored, scan_folder
 from server.dags.loader import resolve
 from server.dags.parser import Parser
 from server.dags.serialize import DagFile
@@ -12,6 +12,8 @@ from server.dags.serialize import DagFile
 Results = Mapping[str, DagFile | DagFileError]
 # Nothing compares it, because each file is read only once.
 _ANY = Signature(0, 0, 0, 0)
+_NO_ROOM = DagFileError(Problem(None, "its path is too long for the database, or is not UTF-8"))
+_UNREADABLE = DagFileError(Problem(None, "not everything below it can be read"))
 
 
 async def check_files(paths: Iterable[Path], ignore_syntax: str) -> Results:
@@ -23,11 +25,21 @@ async def check_files(paths: Iterable[Path], ignore_syntax: str) -> Results:
     return resolve(found, {})
 
 
-async def _check(path: Path, scan: Scan | None, ignore_syntax: str) -> Results:
+async def _check(path: Path, scan: Scan | None, ignore_syntax: str) -> dict[str, DagFile | DagFileError]:
+    if scan is None and not can_be_stored(str(path)):
+        return {str(path): _NO_ROOM}
     parser = Parser(path if scan else path.parent, ignore_syntax)
     try:
         files = (await parser.without_ignored(scan)).files if scan else {str(path): _ANY}
         parsed = await parser.read(files, {}, None)
     finally:
         await parser.close()
-    return {file: result for file in sorted(parsed) if (result := parsed[file].result) is not None}
+    found: dict[str, DagFile | DagFileError]
+    found = {file: result for file in sorted(parsed) if (result := parsed[file].result) is not None}
+    return found | (_missed(path, scan) if scan else {})
+
+
+def _missed(folder: Path, scan: Scan) -> dict[str, DagFile | DagFileError]:
+    """Return what the loader cannot use or read in a folder."""
+    missed: dict[str, DagFile | DagFileError] = dict.fromkeys(scan.unusable, _NO_ROOM)
+    return missed if scan.complete else {**missed, str(folder): _UNREADABLE}

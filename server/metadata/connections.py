@@ -148,8 +148,9 @@ async def open_pool(config: "Config", **session: str) -> "asyncpg.Pool[asyncpg.R
     """
     if config.pgbouncer:
         arguments = config.dsn.connect_arguments()
-        # PgBouncer passes on no settings of a session, and it knows prepared statements only since 1.21.
-        arguments.pop("server_settings", None)
+        # PgBouncer passes on only the name of a session, and it knows prepared statements only since 1.21.
+        name = arguments.get("server_settings", {}).get("application_name", _SESSION["application_name"])
+        arguments["server_settings"] = {"application_name": name}
         arguments["statement_cache_size"] = 0
     else:
         arguments = with_session(config.dsn, {**_SESSION, **session})

@@ -245,5 +245,5 @@ async def test_an_import_is_checked_before_anything_is_written(
     # The server alone knows how long a name may be here: it is asked about long ones first.
     long = {"b": {"slots": 1, "description": "x"}, "n" * 60: {"slots": 1, "description": "x"}}
     done = await windsock("pool", "-i", "-", stdin=json.dumps(long), **environment)
-    assert (done.code, "0 of 2 pool(s) imported" in done.err) == (1, True)
+    assert (done.code, "0 of 2 pools imported" in done.err) == (1, True)
     assert (await rows(database))["slot_pool"] == before

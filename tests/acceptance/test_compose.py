@@ -17,6 +17,9 @@ from tests.acceptance.service import free_port
 
 FILE = Path(__file__).parents[2] / "deploy" / "compose.yaml"
 GIVEN = {"WINDSOCK_DB_PASSWORD": "secret", "WINDSOCK_SECRET_KEY": "0123456789abcdef0123", "WINDSOCK_PORT": ""}
+CONTAINERFILE, DOCUMENT = FILE.with_name("Containerfile"), FILE.parents[1] / "docs" / "deployment.md"
+# The release of Debian's postgresql-client: pg_dump takes no server that is newer.
+CLIENT_OF = {"trixie": 17}
 _VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?P<rule>:[-?])(?P<rest>[^}]*)\}")
 
 
@@ -85,6 +88,27 @@ def test_its_services_start(compose: dict[str, Any], empty_database: str, tmp_pa
             for process in (scheduler, api):
                 process.terminate()
         assert (api.wait(60), scheduler.wait(60)) == (0, 0)
+
+
+def test_its_backup_and_restore(compose: dict[str, Any], empty_database: str, tmp_path: Path) -> None:
+    """What the document has `docker compose run` do: by stdout and stdin, with the programs of the image's Debian."""
+    text = DOCUMENT.read_text("utf-8")
+    found = re.findall(r"docker compose .* run --rm -T (\w+) (db \w+.*?) ([<>]) \S+", text)
+    assert [(arguments, way) for _, arguments, way in found] == [("db backup -", ">"), ("db restore --force -", "<")]
+    (name,) = {service for service, _, _ in found}
+    here = {"AIRFLOW__WINDSOCK__SQL_ALCHEMY_CONN": empty_database, "AIRFLOW_HOME": str(tmp_path)}
+    env = {**os.environ, **compose["services"][name]["environment"], **here}
+    subprocess.run([WINDSOCK, "initdb"], env=env, check=True)
+    subprocess.run([WINDSOCK, "pools", "set", "kept", "3", "for ever"], env=env, check=True)
+    with (tmp_path / "backup").open("wb") as file:
+        subprocess.run([WINDSOCK, *found[0][1].split()], env=env, stdout=file, check=True)
+    subprocess.run([WINDSOCK, "pools", "delete", "kept"], env=env, check=True)
+    with (tmp_path / "backup").open("rb") as file:
+        subprocess.run([WINDSOCK, *found[1][1].split()], env=env, stdin=file, check=True)
+    subprocess.run([WINDSOCK, "pools", "get", "kept"], env=env, check=True)
+    assert "postgresql-client" in CONTAINERFILE.read_text("utf-8")
+    (debian,) = set(re.findall(r"^FROM .*-slim-(\w+)", CONTAINERFILE.read_text("utf-8"), re.MULTILINE))
+    assert compose["services"]["db"]["image"].endswith(f":{CLIENT_OF[debian]}")
 
 
 def healthy(port: str) -> bool:

@@ -32,6 +32,23 @@ async def test_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (await windsock("check", "nope.yaml")).code == 2
 
 
+async def test_check_leaves_nothing_out(tmp_path: Path) -> None:
+    """What the loader cannot use or see is a problem too; no file's name steers a terminal."""
+    names = [b"\xff.yaml", b"\x1b[31mred.yaml", b"two\nlines.yaml"]
+    for name in names:
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_text(GOOD.replace("good", name[:3].hex()))
+    done = await windsock("check", str(tmp_path))
+    assert (done.code, done.err) == (1, "3 files, 1 with problems\n")
+    assert "\\udcff.yaml: its path is too long for the database, or is not UTF-8\n" in done.out
+    assert "\\x1b[31mred.yaml: 1 DAG" in done.out
+    assert "two\\nlines.yaml: 1 DAG" in done.out
+    (tmp_path / "linked.yaml").symlink_to("n" * 300)
+    done = await windsock("check", str(tmp_path))
+    assert (done.code, "not everything below it can be read" in done.out) == (1, True)
+    done = await windsock("check", os.fsdecode(os.fsencode(tmp_path) + b"/\xff.yaml"))
+    assert (done.code, done.err) == (1, "1 file, 1 with problems\n")
+
+
 async def test_config_check(tmp_path: Path) -> None:
     """A file with which a service could not start is refused, with what would be right."""
     file = tmp_path / "my.cfg"
@@ -95,6 +112,8 @@ async def test_without_a_database(tmp_path: Path) -> None:
         ["scheduler"],
         ["webserver"],
         ["list_dags"],
+        ["db", "backup", str(tmp_path / "file")],
+        ["db", "restore", __file__],
     ):
         done = await windsock(*command, **env)
         assert done.code == 5, (command, done)

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 import pytest
 
+from tests.acceptance.cli import on_database, windsock
 from tests.acceptance.process import wait_until
 from tests.acceptance.service import Service, free_port
 
@@ -96,3 +97,20 @@ async def test_triggers_through_the_sample(database: str, pgbouncer: PgBouncer, 
         assert await asyncio.to_thread(trigger, 102) == 200
         assert (await asyncio.to_thread(service.admin, "/ready"))[0] == 200
     await conn.close()
+
+
+async def test_a_restore_sees_the_api_behind_it(database: str, pgbouncer: PgBouncer, tmp_path: Path) -> None:
+    """PgBouncer's connections bear the API's name until it is stopped."""
+    file, env = str(tmp_path / "backup"), on_database(database)
+    with Service(pgbouncer.dsn, tmp_path, pgbouncer="True") as service:
+        assert (await asyncio.to_thread(service.request, "/api/experimental/pools"))[0] == 200
+        assert (await windsock("db", "backup", file, **env)).code == 0
+        done = await windsock("db", "restore", "--force", file, **env)
+        assert (done.code, "Windsock uses this database" in done.err, "PgBouncer" in done.err) == (1, True, True)
+    pgbouncer.kill()
+    conn = await asyncpg.connect(database)
+    others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    while await conn.fetchval(others):
+        await asyncio.sleep(0.05)
+    await conn.close()
+    assert (await windsock("db", "restore", "--force", file, **env)).code == 0

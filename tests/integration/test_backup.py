@@ -1,8 +1,10 @@
 """Backup and restore of a database that is configured, with the real programs of every Postgres that is installed."""
 
+import asyncio
 import os
 import pty
 import re
+import signal
 import stat
 import subprocess
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -12,6 +14,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from server.backup import database as looking
 from server.backup import programs
 from server.backup.database import BackupError
 from server.backup.dump import Tools
@@ -23,6 +26,7 @@ from tests.acceptance.cli import WINDSOCK, Done, fill, on_database, rows, windso
 
 INSTALLED = sorted(programs._installed())
 LAST = schema.load_schema().version
+FIRST_WITH_LOGIN_TRIGGERS = 17
 
 
 async def run(dsn: str, *arguments: str, code: int = 0, stdin: str | None = None) -> Done:
@@ -101,6 +105,24 @@ async def test_tables_of_others_are_not_dropped_unasked(database: str, file: str
     await execute(database, "SELECT FROM customers")
 
 
+async def test_functions_and_types_of_others_are_not_dropped_unasked(
+    database: str, empty_database: str, file: str
+) -> None:
+    """They may be all that a database has; Windsock's own count for nothing."""
+    theirs = "CREATE FUNCTION theirs() RETURNS integer LANGUAGE sql AS 'SELECT 1'; CREATE DOMAIN colour AS text"
+    await execute(empty_database, theirs)
+    said = (await run(empty_database, "restore", "--force", file, code=1)).err
+    assert "colour, theirs" in said
+    await execute(empty_database, "SELECT theirs()")
+    await execute(database, "TRUNCATE log, dag_run, task_instance, users, dag CASCADE")
+    await execute(database, "DELETE FROM slot_pool WHERE pool <> 'default_pool'")
+    await execute(database, theirs)
+    said = (await run(database, "restore", file, code=1)).err
+    assert "does not know: colour, theirs)" in said
+    await execute(database, "DROP FUNCTION theirs; DROP DOMAIN colour")
+    await run(database, "restore", file)
+
+
 async def test_the_database_of_another_program(empty_database: str, database: str, file: str) -> None:
     """It is refused, whatever is said; so is an Airflow's, whose backup is its own."""
     await execute(empty_database, "CREATE TABLE customers (id int)")
@@ -140,8 +162,11 @@ async def test_places_that_are_no_file(database: str, tmp_path: Path) -> None:
     """One line says what is wrong."""
     await run(database, "backup", str(tmp_path), code=1)
     assert "not a regular file" in (await run(database, "backup", "/dev/null", code=1)).err
-    await run(database, "backup", str(tmp_path / "missing" / "file"), code=1)
-    await run(database, "restore", str(tmp_path / "missing"), code=1)
+    missing = tmp_path / "missing"
+    said = (await run(database, "backup", str(missing / "file"), code=1)).err
+    assert said == f"Error: cannot write {missing}/file: No such file or directory\n"
+    said = (await run(database, "restore", str(missing), code=1)).err
+    assert said == f"Error: cannot read {missing}: No such file or directory\n"
     assert not any(tmp_path.iterdir())
 
 
@@ -151,11 +176,14 @@ async def test_files_that_are_no_backup(database: str, empty_database: str, file
     await execute(empty_database, "CREATE TABLE customers (id int)")
     command = [INSTALLED[-1].path("pg_dump"), "--format=custom", f"--file={file}.other", empty_database]
     subprocess.run(command, check=True)
+    await execute(empty_database, "CREATE TABLE windsock_schema AS SELECT 'one' AS version")
+    subprocess.run([*command[:2], f"--file={file}.namesake", empty_database], check=True)
     before = await rows(database)
     for name, content in {
         "half": whole[: len(whole) // 2],
         "all but the last byte": whole[:-1],
         "of another database": Path(f"{file}.other").read_bytes(),
+        "of a namesake": Path(f"{file}.namesake").read_bytes(),
         "another byte": whole[:-200] + bytes([whole[-200] ^ 0xFF]) + whole[-199:],
         "text": b"no backup\n" * 100,
         "empty": b"",
@@ -215,7 +243,9 @@ async def test_a_restore_that_fails_changes_nothing(database: str, file: str) ->
     await execute(database, "CREATE SCHEMA reports; CREATE VIEW reports.runs AS SELECT * FROM dag_run")
     await execute(database, "DELETE FROM dag_run WHERE id = (SELECT min(id) FROM dag_run)")
     before = await rows(database)
-    assert "the database is as it was" in (await run(database, "restore", "--force", file, code=1)).err
+    said = (await run(database, "restore", "--force", file, code=1)).err
+    assert "the database is as it was" in said
+    assert "view reports.runs depends on table dag_run" in said
     assert await rows(database) == before
     await execute(database, "DROP SCHEMA reports CASCADE")
     await run(database, "restore", "--force", file)
@@ -230,8 +260,61 @@ async def test_a_restore_that_breaks_off_changes_nothing(database: str, file: st
     for length in (len(whole) * 3 // 4, len(whole) - 50):
         Path(file).write_bytes(whole[:length])
         with Path(file).open("rb") as stream, pytest.raises(BackupError, match="the database is as it was"):
-            tools.restore(stream, INSTALLED[-1].major)
+            tools.restore(stream, await looking._look(Dsn.parse(database)))
         assert await rows(database) == before
+
+
+async def test_a_table_that_is_lost(database: str, file: str) -> None:
+    """That is what a backup is for."""
+    before = await rows(database)
+    await execute(database, "DROP TABLE dag_run, slot_pool, log CASCADE")
+    said = (await run(database, "restore", file, code=1)).err
+    assert re.search(r"has data already \(\d+ DAGs", said)
+    await run(database, "restore", "--force", file)
+    assert await rows(database) == before
+
+
+async def test_another_server_than_the_one_that_was_looked_at(database: str, file: str) -> None:
+    """A name may lead elsewhere a moment later, and what is there was not looked at."""
+    await execute(database, "DELETE FROM dag_run WHERE id = (SELECT min(id) FROM dag_run)")
+    before = await rows(database)
+    tools = Tools(INSTALLED[-1], programs.environment(Dsn.parse(database)), "public")
+    found = await looking._look(Dsn.parse(database))
+    with Path(file).open("rb") as stream, pytest.raises(BackupError, match="not the server that was checked"):
+        tools.restore(stream, found._replace(instance="0"))
+    assert await rows(database) == before
+
+
+async def test_the_reason_is_what_failed(database: str, file: str) -> None:
+    """Whatever the server warned of before."""
+    await execute(
+        database,
+        "CREATE SCHEMA others; CREATE FUNCTION others.warn() RETURNS event_trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE WARNING 'of something else'; END $$; CREATE VIEW others.runs AS SELECT * FROM dag_run",
+    )
+    if INSTALLED[-1].major >= FIRST_WITH_LOGIN_TRIGGERS:
+        await execute(database, "CREATE EVENT TRIGGER warns ON login EXECUTE FUNCTION others.warn()")
+    said = (await run(database, "restore", "--force", file, code=1)).err
+    assert "ERROR:  cannot drop desired object(s)" in said
+    assert "view others.runs depends on" in said
+    assert "of something else" not in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+async def test_a_backup_that_is_ended(database: str, tmp_path: Path, number: signal.Signals) -> None:
+    """As at Ctrl-C no part of a file stays."""
+    async with connected(database) as conn, conn.transaction():
+        await conn.execute("LOCK TABLE job")
+        command = (WINDSOCK, "db", "backup", str(tmp_path / "file"))
+        env = {**os.environ, **on_database(database)}
+        process = await asyncio.create_subprocess_exec(*command, env=env, stderr=subprocess.PIPE)
+        while not [*tmp_path.iterdir()]:
+            assert process.returncode is None
+            await asyncio.sleep(0.05)
+        process.send_signal(number)
+        _, said = await process.communicate()
+    assert (process.returncode, said) == (130, b"Error: interrupted: no backup was made\n")
+    assert not [*tmp_path.iterdir()]
 
 
 async def test_somebody_holds_a_table(database: str, file: str) -> None:
@@ -239,6 +322,8 @@ async def test_somebody_holds_a_table(database: str, file: str) -> None:
     async with connected(database) as conn, conn.transaction():
         await conn.execute("LOCK TABLE dag_run IN ACCESS SHARE MODE")
         assert "lock timeout" in (await run(database, "restore", "--force", file, code=1)).err
+        await conn.execute("LOCK TABLE dag_run")
+        assert "lock timeout" in (await run(database, "backup", file, code=1)).err
 
 
 async def test_rights_and_owners_of_others(database: str, empty_database: str, file: str) -> None:
@@ -257,6 +342,17 @@ async def test_by_a_pipe(database: str, file: str) -> None:
     env = {**os.environ, **on_database(database)}
     script = f'"{WINDSOCK}" db backup - | cat > "{file}" && cat "{file}" | "{WINDSOCK}" db restore --force -'
     subprocess.run(["bash", "-euo", "pipefail", "-c", script], env=env, check=True, timeout=60)
+    script = f'"{WINDSOCK}" db restore --force <(cat "{file}")'
+    subprocess.run(["bash", "-euo", "pipefail", "-c", script], env=env, check=True, timeout=60)
+
+
+def test_stdout_that_takes_nothing(database: str) -> None:
+    """It is said once, and no traceback follows."""
+    with Path("/dev/full").open("wb") as full:
+        env = {**os.environ, **on_database(database)}
+        command = [WINDSOCK, "db", "backup", "-"]
+        done = subprocess.run(command, env=env, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "Error: cannot write stdout: No space left on device\n")
 
 
 async def test_progress_on_a_terminal(database: str, file: str) -> None:

@@ -44,6 +44,7 @@ def test_a_module_of_ones_own(folder: Path) -> None:
         (GOOD + "async def session_stamp(app): pass", r"must take the arguments \(app, user\)"),
         ("def init_app(app): pass\ndef requires_authentication(f): return f", "Airflow's Flask application"),
         ("import no_such_thing", r"stranger\.py\) failed: it needs the module no_such_thing"),
+        ("raise SystemExit(0)", r"stranger\.py\) failed: SystemExit"),
         ("1 / 0", r"stranger\.py\) failed: ZeroDivisionError"),
         ("def (", r"failed: SyntaxError"),
     ],

@@ -1,7 +1,13 @@
 """Tables of the command line."""
 
-import pytest
+import json
 
+import click
+import pytest
+from click.testing import CliRunner
+
+from server.cli import Sections
+from server.commands.base import Failure, echo, say
 from server.commands.output import show
 from server.words import count
 
@@ -30,6 +36,33 @@ def test_a_table_fits(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
 def test_plain_columns_are_whole(capsys: pytest.CaptureFixture[str]) -> None:
     """Programs read them."""
     assert written(capsys, "dag_id", "description", "id", output="plain")[1].split()[-1] == "7"
+
+
+def test_nothing_steers_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever names things writes no sequences into a terminal, in any form; JSON says the same thing as before."""
+    name = "a\x1b[31m\x9b1m\ud800\U000e0001 ü"
+    show([{"name": name}], ("name",), "json")
+    text = capsys.readouterr().out
+    assert json.loads(text) == [{"name": name}]
+    say(name)
+    echo(name)
+    Failure(f"one\n  {name}").show()
+    told = capsys.readouterr()
+    for part in (text, told.out, told.err):
+        assert part.replace("\n", "").isprintable()
+        assert "ü" in part
+    assert told.err.count("\n") == 3
+
+
+def test_ctrl_c_has_its_own_status() -> None:
+    """Of any command, as the help says."""
+
+    @click.command()
+    def command() -> None:
+        raise KeyboardInterrupt
+
+    done = CliRunner().invoke(Sections("program", commands=[command]), ["command"])
+    assert (done.exit_code, done.output.strip()) == (130, "Error: interrupted")
 
 
 def test_one_thing_is_one() -> None:
