@@ -39,6 +39,9 @@ _MSGPACK = 3
 _LEAST_NUMBER, _GREATEST_NUMBER = -(2**63), 2**64 - 1
 _MANY_DIGITS = re.compile(r"\d{19}|\de[1-3]\d", re.ASCII)
 _LARGE_NUMBER = "conf holds a number beyond 64 bits: in Airflow 3 no task of this run can read it, and they fail"
+# Its tasks put a run_id as it is into the URLs where they leave and find values.
+_UNFIT_FOR_URLS = re.compile(r"[/?#%\x00-\x1f\x7f]|^\.{1,2}$")
+_UNFIT_RUN_ID = "In Airflow 3 no task of this run can return or read a value: this run_id does not fit into a URL"
 # The position of conf in a row.
 _CONF = 3
 # Every run that is made here has this type; Airflow's own have other types, and prefixes that go with them.
@@ -101,12 +104,14 @@ def pinned(row: Row) -> Row:
 def warn_of_run(run: Trigger, row: Row, settings: Settings) -> None:
     """Warn about what this Airflow makes of a run whose `row` was written.
 
-    Airflow 1.10 takes some runs for others; tasks of 3.x cannot read every conf.
+    Airflow 1.10 takes some runs for others; tasks of 3.x cannot read every conf, nor use every run_id.
     """
     if settings.generation == 1 and not settings.standalone:
         for prefix, text in _PREFIXES_OF_1:
             if prefix.match(run.run_id):
                 warn(text)
+    if settings.generation == _MSGPACK and _UNFIT_FOR_URLS.search(run.run_id):
+        warn(_UNFIT_RUN_ID)
     # Almost no conf has such a number, and looking at each value would take time.
     if settings.generation == _MSGPACK and _MANY_DIGITS.search(str(row[_CONF])) and _holds_large_number(run.conf):
         warn(_LARGE_NUMBER)

@@ -121,6 +121,23 @@ async def test_two_dots_in_a_row_are_refused_where_that_airflow_refuses_them(
             assert (await Api(url, session).trigger(run_id="a..b"))[0] == 200
 
 
+@pytest.mark.parametrize("release", ["2.10.5", "3.1.8", "3.3.2"])
+async def test_the_caller_is_warned_of_ids_that_do_not_fit_into_urls(
+    empty_database: str, release: str, role: str
+) -> None:
+    """Tasks of 3.x put them there as they are."""
+    options = {"allowed_run_id_pattern": "(?s)^.*$", "allow_double_dot_in_ids": "True"}
+    async with _served(empty_database, release, role, **options) as api:
+        for unfit, run_ids in (
+            (True, (".", "..", "a/b", "a?b", "a#b", "a%20b", "a\nb", "\x7f")),
+            (False, ("...", "a..b", "a.", "~", "a b", "é", "a+b:c~d-e_f")),
+        ):
+            for run_id in run_ids:
+                assert (await api.trigger(run_id=run_id))[0] == 200, run_id
+                warned = "does not fit into a URL" in (api.warning or "")
+                assert warned == (unfit and generation_of(release) == 3), run_id
+
+
 @pytest.mark.parametrize("release", NEWER)
 async def test_an_empty_pattern_allows_what_airflow_itself_makes(empty_database: str, release: str, role: str) -> None:
     """Nothing else; and a newline at the end, which RE2 refuses and Python's `$` does not, is as in that Airflow."""
