@@ -81,6 +81,13 @@ def test_every_user_has_the_command(service: Machine) -> None:
     assert "complete" in service.says("cat /usr/local/share/fish/vendor_completions.d/windsock.fish")
 
 
+def test_the_admin_command_finds_files_here(service: Machine) -> None:
+    """By names relative to the current folder, if the service may read it; it works in every other folder too."""
+    assert "1 DAG: hello" in service.says("cd /etc/windsock/dags && windsock-admin check hello.yaml 2>&1")
+    assert "hello" in service.says("install -d -m 700 /root/mine && cd /root/mine && windsock-admin list_dags")
+    assert "cannot be read as a file" in service.says("windsock-admin db restore /root/mine 2>&1 || true")
+
+
 def test_installing_again_keeps_what_the_operator_changed(service: Machine) -> None:
     """Configuration and secrets stay, two releases stay, and what runs is not taken away below the service."""
     service.run("echo '# mine' >> /etc/windsock/airflow.cfg")
