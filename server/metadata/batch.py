@@ -1,9 +1,10 @@
 """Batching: concurrent requests of one kind share a statement."""
 
 import asyncio
+import math
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from weakref import WeakSet
 
 import asyncpg
@@ -15,6 +16,15 @@ Result = TypeVar("Result")
 Run = Callable[[Sequence[Key]], Coroutine[None, None, Sequence[Result]]]
 Batch = list[tuple[Key, "asyncio.Future[Result]"]]
 
+
+class _Apart(NamedTuple):
+    """A key of a failed statement, which waits for a statement of its own; after `until`, `error` is its answer."""
+
+    entry: tuple[Any, "asyncio.Future[Any]"]
+    error: BaseException
+    until: float
+
+
 # A statement costs as much as four to ten of its keys. So the next one waits for as many keys as are likely to come,
 # but for no more than are worth waiting for.
 _WORTH_WHILE = 32
@@ -23,6 +33,9 @@ _RETURN = 0.00015
 # In seconds. The statement under way may be waiting, perhaps for a lock, for something that does not concern the
 # others.
 _PATIENCE = 0.005
+# In seconds. If a statement has waited for a lock in vain, its keys may begin others for so long. That is a little more
+# than the `lock_timeout` of a session, so that a key that waits in vain again leaves the others their turn.
+_LOCKED = 2.5
 
 
 class Figures:
@@ -46,7 +59,8 @@ class Batcher(Generic[Key, Result]):
 
     `run(keys)` returns one result for each key, in the order of the keys. A statement always starts after the requests
     that it serves have arrived, and a lone request does not wait. If Postgres rejects a whole statement (so that
-    nothing of it was done), its keys are tried again one by one, so that only the bad one fails.
+    nothing of it was done), its keys are tried again one by one, so that only the bad one fails. Of these too, at most
+    `in_flight` run at a time. If the statement waited for a lock in vain, a key whose turn does not come soon is Locked.
     """
 
     def __init__(self, run: Run[Key, Result], *, size: int, in_flight: int, queue_limit: int) -> None:
@@ -56,6 +70,7 @@ class Batcher(Generic[Key, Result]):
         self._in_flight = in_flight
         self._queue_limit = queue_limit
         self._waiting: deque[tuple[Key, asyncio.Future[Result]]] = deque()
+        self._apart: deque[_Apart] = deque()
         self._running: set[asyncio.Task[Sequence[Result]]] = set()
         self._scheduled = False
         self._expected = 1
@@ -85,6 +100,7 @@ class Batcher(Generic[Key, Result]):
 
     def _start(self) -> None:
         self._scheduled = False
+        self._start_apart()
         while self._is_worth_while():
             batch: Batch[Key, Result] = []
             while self._waiting and len(batch) < self._size:
@@ -93,6 +109,15 @@ class Batcher(Generic[Key, Result]):
                     batch.append(entry)
             if batch:
                 self._send(batch)
+
+    def _start_apart(self) -> None:
+        """Try those of failed statements one by one, before anybody else's turn."""
+        while self._apart and len(self._running) < self._in_flight:
+            entry, error, until = self._apart.popleft()
+            if asyncio.get_running_loop().time() > until:
+                _answer([entry], error, ())
+            elif not entry[1].done():
+                self._send([entry])
 
     def _is_worth_while(self) -> bool:
         """Whether to begin another statement now; if it is too early, there is a timer."""
@@ -130,9 +155,8 @@ class Batcher(Generic[Key, Result]):
         self._running.discard(done)
         error = asyncio.CancelledError() if done.cancelled() else done.exception()
         if isinstance(error, asyncpg.PostgresError | Locked) and len(batch) > 1:
-            for entry in batch:
-                if not entry[1].done():
-                    self._send([entry])
+            until = asyncio.get_running_loop().time() + _LOCKED if isinstance(error, Locked) else math.inf
+            self._apart.extend(_Apart(entry, error, until) for entry in batch)
         else:
             _answer(batch, error, () if error else done.result())
         if not self._running:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import asyncpg
 import pytest
 
-from server.errors import Unavailable
+from server.errors import Locked, Unavailable
 from server.metadata import batch
 from server.metadata.batch import Batcher, Shared
 
@@ -238,6 +238,69 @@ async def test_who_went_away_is_not_tried_again() -> None:
     answers = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(answer) for answer in answers] == [asyncio.CancelledError, int, asyncpg.DataError]
     assert recorder.batches == [[1, 2, 3], [2], [3]]
+
+
+class Lock:
+    """Answers each key with its double; statements with locked keys wait until they are let go, and then fail."""
+
+    def __init__(self, *locked: int) -> None:
+        self.locked = frozenset(locked)
+        self.batches: list[list[int]] = []
+        self.waiting = self.most = 0
+        self.gate = asyncio.Event()
+
+    async def run(self, keys: Sequence[int]) -> Sequence[int]:
+        self.batches.append(list(keys))
+        self.waiting += 1
+        self.most = max(self.most, self.waiting)
+        try:
+            await asyncio.sleep(0)
+            if self.locked.intersection(keys):
+                if len(keys) == 1:
+                    await self.gate.wait()
+                raise Locked("locked")
+        finally:
+            self.waiting -= 1
+        return [key * 2 for key in keys]
+
+
+@pytest.mark.parametrize("in_flight", [1, 2, 3])
+async def test_those_of_a_failed_statement_take_turns(in_flight: int) -> None:
+    """One by one they are no more statements at a time than any others: connections are left for everything else."""
+    lock = Lock(*range(0, 50, 7))
+    lock.gate.set()
+    ask: Batcher[int, int] = Batcher(lock.run, size=50, in_flight=in_flight, queue_limit=100)
+    answers = await asyncio.gather(*map(ask, range(50)), return_exceptions=True)
+    assert [type(answer) is Locked for answer in answers] == [key % 7 == 0 for key in range(50)]
+    assert [answer for answer in answers if type(answer) is int] == [key * 2 for key in range(50) if key % 7]
+    assert lock.most == in_flight
+    assert len(lock.batches) == 51
+
+
+async def test_one_that_is_locked_holds_up_no_other() -> None:
+    """While it waits again, those that failed with it have their answers, and so has who comes later."""
+    lock = Lock(0)
+    ask: Batcher[int, int] = Batcher(lock.run, size=10, in_flight=2, queue_limit=100)
+    locked, *others = (asyncio.ensure_future(ask(key)) for key in range(5))
+    assert await asyncio.gather(*others) == [2, 4, 6, 8]
+    assert await ask(5) == 10
+    assert not locked.done()
+    lock.gate.set()
+    with pytest.raises(Locked):
+        await locked
+
+
+async def test_where_all_is_locked_nobody_waits_for_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table, say: who has had no turn when its time is over is told that nothing was done."""
+    monkeypatch.setattr(batch, "_LOCKED", 0.05)
+    lock = Lock(*range(50))
+    ask: Batcher[int, int] = Batcher(lock.run, size=50, in_flight=2, queue_limit=100)
+    tasks = [asyncio.ensure_future(ask(key)) for key in range(50)]
+    await asyncio.sleep(0.1)
+    lock.gate.set()
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [Locked] * 50
+    assert lock.batches == [list(range(50)), [0], [1]]
 
 
 async def test_a_lost_database_fails_the_whole_batch_once() -> None:
