@@ -73,10 +73,18 @@ class SchemaWatch:
                 async with asyncio.timeout(_EVERY):
                     await self._wake.wait()
             self._wake.clear()
-            with suppress(WindsockError):
-                await self.check()
-            if self.refuses:
-                await self._begin_to_serve(await self._settled())
+            try:
+                await self._look_once()
+            except Exception:
+                # Without this watch a schema that is refused would be refused for ever.
+                logger.exception("the schema could not be looked at; it will be tried again")
+                await asyncio.sleep(_SOON)
+
+    async def _look_once(self) -> None:
+        with suppress(WindsockError):
+            await self.check()
+        if self.refuses:
+            await self._begin_to_serve(await self._settled())
 
     async def check(self) -> None:
         """Raise SchemaChanged unless the database has the revision that was found; Unavailable if it is lost."""

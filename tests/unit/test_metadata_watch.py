@@ -1,0 +1,42 @@
+"""The watch over the schema, on its own."""
+
+import asyncio
+import contextlib
+from typing import cast
+
+import pytest
+
+from server.metadata import watch as module
+from server.metadata.catalogue import Catalogue
+from server.metadata.connections import Connections
+from server.metadata.watch import SchemaWatch
+
+
+async def test_the_watch_goes_on(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """After an error that nobody foresaw, too: a schema that is refused would be refused for ever."""
+    monkeypatch.setattr(module, "_EVERY", 0.01)
+    monkeypatch.setattr(module, "_SOON", 0.01)
+    found = Catalogue(1, "a66efa278eea", (), frozenset(), frozenset())
+    watch = SchemaWatch(cast("Connections", None), found, lambda _: None, allow_unknown=False)
+    looks = 0
+    again = asyncio.Event()
+
+    async def check() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            raise KeyError("trigger")
+        again.set()
+
+    monkeypatch.setattr(watch, "check", check)
+    keeping = asyncio.create_task(watch.keep())
+    try:
+        async with asyncio.timeout(5):
+            await again.wait()
+    finally:
+        keeping.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await keeping
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == [
+        "the schema could not be looked at; it will be tried again"
+    ]
