@@ -11,7 +11,8 @@ from server.errors import BadRequest, Conflict, NotFound
 from server.metadata import new_runs
 from server.metadata.announcer import Announcer
 from server.metadata.batch import Batcher, Shared
-from server.metadata.dags import Dag, Dags, Judgement
+from server.metadata.dag import Dag
+from server.metadata.dags import Dags, Judgement
 from server.metadata.database import Database
 from server.metadata.new_runs import NewRun, Row
 from server.metadata.scheduler_health import SchedulerHealth

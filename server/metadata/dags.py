@@ -8,50 +8,17 @@ import asyncpg
 
 from server.errors import BadRequest, Conflict, NotFound, Unavailable, WindsockError
 from server.metadata.batch import Batcher, Shared
+from server.metadata.dag import Dag
+from server.metadata.dag_cache import DagCache
 from server.metadata.database import Database
 from server.metadata.decoder import Decoder
 from server.metadata.decoding import MAX_DOCUMENT
 from server.metadata.import_errors import ImportErrors
-from server.metadata.prepared import PreparedDag, PreparedTask
 from server.metadata.settings import Settings
 from server.metadata.timetables import Interval
 
 _STREAM_PAGE = 2000
 _MAX_SOURCE = 2**22
-
-
-class Dag(NamedTuple):
-    """A DAG when `version` of its root's serialized row was read; `serialized` is None if there is no such row."""
-
-    dag_id: str
-    root_dag_id: str
-    version: str | None
-    serialized: PreparedDag | None
-    has_bundle_version: bool = False
-
-    @property
-    def subdag_ids(self) -> list[str]:
-        """The ids of the sub-DAGs below it."""
-        return self.serialized.subdag_ids if self.serialized else []
-
-    @property
-    def known(self) -> PreparedDag:
-        """Its serialized form; raises NotFound if the database has no serialized DAGs."""
-        if self.serialized is None:
-            raise NotFound(
-                f"No task information for dag {self.dag_id}: this database has no serialized DAGs;"
-                " switch on [core] store_serialized_dags in Airflow's configuration"
-            )
-        return self.serialized
-
-    def task(self, task_id: str) -> PreparedTask:
-        """Return a task by its id; raises NotFound, or Conflict if it cannot be read."""
-        task = self.known.task(task_id)
-        if task is None:
-            raise NotFound(f"Task {task_id} not found in dag {self.dag_id}")
-        if not task.answer:
-            raise Conflict(f"Task {task_id} of dag {self.dag_id} is not serialized as Airflow does it")
-        return task
 
 
 class Judgement(NamedTuple):
@@ -69,7 +36,7 @@ class Dags:
         self._import_errors = import_errors
         self._database = database
         self._decoder = decoder
-        self._cache: dict[str, Dag] = {}
+        self._cache = DagCache()
         self._find: Batcher[str, asyncpg.Record] = settings.batcher(self._find_many)
         # A large row is fetched and read only once for all who want it.
         self._load: Shared[str, Mapping[str, Dag]] = Shared(self._read_serialized)
@@ -118,10 +85,12 @@ class Dags:
         if version is None:
             if any_serialized:
                 raise NotFound(f"Dag id {dag_id} not found")
-            self._cache[dag_id] = Dag(dag_id, root_dag_id, None, None)
-            return self._cache[dag_id]
+            known = Dag(dag_id, root_dag_id, None, None)
+            self._cache.put(known)
+            return known
         members = await self._load(root_dag_id)
-        self._cache.update(members)
+        for member in members.values():
+            self._cache.put(member)
         if dag_id not in members:
             raise NotFound(f"Dag id {dag_id} not found")
         return members[dag_id]
@@ -135,8 +104,8 @@ class Dags:
         return Judgement(interval, await self._decoder.refusal(dag.serialized, version, conf))
 
     def forget(self, dag_id: str) -> None:
-        """Drop the cached form of a DAG that a statement found changed."""
-        self._cache.pop(dag_id, None)
+        """Drop what is cached of a DAG that a statement found changed."""
+        self._cache.drop(dag_id)
 
     async def code(self, dag_id: str) -> str:
         """Return the source of the DAG's file; raises NotFound, or Conflict for more than 4,194,304 characters."""

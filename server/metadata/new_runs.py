@@ -11,7 +11,8 @@ from typing import NamedTuple
 import msgspec
 
 from server.errors import BadRequest, WindsockError
-from server.metadata.dags import Dag, Judgement
+from server.metadata.dag import Dag
+from server.metadata.dags import Judgement
 from server.metadata.prepared import PreparedDag
 from server.metadata.settings import Settings
 from server.metadata.timetables import Interval

@@ -5,8 +5,8 @@ from datetime import datetime
 
 import asyncpg
 
+from server.metadata.dag import Dag
 from server.metadata.dag_runs import missing_run
-from server.metadata.dags import Dag
 from server.metadata.database import Database
 from server.metadata.prepared import PreparedTask
 from server.metadata.scheduler_health import SchedulerHealth

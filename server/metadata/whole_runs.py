@@ -19,12 +19,12 @@ from server.errors import Conflict
 from server.metadata import deadlines, instances
 from server.metadata.batch import Batcher
 from server.metadata.connections import Connection
-from server.metadata.dags import Dag
+from server.metadata.dag import Dag
 from server.metadata.database import Database, json_column
 from server.metadata.deadlines import Alert
-from server.metadata.encoding import OnlyAirflowError
+from server.metadata.encoding import MALFORMED, OnlyAirflowError
 from server.metadata.new_runs import NewRun, Row, pinned
-from server.metadata.prepared import MALFORMED, PreparedDag
+from server.metadata.prepared import PreparedDag
 from server.metadata.settings import Settings
 from server.warning_header import warn
 
