@@ -1,5 +1,6 @@
 """A mapping in a DAG file, with the places of its keys, so that every message about it has a line."""
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -19,6 +20,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 # Nobody misspells a longer key, and comparing it would take long.
 _LONGEST_KEY = 50
+_WHOLE = re.compile(r"\s*[+-]?\d{1,20}\s*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,9 @@ class Section:
                 data[name] = self.attempt(written, parse_duration, value)
             elif name == "trigger_rule" and isinstance(value, str):
                 data[name] = RENAMED_RULES.get(value, value)
+            elif name == "retries" and isinstance(value, str) and _WHOLE.fullmatch(value):
+                # As Airflow does, of this option alone; dag-factory hands on what stands in quotes.
+                data[name] = int(value)
             elif name == "params" and isinstance(value, dict):
                 data[name] = self.attempt(name, plain, {key: _param(item) for key, item in value.items()})
             else:

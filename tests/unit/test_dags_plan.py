@@ -78,6 +78,20 @@ def test_default_args_reach_tasks() -> None:
     assert task.arguments == {"cwd": "/tmp", "bash_command": "x"}  # noqa: S108
 
 
+@pytest.mark.parametrize(("written", "retries"), [("1", 1), (" +2 ", 2), ("007", 7), (0, 0)])
+def test_retries_as_text(written: object, retries: int) -> None:
+    """What stands in quotes is the number in it, as Airflow has it of this option; on tasks and in `default_args`."""
+    assert task_of({"retries": written}).options.retries == retries
+    assert task_of({}, default_args={"retries": written}).options.retries == retries
+
+
+@pytest.mark.parametrize("written", ["-1", "many", "1.5", "", "9" * 30, "{{ 1 }}"])
+def test_retries_that_are_no_number(written: str) -> None:
+    """Airflow takes none of them either."""
+    with pytest.raises(DagFileError, match="`retries`"):
+        task_of({"retries": written})
+
+
 @pytest.mark.parametrize(
     ("written", "seconds"),
     [({"retry_delay_sec": 30}, 30), ({"retry_delay": "30 seconds"}, 30), ({"retry_delay_secs": 30.0}, 30)],
