@@ -14,6 +14,8 @@ from server.scheduler.log_reading import LogFile, local_log
 from server.wire.ranges import parse_range
 
 _PORTION = 2**18
+# Of a file's time, which its owner chooses, what a date can say: up to the end of the year 9999.
+_LAST_SECOND = 253_402_300_799
 
 
 async def task_log(request: web.Request) -> web.StreamResponse:
@@ -36,7 +38,7 @@ async def task_log(request: web.Request) -> web.StreamResponse:
 
 
 def _answer(request: web.Request, log: LogFile, tail: int | None) -> web.Response:
-    seconds = log.modified // 10**9
+    seconds = max(0, min(log.modified // 10**9, _LAST_SECOND))
     tag = f"{log.modified:x}-{log.size:x}"
     headers = {
         "Content-Type": "text/plain; charset=utf-8",

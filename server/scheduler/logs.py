@@ -11,6 +11,8 @@ from server.scheduler.errors import TaskFailed
 from server.scheduler.log_files import open_to_write
 
 _LONGEST_LINE = 2**20
+# Most file systems allow so many bytes.
+_LONGEST_NAME = 255
 
 
 class NoLogError(Exception):
@@ -20,7 +22,7 @@ class NoLogError(Exception):
 def log_folder(base: Path, dag_id: str, task_id: str, execution_date: datetime) -> Path:
     """Return the folder of a task's tries in one run. Raises NoLogError for ids that cannot be names of folders."""
     for part in (dag_id, task_id):
-        if part in {"", ".", ".."} or "/" in part or "\0" in part:
+        if part in {"", ".", ".."} or "/" in part or "\0" in part or len(part.encode(errors="replace")) > _LONGEST_NAME:
             message = f"{part!r} cannot be the name of a folder"
             raise NoLogError(message)
     return base / dag_id / task_id / execution_date.astimezone(UTC).isoformat()

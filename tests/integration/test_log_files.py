@@ -113,6 +113,14 @@ async def test_a_large_log_is_not_in_memory(place: Place) -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**16
 
 
+@pytest.mark.parametrize("seconds", [2**40, -(2**40)])
+async def test_times_that_no_date_can_say(place: Place, seconds: int) -> None:
+    """The time of a file is its owner's: whatever a task makes it, its log is read. Not all file systems have it."""
+    (place.folder / "1.log").write_text("one")
+    os.utime(place.folder / "1.log", (seconds, seconds))
+    assert (await place.get())[:2] == (200, b"one")
+
+
 async def test_conditions(place: Place) -> None:
     """What has not changed is not sent again; of what has changed a part alone makes no sense."""
     file = place.folder / "1.log"

@@ -39,7 +39,7 @@ def test_logs_lie_where_airflow_has_them(tmp_path: Path) -> None:
             open_log_of(folder, missing)
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc", "../x", "a\0"])
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc", "../x", "a\0", "\u017c" * 200])
 def test_no_id_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
     """Whatever an id in the database is, it names a folder right here, or none."""
     with pytest.raises(NoLogError):
