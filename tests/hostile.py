@@ -55,7 +55,8 @@ JSONS = (
     "[" * 2000 + "]" * 2000,
 )
 PICKLES = (
-    b"", b"junk", b"\x80", pickled_laughs(7), colliding_pickle(3000), nested_keys_pickle(50_000),
+    b"", b"junk", b"\x80", b"K\x01K\x02a.", b"K\x01(K\x02\x90.", pickled_laughs(7), colliding_pickle(3000),
+    nested_keys_pickle(50_000),
     pickle.dumps("\ud800"),
     pickle.dumps(10**5000), b"\x80\x04" + b"]" * 3000 + b"a" * 2999 + b".", b"\x80\x04]\x94h\x00a.",
     b"\x80\x04\x8a\xff" + b"\xff" * 255 + b".", zlib.compress(b" " * 2**26), zlib.compress(b'{"dag": {"tasks": 5}}'),

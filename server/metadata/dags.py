@@ -104,7 +104,7 @@ class Dags:
         return Judgement(interval, await self._decoder.refusal(dag.serialized, version, conf))
 
     def forget(self, dag_id: str) -> None:
-        """Drop what is cached of a DAG that a statement found changed."""
+        """Drop the cached form of a DAG that a statement found changed."""
         self._cache.drop(dag_id)
 
     async def code(self, dag_id: str) -> str:

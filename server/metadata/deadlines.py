@@ -14,8 +14,7 @@ from uuid import UUID
 
 import msgspec
 
-from server.metadata.encoding import OnlyAirflowError
-from server.metadata.prepared import MALFORMED
+from server.metadata.encoding import MALFORMED, OnlyAirflowError
 from server.wire.strict_json import is_deep
 
 FIXED, LOGICAL_DATE = "FixedDatetimeDeadline", "DagRunLogicalDateDeadline"

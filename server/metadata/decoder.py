@@ -17,7 +17,8 @@ import msgspec
 from server.errors import BadConf, BadRequest, Conflict, Unavailable, WindsockError
 from server.metadata import decoding, params
 from server.metadata.decoding import ConfCheck, DagRow, Malformed, Moment, Prepared
-from server.metadata.prepared import MALFORMED, PreparedDag
+from server.metadata.encoding import MALFORMED
+from server.metadata.prepared import PreparedDag
 from server.metadata.serialized import inflate
 from server.metadata.timetables import Interval
 from server.offload import Busy, OffloadError, WorkerPool

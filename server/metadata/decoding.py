@@ -10,7 +10,8 @@ import msgspec
 
 from server.errors import BadRequest
 from server.metadata import params, timetables
-from server.metadata.prepared import MALFORMED, PreparedDag, prepare
+from server.metadata.encoding import MALFORMED
+from server.metadata.prepared import PreparedDag, prepare
 from server.metadata.serialized import inflate, parse
 from server.metadata.timetables import Timetable
 from server.wire.pickles import show_pickle

@@ -6,6 +6,9 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+MALFORMED = (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError)
+"""The exceptions that values of any type and size may cause in code that expects those of Airflow."""
+
 
 class OnlyAirflowError(ValueError):
     """Only the Airflow itself knows this; the message says why."""

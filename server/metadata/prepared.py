@@ -13,15 +13,12 @@ import msgspec
 
 from server import wire
 from server.metadata import instances, params, timetables
-from server.metadata.encoding import OnlyAirflowError, plain_date
+from server.metadata.encoding import MALFORMED, OnlyAirflowError, plain_date
 from server.metadata.instances import Instance
 from server.metadata.params import Param
 from server.metadata.serialized import SerializedDag, Task
 from server.metadata.timetables import Interval
 from server.wire.answers import ascii_json
-
-# The exceptions that values of any type and size may cause in code that expects those of Airflow.
-MALFORMED = (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError)
 
 T = TypeVar("T")
 _SCHEDULE = ("timetable", "schedule_interval", "timezone")

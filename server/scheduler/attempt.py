@@ -112,6 +112,9 @@ def _failed(attempt: Try, failure: TaskFailed) -> tuple[Ended, str]:
 async def _run_operator(running: Running) -> XComValues:
     attempt = running.attempt
     operator = attempt.node.operator
+    if attempt.conf_problem:
+        # Whatever it did without would be something else than was asked for.
+        raise TaskFailed(f"the conf of its run cannot be read: {attempt.conf_problem}")
     run = _RUN.get(operator.name) if operator.runnable else None
     if run is None:
         raise TaskFailed(_unsupported(operator), final=True)

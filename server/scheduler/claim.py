@@ -1,6 +1,6 @@
 """Claims tasks: chooses those scheduled tasks that may start now within every limit, and queues them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 
 import structlog
@@ -14,7 +14,7 @@ from server.scheduler.store import CLAIM_LOCK, Store
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 _PAGE = 200
-_NO_LIMIT = 2**31
+_NO_LIMIT = 2**62
 _START = (-(2**62), datetime(1, 1, 2, tzinfo=UTC), "", "")
 
 
@@ -38,7 +38,7 @@ class Claimer:
             dag_ids = [row[0] for row in await conn.fetch(self._sql["scheduled_dags"])]
             if not dag_ids:
                 return [], False
-            limits = await self._limits(conn, await self._graphs.load(conn, dag_ids))
+            limits = await self._limits(conn, *await self._graphs.load(conn, dag_ids))
             claimed: list[str] = []
             place = _START
             while limits.free and limits.open_pools:
@@ -54,13 +54,17 @@ class Claimer:
                 place = (last["rank"], last["execution_date"], last["dag_id"], last["task_id"])
         return claimed, True
 
-    async def _limits(self, conn: Connection, graphs: Mapping[str, Graph]) -> Limits:
+    async def _limits(self, conn: Connection, graphs: Mapping[str, Graph], awaited: Collection[str]) -> Limits:
         pools = {row["pool"]: row["slots"] or 0 for row in await conn.fetch(self._sql["lock_pools"])}
         limits = Limits(
             parallelism=self._parallelism,
             # In Airflow -1 means no limit.
             pools={pool: _NO_LIMIT if slots == -1 else slots for pool, slots in pools.items()},
-            dags={dag_id: graph.concurrency or self._dag_concurrency for dag_id, graph in graphs.items()},
+            dags={
+                **{dag_id: graph.concurrency or self._dag_concurrency for dag_id, graph in graphs.items()},
+                # What they may start nobody knows yet.
+                **dict.fromkeys(awaited, 0),
+            },
             tasks={
                 (dag_id, node.task_id): node.task_concurrency
                 for dag_id, graph in graphs.items()

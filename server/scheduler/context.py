@@ -28,6 +28,8 @@ class Try:
     conf: Any
     external_trigger: bool
     run_start_date: datetime | None
+    conf_problem: str = ""
+    """Why the conf is not read; empty where it is."""
     xcoms: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     @property

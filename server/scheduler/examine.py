@@ -59,7 +59,7 @@ class Examiner:
             runs = await self._store.lock_runs(conn, run_ids)
             if not runs:
                 return result
-            graphs = await self._graphs.load(conn, sorted({run["dag_id"] for run in runs}))
+            graphs, awaited = await self._graphs.load(conn, sorted({run["dag_id"] for run in runs}))
             ids = [run["id"] for run in runs]
             instances = await self._store.instances(conn, ids)
             before = await self._before(conn, runs, graphs)
@@ -67,6 +67,9 @@ class Examiner:
             for run in runs:
                 result.seen.add(run["id"])
                 graph = graphs.get(run["dag_id"])
+                if run["dag_id"] in awaited:
+                    # It is looked at again when its DAG has been read.
+                    continue
                 if graph is None:
                     _log.error("a run failed: its DAG is not stored", dag_id=run["dag_id"], run_id=run["run_id"])
                     changes.finished[run["id"]] = State.FAILED

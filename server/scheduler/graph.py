@@ -4,14 +4,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from graphlib import TopologicalSorter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from server.dags.operators import DUMMY, OperatorType, operator_of_task
-from server.metadata.serialized import SerializedDag, Task
+from server.metadata.serialized import SerializedDag, Task, parse
 from server.scheduler.rules import RULES
 from server.scheduler.weights import total_weights
 
 _INT32 = 2**31 - 1
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -71,21 +72,36 @@ def _node(task: Task, above: list[str], below: list[str], weight: int) -> Node:
         trigger_rule=rule,
         does_nothing=operator is DUMMY,
         retries=int(task.get("retries") or 0),
-        retry_delay=task.get("retry_delay") or timedelta(),
+        retry_delay=_typed(timedelta, task.get("retry_delay")) or timedelta(),
         retry_exponential_backoff=bool(task.get("retry_exponential_backoff")),
-        max_retry_delay=task.get("max_retry_delay") or None,
+        max_retry_delay=_typed(timedelta, task.get("max_retry_delay")) or None,
         depends_on_past=waits_below or bool(task.get("depends_on_past")),
         wait_for_downstream=waits_below,
-        start_date=task.get("start_date"),
-        end_date=task.get("end_date"),
+        start_date=_typed(datetime, task.get("start_date")),
+        end_date=_typed(datetime, task.get("end_date")),
         pool=str(task.get("pool")),
         pool_slots=int(task.get("pool_slots") or 1),
         queue=str(task.get("queue")),
         priority_weight=max(-_INT32, min(weight, _INT32)),
-        task_concurrency=task.get("task_concurrency"),
+        task_concurrency=_whole(task.get("task_concurrency")),
         # Before 1.10 introduced do_xcom_push, the Bash and HTTP operators had an option of their own.
         pushes=bool(task.get("do_xcom_push")) and task.get("xcom_push") is not False,
     )
+
+
+def _typed(kind: type[T], value: object) -> T | None:
+    if value is None or isinstance(value, kind):
+        return value
+    message = f"{value!r:.100} is no {kind.__name__}"
+    raise TypeError(message)
+
+
+def _whole(value: Any) -> int | None:  # noqa: ANN401 - whatever somebody wrote
+    return None if value is None else int(value)
+
+
+def _seconds(value: float | None) -> timedelta | None:
+    return timedelta(seconds=value) if value else None
 
 
 class Graph:
@@ -94,7 +110,8 @@ class Graph:
     def __init__(self, dag: SerializedDag, changed_at: datetime | None = None) -> None:
         """Read what is needed, once for each version; `nodes` are in an order with upstream tasks first.
 
-        `changed_at`: when this version was stored.
+        `changed_at`: when this version was stored. What cannot be used is found here, not by who uses it later: raises
+        one of MALFORMED.
         """
         self.changed_at = changed_at
         self.dag_id = dag.dag_id
@@ -105,6 +122,12 @@ class Graph:
             task_id: _node(dag.tasks[task_id], dag.upstream[task_id], dag.downstream[task_id], weights[task_id])
             for task_id in order
         }
+        self.dagrun_timeout = _seconds(dag.data.get("dagrun_timeout"))
+        """How long a run may take; None: as long as it wants."""
+        self.concurrency = _whole(dag.data.get("_concurrency"))
+        """How many of its tasks may run at a time; None: not said."""
+        self.max_active_runs = _whole(dag.data.get("max_active_runs"))
+        """How many of its runs may be under way; None: not said."""
 
     @cached_property
     def looks_back(self) -> bool:
@@ -129,22 +152,11 @@ class Graph:
                 slots[node.pool] = max(node.pool_slots, slots.get(node.pool, 0))
         return slots
 
-    @cached_property
-    def dagrun_timeout(self) -> timedelta | None:
-        """How long a run may take; None for no limit."""
-        seconds = self.dag.data.get("dagrun_timeout")
-        return timedelta(seconds=seconds) if seconds else None
 
-    @property
-    def concurrency(self) -> int | None:
-        """How many of its tasks may run at a time; None if it does not say."""
-        return self._whole("_concurrency")
+def read_graph(dag_id: str, document: str | bytes, changed_at: datetime | None = None) -> Graph | None:
+    """Read the JSON of a row of `serialized_dag`; None where it holds no DAG.
 
-    @property
-    def max_active_runs(self) -> int | None:
-        """How many of its runs may be under way; None if it does not say."""
-        return self._whole("max_active_runs")
-
-    def _whole(self, name: str) -> int | None:
-        value: Any = self.dag.data.get(name)
-        return None if value is None else int(value)
+    Raises one of MALFORMED, and msgspec.DecodeError.
+    """
+    dag = parse(dag_id, document)
+    return Graph(dag, changed_at) if dag else None

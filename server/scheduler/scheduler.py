@@ -5,9 +5,11 @@ The database is the truth: whatever is interrupted, the next round finds in the 
 
 import asyncio
 import math
+import re
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 
 import asyncpg
 import structlog
@@ -31,10 +33,12 @@ from server.scheduler.zombies import Reaper
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
+_RUN_ID = re.compile(r"\d{1,9}|1\d{9}|20\d{8}", re.ASCII)
 _RUNS_AT_ONCE = 64
 _POLL = 1.0
 _BUSY_AGAIN = 0.05
 _AFTER_ERROR = 0.5
+_AFTER_FAULT = 2.0
 # In seconds. If nobody reads the answer to a session with locks for so long, its scheduler is suspended.
 _UNREAD = 5.0
 # Looking at a large run takes time; between two looks there is this much time for each of its tasks, in seconds.
@@ -42,6 +46,10 @@ _REST_PER_TASK = 2e-5
 _SMALL = 500
 # After this many new tasks, and after each doubling, the tables are analyzed for the planner.
 _FIRST_ANALYZE = 500
+# What values that nobody expected, in a row or a DAG, make of a look at a run.
+_ODD = (
+    asyncpg.DataError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError,
+)  # fmt: skip
 _TROUBLE = (Unavailable, asyncpg.PostgresError, OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
@@ -53,7 +61,7 @@ class Scheduler:
         self._database = database
         self._job_id = job_id
         self._store = Store(database)
-        self._graphs = graphs = Graphs(dict(database.statements))
+        self._graphs = graphs = Graphs(database, partial(self.notified, ""))
         self._examiner = Examiner(self._store, graphs, config.max_active_runs_per_dag)
         self._claimer = Claimer(self._store, graphs, job_id, config.parallelism, config.dag_concurrency)
         self._renderer = Renderer()
@@ -83,7 +91,8 @@ class Scheduler:
     def notified(self, payload: str) -> None:
         """Handle a message of the database's triggers: ids of new runs, or none in particular."""
         if payload:
-            self._agenda.add(int(run_id) for run_id in payload.split(","))
+            # Whoever is let into the database can notify.
+            self._agenda.add(int(run_id) for run_id in payload.split(",") if _RUN_ID.fullmatch(run_id))
         else:
             self._sweep_due = self._claim_due = True
         self.wake()
@@ -106,12 +115,18 @@ class Scheduler:
                     self._answered_since = math.inf
                     self.look_everywhere()
                     await asyncio.sleep(_AFTER_ERROR)
+                except Exception:  # noqa: BLE001 - structlog's, which ruff does not know
+                    # The tasks under way need not end for it. Without a heartbeat this scheduler counts as unhealthy.
+                    _log.exception("a round of the scheduler failed")
+                    self.look_everywhere()
+                    await asyncio.sleep(_AFTER_FAULT)
                 await self._sleep()
         finally:
             background.cancel()
             await asyncio.wait([background])
             await self._tries.end_all()
             await self._renderer.close()
+            await self._graphs.close()
             await asyncio.to_thread(self._workspace.close)
             with suppress(*_TROUBLE):
                 await self._report()
@@ -178,7 +193,7 @@ class Scheduler:
     async def _examine(self, run_ids: Sequence[int]) -> None:
         try:
             result = await self._examiner.examine(run_ids)
-        except asyncpg.DataError as error:
+        except _ODD as error:
             await self._examine_apart(run_ids, error)
             return
         for run_id, delay in result.wakes.items():
@@ -196,13 +211,13 @@ class Scheduler:
             self._agenda.add(row["id"] for row in rows)
         await self._look_at_runs_of(result.looked_back_at)
 
-    async def _examine_apart(self, run_ids: Sequence[int], error: asyncpg.DataError) -> None:
-        """Find the run with a value that the database refuses, and let only that run fail."""
+    async def _examine_apart(self, run_ids: Sequence[int], error: Exception) -> None:
+        """Find the run with a value that cannot be used, and let only that run fail."""
         if len(run_ids) > 1:
             for run_id in run_ids:
                 await self._examine([run_id])
             return
-        _log.error("a run failed: the database refuses its values", run=run_ids[0], reason=str(error))
+        _log.error("a run failed: a value of it cannot be used", run=run_ids[0], reason=repr(error))
         async with self._database.transaction() as conn:
             await self._store.finish_runs(conn, {run_ids[0]: State.FAILED})
 

@@ -100,7 +100,10 @@ WHERE r.id = ANY ($1::int[]) AND r.state = 'running' AND r.execution_date <= now
 SELECT dag_id, xmin::text AS version FROM serialized_dag WHERE dag_id = ANY ($1::text[])
 
 -- name: serialized
-SELECT dag_id, xmin::text AS version, data::text AS data, last_updated FROM serialized_dag WHERE dag_id = ANY ($1::text[])
+-- `data` is NULL where it is longer than $2 characters.
+SELECT dag_id, xmin::text AS version, last_updated,
+    CASE WHEN length(data::text) <= $2::int THEN data::text END AS data
+FROM serialized_dag WHERE dag_id = ANY ($1::text[])
 
 -- name: instances
 SELECT r.id AS run, ti.task_id, ti.state, ti.try_number, ti.end_date
@@ -169,7 +172,7 @@ SELECT pg_advisory_xact_lock($1::int, 0)
 SELECT pool, slots FROM slot_pool ORDER BY pool FOR SHARE
 
 -- name: in_use
-SELECT dag_id, task_id, pool, count(*)::int AS tasks, sum(coalesce(pool_slots, 1))::int AS slots
+SELECT dag_id, task_id, pool, count(*)::int AS tasks, sum(coalesce(pool_slots, 1)) AS slots
 FROM task_instance
 WHERE state IN ('queued', 'running')
 GROUP BY dag_id, task_id, pool
@@ -200,16 +203,17 @@ WHERE ti.dag_id = new.dag_id AND ti.execution_date = new.execution_date AND ti.t
 -- name: start
 -- The next try of everything that this scheduler has queued. It is committed before any process exists.
 UPDATE task_instance AS ti
-SET state = 'running', try_number = coalesce(ti.try_number, 0) + 1, start_date = now(), end_date = NULL,
+SET state = 'running', try_number = least(coalesce(ti.try_number, 0), 2147483646) + 1, start_date = now(), end_date = NULL,
     duration = NULL, pid = NULL, hostname = $2, unixname = $3
 WHERE ti.job_id = $1 AND ti.state = 'queued'
 RETURNING ti.dag_id, ti.execution_date, ti.task_id
 
 -- name: running
 -- Everything that runs under this scheduler's job, with what a try needs to know. `home` distinguishes this database from
--- others whose schedulers run on the same machine.
-SELECT this.home, ti.dag_id, ti.execution_date, ti.task_id, ti.try_number, ti.max_tries, ti.start_date,
-    r.id AS run, r.run_id, r.conf, r.external_trigger, r.start_date AS run_start_date
+-- others whose schedulers run on the same machine. A conf of more than 16 MB is empty here, which cannot be read.
+SELECT this.home, ti.dag_id, ti.execution_date, ti.task_id, ti.try_number, coalesce(ti.max_tries, 0) AS max_tries,
+    ti.start_date, r.id AS run, r.run_id, r.external_trigger, r.start_date AS run_start_date,
+    CASE WHEN octet_length(r.conf) > 16777216 THEN '' ELSE r.conf END AS conf
 FROM task_instance AS ti
 JOIN dag_run AS r ON r.dag_id = ti.dag_id AND r.execution_date = ti.execution_date
 CROSS JOIN (
@@ -244,7 +248,7 @@ RETURNING new.place - 1 AS place
 
 -- name: put_task_fails
 INSERT INTO task_fail (task_id, dag_id, execution_date, start_date, end_date, duration)
-SELECT ti.task_id, ti.dag_id, ti.execution_date, ti.start_date, ti.end_date, ti.duration::int
+SELECT ti.task_id, ti.dag_id, ti.execution_date, ti.start_date, ti.end_date, least(ti.duration, 2147483647)::int
 FROM unnest($1::text[], $2::timestamptz[], $3::text[]) AS failed (dag_id, execution_date, task_id)
 JOIN task_instance AS ti USING (dag_id, execution_date, task_id)
 
@@ -260,8 +264,10 @@ FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::bytea[])
     AS new (dag_id, execution_date, task_id, key, value)
 
 -- name: xcoms
--- The results of the tasks of a run.
-SELECT task_id, key, value FROM xcom WHERE dag_id = $1 AND execution_date = $2 ORDER BY id
+-- The results of the tasks of a run; no task leaves larger ones.
+SELECT task_id, key, value FROM xcom
+WHERE dag_id = $1 AND execution_date = $2 AND octet_length(value) <= 8388608
+ORDER BY id
 
 -- name: silent_jobs
 -- Schedulers that have tasks but gave no sign of life for some seconds, except this one.

@@ -47,6 +47,9 @@ class Signs:
                 await self._listen()
             except LOST as error:
                 _log.debug("the listening connection is lost", reason=str(error) or type(error).__name__)
+            except Exception:  # noqa: BLE001 - structlog's, which ruff does not know
+                # Without this connection no task is started any more.
+                _log.exception("the listening connection is lost")
             finally:
                 self._lease.lose()
             await asyncio.sleep(_AGAIN)

@@ -97,6 +97,7 @@ class Tries:
         graph = self._graphs.recent(key.dag_id)
         if graph is None or key.task_id not in graph.nodes:
             return None
+        conf, problem = _conf(row["conf"])
         return Try(
             home=row["home"],
             key=key,
@@ -107,7 +108,8 @@ class Tries:
             start_date=row["start_date"],
             run=row["run"],
             run_id=row["run_id"],
-            conf=_conf(row["conf"]),
+            conf=conf,
+            conf_problem=problem,
             external_trigger=bool(row["external_trigger"]),
             run_start_date=row["run_start_date"],
         )
@@ -151,14 +153,13 @@ def _id_of(attempt: Try) -> TryId:
     return TryId(attempt.run, attempt.key, attempt.try_number)
 
 
-def _conf(data: bytes | None) -> Any:  # noqa: ANN401 - any plain value
+def _conf(data: bytes | None) -> tuple[Any, str]:
+    """The conf, or None and why it is not read."""
     if data is None:
-        return None
+        return None, ""
     try:
         if is_cheap(data) or is_linear(data):
-            return load_conf(data)
-        reason = "a pickle that may take any time to read"
+            return load_conf(data), ""
     except UnsafePickleError as error:
-        reason = str(error)
-    _log.warning("the conf of a run cannot be read", reason=reason)
-    return None
+        return None, str(error)
+    return None, "a pickle that may take any time to read"

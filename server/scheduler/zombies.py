@@ -57,7 +57,8 @@ class Reaper:
 
     def _may_be_here(self, row: asyncpg.Record) -> bool:
         booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
-        return bool(row["hostname"] == self._store.hostname and row["start_date"].timestamp() > booted)
+        began = row["start_date"]
+        return bool(row["hostname"] == self._store.hostname and began and began.timestamp() > booted)
 
     async def _release(self, conn: Connection, orphans: Sequence[asyncpg.Record]) -> None:
         moves, lost = [], []

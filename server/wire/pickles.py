@@ -43,6 +43,8 @@ _MALFORMED = (
     EOFError,
     ValueError,
     TypeError,
+    # Of a value that is no list or set, and is to be added to.
+    AttributeError,
     LookupError,
     OverflowError,
     RecursionError,

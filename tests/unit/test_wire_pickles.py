@@ -6,7 +6,7 @@ import pickle
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.wire import UnsafePickleError, load_conf, pickle_conf
@@ -90,12 +90,35 @@ def test_any_bytes_are_read_or_refused(data: bytes, at: int, change: bytes) -> N
         load_conf(damaged)
 
 
+# Each operation that is let through, with an argument; numbers and texts to work on come more often.
+_VALUES = (
+    b"N", b"K\x01", b"K\x02", b"K\x03", b"I01\n", b"I7\n", b"L9L\n", b"\x8a\x01\x05", b"F1.5\n", b"G?\xf0\0\0\0\0\0\0",
+    b"Va\n", b"S'a'\n", b"U\x01a", b"\x8c\x01a", b"\x8c\x01b", b"C\x01a", b"\x96\x01\0\0\0\0\0\0\0a", b"\x88", b"\x89",
+)  # fmt: skip
+_OPERATIONS = (
+    *_VALUES, *(bytes([code]) for code in b"(012)t\x85\x86\x87]lae}dsu\x8f\x90\x91\x94"), b"p0\n", b"q\x00", b"q\x01",
+    b"g0\n", b"h\x00", b"h\x01",
+)  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(_OPERATIONS), max_size=12), st.sampled_from([b"", b"\x80\x02", b"\x80\x04"]))
+@settings(max_examples=500)
+def test_any_operations_are_read_or_refused(operations: list[bytes], begin: bytes) -> None:
+    """Each on whatever values there are: what does not fit raises nothing else."""
+    data = begin + b"".join(operations) + b"."
+    with contextlib.suppress(UnsafePickleError):
+        load_conf(data)
+    assert show_pickle(data)
+
+
 @pytest.mark.parametrize(
     ("data", "shown"),
     [
         (pickle.dumps({"queue": "x"}), "{'queue': 'x'}"),
         (pickle.dumps({"f": Fraction(1)}), "(a pickle with STACK_GLOBAL)"),
         (b"junk", "(not a pickle of plain values)"),
+        (b"K\x01K\x02a.", "(not a pickle of plain values)"),
+        (b"K\x01(K\x02\x90.", "(not a pickle of plain values)"),
         (pickle.dumps("\ud800"), "\\ud800"),
         (pickle.dumps(["\udfff"]), "['\\udfff']"),
         (pickle.dumps("x" * 2**18), "x" * 2**18),
