@@ -16,7 +16,7 @@ async def test_the_watch_goes_on(monkeypatch: pytest.MonkeyPatch, caplog: pytest
     """After an error that nobody foresaw, too: a schema that is refused would be refused for ever."""
     monkeypatch.setattr(module, "_EVERY", 0.01)
     monkeypatch.setattr(module, "_SOON", 0.01)
-    found = Catalogue(1, "a66efa278eea", (), frozenset(), frozenset(), refuses_double_dots=False)
+    found = Catalogue(1, "x", (), refuses_double_dots=False, tables=frozenset(), columns=frozenset())
     watch = SchemaWatch(cast("Connections", None), found, lambda _: None, allow_unknown=False)
     looks = 0
     again = asyncio.Event()
