@@ -60,7 +60,7 @@ class Batcher(Generic[Key, Result]):
     `run(keys)` returns one result for each key, in the order of the keys. A statement always starts after the requests
     that it serves have arrived, and a lone request does not wait. If Postgres rejects a whole statement (so that
     nothing of it was done), its keys are tried again one by one, so that only the bad one fails. Of these too, at most
-    `in_flight` run at a time. If the statement waited for a lock in vain, a key whose turn does not come soon is Locked.
+    `in_flight` run at a time. After a lock was waited for in vain, keys whose turn does not come soon are Locked.
     """
 
     def __init__(self, run: Run[Key, Result], *, size: int, in_flight: int, queue_limit: int) -> None:

@@ -1,6 +1,8 @@
 -- The statements of the scheduler. Every change of a task's state names the state before, so that it never overwrites what
 -- happened meanwhile. A change of tasks takes a shared lock on the DAG's row first, and deleting a DAG locks that row before
 -- anything else, so the two wait for each other in one order.
+--
+-- Postgres knows dates that Python does not. No run has them, and a row with one must not keep the others from being read.
 
 -- name: start_job
 INSERT INTO job (state, job_type, start_date, latest_heartbeat, executor_class, hostname, unixname)
@@ -187,6 +189,7 @@ SELECT ti.dag_id, ti.execution_date, ti.task_id, ti.pool, coalesce(ti.pool_slots
 FROM task_instance AS ti JOIN dag AS d ON d.dag_id = ti.dag_id
 WHERE ti.state = 'scheduled' AND NOT coalesce(d.is_paused, false)
     AND ti.pool = ANY ($1::text[]) AND ti.dag_id <> ALL ($2::text[])
+    AND ti.execution_date BETWEEN '0001-01-02+00' AND '9999-12-30+00'
     AND (-ti.priority_weight::bigint, ti.execution_date, ti.dag_id, ti.task_id)
         > ($3::bigint, $4::timestamptz, $5::text, $6::text)
 ORDER BY -ti.priority_weight::bigint, ti.execution_date, ti.dag_id, ti.task_id
@@ -212,7 +215,9 @@ RETURNING ti.dag_id, ti.execution_date, ti.task_id
 -- Everything that runs under this scheduler's job, with what a try needs to know. `home` distinguishes this database from
 -- others whose schedulers run on the same machine. A conf of more than 16 MB is empty here, which cannot be read.
 SELECT this.home, ti.dag_id, ti.execution_date, ti.task_id, ti.try_number, coalesce(ti.max_tries, 0) AS max_tries,
-    ti.start_date, r.id AS run, r.run_id, r.external_trigger, r.start_date AS run_start_date,
+    CASE WHEN ti.start_date BETWEEN '0001-01-02+00' AND '9999-12-30+00' THEN ti.start_date ELSE now() END AS start_date,
+    CASE WHEN r.start_date BETWEEN '0001-01-02+00' AND '9999-12-30+00' THEN r.start_date END AS run_start_date,
+    r.id AS run, r.run_id, r.external_trigger,
     CASE WHEN octet_length(r.conf) > 16777216 THEN '' ELSE r.conf END AS conf
 FROM task_instance AS ti
 JOIN dag_run AS r ON r.dag_id = ti.dag_id AND r.execution_date = ti.execution_date
@@ -220,7 +225,7 @@ CROSS JOIN (
     SELECT format('%s/%s/%s', current_setting('port'), current_database(), extract(epoch FROM min(applied_at))) AS home
     FROM windsock_schema
 ) AS this
-WHERE ti.job_id = $1 AND ti.state = 'running'
+WHERE ti.job_id = $1 AND ti.state = 'running' AND ti.execution_date BETWEEN '0001-01-02+00' AND '9999-12-30+00'
 
 -- name: note_pids
 UPDATE task_instance AS ti SET pid = new.pid
@@ -283,7 +288,7 @@ SELECT pg_try_advisory_xact_lock($1::int, $2::int)
 -- name: orphans
 SELECT this.home, r.id AS run,
     ti.dag_id, ti.execution_date, ti.task_id, ti.state, ti.job_id, ti.try_number, ti.max_tries, ti.pid, ti.hostname,
-    ti.start_date
+    CASE WHEN ti.start_date BETWEEN '0001-01-02+00' AND '9999-12-30+00' THEN ti.start_date END AS start_date
 FROM task_instance AS ti
 JOIN dag AS d ON d.dag_id = ti.dag_id
 LEFT JOIN dag_run AS r ON r.dag_id = ti.dag_id AND r.execution_date = ti.execution_date
@@ -292,6 +297,7 @@ CROSS JOIN (
     FROM windsock_schema
 ) AS this
 WHERE ti.state IN ('queued', 'running') AND coalesce(ti.job_id, 0) = $1
+    AND ti.execution_date BETWEEN '0001-01-02+00' AND '9999-12-30+00'
 FOR KEY SHARE OF d SKIP LOCKED
 FOR UPDATE OF ti SKIP LOCKED
 
