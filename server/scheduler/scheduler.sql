@@ -103,7 +103,8 @@ SELECT dag_id, xmin::text AS version FROM serialized_dag WHERE dag_id = ANY ($1:
 
 -- name: serialized
 -- `data` is NULL where it is longer than $2 characters.
-SELECT dag_id, xmin::text AS version, last_updated,
+SELECT dag_id, xmin::text AS version,
+    CASE WHEN last_updated BETWEEN '0001-01-02+00' AND '9999-12-30+00' THEN last_updated END AS last_updated,
     CASE WHEN length(data::text) <= $2::int THEN data::text END AS data
 FROM serialized_dag WHERE dag_id = ANY ($1::text[])
 
