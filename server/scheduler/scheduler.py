@@ -48,7 +48,8 @@ _SMALL = 500
 _FIRST_ANALYZE = 500
 # What values that nobody expected, in a row or a DAG, make of a look at a run.
 _ODD = (
-    asyncpg.DataError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError,
+    asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError,
+    ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError,
 )  # fmt: skip
 _TROUBLE = (Unavailable, asyncpg.PostgresError, OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
@@ -111,7 +112,7 @@ class Scheduler:
                 try:
                     await self.round()
                 except _TROUBLE as error:
-                    _log.warning("the scheduler waits for the database", reason=str(error) or type(error).__name__)
+                    _log.warning("the scheduler waits for the database", reason=_words(error))
                     self._answered_since = math.inf
                     self.look_everywhere()
                     await asyncio.sleep(_AFTER_ERROR)
@@ -240,3 +241,8 @@ class Scheduler:
         if claimed:
             await self._store.start_queued(self._job_id, claimed)
             self._tries.begin(await self._database.fetch("running", self._job_id))
+
+
+def _words(error: Exception) -> str:
+    """Return the first line of an error: below it Postgres quotes rows."""
+    return str(error).partition("\n")[0] or type(error).__name__

@@ -116,6 +116,9 @@ def _documents(document: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
     chance = random.Random(SEED)  # noqa: S311 - no secret
     found = [json.dumps(changed) for changed in odd_documents(document)]
     yield from chance.sample(found, min(60 * VALUES_EACH, len(found)))
+    first, *others = document["dag"]["tasks"]
+    for task_id in (None, "", "x" * 251, "a\0", 5):
+        yield json.dumps({**document, "dag": {**document["dag"], "tasks": [{**first, "task_id": task_id}, *others]}})
     # Numbers that a calendar does not have, and of another kind.
     for key in ("dagrun_timeout", "_concurrency", "max_active_runs"):
         for value in _OUT_OF_RANGE:
