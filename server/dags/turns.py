@@ -53,6 +53,9 @@ async def _turn(config: Config, loaded: asyncio.Event) -> AsyncIterator[asyncio.
         lost = asyncio.Event()
         connection.add_termination_listener(lambda _connection: lost.set())
         await connection.execute(_SQL["end_when_silent"], str(round(_SILENCE * 1000)))
+        # If a process is suspended between preparing a statement and running it, no time limit of Postgres applies:
+        # what keeps the turn is prepared before there is one.
+        await connection.fetchval(_SQL["keep_turn"], timeout=_CONNECT_TIMEOUT)
         while not await _take(connection):
             if not loaded.is_set():
                 _log.info("another process loads the DAG files")

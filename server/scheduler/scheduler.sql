@@ -29,12 +29,13 @@ SELECT 1
 SELECT set_config(name, $1, false) FROM pg_settings WHERE name = 'idle_session_timeout'
 
 -- name: end_unread
--- Ends sessions of our own that hold locks while their process does not read an answer, because it is suspended: no time
--- limit of Postgres applies to that.
+-- Ends sessions of our own that hold locks while their process is suspended: it does not read an answer, or does not run
+-- the statement that it has prepared. No time limit of Postgres applies to that.
 SELECT pg_terminate_backend(stuck.pid) FROM pg_stat_activity AS stuck
 WHERE stuck.datname = current_database() AND stuck.usename = current_user
     AND stuck.application_name = current_setting('application_name')
-    AND stuck.wait_event = 'ClientWrite' AND stuck.state_change < now() - make_interval(secs => $1)
+    AND (stuck.wait_event = 'ClientWrite' OR (stuck.wait_event = 'ClientRead' AND stuck.state = 'active'))
+    AND stuck.state_change < now() - make_interval(secs => $1)
     AND (
         stuck.backend_xid IS NOT NULL
         OR EXISTS (SELECT FROM pg_locks AS held WHERE held.pid = stuck.pid AND held.locktype = 'advisory')

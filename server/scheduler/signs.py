@@ -73,6 +73,9 @@ class Signs:
         """Take the lock; Postgres releases it if this process goes silent."""
         milliseconds = str(round(self._lease.seconds * 1000))
         await connection.execute(self._sql["end_when_silent"], milliseconds)
+        # If a process is suspended between preparing a statement and running it, no time limit of Postgres applies:
+        # what is sent while the lock is held is prepared before.
+        await connection.fetchval(self._sql["ping"], timeout=_CHECK)
         since = self._lease.now()
         if not await connection.fetchval(self._sql["hold_job"], JOB_LOCK, self._job_id):
             raise ConnectionError("another scheduler has the lock of this one")

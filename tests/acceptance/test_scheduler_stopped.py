@@ -102,6 +102,18 @@ async def _never(_data: bytes) -> None:
     await asyncio.Event().wait()
 
 
+async def test_a_session_that_has_prepared_a_statement(b: Bench) -> None:
+    """Nor does any time limit apply to a process that is stopped before it runs a statement that it has prepared."""
+    stopped = await asyncpg.connect(b.dsn, server_settings={"application_name": "windsock"})
+    try:
+        await stopped.execute("SET idle_session_timeout = '1s'; SELECT pg_advisory_lock($$4711$$)")
+        await stopped.prepare("SELECT 1")
+        with _scheduler(b):
+            await b.until("SELECT NOT EXISTS (SELECT FROM pg_locks WHERE objid = 4711)", patience=150)
+    finally:
+        stopped.terminate()
+
+
 async def test_tasks_of_a_stopped_scheduler(b: Bench) -> None:
     """After the threshold another one ends them and tries them again; when the first goes on it has lost them."""
     lock, twice = b.dags_folder / "lock", b.dags_folder / "twice"

@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 import time
 import zlib
-from collections.abc import Awaitable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -73,6 +76,30 @@ class Latencies:
         return time.perf_counter() - due
 
 
+# Until its stdin ends: how late a process that does nothing wakes up fifty times a second, in seconds, 99th percentile.
+LATENESS = """
+import select, sys, time
+late, due = [], time.perf_counter()
+while not select.select([sys.stdin], [], [], max(0, due - time.perf_counter()))[0]:
+    late.append(time.perf_counter() - due)
+    due = time.perf_counter() + 0.02
+print(sorted(late)[int(len(late) * 0.99)])
+"""
+
+
+@asynccontextmanager
+async def measuring_lateness() -> AsyncIterator[list[float]]:
+    """Measure how busy the machine is with other things; yields a list that has the figure in the end."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", LATENESS, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    figures: list[float] = []
+    try:
+        yield figures
+    finally:
+        figures.append(float((await process.communicate(b""))[0]))
+
+
 STORE_PICKLE = "UPDATE task_instance SET executor_config = $1 WHERE run_id = 'run_1'"
 STORE = "UPDATE serialized_dag SET data = $1, data_compressed = NULL"
 STORE_COMPRESSED = "UPDATE serialized_dag SET data = NULL, data_compressed = $1"
@@ -89,8 +116,10 @@ def attacks(kind: str) -> Iterator[tuple[str, str | bytes, Ask]]:
         for schema, value in SCHEMAS:
             yield STORE, with_schema(schema), ("POST", "/dags/d/dag_runs", {"conf": {"n": value}})
     elif kind == "schedules":
-        for cron in ("* * 31 2,4,6,9,11 *", ",".join(["0-59"] * 40_000) + " * * * *"):
-            yield STORE, document(schedule_interval=cron), TRIGGER
+        # The 99th percentile of a hundred requests would be the worst of them.
+        for n in range(2):
+            for cron in (f"{n} * 31 2,4,6,9,11 *", ",".join(["0-59"] * (40_000 + n)) + " * * * *"):
+                yield STORE, document(schedule_interval=cron), TRIGGER
     else:
         read: Ask = ("GET", "/dags/d/tasks/t5", None)
         tasks = ({"task_id": f"t{n}", "bash_command": "x" * 200} for n in range(30_000))
@@ -115,14 +144,16 @@ async def test_nobody_waits_for_hostile_work(empty_database: str, role: str, kin
             api = Api(url, mine)
             usual, meanwhile = Latencies(Api(url, other)), Latencies(Api(url, other))
             await usual.during(asyncio.sleep(1))
-            for statement, value, (method, path, body) in attacks(kind):
-                await conn.execute(statement, value)
-                request = asyncio.create_task(api.call(method, path, body))
-                await meanwhile.during(request)
-                statuses.append((value[:80], request.result()[0]))
+            async with measuring_lateness() as late:
+                for statement, value, (method, path, body) in attacks(kind):
+                    await conn.execute(statement, value)
+                    request = asyncio.create_task(api.call(method, path, body))
+                    await meanwhile.during(request)
+                    statuses.append((value[:80], request.result()[0]))
             await usual.during(asyncio.sleep(1))
     finally:
         await conn.close()
     assert {status for _, status in statuses} <= OUTCOMES, statuses
-    # A machine that is busy with other things is as slow before and after.
-    assert meanwhile.high <= max(0.05, 4 * usual.high), (sorted(meanwhile.seconds)[-20:], usual.high)
+    # A machine that is busy with other things is as slow before and after, and lets a process that does nothing wait.
+    bound = max(0.05, 4 * usual.high) + 4 * late[0]
+    assert meanwhile.high <= bound, (sorted(meanwhile.seconds)[-20:], usual.high, late)

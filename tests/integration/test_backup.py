@@ -305,7 +305,8 @@ async def test_a_backup_that_is_ended(database: str, tmp_path: Path, number: sig
     """As at Ctrl-C no part of a file stays."""
     async with connected(database) as conn, conn.transaction():
         await conn.execute("LOCK TABLE job")
-        command = (WINDSOCK, "db", "backup", str(tmp_path / "file"))
+        # Whoever runs the tests with nohup has them ignore SIGHUP, and so does the command.
+        command = ("env", f"--default-signal={number.name}", WINDSOCK, "db", "backup", str(tmp_path / "file"))
         env = {**os.environ, **on_database(database)}
         process = await asyncio.create_subprocess_exec(*command, env=env, stderr=subprocess.PIPE)
         while not [*tmp_path.iterdir()]:
