@@ -94,11 +94,11 @@ def host_rule(config: Config, *, open_to_all: bool) -> Callable[[web.Request], N
         return None
     names = (config.host.lower(), *config.allowed_hosts)
     is_own = lru_cache(maxsize=256)(lambda host: is_own_host(host, names))
+    # Without the list, a proxy may use any name for this server. With it, the name that the client used counts.
+    asked_for = _host_of_client if config.allowed_hosts else _given_host
 
     def refuse_other_hosts(request: web.Request) -> None:
-        # Without the list, a proxy may use any name for this server. With it, the name that the client used counts.
-        given = request.app[PROXIES].host if config.allowed_hosts else _given_host
-        host = given(request)
+        host = asked_for(request)
         if host and not is_own(host):
             raise Forbidden(
                 "This server does not answer to the name in the header Host; [windsock] allowed_hosts lists the names"
@@ -106,6 +106,10 @@ def host_rule(config: Config, *, open_to_all: bool) -> Callable[[web.Request], N
             )
 
     return refuse_other_hosts
+
+
+def _host_of_client(request: web.Request) -> str:
+    return request.app[PROXIES].host(request)
 
 
 def _given_host(request: web.Request) -> str:

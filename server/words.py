@@ -1,10 +1,15 @@
-"""Numbers of things in words, and texts that are safe to print."""
+"""Numbers of things in words, and texts that are safe to print or to log."""
 
 
 def count(number: float, noun: str) -> str:
     """Write a number and its noun, in the singular for one."""
     shown = f"{number:g}" if isinstance(number, float) else str(number)
     return f"{shown} {noun}" if number == 1 else f"{shown} {noun}s"
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error, or its type: in the lines below it Postgres quotes rows."""
+    return str(error).partition("\n")[0] or type(error).__name__
 
 
 def printable(text: str) -> str:

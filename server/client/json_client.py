@@ -4,8 +4,9 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import quote, unquote, urlencode, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 
+from server.client import paths
 from server.client.auth import Basic, ClientAuth, find_auth
 from server.client.interface import (
     Answer,
@@ -19,9 +20,9 @@ from server.client.interface import (
     unknown_dag,
     with_warning,
 )
+from server.client.replies import advice_on_credentials, error_of, shown, warning_of
 from server.client.transport import Reply, Transport
 from server.config.values import ConfigError
-from server.warning_header import HEADER, header_safe
 
 if TYPE_CHECKING:
     from server.config import Config
@@ -30,7 +31,6 @@ _API = "/api/experimental"
 _OK, _BAD_REQUEST, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 400, 401, 403, 404
 _PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE = 206, 416
 _REDIRECTS, _SERVER_ERRORS = range(300, 400), range(500, 600)
-_SHOWN = 500
 _NO_ENDPOINT = "Not found: there is no such endpoint"
 
 
@@ -100,15 +100,15 @@ class JsonClient(Client):
         If the call names a date, a run with another date is somebody else's.
         """
         fields = trigger_fields(run_id, conf, execution_date, replace_microseconds=replace_microseconds)
-        reply = self._send("POST", f"dags/{_quote(dag_id, 'dag_id')}/dag_runs", fields, safe=bool(run_id))
+        reply = self._send("POST", f"{paths.of_dag(dag_id)}/dag_runs", fields, safe=bool(run_id))
         if reply.uncertain and run_id and reply.status == _BAD_REQUEST:
             taken = f"Run id {run_id} already exists for dag id {dag_id}"
-            if self._error_text(reply) == taken:
+            if error_of(reply) == taken:
                 date = None if replace_microseconds else execution_date
                 runs = self.get_dag_runs(dag_id, run_id=run_id, execution_date_gte=date, execution_date_lte=date)
                 if runs:
                     return _made_before(dag_id, run_id, runs[0]["execution_date"])
-        return with_warning(self._object(self._read(reply)), _warning(reply))
+        return with_warning(self._object(self._read(reply)), warning_of(reply))
 
     def get_dag_runs(
         self,
@@ -124,14 +124,13 @@ class JsonClient(Client):
         """See `Client.get_dag_runs`."""
         pairs = runs_query(state, run_id, execution_date_gte, execution_date_lte, descending=descending, limit=limit)
         try:
-            return self._list(self._get(f"dags/{_quote(dag_id, 'dag_id')}/dag_runs", pairs))
+            return self._list(self._get(f"{paths.of_dag(dag_id)}/dag_runs", pairs))
         except ApiError as error:
             raise unknown_dag(error) from error
 
     def get_dag_run_state(self, dag_id: str, execution_date: str) -> str | None:
         """See `Client.get_dag_run_state`."""
-        date = _quote(execution_date, "execution_date")
-        state: str | None = self._object(self._get(f"dags/{_quote(dag_id, 'dag_id')}/dag_runs/{date}"))["state"]
+        state: str | None = self._object(self._get(paths.of_run(dag_id, execution_date)))["state"]
         return state
 
     def get_latest_runs(self) -> list[Answer]:
@@ -148,43 +147,41 @@ class JsonClient(Client):
 
     def delete_dag(self, dag_id: str) -> Answer:
         """See `Client.delete_dag`."""
-        return self._object(self._read(self._send("DELETE", f"dags/{_quote(dag_id, 'dag_id')}")))
+        return self._object(self._read(self._send("DELETE", paths.of_dag(dag_id))))
 
     def is_paused(self, dag_id: str) -> bool | None:
         """See `Client.is_paused`."""
-        paused: bool | None = self._object(self._get(f"dags/{_quote(dag_id, 'dag_id')}/paused"))["is_paused"]
+        paused: bool | None = self._object(self._get(f"{paths.of_dag(dag_id)}/paused"))["is_paused"]
         return paused
 
     def set_paused(self, dag_id: str, *, is_paused: bool) -> None:
         """See `Client.set_paused`."""
-        self._read(self._send("PATCH", f"dags/{_quote(dag_id, 'dag_id')}", {"is_paused": is_paused}))
+        self._read(self._send("PATCH", paths.of_dag(dag_id), {"is_paused": is_paused}))
 
     def get_code(self, dag_id: str) -> str:
         """See `Client.get_code`."""
-        return self._text(f"dags/{_quote(dag_id, 'dag_id')}/code").body.decode(errors="replace")
+        return self._text(f"{paths.of_dag(dag_id)}/code").body.decode(errors="replace")
 
     def get_tasks(self, dag_id: str) -> list[Answer]:
         """See `Client.get_tasks`."""
-        return self._list(self._get(f"dags/{_quote(dag_id, 'dag_id')}/tasks"))
+        return self._list(self._get(f"{paths.of_dag(dag_id)}/tasks"))
 
     def get_task(self, dag_id: str, task_id: str) -> Answer:
         """See `Client.get_task`."""
-        return self._object(self._get(f"dags/{_quote(dag_id, 'dag_id')}/tasks/{_quote(task_id, 'task_id')}"))
+        return self._object(self._get(paths.of_task(dag_id, task_id)))
 
     def get_task_instance(self, dag_id: str, execution_date: str, task_id: str) -> Answer:
         """See `Client.get_task_instance`."""
-        run = f"dags/{_quote(dag_id, 'dag_id')}/dag_runs/{_quote(execution_date, 'execution_date')}"
-        return self._object(self._get(f"{run}/tasks/{_quote(task_id, 'task_id')}"))
+        return self._object(self._get(paths.of_task_instance(dag_id, execution_date, task_id)))
 
     def get_waits_for(self, dag_id: str, execution_date: str, task_id: str) -> list[str]:
         """See `Client.get_waits_for`."""
-        run = f"dags/{_quote(dag_id, 'dag_id')}/dag_runs/{_quote(execution_date, 'execution_date')}"
-        answer = self._object(self._get(f"{run}/tasks/{_quote(task_id, 'task_id')}/waits_for"))
+        answer = self._object(self._get(f"{paths.of_task_instance(dag_id, execution_date, task_id)}/waits_for"))
         return [str(reason) for reason in answer["waits_for"]]
 
     def get_task_log(self, dag_id: str, execution_date: str, task_id: str, try_number: int | None = None) -> TaskLog:
         """See `Client.get_task_log`."""
-        reply = self._send("GET", _log_path(dag_id, execution_date, task_id, try_number), safe=True)
+        reply = self._send("GET", paths.of_log(dag_id, execution_date, task_id, try_number), safe=True)
         if reply.status != _OK:
             raise self._failure(reply)
         return TaskLog(self._number(reply, "X-Try-Number"), reply.body.decode(errors="replace"))
@@ -194,7 +191,7 @@ class JsonClient(Client):
     ) -> TaskLogPart:
         """See `Client.get_task_log_part`."""
         part = {"Range": f"bytes={start}-{start + size - 1}"}
-        reply = self._send("GET", _log_path(dag_id, execution_date, task_id, try_number), safe=True, headers=part)
+        reply = self._send("GET", paths.of_log(dag_id, execution_date, task_id, try_number), safe=True, headers=part)
         if reply.status not in {_PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE}:
             raise self._failure(reply)
         data = reply.body if reply.status == _PARTIAL_CONTENT else b""
@@ -207,7 +204,7 @@ class JsonClient(Client):
 
     def get_pool(self, name: str) -> Answer:
         """See `Client.get_pool`."""
-        return self._object(self._get(f"pools/{_pool(name)}"))
+        return self._object(self._get(paths.of_pool(name)))
 
     def create_pool(self, name: str, slots: int | str, description: str | None) -> Answer:
         """See `Client.create_pool`."""
@@ -216,7 +213,7 @@ class JsonClient(Client):
 
     def delete_pool(self, name: str) -> Answer:
         """See `Client.delete_pool`."""
-        return self._object(self._read(self._send("DELETE", f"pools/{_pool(name)}")))
+        return self._object(self._read(self._send("DELETE", paths.of_pool(name))))
 
     def _get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> object:
         target = f"{path}?{urlencode(query, errors='surrogateescape')}" if query else path
@@ -246,7 +243,7 @@ class JsonClient(Client):
     ) -> Reply:
         content = None if body is None else json.dumps(body).encode()
         reply = self._transport.send(method, f"{self._base}/{path}", content, safe=safe, headers=headers)
-        if self._warn is not None and (warning := _warning(reply)) is not None:
+        if self._warn is not None and (warning := warning_of(reply)) is not None:
             self._warn(warning)
         return reply
 
@@ -271,23 +268,16 @@ class JsonClient(Client):
 
     def _no_api(self, reply: Reply | None) -> Unreachable:
         place = self._transport.origin + self._base.removesuffix(_API)
-        detail = _shown(reply.body) if reply else ""
+        detail = shown(reply.body) if reply else ""
         return Unreachable(f"what answers at {place} is not this API; check [cli] endpoint_url", detail)
 
-    def _error_text(self, reply: Reply) -> str | None:
-        try:
-            text = json.loads(reply.body)["error"]
-        except (ValueError, TypeError, KeyError):
-            return None
-        return text if isinstance(text, str) else None
-
     def _failure(self, reply: Reply) -> Exception:
-        text, status = self._error_text(reply), reply.status
+        text, status = error_of(reply), reply.status
         if status in _REDIRECTS:
             place = reply.headers.get("Location", "another place")
             return Unreachable(f"{self._transport.origin} redirects to {place}; set [cli] endpoint_url to that server")
         if status == _UNAUTHORIZED:
-            return ApiError(status, f"{text or 'Unauthorized'}; {_what_to_show(reply)}")
+            return ApiError(status, f"{text or 'Unauthorized'}; {advice_on_credentials(reply)}")
         if status == _FORBIDDEN:
             return ApiError(status, text or "Forbidden")
         if status == _NOT_FOUND and (text is None or text == _NO_ENDPOINT):
@@ -296,43 +286,7 @@ class JsonClient(Client):
             number = reply.headers.get("X-Request-ID", "unknown")
             said = text or f"status {status}"
             return ApiError(status, f"{said}: the server failed; its log says why (request id {number})")
-        return ApiError(status, text or f"The server answered with status {status}", _shown(reply.body))
-
-
-def _shown(body: bytes) -> str:
-    """Return the beginning of the answer, on one line."""
-    return header_safe(body[:_SHOWN].decode(errors="replace"))
-
-
-def _warning(reply: Reply) -> str | None:
-    text = reply.headers.get(HEADER)
-    return None if text is None else header_safe(text)
-
-
-def _what_to_show(reply: Reply) -> str:
-    if reply.headers.get("WWW-Authenticate", "").lower().startswith("negotiate"):
-        return "the server wants a Kerberos ticket: run kinit, and set [api] auth_backend = kerberos_auth here too"
-    return "set WINDSOCK_USERNAME and WINDSOCK_PASSWORD, or [cli] username and password, or use ~/.netrc"
-
-
-def _log_path(dag_id: str, execution_date: str, task_id: str, try_number: int | None) -> str:
-    run = f"dags/{_quote(dag_id, 'dag_id')}/dag_runs/{_quote(execution_date, 'execution_date')}"
-    query = "" if try_number is None else f"?try_number={try_number}"
-    return f"{run}/tasks/{_quote(task_id, 'task_id')}/logs{query}"
-
-
-def _quote(text: str, what: str) -> str:
-    try:
-        return quote(text, safe=":")
-    except UnicodeEncodeError as error:
-        raise ApiError(_BAD_REQUEST, f"The {what} is not valid Unicode text") from error
-
-
-def _pool(name: str) -> str:
-    """Quote the name of a pool; an empty one would lead to another path."""
-    if not name.strip():
-        raise ApiError(_BAD_REQUEST, "Pool name shouldn't be empty")
-    return _quote(name, "pool name")
+        return ApiError(status, text or f"The server answered with status {status}", shown(reply.body))
 
 
 def _made_before(dag_id: str, run_id: str, date: str) -> Answer:

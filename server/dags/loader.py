@@ -20,6 +20,7 @@ from server.dags.serialize import DagFile
 from server.dags.settling import Change, Settling
 from server.dags.store import Store, Written
 from server.metadata.schema import check_schema
+from server.words import first_line
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -109,7 +110,7 @@ class DagLoader:
                 if loaded is not None and (not report.waiting or time.monotonic() - begin > _START_PATIENCE):
                     loaded.set()
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                _log.warning("DAG files must wait for the database", error=str(error) or type(error).__name__)
+                _log.warning("DAG files must wait for the database", error=first_line(error))
             await asyncio.sleep(interval)
 
     async def load_once(self, patience: float | None = None) -> LoadReport:

@@ -15,6 +15,7 @@ from server.metadata import statements
 from server.metadata.connections import KEEPALIVE, open_pool, with_session
 from server.metadata.schema import SchemaError
 from server.serve import first_to_end
+from server.words import first_line
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -41,7 +42,7 @@ async def keep_loading(config: Config, loaded: asyncio.Event | None = None) -> N
             async with _turn(config, loaded) as lost:
                 await _load_until(lost, config, loaded)
         except (SchemaError, *_TROUBLE) as error:
-            _log.warning("DAG files are not watched for the moment", error=str(error) or type(error).__name__)
+            _log.warning("DAG files are not watched for the moment", error=first_line(error))
             await asyncio.sleep(_AFTER_ERROR)
 
 

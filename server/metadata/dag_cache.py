@@ -3,7 +3,7 @@
 from server.metadata.dag import Dag
 
 _MOST = 2**28
-# What an entry, and a task in it, take beside their texts: about so many bytes.
+# The bytes that an entry, and a task in it, take besides their texts, roughly.
 _ENTRY, _TASK = 1024, 256
 
 
@@ -15,8 +15,7 @@ class DagCache:
         self._most = most
         self._size = 0
         self._dags: dict[str, Dag] = {}
-        self._sizes: dict[str, int] = {}
-        # Of every trigger: no step between.
+        # Every trigger looks here: there is no call in between.
         self.get = self._dags.get
 
     def __len__(self) -> int:
@@ -26,15 +25,14 @@ class DagCache:
         """Keep a DAG, in place of the one that had its id."""
         self.drop(dag.dag_id)
         self._dags[dag.dag_id] = dag
-        self._sizes[dag.dag_id] = size = _size(dag)
-        self._size += size
+        self._size += _size(dag)
         while self._size > self._most and len(self._dags) > 1:
             self.drop(next(iter(self._dags)))
 
     def drop(self, dag_id: str) -> None:
         """Forget a DAG, if it is there."""
-        if self._dags.pop(dag_id, None) is not None:
-            self._size -= self._sizes.pop(dag_id)
+        if (dag := self._dags.pop(dag_id, None)) is not None:
+            self._size -= _size(dag)
 
 
 def _size(dag: Dag) -> int:

@@ -14,6 +14,7 @@ from server.metadata.encoding import MALFORMED
 from server.offload import OffloadError, OutOfMemory, WorkerPool, WorkFailed
 from server.scheduler import graph_process
 from server.scheduler.graph import Graph, read_graph
+from server.words import first_line
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -91,7 +92,7 @@ class Graphs:
                 await asyncio.sleep(_AGAIN)
         except (Unavailable, asyncpg.PostgresError) as error:
             # Whoever needs it next begins anew.
-            _log.warning("a stored DAG waits for the database", dag_id=dag_id, reason=str(error))
+            _log.warning("a stored DAG waits for the database", dag_id=dag_id, reason=first_line(error))
         finally:
             if self._reading.get(dag_id, ("",))[0] == version:
                 del self._reading[dag_id]

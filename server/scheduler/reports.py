@@ -9,6 +9,7 @@ import structlog
 from server.scheduler.logs import NoLogError, log_folder, open_log
 from server.scheduler.store import Ended, Store
 from server.scheduler.tries import TryId
+from server.words import first_line
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -41,9 +42,9 @@ class Reporter:
     async def _fail(self, identity: TryId, ended: Ended, error: asyncpg.PostgresError) -> list[TryId]:
         where = {"dag_id": ended.key.dag_id, "task_id": ended.key.task_id}
         if not ended.xcoms and ended.state is ended.failed:
-            _log.error("the end of a task cannot be written", **where, reason=str(error))
+            _log.error("the end of a task cannot be written", **where, reason=first_line(error))
             return []
-        _log.error("a task failed: the database refuses its result", **where, reason=str(error))
+        _log.error("a task failed: the database refuses its result", **where, reason=first_line(error))
         self._note(ended, error)
         return await self.report({identity: ended._replace(state=ended.failed, xcoms={})})
 
@@ -51,7 +52,7 @@ class Reporter:
         key = ended.key
         try:
             with open_log(log_folder(self._base, key.dag_id, key.task_id, key.execution_date), ended.try_number) as log:
-                log.say(f"Failed: the database refuses its result: {error}")
+                log.say(f"Failed: the database refuses its result: {first_line(error)}")
         except (OSError, NoLogError) as reason:
             _log.warning("the log of a task cannot be written", dag_id=key.dag_id, reason=str(reason))
 

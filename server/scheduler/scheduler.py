@@ -30,6 +30,7 @@ from server.scheduler.store import Store
 from server.scheduler.tries import Tries
 from server.scheduler.workspace import Workspace, remove_left
 from server.scheduler.zombies import Reaper
+from server.words import first_line
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -112,7 +113,7 @@ class Scheduler:
                 try:
                     await self.round()
                 except _TROUBLE as error:
-                    _log.warning("the scheduler waits for the database", reason=_words(error))
+                    _log.warning("the scheduler waits for the database", reason=first_line(error))
                     self._answered_since = math.inf
                     self.look_everywhere()
                     await asyncio.sleep(_AFTER_ERROR)
@@ -241,8 +242,3 @@ class Scheduler:
         if claimed:
             await self._store.start_queued(self._job_id, claimed)
             self._tries.begin(await self._database.fetch("running", self._job_id))
-
-
-def _words(error: Exception) -> str:
-    """Return the first line of an error: below it Postgres quotes rows."""
-    return str(error).partition("\n")[0] or type(error).__name__

@@ -181,7 +181,8 @@ async def test_a_loader_that_is_stopped(b: Bench) -> None:
 
 
 REFUSES = """
-CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not this one'; END $$;
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN RAISE EXCEPTION 'not this one' USING DETAIL = 'Failing row contains (a secret).'; END $$;
 CREATE TRIGGER refuse BEFORE INSERT ON xcom FOR EACH ROW WHEN (new.task_id = 'bad') EXECUTE FUNCTION refuse();
 """
 
@@ -200,4 +201,5 @@ async def test_a_report_that_the_database_refuses(b: Bench) -> None:
     assert await b.run_state("other") == "success"
     for number in (1, 2):
         assert "Failed: the database refuses its result: not this one" in b.log("d", "bad", number)
+        assert "a secret" not in b.log("d", "bad", number)
     assert not await b.witnessed()
