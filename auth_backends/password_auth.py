@@ -16,12 +16,12 @@ from server.auth import Identity, basic, hashes
 from server.auth.executor import Executor
 from server.auth.throttle import Throttle
 from server.auth.verified import Verified
+from server.caching.recent import Recent
 from server.config import Config
 from server.errors import Forbidden, StartupError, TooManyRequests, Unavailable
 from server.metadata.metadata import Metadata
 from server.metadata.users import User, Users
 from server.proxies import network
-from server.recent import Recent
 from server.resources import CONFIG, METADATA, PROXIES
 
 logger = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ class Passwords:
 
     async def _check(self, digest: bytes, password: str, client: str, known: _Known) -> bool:
         """Verify, unless the same credentials are being verified for another request: then only that try counts."""
-        if not self._verified.check_under_way(digest) and (wait := self._throttle.wait(known.name, client)):
+        if not self._verified.under_way(digest) and (wait := self._throttle.wait(known.name, client)):
             await asyncio.sleep(_HOLD)
             raise TooManyRequests("Too many refused passwords; try again later", wait)
         try:

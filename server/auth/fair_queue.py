@@ -1,8 +1,11 @@
 """A bounded queue that its clients share fairly: the client that was served least recently comes next."""
 
+import math
 import time
 from collections import deque
 from typing import Generic, TypeVar
+
+from server.caching.bounded import BoundedMap
 
 Item = TypeVar("Item")
 
@@ -23,7 +26,7 @@ class FairQueue(Generic[Item]):
         self._limit = limit
         self._size = 0
         self._waiting: dict[str, deque[Item]] = {}
-        self._charged: dict[str, tuple[float, float]] = {}
+        self._charged: BoundedMap[str, tuple[float, float]] = BoundedMap(_CLIENTS, worth=_left)
 
     def __len__(self) -> int:
         return self._size
@@ -57,11 +60,7 @@ class FairQueue(Generic[Item]):
 
     def charge(self, client: str, seconds: float) -> None:
         """Charge the client for the seconds that serving it took."""
-        used = self._recent(client) + seconds
-        self._charged.pop(client, None)
-        if len(self._charged) >= _CLIENTS:
-            del self._charged[min(self._charged, key=self._recent)]
-        self._charged[client] = (used, time.monotonic())
+        self._charged.put(client, (self._recent(client) + seconds, time.monotonic()))
 
     def _make_room(self, client: str) -> Item:
         greedy = max(self._waiting, key=self._share, default=client)
@@ -84,5 +83,11 @@ class FairQueue(Generic[Item]):
 
     def _recent(self, client: str) -> float:
         """Return the seconds that the client was charged; older ones count less."""
-        used, at = self._charged.get(client, (0.0, 0.0))
-        return used * 0.5 ** ((time.monotonic() - at) / _HALF_LIFE) if used else 0.0
+        charge = self._charged.get(client)
+        return _left(charge) if charge else 0.0
+
+
+def _left(charge: tuple[float, float]) -> float:
+    """Return the seconds that still count of those that were charged at a time."""
+    used, at = charge
+    return used * math.exp2((at - time.monotonic()) / _HALF_LIFE)

@@ -9,16 +9,15 @@ import hashlib
 import logging
 import secrets
 import time
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from aiohttp import web
-from aiohttp_session import Session
-from aiohttp_session.cookie_storage import EncryptedCookieStorage
-from cryptography.fernet import Fernet, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from server.auth.contract import Backend, Identity
+from server.auth.cookies import SessionCookie
+from server.caching.bounded import BoundedMap
 from server.config import Config
 from server.paths import spellings
 from server.proxies import Proxies
@@ -37,18 +36,6 @@ class _Opened(NamedTuple):
     until: float
 
 
-class RotatingFernet(Fernet):
-    """Encrypts with the first key and decrypts with any; aiohttp-session insists on a Fernet."""
-
-    def __init__(self, keys: list[bytes]) -> None:
-        super().__init__(keys[0])
-        self._any = MultiFernet([Fernet(key) for key in keys])
-
-    def decrypt(self, token: bytes | str, ttl: int | None = None) -> bytes:
-        """Return the plain text; raises InvalidToken."""
-        return self._any.decrypt(token, ttl)
-
-
 class Sessions:
     """Makes, reads and ends session cookies."""
 
@@ -57,13 +44,15 @@ class Sessions:
         self._stamp_of = getattr(backend, "session_stamp", None)
         self._backend = getattr(backend, "__name__", type(backend).__name__)
         self._proxies = proxies
-        self._lifetime = int(config.session_lifetime)
-        fernet = RotatingFernet([_derive(secret) for secret in _secrets(config)])
+        self._lifetime = lifetime = int(config.session_lifetime)
+        keys = [_derive(secret) for secret in _secrets(config)]
         self._base_path = config.base_path
-        paths = {"/", f"{config.base_path}/"}
-        self._plain = {path: _storage(fernet, COOKIE, path, self._lifetime, secure=False) for path in paths}
-        self._secure = _storage(fernet, SECURE_COOKIE, "/", self._lifetime, secure=True)
-        self._opened: dict[tuple[bool, bytes], _Opened] = {}
+        self._plain = {
+            path: SessionCookie(keys, name=COOKIE, path=path, lifetime=lifetime, secure=False)
+            for path in {"/", f"{config.base_path}/"}
+        }
+        self._secure = SessionCookie(keys, name=SECURE_COOKIE, path="/", lifetime=lifetime, secure=True)
+        self._opened: BoundedMap[tuple[bool, bytes], _Opened] = BoundedMap(_OPENED_LIMIT)
         self._salt = secrets.token_bytes(16)
 
     async def identify(self, request: web.Request) -> Identity | None:
@@ -76,7 +65,7 @@ class Sessions:
         key = (secure, hashlib.blake2b(header.encode("utf-8", "surrogateescape"), key=self._salt).digest())
         opened = self._opened.get(key) or await self._open(request, key)
         if opened is None or time.time() >= opened.until:
-            self._opened.pop(key, None)
+            self._opened.drop(key)
             return None
         if await self._stamp(request.app, str(opened.identity.user)) != opened.stamp:
             return None
@@ -87,21 +76,15 @@ class Sessions:
         stamp = await self._stamp(request.app, user)
         if stamp is None:
             return False
-        storage = self._storage(request)
-        session = Session(None, data=None, new=True, max_age=storage.max_age)
-        session.update(user=user, backend=self._backend, stamp=stamp)
-        await storage.save_session(request, response, session)
+        values = {"user": user, "backend": self._backend, "stamp": stamp}
+        await self._cookie(request).begin(request, response, values)
         return True
 
     def end(self, request: web.Request, response: web.Response) -> None:
         """Delete the cookie."""
-        secure = self._proxies.secure(request)
-        response.del_cookie(
-            SECURE_COOKIE if secure else COOKIE, path=self._storage(request).cookie_params["path"], secure=secure,
-            httponly=True, samesite="Strict",
-        )  # fmt: skip
+        self._cookie(request).end(response)
 
-    def _storage(self, request: web.Request) -> EncryptedCookieStorage:
+    def _cookie(self, request: web.Request) -> SessionCookie:
         if self._proxies.secure(request):
             return self._secure
         # The cookie is for the paths that the browser sees: below the base path, or at the root.
@@ -109,18 +92,12 @@ class Sessions:
         return self._plain[f"{self._base_path}/" if below else "/"]
 
     async def _open(self, request: web.Request, key: tuple[bool, bytes]) -> _Opened | None:
-        storage = self._storage(request)
-        if not request.cookies.get(storage.cookie_name, "").isascii():
-            # This server made no such cookie, and aiohttp-session would fail on it.
-            return None
-        session = await storage.load_session(request)
+        session = await self._cookie(request).load_session(request)
         user, stamp = session.get("user"), session.get("stamp")
         if session.new or session.get("backend") != self._backend or not isinstance(user, str):
             return None
         opened = _Opened(Identity(user), str(stamp), session.created + self._lifetime)
-        if len(self._opened) >= _OPENED_LIMIT:
-            del self._opened[next(iter(self._opened))]
-        self._opened[key] = opened
+        self._opened.put(key, opened)
         return opened
 
     async def _stamp(self, app: web.Application, user: str) -> str | None:
@@ -128,11 +105,6 @@ class Sessions:
             return ""
         stamp: str | None = await self._stamp_of(app, user)
         return stamp
-
-
-def _storage(fernet: Fernet, name: str, path: str, lifetime: int, *, secure: bool) -> EncryptedCookieStorage:
-    options: dict[str, Any] = {"httponly": True, "samesite": "Strict"}
-    return EncryptedCookieStorage(fernet, cookie_name=name, path=path, max_age=lifetime, secure=secure, **options)
 
 
 def _secrets(config: Config) -> list[str]:

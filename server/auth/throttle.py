@@ -8,6 +8,14 @@ import hashlib
 import math
 import time
 from collections import Counter
+from typing import NamedTuple
+
+from server.caching.bounded import BoundedMap
+
+
+class _Refusals(NamedTuple):
+    times: int
+    until: float
 
 
 class Throttle:
@@ -20,14 +28,11 @@ class Throttle:
         """
         self._failures = failures
         self._seconds = seconds
-        self._limit = limit
-        self._count: dict[bytes, int] = {}
-        # The pairs by the number of refusals, each with the end of its time; the oldest comes first.
-        self._refused: dict[int, dict[bytes, float]] = {}
+        self._refused: BoundedMap[bytes, _Refusals] = BoundedMap(limit, worth=_count_now)
         self._trying: Counter[bytes] = Counter()
 
     def __len__(self) -> int:
-        return len(self._count)
+        return len(self._refused)
 
     def wait(self, name: str, client: str) -> int:
         """Return how many whole seconds this pair has to wait; checks under way count as refusals."""
@@ -51,36 +56,23 @@ class Throttle:
         if self._trying[pair] <= 0:
             del self._trying[pair]
         if good:
-            self._drop(pair)
+            self._refused.drop(pair)
         elif good is not None and self._failures:
             self._refuse(pair)
 
     def _known(self, pair: bytes) -> tuple[int, float]:
         """Return how often the pair was refused, and for how many seconds that still counts."""
-        count = self._count.get(pair, 0)
-        left = self._refused[count][pair] - time.monotonic() if count else 0.0
-        return (count, left) if left > 0 else (0, 0.0)
+        refusals = self._refused.get(pair)
+        left = refusals.until - time.monotonic() if refusals else 0.0
+        return (refusals.times, left) if refusals and left > 0 else (0, 0.0)
 
     def _refuse(self, pair: bytes) -> None:
         count = min(self._known(pair)[0] + 1, self._failures)
-        self._drop(pair)
-        if len(self._count) >= self._limit:
-            self._drop(self._least())
-        self._count[pair] = count
-        self._refused.setdefault(count, {})[pair] = time.monotonic() + self._seconds
+        self._refused.put(pair, _Refusals(count, time.monotonic() + self._seconds))
 
-    def _least(self) -> bytes:
-        """Return the pair to forget first: one whose time is over, or the oldest with the fewest refusals."""
-        now = time.monotonic()
-        oldest = [next(iter(self._refused[count].items())) for count in sorted(self._refused)]
-        return next((pair for pair, until in oldest if until <= now), oldest[0][0])
 
-    def _drop(self, pair: bytes) -> None:
-        count = self._count.pop(pair, 0)
-        if count:
-            del self._refused[count][pair]
-            if not self._refused[count]:
-                del self._refused[count]
+def _count_now(refusals: _Refusals) -> int:
+    return refusals.times if refusals.until > time.monotonic() else 0
 
 
 def _pair(name: str, client: str) -> bytes:

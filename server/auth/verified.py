@@ -5,11 +5,19 @@ hash, the digest is another one, so a changed password takes effect as soon as t
 are never remembered.
 """
 
-import asyncio
 import hmac
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from server.caching.bounded import BoundedMap
+from server.caching.single_flight import SingleFlight
+
+
+@dataclass(slots=True)
+class _Entry:
+    until: float
 
 
 class Verified:
@@ -18,13 +26,12 @@ class Verified:
     def __init__(self, seconds: float, limit: int = 10_000) -> None:
         """Keep at most `limit` digests: the one that was verified first goes first. With 0 seconds keep none."""
         self._seconds = seconds
-        self._limit = limit
         self._key = secrets.token_bytes(32)
-        self._until: dict[bytes, float] = {}
-        self._checks: dict[bytes, asyncio.Task[bool]] = {}
+        self._known: BoundedMap[bytes, _Entry] = BoundedMap(limit)
+        self._flight: SingleFlight[bytes, bool] = SingleFlight(self._check)
 
     def __len__(self) -> int:
-        return len(self._until)
+        return len(self._known)
 
     def digest(self, user: str, password: str, stored: str) -> bytes:
         """Return the digest of credentials that contain no NUL."""
@@ -32,38 +39,29 @@ class Verified:
 
     def knows(self, digest: bytes) -> bool:
         """Whether these credentials were verified; this counts as a use of them."""
-        until = self._until.get(digest)
-        if until is None:
+        entry = self._known.get(digest)
+        if entry is None:
             return False
         now = time.monotonic()
-        if now >= until:
-            del self._until[digest]
+        if now >= entry.until:
+            self._known.drop(digest)
             return False
-        self._until[digest] = now + self._seconds
+        entry.until = now + self._seconds
         return True
 
-    def check_under_way(self, digest: bytes) -> "asyncio.Task[bool] | None":
-        """Return the check of the same credentials that is under way for another request."""
-        return self._checks.get(digest)
+    def under_way(self, digest: bytes) -> bool:
+        """Whether the same credentials are being verified for another request."""
+        return self._flight.under_way(digest)
 
     async def check(self, digest: bytes, verify: Callable[[], Awaitable[bool]]) -> bool:
         """Verify once for all who ask at the same time (single-flight), and remember a success."""
-        task = self._checks.get(digest)
-        if task is None:
-            task = asyncio.get_running_loop().create_task(self._check(digest, verify()))
-            self._checks[digest] = task
-            task.add_done_callback(lambda done: self._end(digest, done))
-        return await asyncio.shield(task)
+        if self.under_way(digest):
+            return await self._flight(digest)
+        # `verify` is called at once, because it counts the try: guesses that arrive together are counted one by one.
+        return await self._flight(digest, verify())
 
     async def _check(self, digest: bytes, verifying: Awaitable[bool]) -> bool:
         good = await verifying
         if good and self._seconds:
-            if len(self._until) >= self._limit:
-                del self._until[next(iter(self._until))]
-            self._until[digest] = time.monotonic() + self._seconds
+            self._known.put(digest, _Entry(time.monotonic() + self._seconds))
         return good
-
-    def _end(self, digest: bytes, task: "asyncio.Task[bool]") -> None:
-        del self._checks[digest]
-        if not task.cancelled():
-            task.exception()

@@ -178,34 +178,6 @@ def _answer(batch: "Batch[Key, Result]", error: BaseException | None, results: S
             future.set_result(results[index])
 
 
-class Shared(Generic[Key, Result]):
-    """Single-flight: requests for a read that is under way share the next one, which starts after all of them came."""
-
-    def __init__(self, read: Callable[[Key], Coroutine[None, None, Result]]) -> None:
-        """Make each `read(key)` only once at a time; other keys do not wait for it."""
-        self._read = read
-        self._current: dict[Key, asyncio.Task[Result]] = {}
-        self._next: dict[Key, asyncio.Task[Result]] = {}
-
-    async def __call__(self, key: Key) -> Result:
-        """Return `read(key)`; raises what it raises, in all callers that share it."""
-        task = self._next.get(key)
-        if task is None:
-            task = asyncio.get_running_loop().create_task(self._take_turn(key, self._current.get(key)))
-            self._next[key] = task
-        # If one caller leaves, the read must go on for the others.
-        return await asyncio.shield(task)
-
-    async def _take_turn(self, key: Key, before: "asyncio.Task[Result] | None") -> Result:
-        if before is not None:
-            await asyncio.wait([before])
-        self._current[key] = self._next.pop(key)
-        try:
-            return await self._read(key)
-        finally:
-            del self._current[key]
-
-
 def batch_figures() -> dict[str, tuple[int, int, int]]:
     """Return for each kind in this process: statements so far, requests in them, requests that wait."""
     waiting: Counter[str] = Counter()

@@ -5,6 +5,9 @@ from typing import NamedTuple
 from server.errors import Conflict, NotFound
 from server.metadata.prepared import PreparedDag, PreparedTask
 
+# The bytes that a DAG, and a task in it, take besides their texts, roughly.
+_DAG, _TASK = 1024, 256
+
 
 class Dag(NamedTuple):
     """A DAG when `version` of its root's serialized row was read; `serialized` is None if there is no such row."""
@@ -38,3 +41,12 @@ class Dag(NamedTuple):
         if not task.answer:
             raise Conflict(f"Task {task_id} of dag {self.dag_id} is not serialized as Airflow does it")
         return task
+
+
+def memory_of(dag: Dag) -> int:
+    """Return the bytes that a DAG takes in memory, roughly."""
+    known = dag.serialized
+    if known is None:
+        return _DAG
+    texts = len(known.params) + len(known.schedule) + len(known.task_list) + len(known.deadlines)
+    return _DAG + texts + sum(_TASK + len(task_id) + len(task) for task_id, task in known.tasks.items())

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 
 import asyncpg
 
+from server.caching.single_flight import SingleFlight
 from server.errors import BadRequest, Conflict, NotFound
 from server.metadata import new_runs
 from server.metadata.announcer import Announcer
-from server.metadata.batch import Batcher, Shared
+from server.metadata.batch import Batcher
 from server.metadata.dag import Dag
 from server.metadata.dags import Dags, Judgement
 from server.metadata.database import Database
@@ -72,7 +73,7 @@ class DagRuns:
         self._whole = WholeRuns(database, settings)
         self._collision: Batcher[tuple[str, str, datetime], asyncpg.Record] = settings.batcher(self._find_collisions)
         self._find: Batcher[tuple[str, datetime], asyncpg.Record] = settings.batcher(self._find_many)
-        self._first_page: Shared[Row, list[asyncpg.Record]] = Shared(self._read_first_page)
+        self._first_page: SingleFlight[Row, list[asyncpg.Record]] = SingleFlight(self._read_first_page, fresh=True)
         self._latest: Batcher[None, bytes] = settings.shared(self._read_latest)
 
     async def trigger(self, dag_id: str, asked: Trigger, user: str | None = None) -> Trigger:

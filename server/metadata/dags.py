@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 import asyncpg
 
+from server.caching.bounded import BoundedMap
+from server.caching.single_flight import SingleFlight
 from server.errors import BadRequest, Conflict, NotFound, Unavailable, WindsockError
-from server.metadata.batch import Batcher, Shared
-from server.metadata.dag import Dag
-from server.metadata.dag_cache import DagCache
+from server.metadata.batch import Batcher
+from server.metadata.dag import Dag, memory_of
 from server.metadata.database import Database
 from server.metadata.decoder import Decoder
 from server.metadata.decoding import MAX_DOCUMENT
@@ -19,6 +20,8 @@ from server.metadata.timetables import Interval
 
 _STREAM_PAGE = 2000
 _MAX_SOURCE = 2**22
+# The DAGs that were read last are kept in this much memory, in bytes.
+_CACHE = 2**28
 
 
 class Judgement(NamedTuple):
@@ -36,10 +39,10 @@ class Dags:
         self._import_errors = import_errors
         self._database = database
         self._decoder = decoder
-        self._cache = DagCache()
+        self._cache: BoundedMap[str, Dag] = BoundedMap(_CACHE, size=memory_of)
         self._find: Batcher[str, asyncpg.Record] = settings.batcher(self._find_many)
         # A large row is fetched and read only once for all who want it.
-        self._load: Shared[str, Mapping[str, Dag]] = Shared(self._read_serialized)
+        self._load: SingleFlight[str, Mapping[str, Dag]] = SingleFlight(self._read_serialized, fresh=True)
         self._delete_statements = [
             name
             for name in database.statements
@@ -86,11 +89,11 @@ class Dags:
             if any_serialized:
                 raise NotFound(f"Dag id {dag_id} not found")
             known = Dag(dag_id, root_dag_id, None, None)
-            self._cache.put(known)
+            self._cache.put(known.dag_id, known)
             return known
         members = await self._load(root_dag_id)
         for member in members.values():
-            self._cache.put(member)
+            self._cache.put(member.dag_id, member)
         if dag_id not in members:
             raise NotFound(f"Dag id {dag_id} not found")
         return members[dag_id]

@@ -7,13 +7,13 @@ time is not read again until it has changed.
 import hashlib
 import time
 import zlib
-from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 
 import msgspec
 
+from server.caching.bounded import BoundedMap
 from server.errors import BadConf, BadRequest, Conflict, Unavailable, WindsockError
 from server.metadata import decoding, params
 from server.metadata.decoding import ConfCheck, DagRow, Malformed, Moment, Prepared
@@ -153,16 +153,14 @@ class _Failures:
     """The latest failures of work that exceeded its bounds in the last minute."""
 
     def __init__(self) -> None:
-        self._reasons: OrderedDict[tuple[object, ...], tuple[float, str]] = OrderedDict()
+        self._reasons: BoundedMap[tuple[object, ...], tuple[float, str]] = BoundedMap(_REMEMBERED)
 
     def get(self, key: tuple[object, ...]) -> str | None:
-        until, reason = self._reasons.get(key, (0.0, ""))
+        until, reason = self._reasons.get(key) or (0.0, "")
         return reason if time.monotonic() < until else None
 
     def add(self, key: tuple[object, ...], reason: str) -> None:
-        self._reasons[key] = time.monotonic() + _MINUTE, reason
-        while len(self._reasons) > _REMEMBERED:
-            self._reasons.popitem(last=False)
+        self._reasons.put(key, (time.monotonic() + _MINUTE, reason))
 
 
 def _malformed(dag_id: str, reason: str) -> Conflict:

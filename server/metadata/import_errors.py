@@ -5,8 +5,8 @@ from collections.abc import AsyncGenerator
 from pathlib import PurePath
 from typing import NamedTuple
 
+from server.caching.recent import Recent
 from server.metadata.database import Database
-from server.recent import Recent
 
 # An error has some kilobytes, so a page of them is still a small answer.
 _STREAM_PAGE = 200

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import asyncpg
 import msgspec
 
+from server.caching.recent import Recent
 from server.errors import Unavailable
 from server.metadata.database import Database
-from server.recent import Recent
 
 logger = logging.getLogger(__name__)
 

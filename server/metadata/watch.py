@@ -14,8 +14,8 @@ from functools import partial
 
 import asyncpg
 
+from server.caching.single_flight import SingleFlight
 from server.errors import SchemaChanged, StartupError, Unavailable, WindsockError
-from server.metadata.batch import Shared
 from server.metadata.catalogue import (
     Catalogue,
     check_privileges,
@@ -56,8 +56,12 @@ class SchemaWatch:
         self._connections = connections
         self._serve = serve
         self._look = partial(read_catalogue, allow_unknown=allow_unknown)
-        self._compare_revision: Shared[None, None] = Shared(lambda _: self._compare(self._has_found_revision))
-        self._compare_all: Shared[None, None] = Shared(lambda _: self._compare(self._is_as_found))
+        self._compare_revision: SingleFlight[None, None] = SingleFlight(
+            lambda _: self._compare(self._has_found_revision), fresh=True
+        )
+        self._compare_all: SingleFlight[None, None] = SingleFlight(
+            lambda _: self._compare(self._is_as_found), fresh=True
+        )
         self._wake = asyncio.Event()
         self._problem: str | None = None
 

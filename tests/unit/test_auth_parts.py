@@ -19,7 +19,6 @@ from server.auth.throttle import Throttle
 from server.auth.verified import Verified
 from server.errors import Unauthorized, Unavailable
 from server.proxies import Proxies, network
-from server.recent import Recent
 
 CHEAP = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
 
@@ -128,46 +127,6 @@ def test_unreadable_credentials_are_401(value: str) -> None:
     with pytest.raises(Unauthorized) as caught:
         basic.credentials(make_mocked_request("GET", "/", {"Authorization": value}))
     assert caught.value.headers["WWW-Authenticate"].startswith("Basic realm=")
-
-
-async def test_a_row_is_read_once_in_n_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All who ask meanwhile share it, at the same time too; afterwards it is read again."""
-    now = time.monotonic()
-    monkeypatch.setattr(time, "monotonic", lambda: now)
-    read: list[str] = []
-
-    async def reader(key: str) -> int:
-        await asyncio.sleep(0)
-        read.append(key)
-        return len(read)
-
-    recent = Recent(reader, 10, limit=2)
-    assert await asyncio.gather(*(recent.get("a") for _ in range(5))) == [1] * 5
-    now += 9.9
-    assert await recent.get("a") == 1
-    now += 0.2
-    assert recent.peek("a") is None
-    assert await recent.get("a") == 2
-    for key in "bcd":
-        await recent.get(key)
-    assert len(recent) == 2
-
-
-async def test_a_failed_reading_is_not_kept() -> None:
-    """Everybody who waited has the error; the next one reads again."""
-    fail = [True]
-
-    async def reader(key: str) -> str:
-        await asyncio.sleep(0)
-        if fail:
-            raise Unavailable(key)
-        return key
-
-    recent = Recent(reader, 10)
-    failed = await asyncio.gather(recent.get("a"), recent.get("a"), return_exceptions=True)
-    assert [type(error) for error in failed] == [Unavailable] * 2
-    fail.clear()
-    assert await recent.get("a") == "a"
 
 
 async def test_verified_credentials(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,8 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 from cryptography.fernet import Fernet, InvalidToken
 
-from server.auth.sessions import COOKIE, RotatingFernet, Sessions
+from server.auth.cookies import RotatingFernet
+from server.auth.sessions import COOKIE, Sessions
 from server.config import Config, load_config
 from server.proxies import Proxies
 

@@ -9,7 +9,7 @@ import pytest
 
 from server.errors import Locked, Unavailable
 from server.metadata import batch
-from server.metadata.batch import Batcher, Shared
+from server.metadata.batch import Batcher
 
 FOR_EVER = 3600.0
 
@@ -351,59 +351,6 @@ async def test_cancelled_callers_leak_nothing_and_hold_up_nobody() -> None:
     assert [result for result in results if not isinstance(result, BaseException)] == [0, 4, 16]
     assert recorder.batches == [[0, 1, 2], [8]]
     assert ask.waiting == 0
-
-
-class Reader:
-    """Answers each key with the number of the read, and can be held and made to fail."""
-
-    def __init__(self) -> None:
-        self.keys: list[str] = []
-        self.gate = asyncio.Event()
-
-    async def read(self, key: str) -> int:
-        self.keys.append(key)
-        number = len(self.keys)
-        await self.gate.wait()
-        if key == "bad":
-            raise asyncpg.DataError("bad key")
-        return number
-
-
-async def test_who_asks_during_a_read_shares_the_next() -> None:
-    """The read under way began before they asked; other keys wait for none of it."""
-    reader = Reader()
-    ask = Shared(reader.read)
-    first = asyncio.ensure_future(ask("a"))
-    await turns()
-    later = [asyncio.ensure_future(ask(key)) for key in ("a", "a", "b")]
-    await turns()
-    assert reader.keys == ["a", "b"]
-    reader.gate.set()
-    assert await asyncio.gather(first, *later) == [1, 3, 3, 2]
-
-
-async def test_a_shared_read_fails_and_is_forgotten() -> None:
-    """All who share it get the error; the next to ask reads again; nothing is kept."""
-    reader = Reader()
-    reader.gate.set()
-    ask = Shared(reader.read)
-    errors = await asyncio.gather(ask("bad"), ask("bad"), return_exceptions=True)
-    assert [type(error) for error in errors] == [asyncpg.DataError] * 2
-    assert await ask("a") == 2
-    assert not ask._current
-    assert not ask._next
-
-
-async def test_a_caller_that_leaves_does_not_end_a_shared_read() -> None:
-    """The others still get their answer."""
-    reader = Reader()
-    ask = Shared(reader.read)
-    leaving, staying = (asyncio.ensure_future(ask("a")) for _ in range(2))
-    await turns()
-    leaving.cancel()
-    reader.gate.set()
-    assert await staying == 1
-    assert reader.keys == ["a"]
 
 
 async def test_figures_outlive_their_batchers() -> None:

@@ -1,9 +1,11 @@
 """A small cache with single-flight: what was read a moment ago is not read again."""
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
+
+from server.caching.bounded import BoundedMap
+from server.caching.single_flight import SingleFlight
 
 Value = TypeVar("Value")
 
@@ -12,12 +14,11 @@ class Recent(Generic[Value]):
     """Results of `read(key)`, each valid for `seconds`; callers that ask at the same time share one read."""
 
     def __init__(self, read: Callable[[str], Awaitable[Value]], seconds: float, limit: int = 10_000) -> None:
-        """Keep at most `limit` results: the oldest goes first."""
+        """Keep at most `limit` results: the oldest goes first. An error is not kept."""
         self._read = read
         self._seconds = seconds
-        self._limit = limit
-        self._known: dict[str, tuple[Value, float]] = {}
-        self._reading: dict[str, asyncio.Task[Value]] = {}
+        self._known: BoundedMap[str, tuple[Value, float]] = BoundedMap(limit)
+        self._flight: SingleFlight[str, Value] = SingleFlight(self._refresh)
 
     def __len__(self) -> int:
         return len(self._known)
@@ -32,34 +33,17 @@ class Recent(Generic[Value]):
         entry = self._known.get(key)
         if entry is not None and time.monotonic() < entry[1]:
             return entry[0]
-        # If one caller leaves, the read must go on for the others.
-        return await asyncio.shield(self._begin(key))
+        return await self._flight(key)
 
     def begin(self, key: str) -> None:
         """Begin to read it, unless a valid result is known, so that a caller who asks for it soon waits less."""
         entry = self._known.get(key)
         if entry is None or time.monotonic() >= entry[1]:
-            self._begin(key)
-
-    def _begin(self, key: str) -> "asyncio.Task[Value]":
-        task = self._reading.get(key)
-        if task is None:
-            task = asyncio.get_running_loop().create_task(self._refresh(key))
-            self._reading[key] = task
-            task.add_done_callback(lambda done: self._end(key, done))
-        return task
+            self._flight.begin(key)
 
     async def _refresh(self, key: str) -> Value:
         # The time counts from before the read, so that a change during the read is not missed for longer than promised.
         good_until = time.monotonic() + self._seconds
         value = await self._read(key)
-        self._known.pop(key, None)
-        if len(self._known) >= self._limit:
-            del self._known[next(iter(self._known))]
-        self._known[key] = (value, good_until)
+        self._known.put(key, (value, good_until))
         return value
-
-    def _end(self, key: str, task: "asyncio.Task[Value]") -> None:
-        del self._reading[key]
-        if not task.cancelled():
-            task.exception()  # All who wait get the exception; asyncio need not warn if nobody does.
