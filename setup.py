@@ -86,8 +86,8 @@ TEST = [
 ]
 
 setup(
-    packages=find_packages(include=["server", "server.*", "auth_backends"]),
-    package_data={"": ["*.sql", "*.json", "py.typed"]},
+    packages=find_packages(include=["windsock", "windsock.*", "server", "server.*", "auth_backends"]),
+    package_data={"": ["*.sql", "sql/*.sql", "*.json", "py.typed"]},
     install_requires=NEEDED,
     extras_require={"standalone": STANDALONE, "kerberos": KERBEROS, "loadtest": LOADTEST, "test": TEST},
 )

@@ -29,14 +29,15 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from server import middleware
+from server.api import middleware
+from server.api.authentication import authentication
+from server.api.handlers import health, session
+from server.api.resources import SESSIONS
 from server.auth import load_backend
-from server.auth.middleware import authentication
 from server.auth.sessions import COOKIE, Sessions
-from server.config import load_config
-from server.handlers import service, session
-from server.proxies import Proxies
-from server.resources import CONFIG, PROXIES, SESSIONS, TRAFFIC, Traffic
+from server.http.keys import CONFIG, PROXIES, TRAFFIC, Traffic
+from server.http.proxies import Proxies
+from windsock.config import load_config
 
 API = "/api/experimental"
 OPEN = "/open"
@@ -97,8 +98,8 @@ async def served(backend: str, options: Mapping[str, str]) -> AsyncIterator[str]
     app = web.Application(middlewares=[errors, authentication(module, config, OPEN.__eq__)])
     app[CONFIG], app[TRAFFIC], app[PROXIES] = config, traffic, Proxies(config.trusted_proxies)
     app[SESSIONS] = Sessions(config, module, app[PROXIES])
-    app.router.add_get(f"{API}/test", service.test)
-    app.router.add_get(OPEN, service.test)
+    app.router.add_get(f"{API}/test", health.test)
+    app.router.add_get(OPEN, health.test)
     app.router.add_post(f"{API}/session", session.create)
     app.router.add_delete(f"{API}/session", session.delete)
     for hook, signal in (("startup", app.on_startup), ("cleanup", app.on_cleanup)):

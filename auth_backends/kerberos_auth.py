@@ -17,16 +17,16 @@ from aiohttp import hdrs, web
 
 from server.auth import Identity
 from server.auth.executor import Executor
-from server.config import Config
 from server.errors import Forbidden, StartupError, Unauthorized, Unavailable
-from server.kerberos import SERVICE, import_spnego, reason
-from server.proxies import network
-from server.resources import CONFIG, PROXIES
+from server.http.keys import CONFIG, PROXIES
+from server.http.proxies import network
+from windsock.config import Config
+from windsock.kerberos import SERVICE, import_spnego, reason
 
 if TYPE_CHECKING:
     import spnego
 
-    from server.client.auth import ClientAuth
+    from windsock.client.auth import ClientAuth
 
 logger = logging.getLogger(__name__)
 
@@ -205,7 +205,7 @@ async def authenticate(request: web.Request) -> Identity:
 
 def client_auth(_config: Config) -> "ClientAuth":
     """Return the client's side: a ticket from the user's cache; the server must prove itself."""
-    from server.client.negotiate import Negotiate  # noqa: PLC0415 - the server needs none of it
+    from windsock.client.negotiate import Negotiate  # noqa: PLC0415 - the server needs none of it
 
     return Negotiate()
 

@@ -12,17 +12,18 @@ from typing import NamedTuple
 
 from aiohttp import web
 
+from server.api.resources import METADATA
 from server.auth import Identity, basic, hashes
 from server.auth.executor import Executor
 from server.auth.throttle import Throttle
 from server.auth.verified import Verified
 from server.caching.recent import Recent
-from server.config import Config
+from server.database.metadata import Metadata
+from server.database.users import User, Users
 from server.errors import Forbidden, StartupError, TooManyRequests, Unavailable
-from server.metadata.metadata import Metadata
-from server.metadata.users import User, Users
-from server.proxies import network
-from server.resources import CONFIG, METADATA, PROXIES
+from server.http.keys import CONFIG, PROXIES
+from server.http.proxies import network
+from windsock.config import Config
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from bench.load import Load
 from bench.rounds import Results, measure
 from bench.sides import Running, Side, available, running
 from bench.works import OTHERS, Cell
-from server.embedded import EmbeddedPostgres, find_binaries
+from server.standalone.postgres import EmbeddedPostgres, find_binaries
 
 # What one would set on a machine like this; fsync, synchronous_commit and full_page_writes stay on, their default.
 _SETTINGS = {

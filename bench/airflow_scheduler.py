@@ -6,7 +6,7 @@ from pathlib import Path
 
 import asyncpg
 
-from server.embedded import EmbeddedPostgres
+from server.standalone.postgres import EmbeddedPostgres
 from tests.airflow.real import RealAirflow, find_python, install, until
 from tests.airflow.releases import RELEASES
 

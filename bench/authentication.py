@@ -24,9 +24,9 @@ from bench import cache
 from bench.sides import Side, running, windsock
 from bench.works import API
 from server.auth import hashes
-from server.config import Dsn
-from server.embedded import EmbeddedPostgres
-from server.metadata.schema import initdb
+from server.database.schema import initdb
+from server.standalone.postgres import EmbeddedPostgres
+from windsock.config import Dsn
 
 _PATH = f"{API}/pools/default_pool"
 _USER, _PASSWORD = "bench", "a good password"

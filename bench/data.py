@@ -1,15 +1,16 @@
 """The fixed data set, and removing what the load adds to it."""
 
 from dataclasses import dataclass
+from importlib import resources
 
 import asyncpg
 
-from server.config import Dsn
-from server.embedded import EmbeddedPostgres
-from server.metadata import statements
-from server.metadata.schema import initdb
+from server.database import statements
+from server.database.schema import initdb
+from server.standalone.postgres import EmbeddedPostgres
+from windsock.config import Dsn
 
-_SQL = statements.load("data.sql", package="bench")
+_SQL = statements.parse(resources.files("bench").joinpath("data.sql").read_text("utf-8"))
 _TIMEOUT = 600.0
 
 

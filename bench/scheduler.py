@@ -17,11 +17,11 @@ import aiohttp
 import asyncpg
 
 from bench.airflow_scheduler import airflow_scheduler
-from server.config import Dsn
-from server.embedded import EmbeddedPostgres
-from server.metadata.schema import initdb
+from server.database.schema import initdb
+from server.standalone.postgres import EmbeddedPostgres
 from tests.live import live_server
 from tests.scheduling import Bench, bash, bench, empty
+from windsock.config import Dsn
 
 WINDSOCK = str(Path(sys.executable).with_name("windsock"))
 PYTHON = "airflow.operators.python.PythonOperator"

@@ -1,3 +1,1 @@
-"""Windsock: the experimental API of Airflow 1.10, served from Postgres."""
-
-__version__ = "0.2.0"
+"""The service: the experimental API of Airflow 1.10, served from Postgres. docs/architecture.md describes its rooms."""

@@ -5,16 +5,19 @@ from functools import lru_cache
 
 from aiohttp import web
 
-from server import auth, cors, middleware, routes
-from server.auth.middleware import authentication
+from server import auth
+from server.api import middleware, routes
+from server.api.authentication import authentication
+from server.api.handlers import health
+from server.api.resources import METADATA, SESSIONS
 from server.auth.sessions import Sessions
-from server.config import Config
-from server.handlers import service
-from server.metadata.metadata import open_metadata
-from server.paths import Paths, spellings
-from server.proxies import Proxies
-from server.resources import CONFIG, METADATA, PATHS, PROXIES, SESSIONS, TIMEZONE, TRAFFIC, Traffic
+from server.database.metadata import open_metadata
+from server.http import cors
+from server.http.keys import CONFIG, PATHS, PROXIES, TIMEZONE, TRAFFIC, Traffic
+from server.http.proxies import Proxies
+from server.http.router import Paths, spellings
 from server.wire.dates import timezone_of
+from windsock.config import Config
 
 
 def create_app(config: Config) -> web.Application:
@@ -34,8 +37,8 @@ def create_app(config: Config) -> web.Application:
     app[SESSIONS] = Sessions(config, backend, app[PROXIES])
     app[TRAFFIC] = traffic
     app[TIMEZONE] = timezone_of(config.default_timezone)
-    health = web.get(routes.HEALTH, service.health)
-    app[PATHS] = Paths(routes.PREFIX, routes.table(routes.PREFIX), [health], config.base_path)
+    others = [web.get(routes.HEALTH, health.health)]
+    app[PATHS] = Paths(routes.PREFIX, routes.table(routes.PREFIX), others, config.base_path)
     app.router.register_resource(app[PATHS])
     cors.install(app, config)
     app.cleanup_ctx.append(_metadata)

@@ -1,6 +1,6 @@
 """What can go wrong, and the HTTP status for it.
 
-Every error is answered as `{"error": message}`; only `server.middleware` does this mapping.
+Every error is answered as `{"error": message}`; only `server.api.middleware` does this mapping.
 Nothing outside of these classes chooses the status of a failure.
 """
 

@@ -84,7 +84,7 @@ def _setup_logging(number: int, shared: list[Processor], ends: list[Processor]) 
     root = logging.getLogger()
     root.handlers = [*(other for other in root.handlers if not isinstance(other, _Handler)), handler]
     root.setLevel(number)
-    # asyncpg's pool logs a traceback each time for a lost database; `server.metadata.database` logs one line.
+    # asyncpg's pool logs a traceback each time for a lost database; `server.database.database` logs one line.
     logging.getLogger("asyncpg").setLevel(max(number, logging.ERROR))
 
 

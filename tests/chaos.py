@@ -20,10 +20,10 @@ from pathlib import Path
 
 import asyncpg
 
-from server.config import Dsn
-from server.embedded import EmbeddedPostgres
-from server.metadata.schema import initdb
+from server.database.schema import initdb
+from server.standalone.postgres import EmbeddedPostgres
 from tests.scheduling import Bench, bash, bench, empty
+from windsock.config import Dsn
 
 WINDSOCK = str(Path(sys.executable).with_name("windsock"))
 _LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)

@@ -10,11 +10,11 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from server.config import Dsn
-from server.embedded import EmbeddedPostgres
-from server.metadata.schema import initdb
+from server.database.schema import initdb
+from server.standalone.postgres import EmbeddedPostgres
 from tests.live import live_server
 from tests.no_skips import pytest_make_collect_report, pytest_runtest_makereport
+from windsock.config import Dsn
 
 __all__ = ["pytest_make_collect_report", "pytest_runtest_makereport"]
 

@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from server.config import Config, load_config
-from server.serve import listen, serving
+from server.serving.listener import listen, serving
+from windsock.config import Config, load_config
 
 
 def config_for(dsn: str, **options: object) -> Config:

@@ -10,9 +10,9 @@ from typing import Any
 import asyncpg
 import yaml
 
-from server.dags.loader import DagLoader
-from server.scheduler.service import schedule
-from server.scheduler.states import TRANSITIONS, State
+from server.standalone.dags.loader import DagLoader
+from server.standalone.scheduler.service import schedule
+from server.standalone.scheduler.states import TRANSITIONS, State
 from server.wire.pickles import pickle_conf
 from tests.live import config_for
 

@@ -5,14 +5,14 @@
         `headers={"WWW-Authenticate": ...}` say which ones would be) or `server.errors.Forbidden` (403: the credentials
         are refused). Any other exception of `server.errors` is answered with its status.
     async def startup(app: aiohttp.web.Application) -> None
-        Runs before the first request; `app[server.resources.CONFIG]` is the configuration. StartupError stops the
+        Runs before the first request; `app[server.http.keys.CONFIG]` is the configuration. StartupError stops the
         start.
     async def cleanup(app: aiohttp.web.Application) -> None
         Runs after the last request.
     async def session_stamp(app: aiohttp.web.Application, user: str) -> str | None
         Returns a text that the user's sessions depend on: they end when it changes, or when it is None (no such user).
         Without it sessions end only with their lifetime.
-    def client_auth(config: server.config.Config) -> server.client.auth.ClientAuth
+    def client_auth(config: windsock.config.Config) -> windsock.client.auth.ClientAuth
         The client's side: how the command line authenticates. Without it, it sends user and password.
     CHECK_HOST: bool
         Whether requests are refused if their `Host` is not this server's own: for backends that ask for no credentials.

@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from server.auth.contract import Backend, Identity
 from server.auth.cookies import SessionCookie
 from server.caching.bounded import BoundedMap
-from server.config import Config
-from server.paths import spellings
-from server.proxies import Proxies
+from server.http.proxies import Proxies
+from server.http.router import spellings
+from windsock.config import Config
 
 logger = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """Throttling: those who guess passwords have to wait.
 
-Refusals count for a pair of user name and client (see `server.proxies.network`), so a guesser locks out only those who
-use the same name from the same network. Names that do not exist count like those that do.
+Refusals count for a pair of user name and client (see `server.http.proxies.network`), so a guesser locks out only those
+who use the same name from the same network. Names that do not exist count like those that do.
 """
 
 import hashlib

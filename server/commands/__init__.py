@@ -1,1 +1,1 @@
-"""The commands of `windsock`, by subject. The modules import only click; a command imports the rest when it runs."""
+"""The commands of operators: the service itself, its database, its configuration, its users."""

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from server.commands.base import EXIT_FAILED, echo, say
 from server.commands.service import one_line_errors
-from server.words import count
+from windsock.commands.base import EXIT_FAILED, echo, say
+from windsock.text import count
 
 if TYPE_CHECKING:
-    from server.dags.document import DagFileError
-    from server.dags.serialize import DagFile
+    from server.standalone.dags.document import DagFileError
+    from server.standalone.dags.serialize import DagFile
 
 
 @click.command("check")
@@ -27,8 +27,8 @@ def check(context: click.Context, files: tuple[Path, ...]) -> None:
     with one_line_errors():
         import asyncio  # noqa: PLC0415 - see server.commands.service
 
-        from server.config import load_config  # noqa: PLC0415 - likewise
-        from server.dags.offline import check_files  # noqa: PLC0415 - likewise
+        from server.standalone.dags.offline import check_files  # noqa: PLC0415 - likewise
+        from windsock.config import load_config  # noqa: PLC0415 - likewise
 
         syntax = load_config(database="none").dag_ignore_file_syntax
         results = asyncio.run(check_files(files, syntax))
@@ -40,7 +40,7 @@ def check(context: click.Context, files: tuple[Path, ...]) -> None:
 
 def _show(file: str, result: "DagFile | DagFileError") -> bool:
     """Print the result for a file; return whether it can be loaded."""
-    from server.dags.document import DagFileError, Problem  # noqa: PLC0415 - likewise
+    from server.standalone.dags.document import DagFileError, Problem  # noqa: PLC0415 - likewise
 
     if isinstance(result, DagFileError):
         for problem in result.problems:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from server.commands.base import echo, say
 from server.commands.service import one_line_errors
+from windsock.commands.base import echo, say
 
 
 @click.group()
@@ -24,8 +24,8 @@ def check(file: Path | None) -> None:
     """
     with one_line_errors():
         from server.auth import load_backend  # noqa: PLC0415 - help needs none of it
-        from server.config import check_exposure, load_config  # noqa: PLC0415 - likewise
-        from server.serve import tls_context  # noqa: PLC0415 - likewise
+        from server.serving.listener import tls_context  # noqa: PLC0415 - likewise
+        from windsock.config import check_exposure, load_config  # noqa: PLC0415 - likewise
 
         env = os.environ if file is None else {**os.environ, "AIRFLOW_CONFIG": str(file)}
         found = load_config(env, database="optional")

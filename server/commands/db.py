@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from server.commands.base import EXIT_INTERRUPTED, Failure, Function, say
 from server.commands.service import initdb, one_line_errors
-from server.words import count
+from windsock.commands.base import EXIT_INTERRUPTED, Failure, Function, say
+from windsock.text import count
 
 _NOUNS = {"runs": "run", "task logs": "task log", "log": "log row", "job": "job row"}
 
 if TYPE_CHECKING:
-    from server.config import Config
+    from windsock.config import Config
 
 
 @click.group()
@@ -36,8 +36,8 @@ def clean(before: datetime, dry_run: bool) -> None:  # noqa: FBT001 - click's wa
     with one_line_errors():
         import asyncio  # noqa: PLC0415 - see server.commands.service
 
-        from server.commands.settings import load  # noqa: PLC0415 - likewise
-        from server.metadata.clean import clean as run_clean  # noqa: PLC0415 - likewise
+        from server.standalone.clean import clean as run_clean  # noqa: PLC0415 - likewise
+        from windsock.commands.settings import load  # noqa: PLC0415 - likewise
 
         config = load()
         if not config.base_log_folder.is_dir():
@@ -64,7 +64,7 @@ def backup(file: str, data_dir: Path | None) -> None:
     FILE does not contain the logs of tasks, DAG files, airflow.cfg and keys: keep these too.
     """
     with one_line_errors(), _ended_by_signals("interrupted: no backup was made"):
-        from server.backup.run import backup as run_backup  # noqa: PLC0415 - see server.commands.service
+        from server.standalone.backup.run import backup as run_backup  # noqa: PLC0415 - see server.commands.service
 
         say(run_backup(_load(), file, data_dir))
 
@@ -81,7 +81,7 @@ def restore(file: str, data_dir: Path | None, force: bool) -> None:  # noqa: FBT
     `-` is stdin.
     """
     with one_line_errors(), _ended_by_signals("interrupted"):
-        from server.backup.run import restore as run_restore  # noqa: PLC0415 - likewise
+        from server.standalone.backup.run import restore as run_restore  # noqa: PLC0415 - likewise
 
         say(run_restore(_load(), file, data_dir, force=force))
 
@@ -100,7 +100,7 @@ def _ended_by_signals(message: str) -> Iterator[None]:
 
 
 def _load() -> "Config":
-    from server.config import load_config  # noqa: PLC0415 - likewise
+    from windsock.config import load_config  # noqa: PLC0415 - likewise
 
     return load_config(database="optional", defaults={"data_dir": str(Path(".windsock").absolute())})
 

@@ -6,8 +6,8 @@ import time
 
 import click
 
-from server.commands.base import EXIT_FAILED, EXIT_TIMEOUT, Failure
-from server.words import count
+from windsock.commands.base import EXIT_FAILED, EXIT_TIMEOUT, Failure
+from windsock.text import count
 
 _POLL = 0.1
 
@@ -23,7 +23,7 @@ def reload(pid: int, timeout: float) -> None:
     is refused; the old configuration then stays. This is for systemd, which sets RUNTIME_DIRECTORY for the command and
     the service. Elsewhere send SIGHUP and read the log.
     """
-    from server.processes import outcome  # noqa: PLC0415 - help needs none of it
+    from server.serving import outcome  # noqa: PLC0415 - help needs none of it
 
     if outcome.file() is None:
         raise Failure(

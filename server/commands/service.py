@@ -1,4 +1,4 @@
-"""The service: `standalone`, `webserver`, `scheduler`, `initdb`, `version`."""
+"""The service: `standalone`, `webserver`, `scheduler`, `initdb`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from server import __version__
-from server.commands.base import EXIT_UNREACHABLE, Failure
+from windsock.commands.base import EXIT_UNREACHABLE, Failure
+from windsock.errors import ConfigError
 
 
 @contextmanager
@@ -15,14 +15,14 @@ def one_line_errors() -> Iterator[None]:
     """Turn an error that the user can fix into one line on stderr and exit status 1, or 5 if the database is away."""
     import asyncpg  # noqa: PLC0415 - slow to import, and most of the commands' help needs none of it
 
+    from server.database.schema import SchemaError  # noqa: PLC0415 - likewise
     from server.errors import NoDatabase, StartupError, WindsockError  # noqa: PLC0415 - likewise
-    from server.metadata.schema import SchemaError  # noqa: PLC0415 - likewise
 
     try:
         yield
     except NoDatabase as error:
         raise Failure(str(error), EXIT_UNREACHABLE) from error
-    except (SchemaError, StartupError, WindsockError) as error:
+    except (ConfigError, SchemaError, StartupError, WindsockError) as error:
         raise Failure(str(error)) from error
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise Failure(_said(error)) from error
@@ -35,12 +35,6 @@ def _said(error: Exception) -> str:
 
 
 @click.command()
-def version() -> None:
-    """Print the version."""
-    click.echo(__version__)
-
-
-@click.command()
 @click.option("-w", "--workers", type=click.IntRange(1, 256), help="How many processes serve requests.  [default: 1]")
 def webserver(workers: int | None) -> None:
     """Serve the API on the configured database.
@@ -48,8 +42,8 @@ def webserver(workers: int | None) -> None:
     [core] sql_alchemy_conn in airflow.cfg names the database.
     """
     with one_line_errors():
-        from server.config import load_config  # noqa: PLC0415 - see above
-        from server.webserver import run_webserver  # noqa: PLC0415 - see above
+        from server.serving.webserver import run_webserver  # noqa: PLC0415 - see above
+        from windsock.config import load_config  # noqa: PLC0415 - see above
 
         run_webserver(lambda: load_config(overrides={"workers": workers}))
 
@@ -61,8 +55,8 @@ def scheduler() -> None:
     This is for a standalone database.
     """
     with one_line_errors():
-        from server.config import load_config  # noqa: PLC0415 - see above
-        from server.scheduler.service import run_scheduler  # noqa: PLC0415 - see above
+        from server.standalone.scheduler.service import run_scheduler  # noqa: PLC0415 - see above
+        from windsock.config import load_config  # noqa: PLC0415 - see above
 
         run_scheduler(load_config())
 
@@ -76,8 +70,8 @@ def initdb() -> None:
     with one_line_errors():
         import asyncio  # noqa: PLC0415 - see above
 
-        from server.config import load_config  # noqa: PLC0415 - see above
-        from server.metadata import schema  # noqa: PLC0415 - see above
+        from server.database import schema  # noqa: PLC0415 - see above
+        from windsock.config import load_config  # noqa: PLC0415 - see above
 
         applied = asyncio.run(schema.initdb(load_config().dsn))
         click.echo(f"schema.sql: applied version {applied[-1]}" if applied else "schema.sql: nothing to do")
@@ -94,6 +88,6 @@ def standalone(host: str | None, port: int | None, data_dir: Path | None, dags_f
     It loads the DAGs from a folder of YAML files. It has a database of its own and does not touch an Airflow.
     """
     with one_line_errors():
-        from server.standalone import run_standalone  # noqa: PLC0415 - see above
+        from server.standalone.main import run_standalone  # noqa: PLC0415 - see above
 
         run_standalone(host=host, port=port, data_dir=data_dir, dags_folder=dags_folder)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from server.commands.base import Failure
-from server.commands.output import output_option, show
 from server.commands.service import one_line_errors
+from windsock.commands.base import Failure
+from windsock.commands.output import output_option, show
 
 if TYPE_CHECKING:
-    from server.metadata.users import Users
+    from server.database.users import Users
 
 Result = TypeVar("Result")
 
@@ -90,8 +90,8 @@ def _with_users(work: Callable[["Users"], Awaitable[Result]]) -> Result:
     with one_line_errors():
         import asyncio  # noqa: PLC0415 - help needs none of it
 
-        from server.commands.settings import load  # noqa: PLC0415 - likewise
-        from server.metadata.metadata import open_metadata  # noqa: PLC0415 - likewise
+        from server.database.metadata import open_metadata  # noqa: PLC0415 - likewise
+        from windsock.commands.settings import load  # noqa: PLC0415 - likewise
 
         async def run() -> Result:
             async with open_metadata(load()) as metadata:

@@ -12,10 +12,10 @@ from types import NoneType
 
 from aiohttp import web
 
-from server.answers import json_bytes
-from server.fast import SHORTCUTS
-from server.protocol import HttpProtocol
-from server.slow_readers import SlowReaders
+from server.http.answers import json_bytes
+from server.http.protocol import HttpProtocol
+from server.http.shortcuts import SHORTCUTS
+from server.http.slow_readers import SlowReaders
 
 _CONNECTION: Mapping[str, type | tuple[type, ...]] = {
     "_close": bool,
@@ -185,9 +185,9 @@ class _Memory(asyncio.Transport):
 
 async def _of_behaviour() -> str | None:
     """Have one conversation in both ways, and compare the answers."""
-    from server.fast.answers import fill  # noqa: PLC0415
     from server.fast.dispatch import dispatcher  # noqa: PLC0415
     from server.fast.protocol import FastProtocol  # noqa: PLC0415
+    from server.fast.writing import fill  # noqa: PLC0415
 
     async def answer(request: web.Request) -> web.Response:
         response = json_bytes(request.path.encode() + await request.read(), headers={"X-Test": "1"})

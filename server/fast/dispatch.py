@@ -6,7 +6,7 @@ from functools import cache, reduce
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from server.resources import PATHS
+from server.http.keys import PATHS
 
 Dispatch = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -6,11 +6,11 @@ from aiohttp import HttpVersion11, StreamReader, hdrs, web
 from aiohttp.http import RawRequestMessage, StreamWriter
 from aiohttp.web_protocol import _ErrInfo
 
-from server.answers import ALWAYS, Answer
-from server.fast.answers import whole
 from server.fast.dispatch import Dispatch
-from server.protocol import HttpProtocol
-from server.slow_readers import SlowReaders
+from server.fast.writing import whole
+from server.http.answers import ALWAYS, Answer
+from server.http.protocol import HttpProtocol
+from server.http.slow_readers import SlowReaders
 
 
 class FastProtocol(HttpProtocol):

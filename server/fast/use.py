@@ -8,10 +8,10 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from server.fast import SHORTCUTS, Feeds
 from server.fast.check import find_problem, fits_feeding
-from server.protocol import HttpProtocol
-from server.slow_readers import SlowReaders
+from server.http.protocol import HttpProtocol
+from server.http.shortcuts import SHORTCUTS, Feeds
+from server.http.slow_readers import SlowReaders
 
 logger = logging.getLogger(__name__)
 
@@ -38,9 +38,9 @@ async def connections(
             )
         return partial(HttpProtocol, server, readers, **options)
     # With another aiohttp this module may not even be importable.
-    from server.fast.answers import fill  # noqa: PLC0415
     from server.fast.dispatch import dispatcher  # noqa: PLC0415
     from server.fast.protocol import FastProtocol  # noqa: PLC0415
+    from server.fast.writing import fill  # noqa: PLC0415
 
     SHORTCUTS.fill = fill
     return partial(FastProtocol, server, readers, app=app, dispatch=dispatcher(app), **options)

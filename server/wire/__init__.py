@@ -2,7 +2,7 @@
 
 Pure functions: no HTTP, no database, no clock except the one that callers pass. Input that cannot be understood raises
 `server.errors.BadRequest`, whose message says what would be right. Input that is ignored, as in Airflow, leads to a
-warning through `server.warning_header`.
+warning through `server.wire.warning_header`.
 
 - `dates`, `prose`: the texts that Airflow accepted as an execution date
 - `bodies`: JSON bodies of triggers, pools and pauses, and names in paths

@@ -9,9 +9,9 @@ from typing import TypeVar
 import msgspec
 
 from server.errors import BadRequest
-from server.warning_header import warn, warn_of_ignored
 from server.wire.dates import parse_execution_date
 from server.wire.strict_json import UnstorableError, kind_of, parse_json
+from server.wire.warning_header import warn, warn_of_ignored
 
 MAX_ID_LENGTH = 250
 _MAX_SLOTS = 2**31 - 1

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, tzinfo
 
 import pendulum
 
-from server.warning_header import warn
+from server.wire.warning_header import warn
 
 _YEAR = re.compile(r"(?<!\d)[1-9]\d{3}", re.ASCII)
 _FRACTION = re.compile(r"(?<=:\d\d)[.,]\d*|(?<=\d{6})\.\d+", re.ASCII)

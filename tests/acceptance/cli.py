@@ -32,9 +32,13 @@ class Done(NamedTuple):
 
 async def windsock(*arguments: str, stdin: str | None = None, **environment: str) -> Done:
     """Run the command to its end. Without `stdin` there is none; no terminal either way."""
+    return await program(WINDSOCK, *arguments, stdin=stdin, **environment)
+
+
+async def program(*command: str, stdin: str | None = None, **environment: str) -> Done:
+    """Run any program likewise."""
     process = await asyncio.create_subprocess_exec(
-        WINDSOCK,
-        *arguments,
+        *command,
         stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -16,7 +16,7 @@ HEAVY = {"aiohttp", "asyncpg", "asyncio", "msgspec", "pendulum", "structlog", "y
 HELP_LIMIT, TRIGGER_LIMIT = 7, 15
 _IMPORTED = """
 import json, sys
-from server.cli import main
+from windsock.cli import main
 try:
     main(sys.argv[1:])
 except SystemExit:

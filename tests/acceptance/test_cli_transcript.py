@@ -13,10 +13,10 @@ import asyncpg
 import click
 import pytest
 
-from server.cli import main
-from server.embedded import EmbeddedPostgres
+from server.standalone.postgres import EmbeddedPostgres
 from tests.acceptance.cli import fill, on_database, over_http, rows, windsock
 from tests.live import live_server
+from windsock.cli import main
 
 # Dates of this run of the tests: today's, to a second.
 NOW = re.compile(r"20(?:2[5-9]|[3-9]\d)-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?")
@@ -180,7 +180,10 @@ def _paths(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[str]:
     if not isinstance(command, click.Group):
         yield " ".join(path)
         return
-    for name, member in command.commands.items():
+    context = click.Context(command)
+    for name in command.list_commands(context):
+        member = command.get_command(context, name)
+        assert member is not None
         yield from _paths(member, (*path, name))
 
 

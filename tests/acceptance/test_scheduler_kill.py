@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from server.config import Dsn
-from server.embedded import EmbeddedPostgres
-from server.metadata.schema import initdb
+from server.database.schema import initdb
+from server.standalone.postgres import EmbeddedPostgres
 from tests.chaos import storm
 from tests.scheduling import START, bash, bench
+from windsock.config import Dsn
 
 
 @pytest.mark.slow

@@ -12,8 +12,8 @@ import aiohttp
 import asyncpg
 import pytest
 
-from server.dags.turns import _LOADER_LOCK as LOADER_LOCK
-from server.scheduler.store import CLAIM_LOCK, JOB_LOCK
+from server.standalone.dags.turns import _LOADER_LOCK as LOADER_LOCK
+from server.standalone.scheduler.store import CLAIM_LOCK, JOB_LOCK
 from tests.acceptance.process import WINDSOCK
 from tests.scheduling import Bench, bash, bench
 

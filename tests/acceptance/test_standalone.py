@@ -8,7 +8,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from server.embedded import EmbeddedPostgres
+from server.standalone.postgres import EmbeddedPostgres
 from tests.acceptance.process import WINDSOCK, Standalone, is_running, wait_until
 from tests.dag_files import BAD
 

@@ -19,7 +19,7 @@ def scheduler_of(windsock: Standalone) -> int | None:
             command = (entry / "cmdline").read_bytes()
         except (OSError, ValueError, IndexError):
             continue
-        if parent == windsock.process.pid and b"server.scheduler.beside" in command:
+        if parent == windsock.process.pid and b"server.standalone.scheduler.beside" in command:
             return int(entry.name)
     return None
 

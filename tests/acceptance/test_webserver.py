@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from server.embedded import EmbeddedPostgres
+from server.standalone.postgres import EmbeddedPostgres
 from tests.acceptance.process import WINDSOCK, wait_until
 
 

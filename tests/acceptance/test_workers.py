@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from server.processes.supervisor import RESTART_NEEDED
+from server.serving.supervisor import RESTART_NEEDED
 from tests.acceptance.process import is_running, wait_until
 from tests.acceptance.service import Service, activated
 

@@ -14,7 +14,7 @@ import aiohttp
 import asyncpg
 import pytest
 
-from server.embedded import EmbeddedPostgres
+from server.standalone.postgres import EmbeddedPostgres
 from tests.airflow.real import RealAirflow, find_python, install, until
 from tests.airflow.releases import RELEASES, TRIED
 from tests.live import live_server

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import asyncpg
 
-from server.embedded import EmbeddedPostgres
+from server.standalone.postgres import EmbeddedPostgres
 from tests.airflow.real import CACHE, RealAirflow, find_python, install
 from tests.airflow.releases import RELEASES
 from tests.live import live_server

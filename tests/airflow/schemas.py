@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import asyncpg
 
-from server.metadata import statements
+from server.database import statements
 
 FOLDER = Path(__file__).parent / "schemas"
 RELEASES = sorted((path.stem for path in FOLDER.glob("*.sql")), key=lambda name: [*map(int, name.split("."))])

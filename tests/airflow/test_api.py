@@ -12,7 +12,7 @@ import aiohttp
 import asyncpg
 import pytest
 
-from server.embedded import EmbeddedPostgres
+from server.standalone.postgres import EmbeddedPostgres
 from tests.airflow.schemas import RELEASES, generation_of
 from tests.airflow.serving import Api, prepare
 from tests.live import live_server

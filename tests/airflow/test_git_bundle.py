@@ -13,7 +13,7 @@ import aiohttp
 import asyncpg
 import pytest
 
-from server.embedded import EmbeddedPostgres
+from server.standalone.postgres import EmbeddedPostgres
 from tests.airflow.conftest import Beside, create_database
 from tests.airflow.real import HERE, RealAirflow, find_python, install, install_beside, until
 from tests.airflow.releases import RELEASES

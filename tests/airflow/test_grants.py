@@ -7,8 +7,8 @@ from typing import NamedTuple
 import asyncpg
 import pytest
 
-from server.metadata import statements
-from server.metadata.catalogue import read_catalogue
+from server.database import statements
+from server.database.catalogue import read_catalogue
 from tests.airflow.schemas import RELEASES, generation_of
 from tests.airflow.serving import GRANTS, connected, prepare
 

@@ -7,8 +7,8 @@ from typing import Any
 import aiohttp
 import asyncpg
 
-from server.metadata import statements
-from server.metadata.generations import FILES
+from server.database import statements
+from server.database.generations import FILES
 from tests.airflow.schemas import add_runs, copy_dag
 from tests.airflow.serving import Api, prepare
 from tests.live import live_server

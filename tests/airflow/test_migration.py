@@ -8,13 +8,13 @@ import asyncpg
 import bcrypt
 import pytest
 
-from server.client import Unreachable
-from server.client.local_client import LocalClient
-from server.metadata.generations import RELEASES as REVISIONS
+from server.database.generations import RELEASES as REVISIONS
+from server.local_client import LocalClient
 from tests.airflow.load import Load, loaded, lost, until_refused, until_served
 from tests.airflow.serving import GRANTS, Api, connected, prepare
 from tests.integration.passwords import basic
 from tests.live import config_for, live_server
+from windsock.client import Unreachable
 
 REVISION_OF = {release: revision for revision, release in REVISIONS.items()}
 # The step of 3.2's migration that rows of a run must not lack, forth and back.

@@ -6,7 +6,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from server.embedded import EmbeddedPostgres
+from server.standalone.postgres import EmbeddedPostgres
 from tests.acceptance.service import Service
 from tests.airflow.conftest import create_database
 from tests.airflow.load import Load, loaded, lost, until_served

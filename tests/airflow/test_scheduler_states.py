@@ -14,8 +14,8 @@ import asyncpg
 import pytest
 import yaml
 
-from server.dags.loader import DagLoader
-from server.embedded import EmbeddedPostgres
+from server.standalone.dags.loader import DagLoader
+from server.standalone.postgres import EmbeddedPostgres
 from tests.airflow.conftest import create_database
 from tests.airflow.dags_of_both import dags_of_both, seconds
 from tests.airflow.real import RealAirflow, find_python, install, install_beside, until

@@ -7,9 +7,9 @@ import aiohttp
 import asyncpg
 import pytest
 
+from server.database.catalogue import read_catalogue
+from server.database.metadata import open_metadata
 from server.errors import NotFound
-from server.metadata.catalogue import read_catalogue
-from server.metadata.metadata import open_metadata
 from tests.airflow.schemas import RELEASES, add_dag, add_runs, generation_of, make_schema
 from tests.airflow.serving import Api, connected, prepare
 from tests.live import config_for, live_server

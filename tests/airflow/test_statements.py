@@ -6,13 +6,13 @@ from typing import Any
 import asyncpg
 import pytest
 
-from server.config import Config, load_config
+from server.database.catalogue import Catalogue, read_catalogue
+from server.database.connections import open_pool
+from server.database.generations import RELEASES as REVISIONS
+from server.database.metadata import open_metadata
 from server.errors import StartupError
-from server.metadata.catalogue import Catalogue, read_catalogue
-from server.metadata.connections import open_pool
-from server.metadata.generations import RELEASES as REVISIONS
-from server.metadata.metadata import open_metadata
 from tests.airflow.schemas import RELEASES, add_dag, add_runs, generation_of, make_schema
+from windsock.config import Config, load_config
 
 
 def _config(dsn: str, **overrides: object) -> Config:

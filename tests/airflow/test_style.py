@@ -8,7 +8,7 @@ import aiohttp
 import asyncpg
 import pytest
 
-from server.metadata import statements
+from server.database import statements
 from tests.airflow.schemas import FOLDER, RELEASES, generation_of
 from tests.airflow.serving import prepare
 from tests.live import live_server

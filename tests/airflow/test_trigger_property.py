@@ -17,8 +17,8 @@ import asyncpg
 import msgspec
 import pytest
 
+from server.database.metadata import Metadata, open_metadata
 from server.errors import BadRequest, Unavailable
-from server.metadata.metadata import Metadata, open_metadata
 from server.wire import Trigger, parse_trigger
 from tests.airflow.schemas import add_dag, copy_dag, generation_of, make_schema
 from tests.live import config_for

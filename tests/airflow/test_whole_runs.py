@@ -11,7 +11,7 @@ import aiohttp
 import asyncpg
 import pytest
 
-from server.metadata.deadlines import uuid7
+from server.database.deadlines import uuid7
 from tests.airflow.schemas import RELEASES
 from tests.airflow.serving import Api, prepare
 from tests.live import live_server

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import asyncpg
 
-from server.embedded import EmbeddedPostgres
+from server.standalone.postgres import EmbeddedPostgres
 from tests.airflow.schemas import add_dag, copy_dag, make_schema
 
 RELEASE = "1.10.15"

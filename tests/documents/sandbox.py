@@ -74,7 +74,7 @@ def _typed(block: Block) -> str:
     if block.file:
         return f"mkdir -p \"$(dirname '{block.file}')\"\ncat > '{block.file}' <<'END_OF_BLOCK'\n{text}END_OF_BLOCK\n"
     if block.language == "ini":
-        check = "from server.config import load_config; assert not load_config(database='none').warnings"
+        check = "from windsock.config import load_config; assert not load_config(database='none').warnings"
         here = f"cat > /tmp/block.cfg <<'END_OF_BLOCK'\n{text}END_OF_BLOCK\n"
         return f'{here}AIRFLOW_CONFIG=/tmp/block.cfg python -c "{check}"\n'
     if block.language in _SHELLS:

@@ -43,7 +43,7 @@ ASIDES: Mapping[str, Mapping[str, str]] = {
         "": "python -m tests.documents.ci Jenkinsfile .github/workflows/report.yml",
     },
     "docs/cli.md": {"windsock trigger_dag -r nightly_1": OPEN},
-    "docs/python-client.md": {"import JsonClient": OPEN},
+    "docs/python-client.md": {"import ApiError": OPEN},
     "docs/operations.md": {
         "windsock db backup": OPEN + RUNS,
         "windsock db restore": "stop_service",

@@ -12,11 +12,11 @@ import aiohttp
 import asyncpg
 import pytest
 
-from server.config import Dsn
-from server.embedded import EmbeddedPostgres
-from server.metadata.schema import initdb
+from server.database.schema import initdb
+from server.standalone.postgres import EmbeddedPostgres
 from tests.acceptance.service import Service
 from tests.ways import WAYS
+from windsock.config import Dsn
 
 SETTINGS = {"max_connections": "30", "shared_buffers": "16MB"}
 OPTIONS: dict[str, Any] = {

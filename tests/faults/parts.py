@@ -4,7 +4,7 @@ import asyncio
 import os
 import subprocess
 
-from server.embedded import EmbeddedPostgres
+from server.standalone.postgres import EmbeddedPostgres
 
 
 def signal_all(postgres: EmbeddedPostgres, number: int) -> None:

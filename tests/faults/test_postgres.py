@@ -11,8 +11,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from server.embedded import EmbeddedPostgres
-from server.privileges import other_user
+from server.process.privileges import other_user
+from server.standalone.postgres import EmbeddedPostgres
 from tests.acceptance.service import Service
 from tests.faults.conftest import OPTIONS, SETTINGS, Victim
 from tests.faults.parts import Network, signal_all

@@ -11,8 +11,8 @@ import asyncpg
 import pytest
 
 from server.app import create_app
-from server.resources import TRAFFIC
-from server.serve import listen, serving_app
+from server.http.keys import TRAFFIC
+from server.serving.listener import listen, serving_app
 from tests.contract import cases
 from tests.live import config_for
 

@@ -17,11 +17,11 @@ import spnego
 
 from auth_backends import kerberos_auth
 from auth_backends.conformance import API, ask
-from server.client.interface import ClientError
-from server.client.negotiate import Negotiate
 from server.errors import StartupError
 from tests.kerberos import REALM, Realm
 from tests.live import config_for, live_server
+from windsock.client.interface import ClientError
+from windsock.client.negotiate import Negotiate
 
 Server = Callable[..., AbstractAsyncContextManager[str]]
 

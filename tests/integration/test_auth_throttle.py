@@ -12,7 +12,7 @@ import pytest
 
 from auth_backends.conformance import API, ask
 from server.auth import hashes
-from server.serve import serving
+from server.serving.listener import serving
 from tests.integration.passwords import CHEAP, add_user, basic, execute, other_hash
 from tests.integration.test_auth_password import AB_USER, SESSION, Serve, start, status
 from tests.live import config_for, live_server

@@ -14,15 +14,15 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from server.backup import database as looking
-from server.backup import programs
-from server.backup.database import BackupError
-from server.backup.dump import Tools
-from server.backup.programs import Programs
-from server.config import Dsn
-from server.embedded import EmbeddedPostgres
-from server.metadata import schema
+from server.database import schema
+from server.standalone.backup import database as looking
+from server.standalone.backup import programs
+from server.standalone.backup.database import BackupError
+from server.standalone.backup.dump import Tools
+from server.standalone.backup.programs import Programs
+from server.standalone.postgres import EmbeddedPostgres
 from tests.acceptance.cli import WINDSOCK, Done, fill, on_database, rows, windsock
+from windsock.config import Dsn
 
 INSTALLED = sorted(programs._installed())
 LAST = schema.load_schema().version

@@ -7,9 +7,9 @@ import asyncpg
 import pytest
 from yarl import URL
 
-from server.config import load_config
-from server.observe.counters import COUNTERS
+from server.metrics.counters import COUNTERS
 from tests.ways import fast_path
+from windsock.config import load_config
 
 __all__ = ["fast_path"]
 

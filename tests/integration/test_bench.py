@@ -14,7 +14,7 @@ from bench.load import Load
 from bench.rounds import measure
 from bench.sides import Running, available
 from bench.works import Cell
-from server.embedded import EmbeddedPostgres, find_binaries
+from server.standalone.postgres import EmbeddedPostgres, find_binaries
 from tests.integration.passwords import add_user, other_hash
 from tests.live import live_server
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from server.config import Dsn
-from server.metadata import schema
-from server.metadata.clean import clean
-from server.metadata.schema import SchemaError
-from server.scheduler.logs import log_folder, open_log
+from server.database import schema
+from server.database.schema import SchemaError
+from server.standalone.clean import clean
+from server.task_logs.writing import log_folder, open_log
+from windsock.config import Dsn
 
 BEFORE = datetime(2026, 1, 1, tzinfo=UTC)
 RUNS = """

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
+from server.database.connections import Connection, Connections, open_pool
+from server.database.database import Database
 from server.errors import Locked, Unavailable
-from server.metadata.connections import Connection, Connections, open_pool
-from server.metadata.database import Database
 from tests.live import config_for
 
 STATEMENTS = {"pid": "SELECT pg_backend_pid()", "sleep": "SELECT pg_sleep(30)", "wrong": "SELECT 1 / 0"}

@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from server.config import Dsn
-from server.dags.loader import DagLoader
-from server.dags.serialize import fileloc_hash
-from server.embedded import EmbeddedPostgres
-from server.metadata.schema import SchemaError, initdb
+from server.database.schema import SchemaError, initdb
+from server.standalone.dags.loader import DagLoader
+from server.standalone.dags.serialize import fileloc_hash
+from server.standalone.postgres import EmbeddedPostgres
 from tests.dag_files import BAD
+from windsock.config import Dsn
 
 DAG = "{name}:\n  tags: [{tag}]\n  tasks:\n    t: {{operator: a.B, value: {value}}}\n"
 
@@ -236,7 +236,7 @@ async def test_a_renamed_file_keeps_its_dags(home: Home) -> None:
 
 async def test_a_deleted_dag_comes_back(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """As with Airflow, a DAG that is deleted while its file is there is loaded again."""
-    monkeypatch.setattr("server.dags.loader._RECHECK", 0.0)
+    monkeypatch.setattr("server.standalone.dags.loader._RECHECK", 0.0)
     home.write("a.yaml", "one")
     await home.loader.load_once()
     for table in ("dag_tag", "serialized_dag", "dag"):

@@ -8,8 +8,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from server.dags import turns
-from server.dags.turns import keep_loading
+from server.standalone.dags import turns
+from server.standalone.dags.turns import keep_loading
 from tests.acceptance.process import WINDSOCK
 from tests.live import config_for
 
@@ -45,7 +45,7 @@ async def test_one_loads_and_the_next_takes_over(
 ) -> None:
     """Schedulers with folders that differ do not undo each other's work: the second waits until the first is gone."""
     monkeypatch.setattr(turns, "_POLL", 0.05)
-    monkeypatch.setattr("server.dags.loader._RECHECK", 0.1)
+    monkeypatch.setattr("server.standalone.dags.loader._RECHECK", 0.1)
     loaders = {}
     for name in ("one", "two"):
         config = config_for(database, dags_folder=str(folder_of(tmp_path, name)))

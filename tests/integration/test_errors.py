@@ -8,7 +8,7 @@ import aiohttp
 import asyncpg
 import pytest
 
-from server.observe.counters import COUNTERS, NO_ROUTE
+from server.metrics.counters import COUNTERS, NO_ROUTE
 from tests.contract import cases
 
 API = "/api/experimental"

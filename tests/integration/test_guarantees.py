@@ -13,14 +13,14 @@ import aiohttp
 import asyncpg
 import pytest
 
-from server.config import Dsn
-from server.embedded import EmbeddedPostgres, exclusive
-from server.metadata import statements
-from server.metadata.metadata import open_metadata
-from server.metadata.schema import initdb
+from server.database import statements
+from server.database.metadata import open_metadata
+from server.database.schema import initdb
+from server.standalone.postgres import EmbeddedPostgres, exclusive
 from tests.contract import cases
 from tests.live import config_for, live_server
 from tests.ways import fast_path
+from windsock.config import Dsn
 
 __all__ = ["fast_path"]
 

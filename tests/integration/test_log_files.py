@@ -15,13 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDictProxy
 
-from server.config import Dsn
 from server.errors import RangeNotSatisfiable
-from server.metadata.clean import clean
-from server.scheduler.log_reading import open_log_of, remove_logs
-from server.scheduler.logs import NoLogError, log_folder, open_log
+from server.standalone.clean import clean
+from server.task_logs.reading import open_log_of, remove_logs
+from server.task_logs.writing import NoLogError, log_folder, open_log
 from server.wire.ranges import parse_range
 from tests.scheduling import bash, bench
+from windsock.config import Dsn
 
 DATE = datetime(2024, 1, 1, tzinfo=UTC)
 ROWS = """

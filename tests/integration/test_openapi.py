@@ -9,8 +9,8 @@ import asyncpg
 import pytest
 from jsonschema import Draft202012Validator
 
+from server.api.parameters import KNOWN
 from server.app import create_app
-from server.parameters import KNOWN
 from tests.contract import cases
 from tests.contract.cases import Request
 from tests.contract.client import Answer, send

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from server import __version__
+from windsock import __version__
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("server", "auth_backends", "dags", "deploy", "docs", "requirements")
+FOLDERS = ("windsock", "server", "auth_backends", "dags", "deploy", "docs", "requirements")
 FILES = (
     "setup.py",
     "pyproject.toml",
@@ -63,7 +63,7 @@ def test_the_schema_ships_as_a_file(wheel: zipfile.Path) -> None:
 def test_every_module_and_data_file_ships(wheel: zipfile.Path) -> None:
     """What is below the packages in the checkout is in the wheel, and nothing else is."""
     shipped = {name for name in wheel.root.namelist() if ".dist-info/" not in name and name[-1] != "/"}
-    assert shipped == files(ROOT / "server") | files(ROOT / "auth_backends")
+    assert shipped == files(ROOT / "windsock") | files(ROOT / "server") | files(ROOT / "auth_backends")
 
 
 def test_the_sdist_is_enough_to_install_a_service(dist: Path) -> None:

@@ -7,12 +7,12 @@ import aiohttp
 import asyncpg
 import pytest
 
-from server.config import Dsn
-from server.embedded import EmbeddedPostgres, find_binaries
-from server.metadata.clean import clean
-from server.metadata.schema import initdb
+from server.database.schema import initdb
+from server.standalone.clean import clean
+from server.standalone.postgres import EmbeddedPostgres, find_binaries
 from tests.integration.test_clean import NEW
 from tests.live import live_server
+from windsock.config import Dsn
 
 _DEFAULT = find_binaries(Path("/nonexistent"))
 OTHERS = sorted({*_DEFAULT.parents[1].glob("pginstall*/bin"), *Path("/usr/lib/postgresql").glob("*/bin")} - {_DEFAULT})

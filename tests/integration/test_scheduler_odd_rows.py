@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from server.scheduler import graphs
+from server.standalone.scheduler import graphs
 from tests.hostile import VALUES, odd_documents
 from tests.scheduling import Bench, bash, bench, empty
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from server.config import Dsn
-from server.metadata import schema
-from server.metadata.schema import SchemaError, check_schema, initdb, load_schema, parse_schema
+from server.database import schema
+from server.database.schema import SchemaError, check_schema, initdb, load_schema, parse_schema
+from windsock.config import Dsn
 
 MARKER = "CREATE TABLE IF NOT EXISTS windsock_schema (version int PRIMARY KEY);"
 SCHEMA_SQL = Path(__file__).parents[2] / "schema.sql"

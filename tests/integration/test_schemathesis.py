@@ -8,7 +8,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from server.dags.loader import DagLoader
+from server.standalone.dags.loader import DagLoader
 
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 DAGS = Path(__file__).parents[2] / "dags"

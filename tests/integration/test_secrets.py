@@ -12,7 +12,7 @@ import gssapi
 import pytest
 
 from server.auth.sessions import COOKIE
-from server.embedded import EmbeddedPostgres
+from server.standalone.postgres import EmbeddedPostgres
 from tests.acceptance.cli import over_http, windsock
 from tests.acceptance.service import Service
 from tests.integration.passwords import add_user, basic, execute

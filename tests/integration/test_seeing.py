@@ -8,8 +8,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from server.dags.loader import DagLoader
-from server.metadata import scheduler_health
+from server.database import scheduler_health
+from server.standalone.dags.loader import DagLoader
 from tests.live import config_for, live_server
 from tests.scheduling import START, Bench, bash, bench
 

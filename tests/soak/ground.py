@@ -14,12 +14,12 @@ import asyncpg
 import bcrypt
 import yaml
 
-from server.config import Dsn
-from server.dags.loader import DagLoader
-from server.embedded import EmbeddedPostgres
-from server.metadata.schema import initdb
+from server.database.schema import initdb
+from server.standalone.dags.loader import DagLoader
+from server.standalone.postgres import EmbeddedPostgres
 from tests.acceptance.service import Service, activated
 from tests.faults.parts import Network
+from windsock.config import Dsn
 
 DAGS = tuple(f"soak{number}" for number in range(8))
 PAUSED = "pausing"

@@ -18,7 +18,7 @@ from server.auth.fair_queue import FairQueue, Full
 from server.auth.throttle import Throttle
 from server.auth.verified import Verified
 from server.errors import Unauthorized, Unavailable
-from server.proxies import Proxies, network
+from server.http.proxies import Proxies, network
 
 CHEAP = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
 

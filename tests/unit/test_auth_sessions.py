@@ -9,8 +9,8 @@ from cryptography.fernet import Fernet, InvalidToken
 
 from server.auth.cookies import RotatingFernet
 from server.auth.sessions import COOKIE, Sessions
-from server.config import Config, load_config
-from server.proxies import Proxies
+from server.http.proxies import Proxies
+from windsock.config import Config, load_config
 
 
 def config(**options: str) -> Config:

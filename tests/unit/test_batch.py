@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import asyncpg
 import pytest
 
+from server.database import batch
+from server.database.batch import Batcher
 from server.errors import Locked, Unavailable
-from server.metadata import batch
-from server.metadata.batch import Batcher
 
 FOR_EVER = 3600.0
 

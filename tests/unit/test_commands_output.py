@@ -6,10 +6,10 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from server.cli import Sections
-from server.commands.base import Failure, echo, say
-from server.commands.output import show
-from server.words import count
+from windsock.cli import Sections
+from windsock.commands.base import Failure, echo, say
+from windsock.commands.output import show
+from windsock.text import count
 
 ROW = {"pool": "p" * 30, "slots": 5, "description": "long " * 40, "dag_id": "d" * 70, "state": "success", "id": 7}
 

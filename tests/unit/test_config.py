@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from server.config import Config, ConfigError, check_exposure, load_config
+from windsock.config import Config, ConfigError, check_exposure, load_config
 
 Write = Callable[[str], dict[str, str]]
 DSN = "postgresql://u:p@h/db"

@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from server.config import ConfigError, Dsn
+from windsock.config import ConfigError, Dsn
 
 
 def seen(text: str) -> Any:  # noqa: ANN401 - a named tuple of asyncpg's own

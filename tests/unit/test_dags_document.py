@@ -5,7 +5,15 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.dags.document import LARGEST, MAX_BYTES, MAX_DEPTH, MAX_NODES, SMALLEST, DagFileError, read_document
+from server.standalone.dags.document import (
+    LARGEST,
+    MAX_BYTES,
+    MAX_DEPTH,
+    MAX_NODES,
+    SMALLEST,
+    DagFileError,
+    read_document,
+)
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
 VALUES = st.recursive(

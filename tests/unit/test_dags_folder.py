@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from server.dags.document import DagFileError
-from server.dags.folder import scan_folder
-from server.dags.parsing import Request, read_file
-from server.dags.serialize import DagFile
+from server.standalone.dags.document import DagFileError
+from server.standalone.dags.folder import scan_folder
+from server.standalone.dags.parsing import Request, read_file
+from server.standalone.dags.serialize import DagFile
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,10 +12,10 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from server.dags.document import DagFileError, read_document
-from server.dags.parsing import Answer
-from server.dags.plan import plan_dags
-from server.dags.serialize import DagFile, dag_row
+from server.standalone.dags.document import DagFileError, read_document
+from server.standalone.dags.parsing import Answer
+from server.standalone.dags.plan import plan_dags
+from server.standalone.dags.serialize import DagFile, dag_row
 from tests.dag_files import BAD, ETL, seeds
 
 _FILES = int(os.environ.get("WINDSOCK_FUZZ_FILES", "400"))

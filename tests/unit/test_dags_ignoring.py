@@ -2,7 +2,7 @@
 
 import pytest
 
-from server.dags.ignoring import ignored
+from server.standalone.dags.ignoring import ignored
 
 FILES = ["/d/a.yaml", "/d/b.yaml", "/d/team/a.yaml", "/d/team/tests/x.yaml", "/d/team/keep.yaml"]
 

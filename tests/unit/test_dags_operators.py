@@ -3,7 +3,7 @@ import re
 import msgspec
 import pytest
 
-from server.dags.operators import (
+from server.standalone.dags.operators import (
     BASH,
     HTTP,
     OPERATORS,

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import structlog
 
-from server.dags.document import DagFileError
-from server.dags.folder import scan_folder
-from server.dags.parser import Parsed, Parser
-from server.dags.serialize import DagFile
+from server.standalone.dags.document import DagFileError
+from server.standalone.dags.folder import scan_folder
+from server.standalone.dags.parser import Parsed, Parser
+from server.standalone.dags.serialize import DagFile
 from tests.dag_files import BAD
 
 GOOD = "one: {tasks: {t: {operator: a.B}}}"

@@ -7,9 +7,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.dags.document import DagFileError, read_document
-from server.dags.plan import plan_dags
-from server.dags.spec import DagOptions, DagPlan, TaskOptions, TaskPlan
+from server.standalone.dags.document import DagFileError, read_document
+from server.standalone.dags.plan import plan_dags
+from server.standalone.dags.spec import DagOptions, DagPlan, TaskOptions, TaskPlan
 
 BASH = "airflow.operators.bash.BashOperator"
 

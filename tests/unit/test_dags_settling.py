@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from server.dags.folder import Signature, scan_folder
-from server.dags.settling import Change, Settling
+from server.standalone.dags.folder import Signature, scan_folder
+from server.standalone.dags.settling import Change, Settling
 
 HOUR = 3600.0
 
@@ -17,7 +17,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
-        monkeypatch.setattr("server.dags.settling.time.monotonic", lambda: self.now)
+        monkeypatch.setattr("server.standalone.dags.settling.time.monotonic", lambda: self.now)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 
-from server.dags.times import parse_date, parse_duration, parse_schedule, plain, zone
+from server.standalone.dags.times import parse_date, parse_duration, parse_schedule, plain, zone
 
 WARSAW = zone("Europe/Warsaw")
 

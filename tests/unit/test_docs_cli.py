@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 import pytest
 
-from server.cli import main
-from server.client import Client
-from server.commands import base
+from windsock.cli import main
+from windsock.client import Client
+from windsock.commands import base
 
 FOLDER = Path(__file__).parents[2] / "docs"
 CLI = (FOLDER / "cli.md").read_text(encoding="utf-8")
@@ -19,7 +19,10 @@ _EVERYWHERE = {"-h", "--help", "-v", "--verbose"}
 
 
 def _commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
         if isinstance(command, click.Group):
             yield from _commands(command, (*path, name))
         else:

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from server.config.options import OPTIONS, Option
+from windsock.config.options import OPTIONS, Option
 
 DOCS = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
 OPTION_ROW = re.compile(r"^\| `\[.*$", re.MULTILINE)

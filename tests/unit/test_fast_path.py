@@ -9,11 +9,12 @@ from functools import partial
 import pytest
 from aiohttp import base_protocol, helpers, http, web, web_protocol
 
-from server.answers import json_bytes
-from server.fast import SHORTCUTS, check
-from server.middleware import errors
-from server.resources import TRAFFIC, Traffic
-from server.serve import serving_app
+from server.api.middleware import errors
+from server.fast import check
+from server.http.answers import json_bytes
+from server.http.keys import TRAFFIC, Traffic
+from server.http.shortcuts import SHORTCUTS
+from server.serving.listener import serving_app
 from tests.live import config_for
 
 Change = Callable[[pytest.MonkeyPatch], None]
@@ -83,7 +84,7 @@ def _checked_afresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(check, "_found", {})
     monkeypatch.setattr(SHORTCUTS, "fill", None)
     # What an aiohttp lacks is noticed when these are imported.
-    for name in ("answers", "dispatch", "feeding", "protocol"):
+    for name in ("writing", "dispatch", "feeding", "protocol"):
         monkeypatch.delitem(__import__("sys").modules, f"server.fast.{name}", raising=False)
 
 

@@ -13,11 +13,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from yarl import URL
 
-from server.scheduler.connection import HttpConnection, find_connection, origin
-from server.scheduler.errors import TaskFailed
-from server.scheduler.http import run_http
-from server.scheduler.logs import open_log
-from server.scheduler.running import Running
+from server.standalone.scheduler.connection import HttpConnection, find_connection, origin
+from server.standalone.scheduler.errors import TaskFailed
+from server.standalone.scheduler.http import run_http
+from server.standalone.scheduler.running import Running
+from server.task_logs.writing import open_log
 
 
 @pytest.mark.parametrize(

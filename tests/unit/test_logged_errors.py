@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from server.database import params
 from server.errors import BadRequest
-from server.metadata import params
 from server.wire.bodies import parse_trigger
 
 SECRET = "hunter2"

@@ -3,9 +3,9 @@
 import msgspec
 
 from server.caching.bounded import BoundedMap
-from server.metadata.dag import Dag, memory_of
-from server.metadata.prepared import prepare
-from server.metadata.serialized import SerializedDag
+from server.database.dag import Dag, memory_of
+from server.database.prepared import prepare
+from server.database.serialized import SerializedDag
 
 
 def dag(dag_id: str, size: int = 0, version: str = "1") -> Dag:

@@ -4,7 +4,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from server.metadata.deadlines import Alert, rows_of
+from server.database.deadlines import Alert, rows_of
 
 DATE = datetime(2024, 1, 1, tzinfo=UTC)
 CALLBACK = {"__classname__": "airflow.sdk.definitions.deadline.AsyncCallback", "__data__": {"path": "a.b"}}

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from server.database import decoder as module
+from server.database.decoder import Decoder
+from server.database.prepared import PreparedDag
+from server.database.weights import totals
 from server.errors import BadRequest, Conflict, Unavailable
-from server.metadata import decoder as module
-from server.metadata.decoder import Decoder
-from server.metadata.prepared import PreparedDag
-from server.metadata.weights import totals
 from tests.hostile import colliding_pickle, pickled_laughs
 
 DATE = datetime(2024, 3, 1, 12, 30, tzinfo=UTC)

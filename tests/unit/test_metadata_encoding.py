@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from server.metadata.encoding import decode, decode_params
-from server.metadata.serialized import SerializedDag, parse
+from server.database.encoding import decode, decode_params
+from server.database.serialized import SerializedDag, parse
 
 TRIGGER = {
     "__type": "START_TRIGGER_ARGS",

@@ -2,9 +2,9 @@
 
 import pytest
 
+from server.database import statements
+from server.database.generations import RELEASES, generation_of
 from server.errors import StartupError
-from server.metadata import statements
-from server.metadata.generations import RELEASES, generation_of
 
 
 @pytest.mark.parametrize(("revision", "release"), RELEASES.items())

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from server.database import params
 from server.errors import BadRequest
-from server.metadata import params
 
 
 def _param(schema: dict[str, Any], **more: object) -> dict[str, Any]:

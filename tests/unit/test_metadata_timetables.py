@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from server.metadata import timetables
-from server.metadata.cron import Cron
+from server.database import timetables
+from server.database.cron import Cron
 
 
 def _cron(expression: str, timezone: str | int = "UTC") -> dict[str, Any]:

@@ -6,10 +6,10 @@ from typing import cast
 
 import pytest
 
-from server.metadata import watch as module
-from server.metadata.catalogue import Catalogue
-from server.metadata.connections import Connections
-from server.metadata.watch import SchemaWatch
+from server.database import watch as module
+from server.database.catalogue import Catalogue
+from server.database.connections import Connections
+from server.database.watch import SchemaWatch
 
 
 async def test_the_watch_goes_on(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

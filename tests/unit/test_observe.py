@@ -6,11 +6,10 @@ from pathlib import Path
 
 import yaml
 
-from server.metadata.scheduler_health import Work
-from server.observe import snapshot
-from server.observe.counters import BOUNDS, Counters
-from server.observe.exposition import Service, render
-from server.observe.snapshot import Pool, SchedulerFigures, Snapshot
+from server.metrics import snapshot
+from server.metrics.counters import BOUNDS, Counters
+from server.metrics.exposition import Service, render
+from server.metrics.snapshot import Pool, SchedulerFigures, Snapshot, Work
 
 ROOT = Path(__file__).parents[2]
 SERIES = re.compile(r"\b(windsock_[a-z_]+)\b")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from server.offload import Busy, OffloadError, OutOfMemory, TookTooLong, WorkerDied, WorkerPool, WorkFailed
+from server.process.offload import Busy, OffloadError, OutOfMemory, TookTooLong, WorkerDied, WorkerPool, WorkFailed
 from tests.unit import offloaded
 
 MEMORY = 2**28
@@ -161,7 +161,7 @@ async def test_a_process_has_nothing_of_ours(pool: WorkerPool, monkeypatch: pyte
 
 PARENT = """
 import asyncio
-from server.offload import WorkerPool
+from server.process.offload import WorkerPool
 from tests.unit import offloaded
 
 async def main():

@@ -6,8 +6,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from server import routes
-from server.paths import Paths
+from server.api import routes
+from server.http.router import Paths
 
 PREFIX = "/base/api/experimental"
 METHODS = ("GET", "HEAD", "POST", "PATCH", "DELETE", "PUT", "OPTIONS")

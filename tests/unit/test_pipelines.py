@@ -9,11 +9,11 @@ from typing import NamedTuple
 import pytest
 from aiohttp import web
 
-from server.answers import json_bytes, json_list
-from server.bodies import read_body
-from server.middleware import errors
-from server.resources import CONFIG, TRAFFIC, Traffic
-from server.serve import serving_app
+from server.api.middleware import errors
+from server.http.answers import json_bytes, json_list
+from server.http.body import read_body
+from server.http.keys import CONFIG, TRAFFIC, Traffic
+from server.serving.listener import serving_app
 from tests.live import config_for
 from tests.ways import fast_path
 

@@ -12,14 +12,14 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 from aiohttp.web_protocol import RequestHandler
 
-from server.answers import json_bytes
-from server.bodies import read_body
-from server.fast import SHORTCUTS
+from server.api.middleware import errors
 from server.fast.dispatch import dispatcher
 from server.fast.protocol import FastProtocol
-from server.middleware import errors
-from server.resources import CONFIG, TRAFFIC, Traffic
-from server.serve import serving_app
+from server.http.answers import json_bytes
+from server.http.body import read_body
+from server.http.keys import CONFIG, TRAFFIC, Traffic
+from server.http.shortcuts import SHORTCUTS
+from server.serving.listener import serving_app
 from tests.live import config_for
 from tests.ways import fast_path
 

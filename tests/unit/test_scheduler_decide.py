@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from server.metadata.serialized import SerializedDag
-from server.scheduler.decide import Instance, Run, decide
-from server.scheduler.graph import Graph
-from server.scheduler.states import State
+from server.database.serialized import SerializedDag
+from server.standalone.scheduler.decide import Instance, Run, decide
+from server.standalone.scheduler.graph import Graph
+from server.standalone.scheduler.states import State
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 RUN = Run("r", datetime(2024, 1, 1, tzinfo=UTC), NOW - timedelta(minutes=5))

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from server.processes.spawn import ChildProcess, spawn
-from server.scheduler.agenda import Agenda
-from server.scheduler.errors import TaskFailed
-from server.scheduler.http import _decode, _form, _timeout
-from server.scheduler.log_reading import open_log_of
-from server.scheduler.logs import NoLogError, log_folder, open_log
-from server.scheduler.names import MACROS, pull
-from server.scheduler.processes import clear_group, kill_left
-from server.scheduler.templates import may_pull, mentions, render_fields, templates_of
+from server.process.spawn import ChildProcess, spawn
+from server.standalone.scheduler.agenda import Agenda
+from server.standalone.scheduler.errors import TaskFailed
+from server.standalone.scheduler.http import _decode, _form, _timeout
+from server.standalone.scheduler.names import MACROS, pull
+from server.standalone.scheduler.processes import clear_group, kill_left
+from server.standalone.scheduler.templates import may_pull, mentions, render_fields, templates_of
+from server.task_logs.reading import open_log_of
+from server.task_logs.writing import LineTooLongError, NoLogError, log_folder, open_log
 
 DATE = datetime(2024, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))
 
@@ -82,7 +82,7 @@ def test_a_last_line_that_is_too_long(tmp_path: Path) -> None:
     with open_log(tmp_path, 1) as log:
         for _ in range(17):
             log.add(b"x" * 2**16)
-        with pytest.raises(TaskFailed, match="over 1048576 bytes"):
+        with pytest.raises(LineTooLongError, match="over 1048576 bytes"):
             log.last_line("utf-8")
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from server.metadata.serialized import SerializedDag
-from server.scheduler.context import Try
-from server.scheduler.errors import TaskFailed
-from server.scheduler.graph import Graph
-from server.scheduler.renderer import Renderer
-from server.scheduler.store import Key
+from server.database.serialized import SerializedDag
+from server.standalone.scheduler.context import Try
+from server.standalone.scheduler.errors import TaskFailed
+from server.standalone.scheduler.graph import Graph
+from server.standalone.scheduler.renderer import Renderer
+from server.standalone.scheduler.store import Key
 
 DATE = datetime(2024, 1, 1, tzinfo=UTC)
 ENDLESS = "{% for i in range(90000) %}{% for j in range(90000) %}{% endfor %}{% endfor %}"

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from server.dags.spec import TriggerRule
-from server.scheduler.limits import Demand, Limits
-from server.scheduler.retries import retry_delay
-from server.scheduler.rules import RULES, Verdict, judge
-from server.scheduler.states import FINISHED, TRANSITIONS, State, after_failure, check_transition
+from server.standalone.dags.spec import TriggerRule
+from server.standalone.scheduler.limits import Demand, Limits
+from server.standalone.scheduler.retries import retry_delay
+from server.standalone.scheduler.rules import RULES, Verdict, judge
+from server.standalone.scheduler.states import FINISHED, TRANSITIONS, State, after_failure, check_transition
 
 S, F, K, U = State.SUCCESS, State.FAILED, State.SKIPPED, State.UPSTREAM_FAILED
 RUN, SKIP, WAIT, UPSTREAM_FAILED = Verdict.RUN, Verdict.SKIP, Verdict.WAIT, Verdict.UPSTREAM_FAILED

@@ -6,9 +6,9 @@ from graphlib import TopologicalSorter
 
 import pytest
 
-from server.metadata.serialized import SerializedDag
-from server.scheduler.graph import Graph
-from server.scheduler.weights import total_weights
+from server.database.serialized import SerializedDag
+from server.standalone.scheduler.graph import Graph
+from server.standalone.scheduler.weights import total_weights
 
 RULES = ["downstream", "upstream", "absolute"]
 

@@ -10,8 +10,8 @@ import uvloop
 from aiohttp import web
 
 from server.errors import StartupError
-from server.resources import TRAFFIC, Traffic
-from server.serve import serving_app, tls_context
+from server.http.keys import TRAFFIC, Traffic
+from server.serving.listener import serving_app, tls_context
 from tests.live import config_for
 
 BURST = 64

@@ -9,10 +9,10 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 import pytest
 from aiohttp import web
 
-from server.answers import json_bytes, json_list
-from server.middleware import errors
-from server.resources import CONFIG, TRAFFIC, Traffic
-from server.serve import serving_app
+from server.api.middleware import errors
+from server.http.answers import json_bytes, json_list
+from server.http.keys import CONFIG, TRAFFIC, Traffic
+from server.serving.listener import serving_app
 from tests.live import config_for
 from tests.ways import fast_path
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from server.config import Config
-from server.embedded import find_binaries
 from server.errors import StartupError
-from server.scheduler.service import check_direct
-from server.serve import first_to_end
-from server.standalone import read_config
+from server.process.loop import first_to_end
+from server.standalone.main import read_config
+from server.standalone.postgres import find_binaries
+from server.standalone.scheduler.service import check_direct
+from windsock.config import Config
 
 
 def read(**options: object) -> Config:
@@ -118,6 +118,6 @@ async def test_what_one_watcher_raises_ends_the_others() -> None:
 
 def test_help_imports_nothing_heavy() -> None:
     """`windsock --help` answers at once."""
-    code = "import sys, server.cli; print(*sys.modules)"
+    code = "import sys, windsock.cli; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"aiohttp", "asyncio", "asyncpg", "pendulum", "structlog", "uvloop"}.intersection(loaded)

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.scheduler.results import LARGEST, Result, ResultError, ResultFolder, encode
-from server.scheduler.workspace import Workspace, remove_left
+from server.standalone.scheduler.results import LARGEST, Result, ResultError, ResultFolder, encode
+from server.standalone.scheduler.workspace import Workspace, remove_left
 
 GOOD = b'{"outcome": "success", "xcoms": {"k": [1]}}'
 

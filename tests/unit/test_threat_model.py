@@ -19,7 +19,7 @@ def test_claims_name_existing_tests() -> None:
 
 def test_files_that_documents_name_exist() -> None:
     """Security, threat model and operations guide name files and options that are there."""
-    from server.config.options import OPTIONS
+    from windsock.config.options import OPTIONS
 
     keys = {key for option in OPTIONS.values() for _, key in option.keys}
     for name in ("SECURITY.md", "THREAT_MODEL.md", "docs/operations.md"):

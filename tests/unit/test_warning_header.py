@@ -5,8 +5,9 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server import warning_header
-from server.warning_header import begin, header_safe, joined, warn
+from server.wire.warning_header import begin, joined, warn
+from windsock.protocol import WARNING_HEADER
+from windsock.text import header_safe
 
 
 def test_there_is_no_header_where_nothing_was_said() -> None:
@@ -60,4 +61,4 @@ async def test_concurrent_requests_keep_their_warnings_apart() -> None:
         return joined()
 
     assert await asyncio.gather(*map(request, "abc")) == ["a", "b", "c"]
-    assert warning_header.HEADER == "X-Windsock-Warning"
+    assert WARNING_HEADER == "X-Windsock-Warning"

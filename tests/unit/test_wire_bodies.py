@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.errors import BadRequest
-from server.warning_header import begin, joined
 from server.wire import (
     PoolRequest,
     Trigger,
@@ -22,6 +21,7 @@ from server.wire import (
     parse_pool_name,
     parse_trigger,
 )
+from server.wire.warning_header import begin, joined
 
 NOW = datetime(2026, 11, 22, 12, 4, 21, 18828, tzinfo=UTC)
 DATE = "2020-04-01T00:01:00.654321+00:00"

@@ -11,8 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from server.errors import BadRequest
-from server.warning_header import begin, joined
 from server.wire import parse_execution_date
+from server.wire.warning_header import begin, joined
 
 DATES = Path(__file__).parents[1] / "fixtures" / "dates.tsv"
 WARSAW = ZoneInfo("Europe/Warsaw")

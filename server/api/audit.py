@@ -1,0 +1,133 @@
+"""The rows of Airflow's `log` table that say who changed what, as the API and the pages of that Airflow write them.
+
+Changes that Airflow does not log, and all changes in a standalone database, get rows in a form of our own: `api_` and
+the name of the handler, with method and path.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+from aiohttp import web
+
+from server.api.handlers import dag_runs, dags, pools
+from server.api.resources import CHANGE
+from server.database.audit_log import Entry, Style
+from server.http.keys import USER
+from server.wire import PoolRequest, Trigger
+
+Handler = Callable[..., object]
+
+_EVENTS: Mapping[Style, Mapping[Handler, str]] = {
+    Style.OWN: {},
+    # The names of the web pages' views; the experimental API of that time logs nothing.
+    Style.VIEWS: {
+        dag_runs.trigger: "trigger", dags.set_paused: "paused", dags.patch: "paused", dags.delete: "delete",
+    },
+    Style.PERMISSIONS: {
+        dag_runs.trigger: "dag_run.create", dags.set_paused: "paused", dags.patch: "paused", dags.delete: "delete",
+    },
+    Style.API_V1: {
+        dag_runs.trigger: "api.post_dag_run", dags.set_paused: "api.patch_dag", dags.patch: "api.patch_dag",
+        dags.delete: "api.delete_dag", pools.set_pool: "api.post_pool", pools.delete_pool: "api.delete_pool",
+    },
+    Style.API_V2: {
+        dag_runs.trigger: "trigger_dag_run", dags.set_paused: "patch_dag", dags.patch: "patch_dag",
+        dags.delete: "delete_dag", pools.set_pool: "post_pool", pools.delete_pool: "delete_pool",
+    },
+}  # fmt: skip
+_ANONYMOUS = {
+    Style.VIEWS: "anonymous",
+    Style.PERMISSIONS: "anonymous",
+    Style.API_V1: "anonymous",
+    Style.API_V2: "Anonymous",
+}
+# In bytes of JSON. The row of a run with a larger conf has only its size.
+_MAX_CONF = 2**14
+_MASK = "***"
+# Parts of keys, in lower case: those that Airflow 2.11 or 3.3 masks.
+_SENSITIVE = (
+    "access_key", "access_token", "api_key", "apikey", "auth_header", "authorization", "bearer", "connection_string",
+    "dsn", "keyfile_dict", "passphrase", "passwd", "password", "private_key", "proxies", "proxy", "secret",
+    "service_account", "service_key", "token", "webhook_url",
+)  # fmt: skip
+
+
+class _Details(NamedTuple):
+    """What a row says besides the event; `fields` have the names that Airflow's own API uses."""
+
+    fields: Mapping[str, object]
+    run_id: str | None = None
+    date: datetime | None = None
+
+
+def entry(request: web.Request, style: Style, sensitive: tuple[str, ...]) -> Entry | None:
+    """Describe what a request has changed; None if the caller is unknown and this Airflow has no name for that.
+
+    `sensitive` has further words; a key that contains one has its value masked.
+    """
+    user = request.get(USER)
+    owner = _ANONYMOUS.get(style) if user is None else user
+    if owner is None:
+        return None
+    handler, dag_id = request.match_info.handler, request.match_info.get("dag_id")
+    event = _EVENTS[style].get(handler)
+    if event is None:
+        event = f"api_{getattr(handler, '__name__', 'change')}"
+        return Entry(event, dag_id, owner, f"{request.method} {request.rel_url.raw_path}")
+    details = _details(request, style, (*_SENSITIVE, *sensitive))
+    return Entry(
+        event=event,
+        dag_id=dag_id,
+        owner=owner,
+        extra=_extra(details.fields, request, style),
+        run_id=details.run_id,
+        # The newer APIs put the date of a run into `extra`.
+        execution_date=details.date if style is Style.VIEWS else None,
+        display_name=None if user is None and style is not Style.API_V2 else owner,
+    )
+
+
+def _details(request: web.Request, style: Style, sensitive: tuple[str, ...]) -> _Details:
+    match request.get(CHANGE):
+        case Trigger(run_id=run_id, execution_date=date, conf=conf):
+            old = style in {Style.VIEWS, Style.PERMISSIONS}
+            id_name, date_name = ("run_id", "execution_date") if old else ("dag_run_id", "logical_date")
+            fields = {"conf": _shown(conf or {}, sensitive), id_name: run_id, date_name: date.isoformat()}
+            return _Details(fields, run_id, date)
+        case bool(is_paused):
+            # The page of 1.10 logs the state before the change.
+            return _Details({"is_paused": not is_paused if style is Style.VIEWS else is_paused})
+        case PoolRequest(name=name, slots=slots, description=description):
+            return _Details({"name": name, "slots": slots, "description": description})
+    pool = request.match_info.get("name")
+    return _Details({} if pool is None else {"pool_name": pool})
+
+
+def _extra(fields: Mapping[str, object], request: web.Request, style: Style) -> str:
+    if style in {Style.VIEWS, Style.PERMISSIONS}:
+        named = {"dag_id": request.match_info.get("dag_id"), **fields}
+        return str([(name, value if isinstance(value, str) else _json(value)) for name, value in named.items()])
+    return _json({**fields, "method": request.method} if style is Style.API_V2 else fields)
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _shown(conf: object, sensitive: tuple[str, ...]) -> object:
+    size = len(msgspec.json.encode(conf))
+    return _masked(conf, sensitive) if size <= _MAX_CONF else f"({size} bytes)"
+
+
+def _masked(value: object, sensitive: tuple[str, ...]) -> object:
+    """Mask the values below keys that contain one of the words in `sensitive`."""
+    if isinstance(value, list):
+        return [_masked(item, sensitive) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: _MASK if any(word in key.lower() for word in sensitive) else _masked(item, sensitive)
+        for key, item in value.items()
+    }

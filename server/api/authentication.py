@@ -1,0 +1,79 @@
+"""Default-deny: every path that is not listed as open needs the consent of the backend, or a session based on it."""
+
+import logging
+from collections.abc import Callable
+
+import asyncpg
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
+
+from server.api.audit import entry
+from server.api.resources import METADATA, SESSIONS
+from server.api.routes import CHANGING_GETS, UNLOGGED, WITHOUT_SESSION
+from server.auth.contract import Backend, Identity
+from server.errors import WindsockError
+from server.http import csrf
+from server.http.keys import ANSWER_HEADERS, USER
+from server.metrics.counters import COUNTERS
+from windsock.config import Config
+
+logger = logging.getLogger(__name__)
+
+_GOOD = 400
+_OUTCOMES = {401: "no_credentials", 403: "refused", 429: "throttled"}
+
+
+def authentication(backend: Backend, config: Config, is_open: Callable[[str], bool]) -> Middleware:
+    """Build the middleware: only open paths bypass `backend`."""
+    check_host = csrf.host_rule(config, open_to_all=getattr(backend, "CHECK_HOST", False))
+    authenticate, outcomes = backend.authenticate, COUNTERS.authentication
+    origins = frozenset(config.cors_origins)
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if is_open(request.rel_url.path_safe):
+            return await handler(request)
+        if check_host:
+            check_host(request)
+        changes = csrf.changes(request, CHANGING_GETS)
+        if changes:
+            csrf.refuse_other_sites(request, origins)
+        try:
+            session = await _session(request) if hdrs.COOKIE in request.headers else None
+            identity = session or await authenticate(request)
+        except WindsockError as error:
+            outcomes[_OUTCOMES.get(error.status, "unavailable")] += 1
+            raise
+        outcomes["accepted"] += 1
+        request[USER] = identity.user
+        if identity.headers:
+            request[ANSWER_HEADERS] = identity.headers
+        response = await handler(request)
+        if identity.headers and not response.prepared:
+            response.headers.update(identity.headers)
+        if changes and config.audit_log and response.status < _GOOD:
+            await _log_change(request, identity.user, config.sensitive_names)
+        return response
+
+    return middleware
+
+
+async def _session(request: web.Request) -> Identity | None:
+    """Return whose session it is; None too if there are credentials, because they may be somebody else's."""
+    if hdrs.AUTHORIZATION in request.headers or request.match_info.handler in WITHOUT_SESSION:
+        return None
+    return await request.app[SESSIONS].identify(request)
+
+
+async def _log_change(request: web.Request, user: str | None, sensitive: tuple[str, ...]) -> None:
+    log = request.app[METADATA].log
+    if (user is None and not log.names_anonymous) or request.match_info.handler in UNLOGGED:
+        return
+    row = entry(request, log.style, sensitive) if log.exists else None
+    if row is None:
+        return
+    try:
+        await log.write(row)
+    except (WindsockError, asyncpg.PostgresError) as error:
+        # The caller's request is done; that the change cannot be logged is for the operator to know.
+        logger.warning("a change could not be written to the log table", extra={"reason": type(error).__name__})

@@ -1,0 +1,258 @@
+"""DAG runs: triggers them, reads their states and lists them."""
+
+from collections.abc import AsyncGenerator, Awaitable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import asyncpg
+
+from server.caching.single_flight import SingleFlight
+from server.database import new_runs
+from server.database.announcer import Announcer
+from server.database.batch import Batcher
+from server.database.dag import Dag
+from server.database.dags import Dags, Judgement
+from server.database.database import Database
+from server.database.new_runs import NewRun, Row
+from server.database.scheduler_health import SchedulerHealth
+from server.database.settings import Settings
+from server.database.whole_runs import DagChangedError, WholeRuns
+from server.errors import BadRequest, Conflict, NotFound
+from server.wire.bodies import Trigger
+from server.wire.warning_header import warn
+
+_PAUSED = "The DAG is paused: this run starts when it is unpaused"
+_INACTIVE = "The DAG is not active: this run starts when Airflow finds its file again"
+_BROKEN = {
+    True: "The DAG's file has import errors (GET /api/experimental/import_errors): this run goes by the last good DAG",
+    False: "The DAG's file has import errors (GET /api/experimental/import_errors): tasks of this run may fail",
+}
+_NONE = Judgement()
+# This is far more than changes of a DAG, or second moments for a run, are likely to need.
+_ATTEMPTS = 10
+_STREAM_PAGE = 2000
+
+__all__ = ["DagRuns", "RunFilter", "missing_run"]
+
+
+@dataclass(frozen=True)
+class RunFilter:
+    """Which runs a list has; None does not filter."""
+
+    states: Sequence[str] | None = None
+    run_id: str | None = None
+    execution_date_gte: datetime | None = None
+    execution_date_lte: datetime | None = None
+    descending: bool = False
+    limit: int | None = None
+    offset: int = 0
+
+    @property
+    def conditions(self) -> tuple[object, ...]:
+        """Return the arguments of the statements' WHERE clause, which can be the key of a cache."""
+        states = None if self.states is None else tuple(self.states)
+        return states, self.run_id, self.execution_date_gte, self.execution_date_lte
+
+
+class DagRuns:
+    """The `dag_run` table."""
+
+    def __init__(
+        self, database: Database, settings: Settings, dags: Dags, announce: Announcer, scheduler: SchedulerHealth
+    ) -> None:
+        """Trigger and read the runs of `database`, whose DAGs are `dags`."""
+        self._database = database
+        self._scheduler = scheduler
+        self._announce = announce
+        self._dags = dags
+        self._settings = settings
+        self._generation = settings.generation
+        self._insert: Batcher[Row, asyncpg.Record] = settings.batcher(self._insert_many)
+        self._insert_family: Batcher[tuple[Row, Dag], asyncpg.Record | None] = settings.queue(self._insert_one_family)
+        self._whole = WholeRuns(database, settings)
+        self._collision: Batcher[tuple[str, str, datetime], asyncpg.Record] = settings.batcher(self._find_collisions)
+        self._find: Batcher[tuple[str, datetime], asyncpg.Record] = settings.batcher(self._find_many)
+        self._first_page: SingleFlight[Row, list[asyncpg.Record]] = SingleFlight(self._read_first_page, fresh=True)
+        self._latest: Batcher[None, bytes] = settings.shared(self._read_latest)
+
+    async def trigger(self, dag_id: str, asked: Trigger, user: str | None = None) -> Trigger:
+        """Make the run and those of its sub-DAGs, durably; if it will not start for now, a warning says why.
+
+        `user` is the caller, None if unknown. Returns the run as it was made; if the caller named no date, the date may
+        be another than that of `asked`. Raises NotFound for the DAG, then BadRequest for a date that is not allowed,
+        for a run that exists, and for a run_id or a conf that is not allowed.
+        """
+        for _ in range(_ATTEMPTS):
+            run = NewRun(dag_id, asked, user)
+            dag, values = await self._prepare(run)
+            known_warning = self._scheduler.known_warning()
+            try:
+                row = await self._make(values, run, dag)
+            except (DagChangedError, asyncpg.ForeignKeyViolationError):
+                # The DAG's version, or one of its deadlines, vanished meanwhile: all of it was undone.
+                self._dags.forget(dag_id)
+                continue
+            if row is not None and not row["known"]:
+                self._dags.forget(dag_id)
+                raise await self._dags.unknown(dag_id)
+            if row is not None and not row["fresh"]:
+                self._dags.forget(dag_id)
+                continue
+            if row is not None and row["id"] is not None:
+                self._warn_of_dag(row)
+                if warning := await self._scheduler.warning() if known_warning is None else known_warning:
+                    warn(warning)
+                new_runs.warn_of_run(asked, values, self._settings)
+                return asked
+            if asked.moment is None:
+                await self._refuse_collision(run, dag)
+            else:
+                # Nearly always it was the second that was taken. If the caller gave a run_id, the error says whether
+                # that is taken.
+                if asked.id_given and asked.execution_date == asked.moment:
+                    await self._refuse_run_id(run, dag)
+                asked = asked.moved(datetime.now(UTC))
+        raise Conflict(f"Dag {dag_id} or its runs keep changing; try again")
+
+    async def state(self, dag_id: str, execution_date: datetime) -> str | None:
+        """Return the state of the run at that date; raises NotFound."""
+        row = await self._find((dag_id, execution_date))
+        if not row["known"]:
+            raise await self._dags.unknown(dag_id)
+        if not row["serialized"]:
+            raise NotFound(f"Dag id {dag_id} not found")
+        if row["id"] is None:
+            raise missing_run(dag_id, execution_date)
+        state: str | None = row["state"]
+        return state
+
+    async def pages(self, dag_id: str, selection: RunFilter) -> AsyncGenerator[Sequence[str], None]:
+        """Yield pages of JSON objects, one for each run; for an unknown DAG raises BadRequest, as Airflow does."""
+        name = "dag_runs_descending" if selection.descending else "dag_runs"
+        url = self._settings.run_url(dag_id)
+        arguments = (dag_id, url, *selection.conditions)
+        # One row more than a page shows whether there are more: nearly all lists are short, and need one statement.
+        first = min(selection.limit or _STREAM_PAGE + 1, _STREAM_PAGE + 1)
+        rows = await self._first_page((name, *arguments, first, selection.offset))
+        if not rows:
+            await self.require_dag(dag_id)
+        if len(rows) <= _STREAM_PAGE:
+            yield [row[0] for row in rows]
+            return
+        stream = self._database.stream(name, (*arguments, selection.limit, selection.offset), _STREAM_PAGE)
+        async with aclosing(stream):
+            async for page in stream:
+                yield page
+
+    async def require_dag(self, dag_id: str) -> None:
+        """Raise BadRequest if there is no such DAG: Airflow answers lists with 400."""
+        try:
+            await self._dags.require(dag_id)
+        except NotFound as error:
+            raise BadRequest(error.message) from error
+
+    async def count(self, dag_id: str, selection: RunFilter) -> int:
+        """Return how many runs `selection` has, without its limit and offset."""
+        total: int = await self._database.fetchval("count_dag_runs", dag_id, *selection.conditions)
+        return total
+
+    async def latest(self) -> bytes:
+        """Return the newest run of each DAG, as the body of the answer."""
+        return await self._latest(None)
+
+    def _make(self, values: Row, run: NewRun, dag: Dag) -> Awaitable[asyncpg.Record | None]:
+        """Insert a run with the statement that its DAG needs; returns what `trigger` does, None for a collision."""
+        if dag.subdag_ids:
+            return self._insert_family((values, dag))
+        if self._whole.concern(dag):
+            return self._whole.make(values, run, dag)
+        return self._insert(values)
+
+    async def _prepare(self, run: NewRun) -> tuple[Dag, Row]:
+        """Find the DAG and the row to insert. Raises NotFound, BadRequest and Unavailable."""
+        dag = self._dags.recent(run.dag_id) or await self._dags.get(run.dag_id)
+        # Airflow 1.10 needs neither a data interval nor a check of params.
+        judgement = _NONE if self._generation == 1 else await self._judge(run, dag)
+        try:
+            return dag, new_runs.row(run, dag, self._settings, judgement)
+        except BadRequest:
+            if await self._dags.get(run.dag_id) is not dag:
+                # A DAG that was read a while ago must not lead to a refusal.
+                return await self._prepare(run)
+            new_runs.check_date(run, dag, self._settings, judgement)
+            if run.asked.id_given:
+                await self._refuse_run_id(run, dag)
+            raise
+
+    async def _judge(self, run: NewRun, dag: Dag) -> Judgement:
+        """Return what the DAG says about date and conf."""
+        conf = run.asked.conf
+        return await self._dags.judge(dag, run.execution_date, conf if isinstance(conf, dict) else None)
+
+    async def _insert_many(self, runs: Sequence[Row]) -> Sequence[asyncpg.Record]:
+        rows = await self._database.fetch_each("trigger", runs, self._settings.revision)
+        if rows[0]["migrated"]:
+            raise self._database.changed()
+        self._announce([row["id"] for row in rows if row["id"] is not None])
+        return rows
+
+    async def _insert_one_family(self, families: Sequence[tuple[Row, Dag]]) -> Sequence[asyncpg.Record | None]:
+        ((values, dag),) = families
+        try:
+            dag_ids, revision = [dag.dag_id, *dag.subdag_ids], self._settings.revision
+            row = await self._database.fetchrow("trigger_family", dag_ids, *values[1:], revision)
+        except asyncpg.UniqueViolationError:
+            return [None]
+        if row is None:
+            raise await self._dags.unknown(dag.dag_id)
+        if row["migrated"]:
+            raise self._database.changed()
+        self._announce(row["ids"] or [])
+        return [row]
+
+    def _warn_of_dag(self, row: asyncpg.Record) -> None:
+        if row["is_broken"]:
+            warn(_BROKEN[self._settings.standalone])
+        if row.get("is_active") is False:
+            warn(_INACTIVE)
+        elif row["is_paused"]:
+            warn(_PAUSED)
+
+    async def _refuse_collision(self, run: NewRun, dag: Dag) -> None:
+        """Raise BadRequest if another run has the run_id or the date of this run, or of one of its sub-DAGs' runs."""
+        for dag_id in [run.dag_id, *dag.subdag_ids]:
+            row = await self._find_collision(run, dag_id)
+            if row["date_taken"]:
+                date, other = run.execution_date.isoformat(), row["run_at_date"] or "None"
+                raise BadRequest(f"Execution date {date} is taken for dag id {dag_id} by run id {other}")
+
+    async def _refuse_run_id(self, run: NewRun, dag: Dag) -> None:
+        """Raise BadRequest if another run has the run_id of this run, or of one of its sub-DAGs' runs."""
+        for dag_id in [run.dag_id, *dag.subdag_ids]:
+            await self._find_collision(run, dag_id)
+
+    async def _find_collision(self, run: NewRun, dag_id: str) -> asyncpg.Record:
+        row = await self._collision((dag_id, run.run_id, run.execution_date))
+        if row["run_id_taken"]:
+            raise BadRequest(f"Run id {run.run_id} already exists for dag id {dag_id}")
+        return row
+
+    async def _find_collisions(self, runs: Sequence[tuple[str, str, datetime]]) -> Sequence[asyncpg.Record]:
+        return await self._database.fetch_each("find_collisions", runs)
+
+    async def _find_many(self, keys: Sequence[tuple[str, datetime]]) -> Sequence[asyncpg.Record]:
+        return await self._database.fetch_each("find_runs", keys)
+
+    async def _read_first_page(self, key: Row) -> list[asyncpg.Record]:
+        name, *arguments = key
+        return await self._database.fetch(str(name), *arguments)
+
+    async def _read_latest(self, requests: Sequence[None]) -> Sequence[bytes]:
+        text: str = await self._database.fetchval("latest_runs", self._settings.graph_url)
+        return [text.encode() + b"\n"] * len(requests)
+
+
+def missing_run(dag_id: str, execution_date: datetime) -> NotFound:
+    """Build the error for a date at which the DAG has no run."""
+    return NotFound(f"Dag Run for date {execution_date.isoformat()} not found in dag {dag_id}")

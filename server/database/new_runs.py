@@ -1,0 +1,229 @@
+"""A new run: what each generation of Airflow demands of it, and the row that is written.
+
+Every value was tested to be safe: some others stall the scheduler, crash it, or make it call a run a success without
+running a task.
+"""
+
+import re
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import msgspec
+
+from server.database.dag import Dag
+from server.database.dags import Judgement
+from server.database.prepared import PreparedDag
+from server.database.settings import Settings
+from server.database.timetables import Interval
+from server.errors import BadRequest, WindsockError
+from server.wire.bodies import Trigger, conf_refusal
+from server.wire.pickles import pickle_conf
+from server.wire.strict_json import kind_of
+from server.wire.warning_header import warn
+
+# What Airflow 1.10 does with prefixes that are its own, although its API accepts them from callers.
+_PREFIXES_OF_1 = (
+    (
+        re.compile(r"backfill."),
+        "Airflow takes a run with this run_id for one of a backfill: its scheduler never starts it",
+    ),
+    (
+        re.compile(r"scheduled.."),
+        (
+            "Airflow takes a run with this run_id for one of the DAG's schedule, which goes on after it; all DAGs of"
+            " that file stand still once the schedule itself wants this run_id"
+        ),
+    ),
+)
+# Its tasks get their run as MessagePack, which has whole numbers of 64 bits, signed or unsigned.
+_MSGPACK = 3
+_LEAST_NUMBER, _GREATEST_NUMBER = -(2**63), 2**64 - 1
+_MANY_DIGITS = re.compile(r"\d{19}|\de[1-3]\d", re.ASCII)
+_LARGE_NUMBER = "conf holds a number beyond 64 bits: in Airflow 3 no task of this run can read it, and they fail"
+# Its tasks put a run_id as it is into the URLs where they leave and find values.
+_UNFIT_FOR_URLS = re.compile(r"[/?#%\x00-\x1f\x7f]|^\.{1,2}$")
+_UNFIT_RUN_ID = "In Airflow 3 no task of this run can return or read a value: this run_id does not fit into a URL"
+# The position of conf in a row.
+_CONF = 3
+# Every run that is made here has this type; Airflow's own have other types, and prefixes that go with them.
+_TYPE = "manual"
+# Airflow 2 and 3 keep the logs of a task in folders with names such as `run_id=...`; most file systems allow 255 bytes.
+_LONGEST_NAME = 255
+# Since this release conf is JSON; before it was a pickle.
+_JSON_CONF = 3
+# The user that 3.x names for unknown callers.
+_ANONYMOUS = "Anonymous"
+_AIRFLOW_2 = 2
+# Airflow always allows these, whatever the pattern says.
+_OWN_RUN_ID = re.compile(r"manual__\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$", re.ASCII)
+
+
+Row = tuple[object, ...]
+
+
+class NewRun(NamedTuple):
+    """A run to be made: for this DAG, as the caller asked for it."""
+
+    dag_id: str
+    asked: Trigger
+    user: str | None = None
+
+    @property
+    def run_id(self) -> str:
+        """Its run_id."""
+        return self.asked.run_id
+
+    @property
+    def execution_date(self) -> datetime:
+        """Its date, with a time zone."""
+        return self.asked.execution_date
+
+
+def row(run: NewRun, dag: Dag, settings: Settings, judgement: Judgement) -> Row:
+    """Return the arguments of the statement `trigger`; raises BadRequest if Airflow would refuse the run or crash.
+
+    The date is checked first, then the run_id, then the conf. Raises Unavailable if it took too much to find out what
+    the DAG itself says.
+    """
+    check_date(run, dag, settings, judgement)
+    _check_run_id(run, dag, settings)
+    _check_conf(run, settings, judgement)
+    generation, conf = settings.generation, run.asked.conf
+    written = pickle_conf(conf, generation) if generation < _JSON_CONF else _json(conf)
+    values: Row = (run.dag_id, run.run_id, run.execution_date, written, dag.root_dag_id, dag.version)
+    if generation == 1:
+        return values
+    values = *values, *_interval(judgement)
+    return values if generation < _JSON_CONF else (*values, run.user or _ANONYMOUS, False)
+
+
+def pinned(row: Row) -> Row:
+    """Return the row, pinned to the version of the DAG's bundle (Airflow 3): such a run needs all task instances."""
+    return (*row[:-1], True)
+
+
+def warn_of_run(run: Trigger, row: Row, settings: Settings) -> None:
+    """Warn about what this Airflow makes of a run whose `row` was written.
+
+    Airflow 1.10 takes some runs for others; tasks of 3.x cannot read every conf, nor use every run_id.
+    """
+    if settings.generation == 1 and not settings.standalone:
+        for prefix, text in _PREFIXES_OF_1:
+            if prefix.match(run.run_id):
+                warn(text)
+    if settings.generation == _MSGPACK and _UNFIT_FOR_URLS.search(run.run_id):
+        warn(_UNFIT_RUN_ID)
+    # Almost no conf has such a number, and looking at each value would take time.
+    if settings.generation == _MSGPACK and _MANY_DIGITS.search(str(row[_CONF])) and _holds_large_number(run.conf):
+        warn(_LARGE_NUMBER)
+
+
+def check_date(run: NewRun, dag: Dag, settings: Settings, judgement: Judgement) -> None:
+    """Raise BadRequest for a date that the DAG does not allow.
+
+    In 2.x and 3.x this includes dates at which the run would succeed without running a task.
+    """
+    if dag.serialized is None:
+        return
+    _check_start_date(run, dag.serialized)
+    if settings.generation > 1:
+        # Airflow 1.10 accepts a date before its tasks' start_date, and callers may rely on that: the contract has it.
+        _check_tasks(run, dag.serialized)
+        _interval(judgement)
+
+
+def _check_run_id(run: NewRun, dag: Dag, settings: Settings) -> None:
+    if run.asked.run_id_error is not None:
+        raise run.asked.run_id_error
+    if settings.generation == 1:
+        return
+    _check_pattern(run.run_id, settings)
+    _check_log_folders(run, dag, settings)
+    if kind := next((kind for kind in settings.reserved_types if run.run_id.startswith(f"{kind}__")), None):
+        # The scheduler process ends if it needs such an id itself, or takes the run for one of its own.
+        raise BadRequest(f"A {_TYPE} DAG run cannot use ID {run.run_id!r} since it is reserved for {kind} runs")
+    allowed = dag.serialized.allowed_run_types if dag.serialized else None
+    if allowed is not None and _TYPE not in allowed:
+        raise BadRequest(f"Dag {run.dag_id} does not allow {_TYPE} runs, only {', '.join(sorted(allowed)) or 'none'}")
+
+
+def _check_pattern(run_id: str, settings: Settings) -> None:
+    pattern = settings.run_id_pattern
+    # An empty pattern allows no other ids.
+    allowed = bool(pattern.pattern and pattern.match(run_id)) or _OWN_RUN_ID.match(run_id)
+    # Airflow 2 uses RE2, whose `$` does not match before a newline.
+    if not allowed or (settings.generation == _AIRFLOW_2 and run_id.endswith("\n")):
+        # Such a row ends the scheduler process of 2.x and 3.x, again at every start.
+        shown = pattern.pattern or _OWN_RUN_ID.pattern
+        raise BadRequest(f"Run id {run_id} must match the pattern {shown} of this Airflow")
+    if ".." in run_id and not settings.allows_double_dots:
+        raise BadRequest(
+            f"Run id {run_id} must not have two dots in a row: [core] allow_double_dot_in_ids of this Airflow is False"
+        )
+
+
+def _check_log_folders(run: NewRun, dag: Dag, settings: Settings) -> None:
+    """Raise BadRequest if a task could not write its log: in 2.8 and 2.9 that ends the scheduler process."""
+    folders = [("run_id", run.run_id), ("dag_id", run.dag_id)]
+    if settings.generation == _AIRFLOW_2 and dag.serialized is not None:
+        folders.append(("task_id", dag.serialized.longest_task_id))
+    for kind, value in folders:
+        for name in f"{kind}={value}".split("/"):
+            if len(name.encode()) > _LONGEST_NAME:
+                longest = _LONGEST_NAME - len(f"{kind}=")
+                raise BadRequest(
+                    f"`{kind}` must be at most {longest} bytes long: it names a folder of logs in this Airflow"
+                )
+            if name in {"", ".", ".."}:
+                raise BadRequest(f"Run id {run.run_id} cannot be the name of a folder of logs in this Airflow")
+
+
+def _check_conf(run: NewRun, settings: Settings, judgement: Judgement) -> None:
+    if run.asked.conf_error is not None:
+        raise run.asked.conf_error
+    if settings.generation == 1:
+        return
+    conf = run.asked.conf
+    if conf is not None and not isinstance(conf, dict):
+        # The schedulers of 2.x and 3.x need a dict.
+        raise conf_refusal(f"one that holds {kind_of(conf)}")
+    if judgement.refusal is not None:
+        raise judgement.refusal
+
+
+def _holds_large_number(value: object) -> bool:
+    if isinstance(value, dict):
+        return any(map(_holds_large_number, value.values()))
+    if isinstance(value, list):
+        return any(map(_holds_large_number, value))
+    # Postgres stores a float of that size as a whole number.
+    return isinstance(value, int | float) and not _LEAST_NUMBER <= value <= _GREATEST_NUMBER
+
+
+def _json(conf: object) -> str:
+    return msgspec.json.encode({} if conf is None else conf).decode()
+
+
+def _interval(judgement: Judgement) -> Interval:
+    if judgement.interval is None or isinstance(judgement.interval, WindsockError):
+        raise judgement.interval or BadRequest("This DAG has no data interval")
+    return judgement.interval
+
+
+def _check_start_date(run: NewRun, dag: PreparedDag) -> None:
+    start = dag.default_start_date
+    if start is not None and run.execution_date < start:
+        given = run.execution_date.astimezone(UTC).isoformat()
+        raise BadRequest(
+            f"The execution_date [{given}] must not be before the start_date [{start.isoformat()}]"
+            " of the DAG's default_args"
+        )
+
+
+def _check_tasks(run: NewRun, dag: PreparedDag) -> None:
+    if not dag.runs_at(run.execution_date):
+        given = run.execution_date.astimezone(UTC).isoformat()
+        raise BadRequest(
+            f"The execution_date [{given}] is outside of the start_date and end_date of every task of dag"
+            f" {run.dag_id}: the run would succeed without running any"
+        )

@@ -1,0 +1,64 @@
+"""Pools: the `slot_pool` table."""
+
+from collections.abc import Sequence
+
+import asyncpg
+import msgspec
+
+from server.database.batch import Batcher
+from server.database.database import Database
+from server.database.settings import Settings
+from server.errors import BadRequest, NotFound
+
+DEFAULT_POOL = "default_pool"
+
+
+class Pool(msgspec.Struct):
+    """A pool as the API shows it."""
+
+    description: str | None
+    id: int
+    pool: str
+    slots: int
+
+
+class Pools:
+    """The `slot_pool` table."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        """Read and write the pools of `database`."""
+        self.name_limit = settings.pool_name_limit
+        self._database = database
+        self._find: Batcher[str, asyncpg.Record] = settings.batcher(self._find_many)
+        self._list: Batcher[None, bytes] = settings.shared(self._read_all)
+
+    async def get(self, name: str) -> Pool:
+        """Return the pool of that name; raises NotFound."""
+        return _pool(name, await self._find(name))
+
+    async def all(self) -> bytes:
+        """Return every pool, ordered by id, as the body of the answer."""
+        return await self._list(None)
+
+    async def set(self, name: str, slots: int, description: str | None) -> Pool:
+        """Create the pool, or change the one of that name."""
+        return _pool(name, await self._database.fetchrow("set_pool", name, slots, description))
+
+    async def delete(self, name: str) -> Pool:
+        """Delete the pool and return what it was; raises NotFound, and BadRequest for default_pool."""
+        if name == DEFAULT_POOL:
+            raise BadRequest(f"{DEFAULT_POOL} cannot be deleted")
+        return _pool(name, await self._database.fetchrow("delete_pool", name))
+
+    async def _find_many(self, names: Sequence[str]) -> Sequence[asyncpg.Record]:
+        return await self._database.fetch_each("find_pools", [(name,) for name in names])
+
+    async def _read_all(self, requests: Sequence[None]) -> Sequence[bytes]:
+        text: str = await self._database.fetchval("pools")
+        return [text.encode() + b"\n"] * len(requests)
+
+
+def _pool(name: str, row: asyncpg.Record | None) -> Pool:
+    if row is None or row["id"] is None:
+        raise NotFound(f"Pool '{name}' doesn't exist")
+    return Pool(description=row["description"], id=row["id"], pool=row["pool"], slots=row["slots"])

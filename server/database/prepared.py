@@ -1,0 +1,252 @@
+"""What the API must know about a DAG, read from its serialized row once and for all.
+
+Everything in the row is checked here, in a decoder process if the row is large. The result has known types, and using
+it takes little time. A task that cannot be read fails alone.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from functools import cached_property
+from typing import Any, TypeVar
+
+import msgspec
+
+from server import wire
+from server.database import instances, params, timetables
+from server.database.encoding import MALFORMED, OnlyAirflowError, plain_date
+from server.database.instances import Instance
+from server.database.params import Param
+from server.database.serialized import SerializedDag, Task
+from server.database.timetables import Interval
+from server.wire.answers import ascii_json
+
+T = TypeVar("T")
+_SCHEDULE = ("timetable", "schedule_interval", "timezone")
+# Trigger rules of tasks that do not wait for upstream tasks.
+_MOST = 2**31 - 1
+_NO_RULES = frozenset({"dummy", "always"})
+# Encoded params and schedules up to this size are read in this process.
+_SMALL = 2**14
+
+
+class Needs(msgspec.Struct, array_like=True, frozen=True):
+    """What a task needs before it begins; at most `concurrency` of its instances run at a time, 0 for any number."""
+
+    pool: str = "default_pool"
+    pool_slots: int = 1
+    upstream: list[str] = []
+    depends_on_past: bool = False
+    concurrency: int = 0
+
+
+class TaskSummary(msgspec.Struct):
+    """A task in the list of its DAG's tasks, as the description of the API has it."""
+
+    task_id: str
+    downstream_task_ids: list[str] = []
+    operator: str = ""
+    owner: str | None = None
+    pool: str | None = None
+    retries: int | None = None
+    trigger_rule: str | None = None
+
+
+class PreparedTask(msgspec.Struct, array_like=True, frozen=True):
+    """A task, as JSON; the parts that cannot be read are empty."""
+
+    answer: bytes
+    """The body of `GET /dags/<dag_id>/tasks/<task_id>`."""
+    first_row: bytes
+    """An object: the columns of a task instance that has no row yet, as texts."""
+    needs: Needs
+    instance: bytes
+    """An `Instance`, as MessagePack."""
+
+
+class PreparedDag(msgspec.Struct, array_like=True, dict=True):
+    """A DAG; `params` and `schedule` are JSON as Airflow wrote it."""
+
+    dag_id: str
+    subdag_ids: list[str]
+    default_start_date: datetime | None
+    allowed_run_types: list[str] | None
+    spans: list[tuple[datetime | None, datetime | None]]
+    """The start_date and end_date of its tasks, each pair only once."""
+    params: bytes
+    schedule: bytes
+    cron_intervals: bool
+    task_list: bytes
+    """The body of `GET /dags/<dag_id>/tasks`."""
+    deadlines: bytes
+    """JSON as Airflow 3.1 and later writes it."""
+    follows_bundle: bool
+    """Whether its tasks use the newest version of its bundle, even within a run."""
+    only_airflow: str
+    """Why Windsock cannot make the task instances of its runs; empty if it can."""
+    tasks: dict[str, msgspec.Raw]
+    """Each is a `PreparedTask` still to be decoded: to decode thousands at once would take time."""
+    max_active_runs: int | None = None
+    max_active_tasks: int | None = None
+    """The limits of this DAG; None if it has none of its own."""
+
+    def task(self, task_id: str) -> PreparedTask | None:
+        """Return a task by its id, None if there is none."""
+        encoded = self.tasks.get(task_id)
+        return None if encoded is None else msgspec.msgpack.decode(encoded, type=PreparedTask)
+
+    @cached_property
+    def longest_task_id(self) -> str:
+        """The longest id of its tasks, in bytes; empty if there are no tasks."""
+        return max(self.tasks, key=lambda task_id: len(task_id.encode(errors="replace")), default="")
+
+    @cached_property
+    def has_deadlines(self) -> bool:
+        """Whether a run of the DAG has rows in `deadline`, or may have."""
+        return self.deadlines not in {b"null", b"[]"}
+
+    def instances(self) -> Iterator[Instance]:
+        """Return the content of the task instances of its runs, one for each task; not valid with `only_airflow`."""
+        for task_id in self.tasks:
+            if (task := self.task(task_id)) is not None:
+                yield msgspec.msgpack.decode(task.instance, type=Instance)
+
+    def runs_at(self, date: datetime) -> bool:
+        """Whether a run at that date has a task to run, or the DAG has no tasks at all."""
+        return not self.tasks or any(
+            (start is None or start <= date) and (end is None or date <= end) for start, end in self.spans
+        )
+
+    @cached_property
+    def cheap_params(self) -> tuple[Param, ...] | None:
+        """Return its params, None if they must be checked in a decoder process."""
+        if len(self.params) > _SMALL:
+            return None
+        try:
+            read = params.read(msgspec.json.decode(self.params))
+            return read if all(param.is_cheap for param in read) else None
+        except MALFORMED:
+            return None
+
+    @cached_property
+    def is_schedule_cheap(self) -> bool:
+        """Whether `interval` takes a negligible time."""
+        if len(self.schedule) > _SMALL:
+            return False
+        return _unless_malformed(lambda: timetables.is_cheap(msgspec.json.decode(self.schedule)), otherwise=False)
+
+    @cached_property
+    def _timetable(self) -> timetables.Timetable:
+        return timetables.read(msgspec.json.decode(self.schedule), cron_intervals=self.cron_intervals)
+
+    def interval(self, date: datetime) -> Interval:
+        """Return the data interval of a run at that date; raises one of MALFORMED if there is none."""
+        return self._timetable(date)
+
+
+def prepare(dag: SerializedDag) -> list[PreparedDag]:
+    """Read a DAG and its sub-DAGs; raises one of MALFORMED."""
+    found: list[PreparedDag] = []
+    rows, only_airflow = _instances(dag)
+    own = PreparedDag(
+        dag_id=_text(dag.dag_id),
+        subdag_ids=[],
+        default_start_date=plain_date(dag.default_start_date),
+        allowed_run_types=None if (types := dag.allowed_run_types) is None else sorted(types),
+        spans=list(dict.fromkeys(_span(task) for task in dag.tasks.values())),
+        params=msgspec.json.encode(dag.data.get("params")),
+        schedule=msgspec.json.encode({name: dag.data[name] for name in _SCHEDULE if name in dag.data}),
+        cron_intervals=dag.cron_intervals,
+        task_list=_body([msgspec.Raw(_summary(task)) for task in dag.tasks.values()]),
+        deadlines=msgspec.json.encode(dag.data.get("deadline")),
+        follows_bundle=bool(dag.data.get("disable_bundle_versioning")),
+        only_airflow=only_airflow,
+        tasks={_text(task_id): _prepare_task(task, rows.get(task_id, b"")) for task_id, task in dag.tasks.items()},
+        max_active_runs=_limit(dag, "max_active_runs"),
+        max_active_tasks=_limit(dag, "_concurrency"),
+    )
+    found.append(own)
+    for nested in dag.nested():
+        found += prepare(nested)
+    own.subdag_ids = [member.dag_id for member in found[1:]]
+    return found
+
+
+def _limit(dag: SerializedDag, name: str) -> int | None:
+    value = dag.data.get(name)
+    return value if isinstance(value, int) and 0 < value <= _MOST else None
+
+
+def _body(value: object) -> bytes:
+    """Encode what may be long as it is sent: here, not for each caller."""
+    return ascii_json(wire.encode(value))
+
+
+def _prepare_task(task: Task, instance: bytes) -> msgspec.Raw:
+    prepared = PreparedTask(
+        answer=_unless_malformed(lambda: ascii_json(task.answer), b""),
+        first_row=_unless_malformed(
+            lambda: msgspec.json.encode({name: str(value) for name, value in task.first_row.items()}), b""
+        ),
+        needs=_unless_malformed(lambda: _needs(task), Needs()),
+        instance=instance,
+    )
+    return msgspec.Raw(msgspec.msgpack.encode(prepared))
+
+
+def _bounded(value: Any) -> int:  # noqa: ANN401 - whatever somebody wrote
+    return max(0, min(int(value), _MOST))
+
+
+def _needs(task: Task) -> Needs:
+    rule = task.get("trigger_rule")
+    # Airflow 2 gave the option another name.
+    concurrency = task.get("task_concurrency") or task.get("max_active_tis_per_dag")
+    return Needs(
+        pool=_text(task.get("pool")),
+        pool_slots=_bounded(task.get("pool_slots") or 1),
+        upstream=[] if rule in _NO_RULES else task.dag.upstream[task.task_id],
+        depends_on_past=bool(task.get("depends_on_past") or task.get("wait_for_downstream")),
+        concurrency=_bounded(concurrency or 0),
+    )
+
+
+def _instances(dag: SerializedDag) -> tuple[Mapping[str, bytes], str]:
+    """Return the content of each task's rows, as MessagePack; or why only Airflow knows it."""
+    if not dag.is_of_airflow_3:
+        return {}, "this release keeps defaults of tasks in its configuration"
+    task_id = None
+    try:
+        groups = instances.expansions(dag.task_group)
+        rows = {}
+        for task_id, task in dag.tasks.items():
+            rows[task_id] = msgspec.msgpack.encode(instances.instance_of(task, groups))
+    except OnlyAirflowError as error:
+        return {}, f"of task {task_id}: {error}"
+    except (*MALFORMED, msgspec.MsgspecError):
+        return {}, "the DAG is not serialized as Airflow does it"
+    return rows, ""
+
+
+def _summary(task: Task) -> bytes:
+    unknown = TaskSummary(task_id=task.task_id)
+    return wire.encode(_unless_malformed(lambda: msgspec.convert(task.summary, TaskSummary), unknown)).rstrip()
+
+
+def _unless_malformed(read: Callable[[], T], otherwise: T) -> T:
+    try:
+        return read()
+    except MALFORMED:
+        return otherwise
+
+
+def _span(task: Task) -> tuple[datetime | None, datetime | None]:
+    try:
+        return plain_date(task.get("start_date")), plain_date(task.get("end_date"))
+    except MALFORMED:
+        return None, None
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"an id that is not text: {value!r:.100}")
+    return value

@@ -1,0 +1,61 @@
+"""What the parts of the metadata layer share: batching limits and facts about the database."""
+
+import re
+from dataclasses import dataclass
+from typing import TypeVar
+from urllib.parse import quote, quote_plus
+
+from server.database.batch import Batcher, Run
+
+Key = TypeVar("Key")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Facts that are found out when the service starts, and again after a migration."""
+
+    generation: int
+    revision: str | None
+    tables: frozenset[str]
+    columns: frozenset[str]
+    """Each as `table.column`."""
+    graph_url: str
+    pool_name_limit: int
+    run_id_pattern: re.Pattern[str]
+    reserved_types: tuple[str, ...]
+    allows_double_dots: bool
+    cron_intervals: bool
+    parallelism: int
+    max_active_tasks: int
+    max_active_runs: int
+    """Limits from the configuration; the last two are for DAGs that have none of their own."""
+    task_instances: str
+    """Which runs of Airflow 3 get their task instances at once: those of a bundle's version, all, or none."""
+    batch_size: int
+    batch_in_flight: int
+    batch_queue_limit: int
+
+    @property
+    def standalone(self) -> bool:
+        """Whether the database is Windsock's own, not an Airflow's."""
+        return self.revision is None
+
+    def run_url(self, dag_id: str) -> str:
+        """Return the start of `dag_run_url` for a DAG's runs; the statements add the date, or in 3.x the run_id."""
+        if self.generation == 1:
+            return f"{self.graph_url}{quote_plus(dag_id)}&execution_date="
+        page = "graph?execution_date=" if self.generation == 2 else "runs/"  # noqa: PLR2004 - Airflow 2
+        return f"{self.graph_url}{quote(dag_id, safe='')}/{page}"
+
+    def batcher(self, run: "Run[Key, Result]") -> Batcher[Key, Result]:
+        """Make a batcher with the configured limits."""
+        return Batcher(run, size=self.batch_size, in_flight=self.batch_in_flight, queue_limit=self.batch_queue_limit)
+
+    def queue(self, run: "Run[Key, Result]") -> Batcher[Key, Result]:
+        """Make a batcher for work that cannot share a statement: callers then wait for a turn, not for a connection."""
+        return Batcher(run, size=1, in_flight=2 * self.batch_in_flight, queue_limit=self.batch_queue_limit)
+
+    def shared(self, run: "Run[Key, Result]") -> Batcher[Key, Result]:
+        """Make a batcher for costly reads that are often the same: one at a time, for all that wait (single-flight)."""
+        return Batcher(run, size=self.batch_queue_limit, in_flight=1, queue_limit=self.batch_queue_limit)

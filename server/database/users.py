@@ -1,0 +1,94 @@
+"""Users: the table `users` of Airflow 1.10 and of standalone databases, or `ab_user` of Airflow 2 and 3."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import asyncpg
+import msgspec
+
+from server.database import statements
+from server.database.batch import Batcher
+from server.database.database import Database
+from server.database.settings import Settings
+from server.errors import Conflict, NotFound, StartupError, Unavailable
+
+
+class User(msgspec.Struct, frozen=True):
+    """The name of a user as the table spells it, and the stored hash, "" if there is none."""
+
+    name: str
+    password: str
+
+
+class ListedUser(msgspec.Struct, frozen=True):
+    """A user as `windsock list_users` shows it."""
+
+    id: int
+    username: str
+    email: str | None
+    superuser: bool | None
+
+
+class Users:
+    """The users who may authenticate with a password."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        """Choose the table by the database's catalogue."""
+        self._database = database.with_statements(statements.load("users.sql"))
+        self.table = next((table for table in ("users", "ab_user") if table in settings.tables), None)
+        self._plural = "ab_users" if self.table == "ab_user" else "users"
+        self._find: Batcher[str, asyncpg.Record] = settings.batcher(self._find_many)
+
+    def require_table(self) -> None:
+        """Raise StartupError if the database has no table of users."""
+        if self.table is None:
+            raise StartupError(
+                "[api] auth_backend = password_auth: this database has no table of users (neither `users` nor"
+                " `ab_user`: a stock Airflow 3 keeps its users elsewhere); choose deny_all, kerberos_auth or a"
+                " backend of your own, or give that Airflow its FAB auth manager"
+            )
+
+    async def find(self, name: str) -> User | None:
+        """Return the user that Airflow means by that name; raises Unavailable, also if there is no table of users."""
+        if self.table is None:
+            raise Unavailable("This database has no table of users, since its last migration")
+        row = await self._find(name)
+        return User(row["username"], row["password"] or "") if row["username"] is not None else None
+
+    async def usual_method(self, method: Callable[[str], str | None]) -> str | None:
+        """Return what `method` returns for most of the newest users' hashes; None without users."""
+        if self.table is None:
+            return None
+        rows = await self._database.fetch(f"sample_{self._plural}")
+        found = Counter(made_by for row in rows if (made_by := method(row["password"])))
+        return found.most_common(1)[0][0] if found else None
+
+    async def all(self) -> list[ListedUser]:
+        """Return all users, by name; raises Conflict if only Airflow manages the users."""
+        self._require_ours("list")
+        return [ListedUser(**row) for row in await self._database.fetch("list_users")]
+
+    async def create(self, name: str, email: str | None, password: str) -> None:
+        """Create a user with that hash; raises Conflict if the name is taken."""
+        self._require_ours("create")
+        if await self._database.fetchval("create_user", name, email, password) is None:
+            raise Conflict(f"User {name} exists already; `windsock change_password -u {name}` changes the password")
+
+    async def change_password(self, name: str, password: str) -> None:
+        """Give the user another hash; raises NotFound."""
+        self._require_ours("reset-password")
+        if await self._database.fetchval("change_password", name, password) is None:
+            raise NotFound(f"User {name} not found")
+
+    async def delete(self, name: str) -> None:
+        """Delete the user; raises NotFound."""
+        self._require_ours("delete")
+        if await self._database.fetchval("delete_user", name) is None:
+            raise NotFound(f"User {name} not found")
+
+    def _require_ours(self, command: str) -> None:
+        if self.table != "users":
+            raise Conflict(f"The users of this database are Airflow's: use `airflow users {command}` instead")
+
+    async def _find_many(self, names: Sequence[str]) -> Sequence[asyncpg.Record]:
+        return await self._database.fetch(f"find_{self._plural}", names)

@@ -1,0 +1,30 @@
+"""What the parts of the application share, by key; `server.api.resources` has the rest."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import tzinfo
+
+from aiohttp import web
+
+from server.http.proxies import Proxies
+from server.http.router import Paths
+from windsock.config import Config
+
+
+@dataclass
+class Traffic:
+    """The requests of this process: how many are under way, and whether it is about to stop."""
+
+    in_flight: int = 0
+    stopping: bool = False
+
+
+CONFIG = web.AppKey("CONFIG", Config)
+TIMEZONE = web.AppKey("TIMEZONE", tzinfo)
+TRAFFIC = web.AppKey("TRAFFIC", Traffic)
+PATHS = web.AppKey("PATHS", Paths)
+PROXIES = web.AppKey("PROXIES", Proxies)
+
+# None means nobody in particular.
+USER = web.RequestKey[str | None]("USER")
+ANSWER_HEADERS = web.RequestKey("ANSWER_HEADERS", Mapping[str, str])

@@ -1,0 +1,1 @@
+"""Processes: their event loop, their children, their privileges, and work that can be killed."""

@@ -1,0 +1,1 @@
+"""What an installation without an Airflow has: Postgres, DAG files, a scheduler, backups."""

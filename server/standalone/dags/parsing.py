@@ -1,0 +1,114 @@
+"""What a worker process does with DAG files: whatever they contain, only that process suffers."""
+
+import hashlib
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from server.standalone.dags.differences import of_place
+from server.standalone.dags.document import MAX_BYTES, DagFileError, Problem, read_document
+from server.standalone.dags.folder import open_regular
+from server.standalone.dags.ignoring import ignored
+from server.standalone.dags.plan import plan_dags
+from server.standalone.dags.serialize import DagFile, dag_row
+
+# The limit for all DAGs of a file together, as the database stores them.
+_MAX_STORED = 16 * 1024 * 1024
+_TOP_LEVEL_KEY = re.compile(r"""^(["']?)([\w.-]{1,250})\1[ \t]*:(?=\s|$)""", re.MULTILINE)
+_MOST_NAMED = 100
+
+
+class Request(msgspec.Struct):
+    """The file to read, unless its content is known to be bad. `environment` is for variables in paths."""
+
+    fileloc: str
+    dags_folder: str
+    bad_digest: str
+    environment: dict[str, str]
+
+
+class Answer(msgspec.Struct):
+    """The result for a file: either `file` or `problems`, or neither if its content is known to be bad.
+
+    `dag_ids` are those that a file with problems seems to define.
+    """
+
+    digest: str = ""
+    file: DagFile | None = None
+    problems: Sequence[Problem] = ()
+    dag_ids: Sequence[str] = ()
+
+
+class IgnoreRequest(msgspec.Struct):
+    """The arguments of `ignoring.ignored`."""
+
+    files: list[str]
+    folder: str
+    ignores: dict[str, str]
+    syntax: str
+
+
+def read_file(request: Request) -> Answer:
+    """Read and validate one file."""
+    answer, raw = Answer(), b""
+    try:
+        raw = _read(request.fileloc)
+        answer.digest = hashlib.sha256(raw).hexdigest()
+        if answer.digest != request.bad_digest:
+            answer.file = _parse(raw, request)
+    except DagFileError as error:
+        answer.problems = error.problems
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - no check foresaw it: it is still this file's error alone
+        answer.problems = [Problem(None, f"it cannot be read: {type(error).__name__}")]
+    if answer.problems:
+        answer.dag_ids = _named(raw)
+    return answer
+
+
+def _named(raw: bytes) -> list[str]:
+    """Return the keys of a mapping that may not even be YAML, so that requests for such a DAG can name the file."""
+    keys = dict.fromkeys(found[2] for found in _TOP_LEVEL_KEY.finditer(raw.decode(errors="replace")))
+    return [key for key in keys if key != "default"][:_MOST_NAMED]
+
+
+def _read(fileloc: str) -> bytes:
+    try:
+        with open_regular(fileloc) as file:
+            raw = b""
+            while len(raw) <= MAX_BYTES and (part := file.read(MAX_BYTES + 1 - len(raw))) != b"":
+                if part is None:
+                    raise DagFileError(Problem(None, "cannot read the file: it is of a kind that blocks its readers"))
+                raw += part
+            return raw
+    except OSError as error:
+        raise DagFileError(Problem(None, f"cannot read the file: {error.strerror}")) from error
+
+
+def _parse(raw: bytes, request: Request) -> DagFile:
+    plans = plan_dags(read_document(raw), request.fileloc)
+    beside = of_place(Path(request.fileloc), Path(request.dags_folder))
+    rows = [dag_row(plan, request.fileloc) for plan in plans]
+    rows = [row._replace(notes=row.notes + beside) for row in rows]
+    if sum(len(row.data) for row in rows) > _MAX_STORED:
+        raise DagFileError(Problem(None, f"its DAGs are larger than {_MAX_STORED} bytes as the database stores them"))
+    return DagFile(request.fileloc, raw.decode("utf-8-sig"), rows)
+
+
+def _read_file(data: bytes) -> bytes:
+    request = msgspec.json.decode(data, type=Request)
+    # The environment of this process has no variables of its own.
+    os.environ.update(request.environment)
+    return msgspec.json.encode(read_file(request))
+
+
+def _ignored(data: bytes) -> bytes:
+    request = msgspec.json.decode(data, type=IgnoreRequest)
+    return msgspec.json.encode(ignored(request.files, request.folder, request.ignores, request.syntax))
+
+
+FUNCTIONS = {"read_file": _read_file, "ignored": _ignored}

@@ -1,0 +1,151 @@
+"""A mapping in a DAG file, with the places of its keys, so that every message about it has a line."""
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import tzinfo
+from difflib import get_close_matches
+from functools import cache
+from typing import Any, NoReturn, TypeVar
+
+import msgspec
+
+from server.standalone.dags.check import Checker
+from server.standalone.dags.document import DagFileError, Document, Path, Problem, shortened
+from server.standalone.dags.spec import DATES, DURATIONS, RENAMED_OPTIONS, RENAMED_RULES
+from server.standalone.dags.times import parse_date, parse_duration, plain
+
+T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
+
+# Nobody misspells a longer key, and comparing it would take long.
+_LONGEST_KEY = 50
+_WHOLE = re.compile(r"\s*[+-]?\d{1,20}\s*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A mapping without its nulls; `places` are the paths at which its keys may stand, those that win first."""
+
+    document: Document
+    data: dict[str, Any]
+    places: tuple[Path, ...]
+
+    def fail(self, key: str | None, text: str, *deeper: str | int) -> NoReturn:
+        """Raise DagFileError with the line of the key."""
+        tail = () if key is None else (key, *deeper)
+        line = self.document.line(*((*place, *tail) for place in self.places))
+        raise DagFileError(Problem(line, text))
+
+    def attempt(self, key: str, parse: Callable[[Any], T], value: object) -> T:
+        """Return `parse(value)`; a ValueError becomes a message about the key."""
+        try:
+            return parse(value)
+        except ValueError as error:
+            self.fail(key, f"`{key}`: {error}")
+
+    def child(self, key: str, wanted: str = "a mapping") -> "Section":
+        """Return the mapping below the key, an empty one if there is none; `wanted` says what would be right."""
+        value = self.data.get(key, {})
+        if not isinstance(value, dict):
+            self.fail(key, f"`{key}` must be {wanted}, not {shortened(repr(value))}")
+        return Section(self.document, without_nulls(value), tuple((*place, key) for place in self.places))
+
+    def names(self, key: str) -> list[str]:
+        """Return the list of texts below the key, each only once."""
+        value = self.data.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            self.fail(key, f"`{key}` must be a list of names")
+        return list(dict.fromkeys(value))
+
+    def only(self, keys: Collection[str]) -> "Section":
+        """Return the section with only these keys."""
+        return self._with({key: value for key, value in self.data.items() if key in keys})
+
+    def without(self, keys: Collection[str]) -> "Section":
+        """Return the section without these keys."""
+        return self._with({key: value for key, value in self.data.items() if key not in keys})
+
+    def over(self, defaults: "Section", keys: Collection[str]) -> "Section":
+        """Fill in the given keys from `defaults` if they are missing."""
+        return Section(self.document, defaults.only(keys).data | self.data, self.places + defaults.places)
+
+    def _with(self, data: dict[str, Any]) -> "Section":
+        return Section(self.document, data, self.places)
+
+    def refuse(self, reasons: Mapping[str, str]) -> None:
+        """Raise DagFileError for the first key that has a reason to be refused."""
+        for key in self.data:
+            if key in reasons:
+                self.fail(key, f"`{key}`: {reasons[key]}")
+
+    def normalised(self, zone: tzinfo) -> "Section":
+        """Return it with dates parsed (in `zone` unless they have one), durations in seconds, and 1.10's names."""
+        data: dict[str, Any] = {}
+        for written, value in self.data.items():
+            name = RENAMED_OPTIONS.get(written, written)
+            if name in DATES:
+                data[name] = self.attempt(written, lambda given: parse_date(given, zone), value)
+            elif name in DURATIONS:
+                data[name] = self.attempt(written, parse_duration, value)
+            elif name == "trigger_rule" and isinstance(value, str):
+                data[name] = RENAMED_RULES.get(value, value)
+            elif name == "retries" and isinstance(value, str) and _WHOLE.fullmatch(value):
+                # As Airflow does, of this option alone; dag-factory hands on what stands in quotes.
+                data[name] = int(value)
+            elif name == "params" and isinstance(value, dict):
+                data[name] = self.attempt(name, plain, {key: _param(item) for key, item in value.items()})
+            else:
+                data[name] = self.attempt(name, plain, value)
+        return self._with(data)
+
+    def convert(self, kind: type[S]) -> S:
+        """Return the data as a struct; keys that it has no field for are refused."""
+        checker = _checker(kind)
+        values = {}
+        for key, value in self.data.items():
+            if key not in checker.names:
+                self.fail(key, unknown_key(key, checker.names))
+            try:
+                values[key] = checker.convert(key, value)
+            except msgspec.ValidationError:
+                place, text = checker.mismatch(key, value)
+                self.fail(key, f"`{key}`: {text}", *place)
+        for name in checker.required:
+            if name not in values:
+                self.fail(None, f"`{name}` is missing")
+        try:
+            return kind(**values)
+        except ValueError as error:
+            # The struct's own check failed, with its own message.
+            self.fail(None, str(error))
+
+
+_checker = cache(Checker)
+
+
+def unknown_key(key: str, known: Collection[str]) -> str:
+    """Return the message about an unknown key."""
+    close = get_close_matches(key, known, n=1) if len(key) <= _LONGEST_KEY else []
+    return f"unknown key `{shortened(key)}`" + (f", did you mean `{close[0]}`?" if close else "")
+
+
+def without_nulls(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out keys without a value, which mean nothing."""
+    return {key: value for key, value in data.items() if value is not None}
+
+
+def merge(default: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the own values over the default ones; mappings are merged key by key, at every depth."""
+    merged = dict(default)
+    for key, value in own.items():
+        other = merged.get(key)
+        merged[key] = merge(other, value) if isinstance(value, dict) and isinstance(other, dict) else value
+    return merged
+
+
+def _param(value: object) -> object:
+    # A Param object of Airflow 2: 1.10 has plain values, so its default is used.
+    if isinstance(value, dict) and str(value.get("__type__", "")).endswith(".Param"):
+        return value.get("default")
+    return value

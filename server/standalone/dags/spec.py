@@ -1,0 +1,182 @@
+"""The format of a DAG file: the keys of a DAG and of a task, their types, and those that cannot work."""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from server.standalone.dags.operators import OperatorType
+
+ID_LENGTH = 250
+
+# `\w` as in Airflow, with letters of every alphabet; "." and ".." would be folders, in logs and in URLs.
+Identifier = Annotated[str, Meta(pattern=r"^(?!\.{1,2}$)[\w.\-]+\Z", max_length=ID_LENGTH)]
+_Count = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+_Seconds = Annotated[float, Meta(ge=0)]
+
+TriggerRule = Literal[
+    "all_success",
+    "all_failed",
+    "all_done",
+    "one_success",
+    "one_failed",
+    "one_done",
+    "none_failed",
+    "none_failed_or_skipped",
+    "none_skipped",
+    "all_skipped",
+    "dummy",
+]
+
+# Airflow 2 renamed two rules; the database stores the names of 1.10.
+RENAMED_RULES = {"none_failed_min_one_success": "none_failed_or_skipped", "always": "dummy"}
+
+
+class TaskOptions(Struct, kw_only=True, omit_defaults=True):
+    """The options of every task, under Airflow 1.10's names, with durations in seconds. Unset: not given."""
+
+    owner: str | UnsetType = UNSET
+    email: str | list[str] | UnsetType = UNSET
+    email_on_retry: bool | UnsetType = UNSET
+    email_on_failure: bool | UnsetType = UNSET
+    retries: Annotated[int, Meta(ge=0, le=2**31 - 1)] | UnsetType = UNSET
+    retry_delay: _Seconds | UnsetType = UNSET
+    retry_exponential_backoff: bool | UnsetType = UNSET
+    max_retry_delay: _Seconds | UnsetType = UNSET
+    start_date: datetime | UnsetType = UNSET
+    end_date: datetime | UnsetType = UNSET
+    depends_on_past: bool | UnsetType = UNSET
+    wait_for_downstream: bool | UnsetType = UNSET
+    params: dict[str, Any] | UnsetType = UNSET
+    priority_weight: Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)] | UnsetType = UNSET
+    weight_rule: Literal["downstream", "upstream", "absolute"] | UnsetType = UNSET
+    queue: Annotated[str, Meta(min_length=1, max_length=256)] | UnsetType = UNSET
+    pool: Annotated[str, Meta(min_length=1, max_length=50)] | UnsetType = UNSET
+    pool_slots: _Count | UnsetType = UNSET
+    sla: _Seconds | UnsetType = UNSET
+    execution_timeout: _Seconds | UnsetType = UNSET
+    trigger_rule: TriggerRule | UnsetType = UNSET
+    task_concurrency: _Count | UnsetType = UNSET
+    run_as_user: str | UnsetType = UNSET
+    executor_config: dict[str, Any] | UnsetType = UNSET
+    do_xcom_push: bool | UnsetType = UNSET
+
+
+class DagOptions(Struct, kw_only=True, forbid_unknown_fields=True):
+    """The options of a DAG besides its tasks and `default_args`."""
+
+    description: str | None = None
+    doc_md: str | None = None
+    start_date: datetime | None = None
+    end_date: datetime | None = None
+    catchup: bool = True
+    concurrency: _Count | None = None
+    max_active_tasks: _Count | None = None
+    max_active_runs: _Count | None = None
+    dagrun_timeout: _Seconds | None = None
+    params: dict[str, Any] = {}
+    tags: list[Annotated[str, Meta(min_length=1, max_length=100)]] = []
+    default_view: str | None = None
+    orientation: str | None = None
+    is_paused_upon_creation: bool | None = None
+
+
+class TaskPlan(Struct, kw_only=True):
+    """A task that is ready to be written: options, the operator's own arguments, and its downstream tasks."""
+
+    task_id: str
+    operator: OperatorType
+    options: TaskOptions
+    arguments: dict[str, Any]
+    upstream: list[str]
+    downstream: list[str]
+
+
+class DagPlan(Struct, kw_only=True):
+    """A DAG that is ready to be written. `notes` are for its author: they name what is accepted but has no effect."""
+
+    dag_id: str
+    line: int | None
+    options: DagOptions
+    schedule: str | timedelta | None
+    timezone: str | int
+    default_args: dict[str, Any]
+    tasks: list[TaskPlan]
+    notes: list[str]
+
+
+DAG_OPTIONS = frozenset(DagOptions.__struct_fields__)
+DATES = ("start_date", "end_date")
+DURATIONS = ("retry_delay", "max_retry_delay", "execution_timeout", "sla", "dagrun_timeout")
+TASK_OPTIONS = frozenset(TaskOptions.__struct_fields__)
+
+# dag-factory's older spellings, and the options that Airflow 2 renamed.
+RENAMED_OPTIONS = {f"{name}_{unit}": name for name in DURATIONS for unit in ("sec", "secs")} | {
+    "max_active_tis_per_dag": "task_concurrency",
+}
+
+# Keys with a special meaning, which are taken out before the rest is validated.
+DAG_KEYS = frozenset({"dag_id", "default_args", "tasks", "timezone", "schedule", "schedule_interval"})
+TASK_KEYS = frozenset({"task_id", "operator", "dependencies"})
+
+REFUSED_DAG_KEYS = {
+    "task_groups": "task groups are not supported; list their tasks under `tasks`",
+}
+REFUSED_TASK_KEYS = {
+    "task_group_name": "task groups are not supported",
+    "parent_group_name": "task groups are not supported",
+    "expand": "tasks that expand at run time are not supported",
+    "partial": "tasks that expand at run time are not supported",
+    "decorator": "decorated tasks are not supported; name an `operator`",
+    "variables_as_arguments": "there are no Airflow Variables here",
+}
+
+_CALLBACKS = frozenset(
+    f"{name}{suffix}"
+    for name in (
+        "on_execute_callback",
+        "on_success_callback",
+        "on_failure_callback",
+        "on_retry_callback",
+        "on_skipped_callback",
+        "sla_miss_callback",
+    )
+    for suffix in ("", "_name", "_file")
+)
+
+# dag-factory and Airflow know these keys; here they load with a note and have no effect.
+IDLE_TASK_KEYS = _CALLBACKS | {
+    "doc",
+    "doc_json",
+    "doc_md",
+    "doc_rst",
+    "doc_yaml",
+    "inlets",
+    "outlets",
+    "resources",
+}
+IDLE_DAG_KEYS = _CALLBACKS | {
+    "access_control",
+    "allowed_run_types",
+    "auto_register",
+    "dag_display_name",
+    "deadline",
+    "doc_md_file_path",
+    "doc_md_python_arguments",
+    "doc_md_python_callable_file",
+    "doc_md_python_callable_name",
+    "fail_fast",
+    "fail_stop",
+    "jinja_environment_kwargs",
+    "max_consecutive_failed_dag_runs",
+    "owner_links",
+    "render_template_as_native_obj",
+    "template_searchpath",
+    "template_undefined",
+    "timetable",
+    "user_defined_filters",
+    "user_defined_macros",
+}
+
+# Arguments of unknown operators are stored beside Airflow's own keys, so they must not have the same names.
+RESERVED = frozenset({"template_fields", "ui_color", "ui_fgcolor", "subdag", "label", "deps", "operator_extra_links"})

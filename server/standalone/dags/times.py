@@ -1,0 +1,147 @@
+"""Reads dates and durations as DAG files write them."""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import TypeVar
+
+import pendulum
+from pendulum.parsing.exceptions import ParserError
+
+from server.standalone.dags.document import shortened
+
+T = TypeVar("T")
+
+_PART = r"(\d+)\s*(second|minute|hour|day|week)s?"
+_RELATIVE = re.compile(rf"\s*{_PART}(?:(?:\s|,|and)+{_PART})*(?:\s+ago)?\s*", re.IGNORECASE)
+_PARTS = re.compile(_PART, re.IGNORECASE)
+_TYPE, _ARGS = "__type__", "__args__"
+_LONGEST = 3_155_760_000
+# No date, duration or time zone is longer.
+_LONGEST_TEXT = 100
+_LONGEST_SCHEDULE = 1_000
+
+
+def zone(name: str) -> tzinfo:
+    """Return the time zone with this name, such as `UTC` or `Europe/Warsaw`. Raises ValueError."""
+    try:
+        if len(name) <= _LONGEST_TEXT:
+            return pendulum.timezone(name)
+    except (KeyError, OSError, ValueError):
+        pass
+    message = f"unknown time zone {shortened(name)!r}"
+    raise ValueError(message)
+
+
+def parse_date(value: object, default_zone: tzinfo) -> datetime:
+    """Return a moment with its zone: from a date, ISO 8601 text, `2 days` (before today's midnight) or a typed mapping.
+
+    An offset in the value wins over `default_zone`. Raises ValueError, also if UTC has no such moment.
+    """
+    moment = _parse_date(value, default_zone)
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        message = f"{shortened(str(value))!r} is not between the years 1 and 9999 in UTC"
+        raise ValueError(message) from None
+    return moment
+
+
+def _parse_date(value: object, default_zone: tzinfo) -> datetime:
+    if isinstance(value, Mapping) and value.get(_TYPE) == "datetime.datetime":
+        value = _typed(datetime, value)
+    if isinstance(value, datetime):
+        return value if value.tzinfo else value.replace(tzinfo=default_zone)
+    if isinstance(value, date):
+        return datetime.combine(value, time.min, default_zone)
+    if isinstance(value, str) and len(value) <= _LONGEST_TEXT:
+        return _parse_text(value, default_zone)
+    message = f"{shortened(repr(value))} is not a date; write 2024-01-31, 2024-01-31T12:00:00+01:00 or '2 days'"
+    raise ValueError(message)
+
+
+def _parse_text(text: str, default_zone: tzinfo) -> datetime:
+    if _RELATIVE.fullmatch(text):
+        midnight = datetime.combine(datetime.now(default_zone), time.min, default_zone)
+        return midnight - timedelta(seconds=parse_duration(text))
+    try:
+        parsed = pendulum.parse(text, tz=default_zone)
+    except (ParserError, ValueError, OverflowError, LookupError, TypeError, AttributeError):
+        # The parser may raise anything for a text that is not a date.
+        parsed = None
+    if not isinstance(parsed, datetime):
+        message = f"{text!r} is not a date; write 2024-01-31, 2024-01-31T12:00:00+01:00 or '2 days'"
+        raise ValueError(message)  # noqa: TRY004 - a text of the wrong form, not a wrong type
+    # pendulum's subclass is not a datetime for msgspec.
+    return datetime.combine(parsed.date(), parsed.time(), parsed.tzinfo)
+
+
+def parse_duration(value: object) -> float:
+    """Return seconds: from a number, `5 minutes`, `1 hour 30 minutes` or a typed mapping. Raises ValueError."""
+    seconds: float
+    if isinstance(value, Mapping) and value.get(_TYPE) == "datetime.timedelta":
+        seconds = _typed(timedelta, value).total_seconds()
+    elif isinstance(value, str) and len(value) <= _LONGEST_TEXT and _RELATIVE.fullmatch(value):
+        parts = {f"{unit.lower()}s": 0 for _, unit in _PARTS.findall(value)}
+        for number, unit in _PARTS.findall(value):
+            parts[f"{unit.lower()}s"] += int(number[:12])
+        seconds = _typed(timedelta, parts).total_seconds()
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        seconds = value
+    else:
+        message = f"{shortened(repr(value))} is not a duration; write seconds or '5 minutes'"
+        raise ValueError(message)
+    if not 0 <= seconds <= _LONGEST:
+        message = f"a duration must be between 0 and {_LONGEST} seconds"
+        raise ValueError(message)
+    return float(seconds)
+
+
+def _typed(kind: Callable[..., T], value: Mapping[str, object]) -> T:
+    named = {key: item for key, item in value.items() if key not in {_TYPE, _ARGS}}
+    positional = value.get(_ARGS, [])
+    try:
+        if isinstance(positional, list):
+            return kind(*positional, **named)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    message = f"{shortened(str(dict(value)), 100)} is not a date or duration"
+    raise ValueError(message)
+
+
+def plain(value: object) -> object:
+    """Return the value as JSON has it: dates as ISO 8601 text, typed durations in seconds. Raises ValueError."""
+    if isinstance(value, Mapping):
+        match value.get(_TYPE):
+            case "datetime.timedelta":
+                return parse_duration(value)
+            case "datetime.datetime":
+                return parse_date(value, UTC).isoformat()
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def is_no_schedule(value: object) -> bool:
+    """Whether a file says that there is no schedule: with null, or with the word, as dag-factory takes it."""
+    return str(value).strip().lower() == "none"
+
+
+def parse_schedule(value: object) -> str | timedelta | None:
+    """Return a cron expression or preset, an interval, or None: no schedule, or one that Airflow 1.10 does not have.
+
+    Raises ValueError for something that is not a schedule at all.
+    """
+    if isinstance(value, Mapping) and str(value.get("type")) in {"cron", "timedelta"}:
+        inner = value.get("value")
+        typed = value["type"] == "timedelta" and isinstance(inner, Mapping) and _TYPE not in inner
+        value = {_TYPE: "datetime.timedelta", **inner} if typed and isinstance(inner, Mapping) else inner
+    if isinstance(value, Mapping) and value.get(_TYPE) == "datetime.timedelta":
+        return timedelta(seconds=parse_duration(value))
+    if isinstance(value, str) and len(value) <= _LONGEST_SCHEDULE:
+        return None if is_no_schedule(value) else value
+    if value is None or isinstance(value, list | Mapping):
+        return None
+    message = f"{shortened(repr(value))} is not a schedule; write a cron expression in quotes, or null"
+    raise ValueError(message)

@@ -1,0 +1,85 @@
+"""Claims tasks: chooses those scheduled tasks that may start now within every limit, and queues them."""
+
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+
+import structlog
+
+from server.database.connections import Connection
+from server.standalone.scheduler.graph import Graph
+from server.standalone.scheduler.graphs import Graphs
+from server.standalone.scheduler.limits import Demand, Limits
+from server.standalone.scheduler.store import CLAIM_LOCK, Store
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+_PAGE = 200
+_NO_LIMIT = 2**62
+_START = (-(2**62), datetime(1, 1, 2, tzinfo=UTC), "", "")
+
+
+class Claimer:
+    """Queues tasks for one scheduler."""
+
+    def __init__(self, store: Store, graphs: Graphs, job_id: int, parallelism: int, dag_concurrency: int) -> None:
+        """`parallelism` is for all schedulers together, 0: no limit; `dag_concurrency` is for DAGs without a limit."""
+        self._store = store
+        self._sql = store.database.statements
+        self._graphs = graphs
+        self._job_id = job_id
+        self._parallelism = parallelism or _NO_LIMIT
+        self._dag_concurrency = dag_concurrency
+        self._missed: set[str] = set()
+
+    async def claim(self) -> tuple[list[str], bool]:
+        """Queue what fits; return the dag_id of each queued task, and whether others must wait."""
+        async with self._store.database.transaction() as conn:
+            await conn.fetch(self._sql["lock_claims"], CLAIM_LOCK)
+            dag_ids = [row[0] for row in await conn.fetch(self._sql["scheduled_dags"])]
+            if not dag_ids:
+                return [], False
+            limits = await self._limits(conn, *await self._graphs.load(conn, dag_ids))
+            claimed: list[str] = []
+            place = _START
+            while limits.free and limits.open_pools:
+                rows = await conn.fetch(self._sql["candidates"], limits.open_pools, limits.full_dags, *place, _PAGE)
+                chosen = [rows[n] for n in limits.choose(Demand(row[0], row[2], row[3], row[4]) for row in rows)]
+                if chosen:
+                    columns = zip(*((row[0], row[1], row[2]) for row in chosen), strict=True)
+                    await conn.execute(self._sql["queue"], self._job_id, *columns)
+                    claimed += [row[0] for row in chosen]
+                if len(rows) < _PAGE:
+                    break
+                last = rows[-1]
+                place = (last["rank"], last["execution_date"], last["dag_id"], last["task_id"])
+        return claimed, True
+
+    async def _limits(self, conn: Connection, graphs: Mapping[str, Graph], awaited: Collection[str]) -> Limits:
+        pools = {row["pool"]: row["slots"] or 0 for row in await conn.fetch(self._sql["lock_pools"])}
+        limits = Limits(
+            parallelism=self._parallelism,
+            # In Airflow -1 means no limit.
+            pools={pool: _NO_LIMIT if slots == -1 else slots for pool, slots in pools.items()},
+            dags={
+                **{dag_id: graph.concurrency or self._dag_concurrency for dag_id, graph in graphs.items()},
+                # What they may start nobody knows yet.
+                **dict.fromkeys(awaited, 0),
+            },
+            tasks={
+                (dag_id, node.task_id): node.task_concurrency
+                for dag_id, graph in graphs.items()
+                for node in graph.limited
+            },
+        )
+        for row in await conn.fetch(self._sql["in_use"]):
+            limits.take(Demand(row["dag_id"], row["task_id"], row["pool"], row["slots"]), row["tasks"])
+        self._warn(graphs, limits)
+        return limits
+
+    def _warn(self, graphs: Mapping[str, Graph], limits: Limits) -> None:
+        """Log once for each pool that tasks wait for it although it does not exist or is too small."""
+        wanted = [demand for graph in graphs.values() for demand in graph.slots.items()]
+        missed = {pool for pool, slots in wanted if slots > limits.pools.get(pool, 0)}
+        for pool in sorted(missed - self._missed):
+            _log.warning("tasks wait for a pool that does not exist or has fewer slots than they take", pool=pool)
+        self._missed = missed

@@ -1,0 +1,90 @@
+"""Process groups: one for each task. They are ended as a whole, and found again when their scheduler is gone."""
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+from server.process.spawn import ChildProcess
+
+# A variable in the environment of every process of a task, and of its children: it says which try they belong to.
+MARKER = "WINDSOCK_TRY"
+# How long to wait for killed processes, in seconds, and how often to check.
+_PATIENCE = 5.0
+_LOOK_AGAIN = 0.01
+
+
+@cache
+def death_with_parent() -> Sequence[str]:
+    """Return the prefix of a command that the kernel kills with the scheduler; empty if there is no setpriv."""
+    setpriv = shutil.which("setpriv")
+    if not setpriv:
+        return ()
+    prefix = (setpriv, "--pdeathsig=KILL", "--")
+    # A sandbox may forbid what setpriv does.
+    works = subprocess.run([*prefix, setpriv, "--version"], capture_output=True, check=False).returncode == 0  # noqa: S603
+    return prefix if works else ()
+
+
+async def end_group(process: ChildProcess, patience: float) -> None:
+    """End a task and all its children: SIGTERM, then SIGKILL after `patience` seconds or when this is cancelled."""
+    signal_group(process.pid, signal.SIGTERM)
+    try:
+        with suppress(TimeoutError, ProcessLookupError, PermissionError):
+            async with asyncio.timeout(patience):
+                await process.wait()
+                while True:
+                    os.killpg(process.pid, 0)
+                    await asyncio.sleep(_LOOK_AGAIN)
+    finally:
+        signal_group(process.pid, signal.SIGKILL)
+    await process.wait()
+    await clear_group(process.pid)
+
+
+def signal_group(pid: int, number: int) -> None:
+    """Send a signal to a group, if it still exists."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)
+
+
+async def clear_group(pid: int) -> None:
+    """Kill the rest of a failed process's group, and wait until it has ended: another try may follow at once."""
+    end = time.monotonic() + _PATIENCE
+    with suppress(ProcessLookupError, PermissionError):
+        while time.monotonic() < end:
+            os.killpg(pid, signal.SIGKILL)
+            await asyncio.sleep(_LOOK_AGAIN)
+
+
+def kill_left(marks: Iterable[str], leaders: Iterable[int]) -> None:
+    """Kill what is left of tries on this machine, group by group, and wait until it has ended.
+
+    These are the processes with one of the marks and, because a process may have cleared its environment, those in the
+    session of one of these leaders, if the leader is gone.
+    """
+    wanted = frozenset(f"{MARKER}={mark}".encode() for mark in marks)
+    gone = frozenset(leader for leader in leaders if not Path(f"/proc/{leader}").exists())
+    end = time.monotonic() + _PATIENCE
+    while (groups := _groups_left(wanted, gone)) and time.monotonic() < end:
+        for group in groups:
+            signal_group(group, signal.SIGKILL)
+        time.sleep(_LOOK_AGAIN)
+
+
+def _groups_left(marks: frozenset[bytes], leaders: frozenset[int]) -> set[int]:
+    groups = set()
+    for entry in os.scandir("/proc"):
+        if not entry.name.isdigit():
+            continue
+        with suppress(OSError):
+            pid = int(entry.name)
+            if os.getsid(pid) in leaders or not marks.isdisjoint(Path(entry.path, "environ").read_bytes().split(b"\0")):
+                groups.add(os.getpgid(pid))
+    return groups - {os.getpgrp()}

@@ -1,0 +1,244 @@
+"""The loop: reports what has ended, looks at runs, claims tasks, starts them; events or the clock wake it.
+
+The database is the truth: whatever is interrupted, the next round finds in the tables.
+"""
+
+import asyncio
+import math
+import re
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from functools import partial
+
+import asyncpg
+import structlog
+
+from server.database.database import Database
+from server.errors import Unavailable
+from server.standalone.scheduler.agenda import Agenda
+from server.standalone.scheduler.claim import Claimer
+from server.standalone.scheduler.examine import Examiner
+from server.standalone.scheduler.graphs import Graphs
+from server.standalone.scheduler.lease import Lease
+from server.standalone.scheduler.renderer import Renderer
+from server.standalone.scheduler.reports import Reporter
+from server.standalone.scheduler.running import Place
+from server.standalone.scheduler.states import State
+from server.standalone.scheduler.store import Store
+from server.standalone.scheduler.tries import Tries
+from server.standalone.scheduler.workspace import Workspace, remove_left
+from server.standalone.scheduler.zombies import Reaper
+from windsock.config import Config
+from windsock.text import first_line
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+_RUN_ID = re.compile(r"\d{1,9}|1\d{9}|20\d{8}", re.ASCII)
+_RUNS_AT_ONCE = 64
+_POLL = 1.0
+_BUSY_AGAIN = 0.05
+_AFTER_ERROR = 0.5
+_AFTER_FAULT = 2.0
+# In seconds. If nobody reads the answer to a session with locks for so long, its scheduler is suspended.
+_UNREAD = 5.0
+# Looking at a large run takes time; between two looks there is this much time for each of its tasks, in seconds.
+_REST_PER_TASK = 2e-5
+_SMALL = 500
+# After this many new tasks, and after each doubling, the tables are analyzed for the planner.
+_FIRST_ANALYZE = 500
+# What values that nobody expected, in a row or a DAG, make of a look at a run.
+_ODD = (
+    asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError,
+    ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError,
+)  # fmt: skip
+_TROUBLE = (Unavailable, asyncpg.PostgresError, OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+
+class Scheduler:
+    """Runs what was triggered, under the row `job_id` of `job`."""
+
+    def __init__(self, database: Database, config: Config, job_id: int, lease: Lease) -> None:
+        self._config = config
+        self._database = database
+        self._job_id = job_id
+        self._store = Store(database)
+        self._graphs = graphs = Graphs(database, partial(self.notified, ""))
+        self._examiner = Examiner(self._store, graphs, config.max_active_runs_per_dag)
+        self._claimer = Claimer(self._store, graphs, job_id, config.parallelism, config.dag_concurrency)
+        self._renderer = Renderer()
+        self._workspace = Workspace()
+        patience = config.killed_task_cleanup_time
+        place = Place(config.base_log_folder, config.dags_folder, patience, self._renderer, self._workspace, lease)
+        self._lease = lease
+        self._reporter = Reporter(self._store, job_id, config.base_log_folder)
+        self._tries = Tries(database, graphs, place, self.wake)
+        threshold = config.scheduler_zombie_task_threshold
+        self._reaper = Reaper(self._store, job_id, threshold, config.base_log_folder)
+        self._agenda = Agenda()
+        # When the database began to answer: a scheduler that it did not answer either looks as dead as a dead one.
+        self._answered_since = time.monotonic()
+        self._awake = asyncio.Event()
+        self._sweep_due = True
+        self._claim_due = True
+        self._next_claim = 0.0
+        self._next_beat = 0.0
+        self._created = 0
+        self._next_analyze = _FIRST_ANALYZE
+
+    def wake(self) -> None:
+        """Do another round now."""
+        self._awake.set()
+
+    def notified(self, payload: str) -> None:
+        """Handle a message of the database's triggers: ids of new runs, or none in particular."""
+        if payload:
+            # Whoever is let into the database can notify.
+            self._agenda.add(int(run_id) for run_id in payload.split(",") if _RUN_ID.fullmatch(run_id))
+        else:
+            self._sweep_due = self._claim_due = True
+        self.wake()
+
+    def look_everywhere(self) -> None:
+        """Look at all runs: something may have happened unnoticed."""
+        self._sweep_due = self._claim_due = True
+        self._next_beat = 0.0
+        self.wake()
+
+    async def run(self) -> None:
+        """Work until cancelled; then end the tasks and write how they ended."""
+        background = asyncio.gather(asyncio.to_thread(remove_left), self._renderer.warm_up(), return_exceptions=True)
+        try:
+            while True:
+                try:
+                    await self.round()
+                except _TROUBLE as error:
+                    _log.warning("the scheduler waits for the database", reason=first_line(error))
+                    self._answered_since = math.inf
+                    self.look_everywhere()
+                    await asyncio.sleep(_AFTER_ERROR)
+                except Exception:  # noqa: BLE001 - structlog's, which ruff does not know
+                    # The tasks under way need not end for it. Without a heartbeat this scheduler counts as unhealthy.
+                    _log.exception("a round of the scheduler failed")
+                    self.look_everywhere()
+                    await asyncio.sleep(_AFTER_FAULT)
+                await self._sleep()
+        finally:
+            background.cancel()
+            await asyncio.wait([background])
+            await self._tries.end_all()
+            await self._renderer.close()
+            await self._graphs.close()
+            await asyncio.to_thread(self._workspace.close)
+            with suppress(*_TROUBLE):
+                await self._report()
+
+    async def round(self) -> None:
+        """Do once everything that is due."""
+        self._awake.clear()
+        if beats := time.monotonic() >= self._next_beat:
+            await self._look_after()
+        await self._report()
+        if self._sweep_due:
+            self._sweep_due = False
+            self._agenda.add(row["id"] for row in await self._database.fetch("sweep", _RUNS_AT_ONCE))
+        if run_ids := self._agenda.take(_RUNS_AT_ONCE):
+            await self._examine(run_ids)
+        if self._claim_due or time.monotonic() >= self._next_claim:
+            await self._claim()
+        if beats:
+            await self._database.fetch("heartbeat", self._job_id)
+
+    async def _sleep(self) -> None:
+        now = time.monotonic()
+        until = min(self._next_beat, self._next_claim)
+        delay = self._agenda.wait(max(0.0, min(until - now, _POLL)))
+        if delay > 0 and not self._claim_due:
+            try:
+                async with asyncio.timeout(delay):
+                    await self._awake.wait()
+            except TimeoutError:
+                return
+
+    async def _look_after(self) -> None:
+        """End the tasks that are not this scheduler's any more, look for dead schedulers, look at all runs."""
+        self._next_beat = time.monotonic() + self._config.scheduler_heartbeat_sec
+        known, since = self._tries.under_way, self._lease.now()
+        rows = await self._database.fetch("running", self._job_id)
+        await self._database.fetch("end_unread", _UNREAD)
+        now = time.monotonic()
+        self._answered_since = min(self._answered_since, now)
+        self._tries.keep_only(rows, known)
+        self._lease.confirm(since)
+        self._tries.begin(rows)
+        if now - self._answered_since >= self._config.scheduler_zombie_task_threshold:
+            self._agenda.add(await self._reaper.reap())
+        self._sweep_due = self._claim_due = True
+
+    async def _report(self) -> None:
+        """Write how tries ended, and the ids of started processes."""
+        ended = dict(self._tries.unreported)
+        if ended:
+            for identity in await self._reporter.report(ended):
+                self._tries.forget(identity)
+                self._agenda.add([identity.run])
+            graphs = {key.dag_id: self._graphs.recent(key.dag_id) for _, key, _ in ended}
+            await self._look_at_runs_of(dag_id for dag_id, graph in graphs.items() if graph and graph.looks_back)
+            self._claim_due = True
+        if self._tries.pids:
+            pids = list(self._tries.pids.items())
+            columns = zip(*((*key, number, pid) for (_, key, number), pid in pids), strict=True)
+            await self._database.fetch("note_pids", self._job_id, *columns)
+            for identity, _ in pids:
+                self._tries.pids.pop(identity, None)
+
+    async def _examine(self, run_ids: Sequence[int]) -> None:
+        try:
+            result = await self._examiner.examine(run_ids)
+        except _ODD as error:
+            await self._examine_apart(run_ids, error)
+            return
+        for run_id, delay in result.wakes.items():
+            self._agenda.add_later(run_id, delay)
+        for run_id, size in result.sizes.items():
+            if size > _SMALL:
+                self._agenda.rest(run_id, size * _REST_PER_TASK)
+        self._claim_due |= result.scheduled
+        await self._analyze(result.created)
+        if left := [run_id for run_id in run_ids if run_id not in result.seen]:
+            for row in await self._database.fetch("busy_runs", left):
+                self._agenda.add_later(row["id"], _BUSY_AGAIN)
+        if result.advanced:
+            rows = await self._database.fetch("waiting_runs", list(result.advanced), _RUNS_AT_ONCE)
+            self._agenda.add(row["id"] for row in rows)
+        await self._look_at_runs_of(result.looked_back_at)
+
+    async def _examine_apart(self, run_ids: Sequence[int], error: Exception) -> None:
+        """Find the run with a value that cannot be used, and let only that run fail."""
+        if len(run_ids) > 1:
+            for run_id in run_ids:
+                await self._examine([run_id])
+            return
+        _log.error("a run failed: a value of it cannot be used", run=run_ids[0], reason=repr(error))
+        async with self._database.transaction() as conn:
+            await self._store.finish_runs(conn, {run_ids[0]: State.FAILED})
+
+    async def _look_at_runs_of(self, dag_ids: Iterable[str]) -> None:
+        """Look at the runs under way of DAGs whose runs depend on each other."""
+        if names := sorted(dag_ids):
+            self._agenda.add(row["id"] for row in await self._database.fetch("begun_runs", names))
+
+    async def _analyze(self, created: int) -> None:
+        self._created += created
+        if self._created >= self._next_analyze:
+            self._next_analyze *= 2
+            await self._database.fetch("analyze")
+
+    async def _claim(self) -> None:
+        self._claim_due = False
+        claimed, waiting = await self._claimer.claim()
+        # Others may free slots too, so while something waits, ask again.
+        self._next_claim = time.monotonic() + (_POLL if waiting else self._config.scheduler_heartbeat_sec)
+        if claimed:
+            await self._store.start_queued(self._job_id, claimed)
+            self._tries.begin(await self._database.fetch("running", self._job_id))

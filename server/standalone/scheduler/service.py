@@ -1,0 +1,109 @@
+"""The process `windsock scheduler`."""
+
+import asyncio
+import ctypes
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+
+import structlog
+
+from server.database import statements
+from server.database.connections import KEEPALIVE, Connections, no_database, open_pool
+from server.database.database import Database
+from server.database.schema import check_schema
+from server.errors import StartupError, Unavailable
+from server.logs import setup_logs
+from server.process.loop import Watcher, first_to_end, run, until_stopped
+from server.process.privileges import hide_from_others
+from server.standalone.dags.turns import keep_loading
+from server.standalone.scheduler.lease import Lease
+from server.standalone.scheduler.scheduler import Scheduler
+from server.standalone.scheduler.signs import LOST, Signs
+from server.standalone.scheduler.store import Store
+from windsock.config import Config
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+# After this time Postgres takes the locks of a process that is suspended inside of a transaction, or is gone.
+_SESSION = {**KEEPALIVE, "idle_in_transaction_session_timeout": "5s"}
+# From <linux/prctl.h>: the signal that a process gets when its parent ends.
+_SET_DEATH_SIGNAL = 1
+
+
+def run_scheduler(config: Config, *, with_parent: bool = False) -> None:
+    """Load the DAG files and run what is triggered, until SIGTERM or SIGINT.
+
+    `with_parent`: the process that started this one loads the files, and this one ends with it.
+    Raises StartupError, and SchemaError for an Airflow's database.
+    """
+    hide_from_others()
+    setup_logs(config.log_level, config.log_format)
+    check_direct(config)
+    if with_parent:
+        ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGTERM)
+    else:
+        for warning in config.warnings:
+            _log.warning(warning)
+    work: list[Watcher] = [partial(schedule, config)]
+    if not with_parent:
+        work.append(partial(keep_loading, config))
+    run(until_stopped(first_to_end(*work), "stopping: ending the tasks under way"))
+
+
+def check_direct(config: Config) -> None:
+    """Raise StartupError if the scheduler could neither listen nor hold its locks on this way to the database."""
+    if config.pgbouncer:
+        raise StartupError(
+            "[windsock] pgbouncer: the scheduler needs Postgres itself, not PgBouncer;"
+            " name it in sql_alchemy_conn and set pgbouncer = False"
+        )
+
+
+def load_statements() -> dict[str, str]:
+    """Return the scheduler's statements by name."""
+    return statements.load("scheduler.sql")
+
+
+async def schedule(config: Config) -> None:
+    """Run what is triggered until cancelled."""
+    with _one_line(config):
+        pool = await open_pool(config, **_SESSION)
+    connections = Connections(pool, config.acquire_timeout)
+    try:
+        with _one_line(config):
+            await check_schema(pool)
+        await _schedule(config, Database(connections, load_statements()))
+    finally:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(5):
+                await connections.close()
+        pool.terminate()
+
+
+@contextmanager
+def _one_line(config: Config) -> Iterator[None]:
+    try:
+        yield
+    except LOST as error:
+        raise no_database(config.dsn, error) from error
+
+
+async def _schedule(config: Config, database: Database) -> None:
+    store = Store(database)
+    job_id = await database.fetchval("start_job", store.hostname, store.unixname)
+    lease = Lease(config.scheduler_zombie_task_threshold)
+    scheduler = Scheduler(database, config, job_id, lease)
+    signs = Signs(
+        config.dsn, database.statements, job_id, lease, scheduler.notified, scheduler.look_everywhere
+    )  # fmt: skip
+    _log.info("the scheduler runs", job_id=job_id, parallelism=config.parallelism)
+    listening = asyncio.create_task(signs.keep())
+    try:
+        await scheduler.run()
+    finally:
+        listening.cancel()
+        with suppress(Unavailable):
+            await database.fetch("end_job", job_id, "success")
+        _log.info("the scheduler has stopped", job_id=job_id)

@@ -1,0 +1,93 @@
+"""The connection that holds this scheduler's lock as a sign of life, and over which the database wakes it."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import asyncpg
+import structlog
+
+from server.database.connections import KEEPALIVE, with_session
+from server.standalone.scheduler.lease import Lease
+from server.standalone.scheduler.store import JOB_LOCK
+from windsock.config import Dsn
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+CHANNEL = "windsock_runs"
+_AGAIN = 0.2
+_CHECK = 5.0
+LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+
+class Signs:
+    """Listens, and holds the lock of the job, on one connection, which is opened again whenever it is lost."""
+
+    def __init__(
+        self,
+        dsn: Dsn,
+        statements: Mapping[str, str],
+        job_id: int,
+        lease: Lease,
+        notified: Callable[[str], None],
+        connected: Callable[[], None],
+    ) -> None:
+        """`connected` is called when a notification may have been missed."""
+        self._dsn = dsn
+        self._sql = statements
+        self._job_id = job_id
+        self._lease = lease
+        self._notified = notified
+        self._connected = connected
+
+    async def keep(self) -> None:
+        """Listen until cancelled."""
+        while True:
+            try:
+                await self._listen()
+            except LOST as error:
+                _log.debug("the listening connection is lost", reason=str(error) or type(error).__name__)
+            except Exception:  # noqa: BLE001 - structlog's, which ruff does not know
+                # Without this connection no task is started any more.
+                _log.exception("the listening connection is lost")
+            finally:
+                self._lease.lose()
+            await asyncio.sleep(_AGAIN)
+
+    async def _listen(self) -> None:
+        connection = await asyncpg.connect(**with_session(self._dsn, KEEPALIVE), timeout=_CHECK)
+        try:
+            lost = asyncio.Event()
+            connection.add_termination_listener(lambda _connection: lost.set())
+            await self._hold(connection)
+            await connection.add_listener(CHANNEL, self._hear)
+            self._connected()
+            while not await _is_set(lost, min(self._lease.seconds / 4, _CHECK)):
+                since = self._lease.now()
+                await connection.fetchval(self._sql["ping"], timeout=_CHECK)
+                self._lease.renew(since)
+        finally:
+            connection.terminate()
+
+    async def _hold(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+        """Take the lock; Postgres releases it if this process goes silent."""
+        milliseconds = str(round(self._lease.seconds * 1000))
+        await connection.execute(self._sql["end_when_silent"], milliseconds)
+        # If a process is suspended between preparing a statement and running it, no time limit of Postgres applies:
+        # what is sent while the lock is held is prepared before.
+        await connection.fetchval(self._sql["ping"], timeout=_CHECK)
+        since = self._lease.now()
+        if not await connection.fetchval(self._sql["hold_job"], JOB_LOCK, self._job_id):
+            raise ConnectionError("another scheduler has the lock of this one")
+        self._lease.renew(since)
+
+    def _hear(self, _connection: Any, _pid: int, _channel: str, payload: object) -> None:  # noqa: ANN401 - asyncpg's
+        self._notified(str(payload))
+
+
+async def _is_set(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False

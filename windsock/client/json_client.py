@@ -1,0 +1,294 @@
+"""The client that speaks JSON over HTTP: synchronous and light, for the command line and for scripts."""
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import unquote, urlencode, urlsplit
+
+from windsock.client import paths
+from windsock.client.auth import Basic, ClientAuth, find_auth
+from windsock.client.interface import (
+    Answer,
+    ApiError,
+    Client,
+    TaskLog,
+    TaskLogPart,
+    Unreachable,
+    runs_query,
+    trigger_fields,
+    unknown_dag,
+    with_warning,
+)
+from windsock.client.replies import advice_on_credentials, error_of, shown, warning_of
+from windsock.client.transport import Reply, Transport
+from windsock.errors import ConfigError
+
+if TYPE_CHECKING:
+    from windsock.config import Config
+
+_API = "/api/experimental"
+_OK, _BAD_REQUEST, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 400, 401, 403, 404
+_PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE = 206, 416
+_REDIRECTS, _SERVER_ERRORS = range(300, 400), range(500, 600)
+_NO_ENDPOINT = "Not found: there is no such endpoint"
+
+
+class JsonClient(Client):
+    """The API's methods over HTTP.
+
+    `endpoint_url` may have a base path, and user and password. `timeout` is in seconds. `trace` is called with a line
+    about each request, and `warn` with the warning of each answer that has one. GETs, and triggers that name their
+    run_id, are tried up to three times.
+    """
+
+    def __init__(
+        self,
+        endpoint_url: str = "http://localhost:8080",
+        *,
+        username: str | None = None,
+        password: str | None = None,
+        auth: ClientAuth | None = None,
+        timeout: float = 60.0,
+        trace: Callable[[str], None] | None = None,
+        warn: Callable[[str], None] | None = None,
+    ) -> None:
+        """Raises ConfigError if the URL is not valid."""
+        try:
+            url = urlsplit(endpoint_url)
+            usable = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
+        except ValueError:
+            usable = False
+        if not usable:
+            raise ConfigError("[cli] endpoint_url: expected a URL such as http://localhost:8080")
+        if auth is None:
+            username, password = username or unquote(url.username or ""), password or unquote(url.password or "")
+            auth = Basic(username, password) if username else ClientAuth()
+        self._transport = Transport(url, auth, timeout, trace or (lambda _line: None))
+        self._warn = warn
+        self._base = url.path.rstrip("/").removesuffix(_API) + _API
+
+    @classmethod
+    def from_config(
+        cls, config: "Config", trace: Callable[[str], None] | None = None, warn: Callable[[str], None] | None = None
+    ) -> Self:
+        """Make the client that `config` and the environment describe; raises ConfigError."""
+        url = urlsplit(config.endpoint_url)
+        in_url = unquote(url.username or "") or None, unquote(url.password or "") or None
+        auth = find_auth(config, os.environ, url.hostname or "", in_url)
+        return cls(config.endpoint_url, auth=auth, timeout=config.client_timeout, trace=trace, warn=warn)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._transport.close()
+
+    def test(self) -> Answer:
+        """See `Client.test`."""
+        return self._object(self._get("test"))
+
+    def trigger_dag(
+        self,
+        dag_id: str,
+        run_id: str | None = None,
+        conf: Mapping[str, object] | str | None = None,
+        execution_date: str | None = None,
+        *,
+        replace_microseconds: bool | None = None,
+    ) -> Answer:
+        """See `Client.trigger_dag`. With a run_id the client may try again, and notices if an earlier try succeeded.
+
+        If the call names a date, a run with another date is somebody else's.
+        """
+        fields = trigger_fields(run_id, conf, execution_date, replace_microseconds=replace_microseconds)
+        reply = self._send("POST", f"{paths.of_dag(dag_id)}/dag_runs", fields, safe=bool(run_id))
+        if reply.uncertain and run_id and reply.status == _BAD_REQUEST:
+            taken = f"Run id {run_id} already exists for dag id {dag_id}"
+            if error_of(reply) == taken:
+                date = None if replace_microseconds else execution_date
+                runs = self.get_dag_runs(dag_id, run_id=run_id, execution_date_gte=date, execution_date_lte=date)
+                if runs:
+                    return _made_before(dag_id, run_id, runs[0]["execution_date"])
+        return with_warning(self._object(self._read(reply)), warning_of(reply))
+
+    def get_dag_runs(
+        self,
+        dag_id: str,
+        state: str | None = None,
+        *,
+        run_id: str | None = None,
+        execution_date_gte: str | None = None,
+        execution_date_lte: str | None = None,
+        descending: bool = False,
+        limit: int | None = None,
+    ) -> list[Answer]:
+        """See `Client.get_dag_runs`."""
+        pairs = runs_query(state, run_id, execution_date_gte, execution_date_lte, descending=descending, limit=limit)
+        try:
+            return self._list(self._get(f"{paths.of_dag(dag_id)}/dag_runs", pairs))
+        except ApiError as error:
+            raise unknown_dag(error) from error
+
+    def get_dag_run_state(self, dag_id: str, execution_date: str) -> str | None:
+        """See `Client.get_dag_run_state`."""
+        state: str | None = self._object(self._get(paths.of_run(dag_id, execution_date)))["state"]
+        return state
+
+    def get_latest_runs(self) -> list[Answer]:
+        """See `Client.get_latest_runs`."""
+        return self._list(self._object(self._get("latest_runs"))["items"])
+
+    def get_dags(self) -> list[Answer]:
+        """See `Client.get_dags`."""
+        return self._list(self._get("dags"))
+
+    def get_import_errors(self) -> list[Answer]:
+        """See `Client.get_import_errors`."""
+        return self._list(self._get("import_errors"))
+
+    def delete_dag(self, dag_id: str) -> Answer:
+        """See `Client.delete_dag`."""
+        return self._object(self._read(self._send("DELETE", paths.of_dag(dag_id))))
+
+    def is_paused(self, dag_id: str) -> bool | None:
+        """See `Client.is_paused`."""
+        paused: bool | None = self._object(self._get(f"{paths.of_dag(dag_id)}/paused"))["is_paused"]
+        return paused
+
+    def set_paused(self, dag_id: str, *, is_paused: bool) -> None:
+        """See `Client.set_paused`."""
+        self._read(self._send("PATCH", paths.of_dag(dag_id), {"is_paused": is_paused}))
+
+    def get_code(self, dag_id: str) -> str:
+        """See `Client.get_code`."""
+        return self._text(f"{paths.of_dag(dag_id)}/code").body.decode(errors="replace")
+
+    def get_tasks(self, dag_id: str) -> list[Answer]:
+        """See `Client.get_tasks`."""
+        return self._list(self._get(f"{paths.of_dag(dag_id)}/tasks"))
+
+    def get_task(self, dag_id: str, task_id: str) -> Answer:
+        """See `Client.get_task`."""
+        return self._object(self._get(paths.of_task(dag_id, task_id)))
+
+    def get_task_instance(self, dag_id: str, execution_date: str, task_id: str) -> Answer:
+        """See `Client.get_task_instance`."""
+        return self._object(self._get(paths.of_task_instance(dag_id, execution_date, task_id)))
+
+    def get_waits_for(self, dag_id: str, execution_date: str, task_id: str) -> list[str]:
+        """See `Client.get_waits_for`."""
+        answer = self._object(self._get(f"{paths.of_task_instance(dag_id, execution_date, task_id)}/waits_for"))
+        return [str(reason) for reason in answer["waits_for"]]
+
+    def get_task_log(self, dag_id: str, execution_date: str, task_id: str, try_number: int | None = None) -> TaskLog:
+        """See `Client.get_task_log`."""
+        reply = self._send("GET", paths.of_log(dag_id, execution_date, task_id, try_number), safe=True)
+        if reply.status != _OK:
+            raise self._failure(reply)
+        return TaskLog(self._number(reply, "X-Try-Number"), reply.body.decode(errors="replace"))
+
+    def get_task_log_part(
+        self, dag_id: str, execution_date: str, task_id: str, try_number: int | None, start: int, size: int
+    ) -> TaskLogPart:
+        """See `Client.get_task_log_part`."""
+        part = {"Range": f"bytes={start}-{start + size - 1}"}
+        reply = self._send("GET", paths.of_log(dag_id, execution_date, task_id, try_number), safe=True, headers=part)
+        if reply.status not in {_PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE}:
+            raise self._failure(reply)
+        data = reply.body if reply.status == _PARTIAL_CONTENT else b""
+        whole = self._number(reply, "Content-Range")
+        return TaskLogPart(self._number(reply, "X-Try-Number"), data, whole)
+
+    def get_pools(self) -> list[Answer]:
+        """See `Client.get_pools`."""
+        return self._list(self._get("pools"))
+
+    def get_pool(self, name: str) -> Answer:
+        """See `Client.get_pool`."""
+        return self._object(self._get(paths.of_pool(name)))
+
+    def create_pool(self, name: str, slots: int | str, description: str | None) -> Answer:
+        """See `Client.create_pool`."""
+        fields = {"name": name, "slots": slots, "description": description}
+        return self._object(self._read(self._send("POST", "pools", fields)))
+
+    def delete_pool(self, name: str) -> Answer:
+        """See `Client.delete_pool`."""
+        return self._object(self._read(self._send("DELETE", paths.of_pool(name))))
+
+    def _get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> object:
+        target = f"{path}?{urlencode(query, errors='surrogateescape')}" if query else path
+        return self._read(self._send("GET", target, safe=True))
+
+    def _number(self, reply: Reply, header: str) -> int:
+        """Return the number at the end of the header."""
+        try:
+            return int(reply.headers[header].rpartition("/")[2])
+        except (AttributeError, TypeError, ValueError) as error:
+            raise self._no_api(reply) from error
+
+    def _text(self, path: str) -> Reply:
+        reply = self._send("GET", path, safe=True)
+        if reply.status != _OK:
+            raise self._failure(reply)
+        return reply
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, object] | None = None,
+        *,
+        safe: bool = False,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        content = None if body is None else json.dumps(body).encode()
+        reply = self._transport.send(method, f"{self._base}/{path}", content, safe=safe, headers=headers)
+        if self._warn is not None and (warning := warning_of(reply)) is not None:
+            self._warn(warning)
+        return reply
+
+    def _read(self, reply: Reply) -> object:
+        if reply.status != _OK:
+            raise self._failure(reply)
+        try:
+            value: object = json.loads(reply.body)
+        except ValueError as error:
+            raise self._no_api(reply) from error
+        return value
+
+    def _object(self, value: object) -> dict[str, Any]:
+        if isinstance(value, dict):
+            return value
+        raise self._no_api(None)
+
+    def _list(self, value: object) -> list[Answer]:
+        if isinstance(value, list):
+            return value
+        raise self._no_api(None)
+
+    def _no_api(self, reply: Reply | None) -> Unreachable:
+        place = self._transport.origin + self._base.removesuffix(_API)
+        detail = shown(reply.body) if reply else ""
+        return Unreachable(f"what answers at {place} is not this API; check [cli] endpoint_url", detail)
+
+    def _failure(self, reply: Reply) -> Exception:
+        text, status = error_of(reply), reply.status
+        if status in _REDIRECTS:
+            place = reply.headers.get("Location", "another place")
+            return Unreachable(f"{self._transport.origin} redirects to {place}; set [cli] endpoint_url to that server")
+        if status == _UNAUTHORIZED:
+            return ApiError(status, f"{text or 'Unauthorized'}; {advice_on_credentials(reply)}")
+        if status == _FORBIDDEN:
+            return ApiError(status, text or "Forbidden")
+        if status == _NOT_FOUND and (text is None or text == _NO_ENDPOINT):
+            return self._no_api(reply)
+        if status in _SERVER_ERRORS and (text is None or status == _SERVER_ERRORS.start):
+            number = reply.headers.get("X-Request-ID", "unknown")
+            said = text or f"status {status}"
+            return ApiError(status, f"{said}: the server failed; its log says why (request id {number})")
+        return ApiError(status, text or f"The server answered with status {status}", shown(reply.body))
+
+
+def _made_before(dag_id: str, run_id: str, date: str) -> Answer:
+    message = f"Created <DagRun {dag_id} @ {date}: {run_id}, externally triggered: True>"
+    return {"execution_date": date, "message": message, "run_id": run_id}

@@ -1,0 +1,138 @@
+"""What all commands share: the client, one-line failures with documented exit codes, common options."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from windsock.errors import ConfigError
+from windsock.text import printable
+
+if TYPE_CHECKING:
+    from windsock.client import ApiError, Client, ClientError
+    from windsock.client.interface import Answer
+    from windsock.config import Config
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+# 0 is done, 2 is wrong usage (click's own).
+EXIT_FAILED = 1
+EXIT_NOT_FOUND = 3
+EXIT_DENIED = 4
+EXIT_UNREACHABLE = 5
+EXIT_TIMEOUT = 6
+EXIT_INTERRUPTED = 130
+
+_BY_STATUS = {401: EXIT_DENIED, 403: EXIT_DENIED, 404: EXIT_NOT_FOUND}
+_BAD_REQUEST, _SERVER_ERROR = 400, 500
+
+EXIT_CODES = """\b
+Exit status:
+  0    done; with --wait: the run succeeded
+  1    refused, or cancelled; with --wait: the run failed
+  2    the command line is wrong
+  3    there is no such DAG, run, task or pool
+  4    the credentials are missing (401) or not enough (403)
+  5    the server or database cannot be reached, or failed
+  6    --wait: the run did not end within --timeout
+  130  interrupted (Ctrl-C)"""
+
+
+class Failure(click.ClickException):
+    """One line on stderr, and the exit code."""
+
+    def __init__(self, message: str, exit_code: int = EXIT_FAILED) -> None:
+        super().__init__(message)
+        # click declares it as an attribute of the class, but reads that of the instance.
+        self.exit_code = exit_code  # type: ignore[misc]
+
+    def format_message(self) -> str:
+        """Return the message. Characters that control a terminal are escaped."""
+        return _printable_lines(self.message)
+
+
+def verbose_option(function: Function) -> Function:
+    """Add `--verbose`."""
+    text = "Show each request, and say more about what went wrong."
+    return click.option("-v", "--verbose", is_flag=True, help=text)(function)
+
+
+def subdir_option(function: Function) -> Function:
+    """Accept Airflow's `-sd`, which has no effect here: DAGs come from the database."""
+    return click.option("-sd", "--subdir", hidden=True, expose_value=False)(function)
+
+
+def say(message: str) -> None:
+    """Write a message for people to stderr. Characters that control a terminal are escaped."""
+    click.echo(_printable_lines(message), err=True)
+
+
+def echo(line: str) -> None:
+    """Write a line of data to stdout. Characters that control a terminal are escaped: names may have them."""
+    click.echo(printable(line))
+
+
+def _printable_lines(text: str) -> str:
+    return "\n".join(map(printable, text.split("\n")))
+
+
+@contextmanager
+def session(*, verbose: bool) -> Iterator["Client"]:
+    """Open the client that the configuration selects; raises Failure if anything goes wrong with it."""
+    from windsock.client import ApiError, ClientError, Unreachable, connect  # noqa: PLC0415 - help needs none of it
+
+    try:
+        with connect(_load(verbose=verbose), trace=say if verbose else None, warn=_say_once()) as client:
+            yield client
+    except ConfigError as error:
+        raise Failure(str(error)) from error
+    except ApiError as error:
+        code = EXIT_UNREACHABLE if error.status >= _SERVER_ERROR else _BY_STATUS.get(error.status, EXIT_FAILED)
+        raise Failure(_text(error, verbose=verbose), code) from error
+    except Unreachable as error:
+        raise Failure(_text(error, verbose=verbose), EXIT_UNREACHABLE) from error
+    except ClientError as error:
+        # The credentials are missing, or the server did not prove its identity.
+        raise Failure(_text(error, verbose=verbose), EXIT_DENIED) from error
+    except KeyboardInterrupt:
+        raise Failure("interrupted", EXIT_INTERRUPTED) from None
+
+
+def _say_once() -> Callable[[str], None]:
+    """Show each warning of the API only once, however many requests a command sends."""
+    said = set[str]()
+
+    def warn(text: str) -> None:
+        if text not in said:
+            said.add(text)
+            say(f"Warning: {text}")
+
+    return warn
+
+
+def run_of_no_date(client: "Client", dag_id: str, named: str, error: "ApiError") -> "Answer":
+    """Find a run by its id, after the API has answered that `named` is not a date; raises that `error`, or Failure."""
+    if error.status != _BAD_REQUEST:
+        raise error
+    runs = client.get_dag_runs(dag_id, run_id=named)
+    if not runs:
+        raise Failure(f"Dag {dag_id} has no run with the id {named}, and {named} is not a date", EXIT_NOT_FOUND)
+    return runs[0]
+
+
+def _load(*, verbose: bool) -> "Config":
+    from windsock.client import JSON, client_kind  # noqa: PLC0415 - likewise
+    from windsock.commands.settings import load  # noqa: PLC0415 - likewise
+
+    config = load(database="none")
+    if client_kind(config.api_client) != JSON:
+        config = load()
+    if verbose:
+        for warning in config.warnings:
+            say(warning)
+    return config
+
+
+def _text(error: "ClientError", *, verbose: bool) -> str:
+    return f"{error}\n  {error.detail}" if verbose and error.detail else str(error)

@@ -1,0 +1,101 @@
+"""DAGs: `list_dags`, `pause`, `unpause`, `delete_dag`."""
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from windsock.commands.base import Failure, echo, say, session, subdir_option, verbose_option
+from windsock.commands.output import output_option, show
+
+if TYPE_CHECKING:
+    from windsock.client.interface import Answer
+
+_COLUMNS = ("dag_id", "is_paused", "is_active", "owners", "schedule_interval")
+
+
+@click.command("list_dags")
+@output_option
+@subdir_option
+@verbose_option
+def list_dags(*, output: str, verbose: bool) -> None:
+    """List the DAGs."""
+    with session(verbose=verbose) as client:
+        show(client.get_dags(), _COLUMNS, output)
+
+
+@click.command("list_import_errors")
+@output_option
+@subdir_option
+@verbose_option
+def list_import_errors(*, output: str, verbose: bool) -> None:
+    """List the DAG files that could not be loaded, and why.
+
+    A table has one line for each problem; -o json and yaml show the errors as they are stored.
+    """
+    with session(verbose=verbose) as client:
+        found = client.get_import_errors()
+    if output in {"json", "yaml"}:
+        show(found, (), output)
+        return
+    rows = [{"filename": row["filename"], "error": line} for row in found for line in _problems(row)]
+    show(rows, ("filename", "error"), output)
+
+
+def _problems(error: "Answer") -> list[str]:
+    """Return the lines that say what is wrong with a file; of a traceback only the last line."""
+    name, lines = str(error["filename"]), [line for line in str(error["stacktrace"]).splitlines() if line.strip()]
+    if not all(line.startswith(name) for line in lines):
+        lines = lines[-1:]
+    return [line.removeprefix(name).lstrip(": ") for line in lines] or ["it cannot be loaded"]
+
+
+@click.command("pause")
+@click.argument("dag_id")
+@subdir_option
+@verbose_option
+def pause(dag_id: str, *, verbose: bool) -> None:
+    """Pause a DAG.
+
+    Runs that are triggered then wait until the DAG is unpaused.
+    """
+    _set_paused(dag_id, is_paused=True, verbose=verbose)
+
+
+@click.command("unpause")
+@click.argument("dag_id")
+@subdir_option
+@verbose_option
+def unpause(dag_id: str, *, verbose: bool) -> None:
+    """Unpause a DAG."""
+    _set_paused(dag_id, is_paused=False, verbose=verbose)
+
+
+def _set_paused(dag_id: str, *, is_paused: bool, verbose: bool) -> None:
+    with session(verbose=verbose) as client:
+        client.set_paused(dag_id, is_paused=is_paused)
+    click.echo(f"Dag: {dag_id}, paused: {is_paused}")
+
+
+@click.command("delete_dag")
+@click.argument("dag_id")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask. Without a terminal this option is needed.")
+@verbose_option
+def delete_dag(dag_id: str, *, yes: bool, verbose: bool) -> None:
+    """Delete a DAG with all its runs.
+
+    This deletes all rows of the DAG: runs, task instances, XComs and so on. The table `log` is kept. If the DAG's file
+    is still there, the DAG comes back, but without its history.
+    """
+    if not yes:
+        _ask(dag_id)
+    with session(verbose=verbose) as client:
+        echo(str(client.delete_dag(dag_id)["message"]))
+
+
+def _ask(dag_id: str) -> None:
+    if not sys.stdin.isatty():
+        raise Failure(f"cannot ask whether to delete {dag_id}: stdin is not a terminal; -y deletes it without asking")
+    say(f"This deletes every run and everything else that the database knows about {dag_id}.")
+    if not click.confirm("Proceed?", err=True):
+        raise Failure("nothing was deleted")

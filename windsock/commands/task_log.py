@@ -1,0 +1,86 @@
+"""Logs of tasks: `task_log`."""
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from windsock.commands.base import run_of_no_date, session, verbose_option
+
+if TYPE_CHECKING:
+    from windsock.client import Client
+
+_NOT_FOUND = 404
+_INTERVAL = 0.5
+_PART = 2**20
+_UNDER_WAY = frozenset({"queued", "running"})
+_DONE = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
+
+
+@click.command("task_log")
+@click.argument("dag_id")
+@click.argument("task_id")
+@click.argument("execution_date")
+@click.option("--try", "try_number", type=click.IntRange(1), help="Which try, counted from 1.  [default: the last]")
+@click.option("-f", "--follow", is_flag=True, help="Follow the log until the task is done.")
+@verbose_option
+def task_log(
+    dag_id: str, task_id: str, execution_date: str, *, try_number: int | None, follow: bool, verbose: bool
+) -> None:
+    """Print the log of a task.
+
+    This is for tasks that Windsock's own scheduler runs. Name the run by its execution date or by its run id.
+    """
+    from windsock.client import ApiError  # noqa: PLC0415 - help needs none of it
+
+    with session(verbose=verbose) as client:
+        try:
+            client.get_task_instance(dag_id, execution_date, task_id)
+        except ApiError as error:
+            execution_date = str(run_of_no_date(client, dag_id, execution_date, error)["execution_date"])
+        log = (dag_id, execution_date, task_id)
+        for data in _follow(client, log, try_number) if follow else _parts(client, log, try_number):
+            click.echo(data, nl=False)
+
+
+def _parts(client: "Client", log: tuple[str, str, str], number: int | None, start: int = 0) -> Iterator[bytes]:
+    """Yield what the log of a try has now, from byte `start` on."""
+    part = client.get_task_log_part(*log, number, start, _PART)
+    end = part.size
+    while part.data:
+        yield part.data
+        start += len(part.data)
+        if start >= end:
+            return
+        part = client.get_task_log_part(*log, part.try_number, start, _PART)
+
+
+def _follow(client: "Client", log: tuple[str, str, str], only: int | None) -> Iterator[bytes]:
+    """Yield the log so far, then what is added, and the logs of later tries unless `only` names one."""
+    from windsock.client import ApiError  # noqa: PLC0415 - likewise
+
+    number, shown = only, 0
+    while True:
+        # The state is asked first, so that the log then has everything that the task wrote before it was done.
+        done = _is_done(client, *log)
+        try:
+            newest = client.get_task_log_part(*log, only, shown, 1).try_number
+        except ApiError as error:
+            if done or error.status != _NOT_FOUND:
+                raise
+        else:
+            for each in range(number or newest, newest + 1):
+                number, shown = each, shown if each == number else 0
+                for data in _parts(client, log, number, shown):
+                    shown += len(data)
+                    yield data
+        if done:
+            return
+        time.sleep(_INTERVAL)
+
+
+def _is_done(client: "Client", dag_id: str, date: str, task_id: str) -> bool:
+    """Whether the task will write nothing more: a run that has ended starts no task."""
+    state = client.get_task_instance(dag_id, date, task_id)["state"]
+    return state in _DONE or (state not in _UNDER_WAY and client.get_dag_run_state(dag_id, date) in _DONE)

@@ -1,0 +1,94 @@
+"""Puts together what is set and the defaults, and checks the result."""
+
+import os
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from windsock.config.options import OPTIONS, Config, Option
+from windsock.config.sources import Found, Sources
+from windsock.config.values import path_of
+from windsock.errors import ConfigError
+
+DatabaseUse = Literal["configured", "optional", "windsock", "none"]
+
+
+def load_config(
+    env: Mapping[str, str] | None = None,
+    *,
+    overrides: Mapping[str, object] | None = None,
+    defaults: Mapping[str, str] | None = None,
+    database: DatabaseUse = "configured",
+) -> Config:
+    """Read the configuration; raises ConfigError, whose message is one line for the user.
+
+    `env` is the environment (by default the process's). `overrides` are fields that win over everything, such as the
+    options of the command line: a text is read like the option's, None sets nothing, any other value is taken as it is.
+    `defaults` are texts for fields that are set nowhere.
+
+    `database` says what is required: `configured`: there must be a database. `optional`: there may be one. `windsock`:
+    only one that `[windsock]` names counts, and of an Airflow's file only that section (for standalone, which has its
+    own database). `none`: no database is looked for (for a client over HTTP). `dsn` may be unset except with
+    `configured`.
+    """
+    sources = Sources(os.environ if env is None else env)
+    given = {name: value for name, value in (overrides or {}).items() if value is not None}
+    if unknown := [name for name in (*given, *(defaults or {})) if name not in OPTIONS]:
+        raise TypeError(", ".join(unknown))
+    fields: dict[str, Any] = {}
+    places: dict[str, str] = {}
+    warnings = list(sources.unknown())
+    if database == "windsock" and (path := sources.leave_airflow()):
+        warnings.append(f"{path} belongs to an Airflow (it names a database): only its [windsock] section is read")
+    for name, option in OPTIONS.items():
+        if name in given and not isinstance(given[name], str):
+            fields[name], places[name] = given[name], _flag(name)
+            continue
+        found = _find(sources, name, option, given, database)
+        if found is None:
+            text = sources.expand((defaults or {}).get(name, option.default))
+            fields[name] = _read(option, Found(text, f"the default of {name}"))
+            continue
+        fields[name], places[name] = _read(option, found), found.place
+        if option.remark is not None and (remark := option.remark(found.text)):
+            warnings.append(f"{found.place}: {remark}")
+    if "base_path" not in places:
+        # Airflow too serves below the path of `base_url`.
+        fields["base_path"] = path_of(fields["base_url"])
+    config = Config(**fields, sources=places, warnings=tuple(warnings))
+    _check(config, database)
+    return config
+
+
+def _find(
+    sources: Sources, name: str, option: Option, given: Mapping[str, object], database: DatabaseUse
+) -> Found | None:
+    if name in given:
+        return Found(str(given[name]), _flag(name))
+    if name == "dsn" and database == "none":
+        return None
+    return sources.find(option, ours_only=name == "dsn" and database == "windsock")
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _read(option: Option, found: Found) -> object:
+    try:
+        return option.read(found.text)
+    except ValueError as error:
+        shown = "" if option.sensitive else f" = {found.text}"
+        message = f"{found.place}{shown}: {error}"
+        raise ConfigError(message) from None
+
+
+def _check(config: Config, database: DatabaseUse) -> None:
+    if config.pool_min_size > config.pool_max_size:
+        place = config.sources.get("pool_min_size") or config.sources["pool_max_size"]
+        message = (
+            f"{place}: expected pool_min_size ({config.pool_min_size}) "
+            f"to be at most pool_max_size ({config.pool_max_size})"
+        )
+        raise ConfigError(message)
+    if database == "configured":
+        config.dsn.connect_arguments()

@@ -1,0 +1,3 @@
+"""What client and server must spell alike."""
+
+WARNING_HEADER = "X-Windsock-Warning"
