@@ -42,6 +42,8 @@ lint:
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	.venv/bin/lint-imports --no-logo
+	.venv/bin/python scripts/private_names.py
 
 # A worker for each core; the tests of one file stay together, because they share what is costly to start.
 parallel = -n auto --maxprocesses 4 --dist loadfile
@@ -109,7 +111,7 @@ bench-scheduler:
 	.venv/bin/python -m bench.scheduler $(ARGS)
 
 clean:
-	rm -rf .venv .latest .oldest .lock .python3.* build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .latest .oldest .lock .python3.* build dist *.egg-info .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # As root: boots a private systemd and installs, restarts and removes the service in it.

@@ -9,7 +9,7 @@ venv=${2:-.venv}
 lock=requirements/${extras##*,}.txt
 stamp=$venv/installed-$extras
 # What an installation depends on. The place too: a virtual environment that was copied or moved runs the old code.
-want=$(pwd; cat setup.py pyproject.toml windsock/__init__.py scripts/venv.sh requirements/build.txt "$lock")
+want=$(pwd; cat setup.py pyproject.toml windsock/version.py scripts/venv.sh requirements/build.txt "$lock")
 
 usable() {
     "$1" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1

@@ -11,6 +11,6 @@ database. docs/python-client.md has more.
 
 from windsock.client import ApiError, Client, ClientError, Unreachable, connect
 from windsock.errors import ConfigError
+from windsock.version import __version__
 
 __all__ = ["ApiError", "Client", "ClientError", "ConfigError", "Unreachable", "__version__", "connect"]
-__version__ = "0.2.0"

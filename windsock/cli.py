@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from windsock import __version__
 from windsock.commands import dags, pools, runs, task_log, tasks
 from windsock.commands.base import EXIT_CODES, EXIT_INTERRUPTED, Failure
+from windsock.version import __version__
 
 _BY_AIRFLOW_1: Sequence[click.Command] = (
     runs.trigger_dag,

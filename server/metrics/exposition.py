@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 
 from server.metrics.counters import BOUNDS
 from server.metrics.snapshot import SchedulerFigures, Snapshot, Work
-from windsock import __version__
+from windsock.version import __version__
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _LABELS = ("route", "method", "status")

@@ -128,7 +128,7 @@ def version(service: Machine) -> str:
 def test_upgrade_and_back(service: Machine) -> None:
     """A newer checkout counts from the restart on, and the release before can be gone back to."""
     old = version(service)
-    service.run(f"sed -i 's/{old}/{old}.post1/' windsock/__init__.py")
+    service.run(f"sed -i 's/{old}/{old}.post1/' windsock/version.py")
     first = service.says("readlink /opt/windsock/current")
     service.run("install -D /dev/null build/lib/server/of_an_older_release.py")
     follow_upgrade = follow(service, "Upgrade")
@@ -137,7 +137,7 @@ def test_upgrade_and_back(service: Machine) -> None:
     # The last commands of the section go back.
     assert service.says("readlink /opt/windsock/current") == first
     assert version(service) == old
-    service.run(f"sed -i 's/{old}.post1/{old}/' windsock/__init__.py")
+    service.run(f"sed -i 's/{old}.post1/{old}/' windsock/version.py")
     service.until("systemctl is-active windsock-scheduler")
 
 

@@ -9,15 +9,6 @@ only for this, so its top should import nothing heavy (aiohttp, GSSAPI) that the
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
-
-from windsock.errors import ConfigError
-
-if TYPE_CHECKING:
-    from windsock.config import Config
-
-# Backends whose client side is user and password or nothing, by the last part of their names.
-_PLAIN = frozenset({"default", "deny_all", "password_auth", "basic_auth"})
 
 
 class ClientAuth:
@@ -56,63 +47,3 @@ class Basic(ClientAuth):
 
         pair = f"{self._username}:{self._password}".encode(errors="surrogateescape")
         return {"Authorization": f"Basic {b64encode(pair).decode()}"}
-
-
-def find_auth(config: "Config", env: Mapping[str, str], host: str, in_url: tuple[str | None, str | None]) -> ClientAuth:
-    """Choose the credentials for `host`; raises ConfigError.
-
-    The backend's own `client_auth` comes first, then user and password from the environment (WINDSOCK_USERNAME,
-    WINDSOCK_PASSWORD), from `[cli]`, from the URL, and from netrc.
-    """
-    own = _backend_auth(config)
-    if own is not None:
-        return own
-    username = env.get("WINDSOCK_USERNAME") or config.cli_username
-    password = env.get("WINDSOCK_PASSWORD") or config.cli_password
-    if username:
-        return Basic(username, password)
-    if in_url[0]:
-        return Basic(in_url[0], in_url[1] or "")
-    found = _netrc(env, host)
-    return Basic(*found) if found else ClientAuth()
-
-
-def _backend_auth(config: "Config") -> ClientAuth | None:
-    name = config.auth_backend
-    last = name.rpartition(".")[2]
-    if last in _PLAIN and (last == name or name.startswith(("airflow.", "auth_backends."))):
-        return None
-    if last == "kerberos_auth" and (last == name or name.startswith(("airflow.", "auth_backends."))):
-        # The same as the backend's own client_auth, without the modules that the backend imports for the server.
-        from windsock.client.negotiate import Negotiate  # noqa: PLC0415 - few need it
-
-        return Negotiate()
-    from importlib import import_module  # noqa: PLC0415 - likewise
-
-    try:
-        module = import_module(name)
-    except ImportError as error:
-        raise ConfigError(f"[api] auth_backend = {config.auth_backend}: cannot import {name} ({error})") from error
-    make = getattr(module, "client_auth", None)
-    found: ClientAuth | None = make(config) if make else None
-    return found
-
-
-def _netrc(env: Mapping[str, str], host: str) -> tuple[str, str] | None:
-    from pathlib import Path  # noqa: PLC0415 - likewise
-
-    path = Path(env["NETRC"]) if env.get("NETRC") else Path("~/.netrc").expanduser()
-    if not path.is_file():
-        return None
-    from netrc import NetrcParseError, netrc  # noqa: PLC0415 - likewise
-
-    try:
-        found = netrc(path).authenticators(host)
-    except NetrcParseError as error:
-        # Never show the parser's own message: it may quote the line.
-        raise ConfigError(f"{path}, line {error.lineno}: this netrc file has a mistake") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: this netrc file is not UTF-8") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
-    return (found[0] or "", found[2] or "") if found and found[0] else None

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote, urlencode, urlsplit
 
 from windsock.client import paths
-from windsock.client.auth import Basic, ClientAuth, find_auth
+from windsock.client.auth import Basic, ClientAuth
+from windsock.client.credentials import find_auth
 from windsock.client.interface import (
     Answer,
     ApiError,

@@ -7,10 +7,10 @@ from http.client import HTTPConnection, HTTPException, HTTPMessage, HTTPResponse
 from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from windsock import __version__
 from windsock.client.auth import ClientAuth
 from windsock.client.interface import Unreachable
 from windsock.text import count
+from windsock.version import __version__
 
 # The seconds before the second and before the third try.
 _PAUSES = (0.2, 0.8)

@@ -88,8 +88,6 @@ def _part(request: web.Request, log: LogFile, tag: str, seconds: int) -> tuple[i
 class _Part(payload.Payload):
     """A part of a log, read while it is sent: only a portion of it is in memory."""
 
-    _autoclose = False
-
     def __init__(self, log: LogFile, start: int, end: int) -> None:
         super().__init__(log, content_type="text/plain; charset=utf-8")
         self._log = log
