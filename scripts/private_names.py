@@ -1,8 +1,8 @@
 """scripts/private_names.py: find private names of libraries that our modules use, outside of the places that may.
 
 Any release of a library may change them. ruff's SLF001 sees `other._name`. It does not see `self._name` of a base
-class, a method that replaces a private one, or `getattr(other, "_name")`. This check imports the modules, and compares what
-each class uses with what the classes of libraries among its bases have. It exits with 1 if it finds something.
+class, a method that replaces a private one, or `getattr(other, "_name")`. This check imports the modules, and compares
+what each class uses with what the classes of libraries among its bases have. It exits with 1 if it finds something.
 """
 
 import ast

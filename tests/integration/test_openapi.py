@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 from jsonschema import Draft202012Validator
 
-from server.api.parameters import KNOWN
+from server.api.routes import PARAMETERS
 from server.app import create_app
 from tests.contract import cases
 from tests.contract.cases import Request
@@ -119,7 +119,7 @@ def test_the_query_parameters_are_those_that_the_server_knows() -> None:
     """Of every endpoint; what it does not know it ignores, with a warning."""
     app = create_app(config_for("postgresql://nobody@localhost/none"))
     known = {
-        (route.method, route.resource.canonical): KNOWN.get(route.handler, frozenset())
+        (route.method, route.resource.canonical): PARAMETERS.get(route.handler, frozenset())
         for route in app.router.routes()
         if route.resource is not None and route.method != "HEAD"
     }
