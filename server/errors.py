@@ -1,61 +1,76 @@
-"""What can go wrong, and the HTTP status for it.
+"""What can go wrong, and the HTTP status and the code for it.
 
-Every error is answered as `{"error": message}`; only `server.api.middleware` does this mapping.
-Nothing outside of these classes chooses the status of a failure.
+Every error is answered as `{"code": code, "error": message}`; only `server.api.middleware` does this mapping.
+Nothing outside of these classes chooses the status of a failure. Programs decide by the code, which stays the same;
+the message is for people, and may be reworded.
 """
 
 from collections.abc import Mapping
+
+from windsock.protocol import Code
 
 
 class WindsockError(Exception):
     """An error that the caller may read; `status` is the HTTP status, and `headers` are added to the answer.
 
-    `logged` replaces the message in the access log, if the message quotes something that must not be logged.
+    Each class has a `code`, and a raise may say a more exact one. `logged` replaces the message in the access log, if
+    the message quotes something that must not be logged.
     """
 
     status = 500
+    code = Code.INTERNAL_ERROR
     logged: str | None = None
 
-    def __init__(self, message: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(self, message: str, headers: Mapping[str, str] | None = None, *, code: Code | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.headers: Mapping[str, str] = headers or {}
+        if code is not None:
+            self.code = code
 
 
 class BadRequest(WindsockError):
     """400: the request cannot be understood or is not allowed; the message says what would be right."""
 
     status = 400
+    code = Code.INVALID_REQUEST
 
 
 class BadConf(BadRequest):
     """400: the `conf` is refused. The message quotes it, and it may hold secrets, so the log omits the message."""
 
     logged = "`conf` is refused"
+    code = Code.INVALID_CONF
 
 
 class Unauthorized(WindsockError):
     """401: no usable credentials; `headers` carry the challenge (`WWW-Authenticate`)."""
 
     status = 401
+    code = Code.UNAUTHORIZED
 
 
 class Forbidden(WindsockError):
     """403: the credentials are refused, or the request comes from a place from which it is not allowed."""
 
     status = 403
+    code = Code.FORBIDDEN
 
 
 class NotFound(WindsockError):
-    """404: the DAG, run, task or pool does not exist."""
+    """404: what `code` names does not exist."""
 
     status = 404
+
+    def __init__(self, message: str, code: Code) -> None:
+        super().__init__(message, code=code)
 
 
 class MethodNotAllowed(WindsockError):
     """405: the operator has switched this off, so `Allow` is empty (RFC 9110, 10.2.1). The message names a way."""
 
     status = 405
+    code = Code.METHOD_NOT_ALLOWED
 
     def __init__(self, message: str) -> None:
         super().__init__(message, {"Allow": ""})
@@ -65,6 +80,7 @@ class RequestTimeout(WindsockError):
     """408: the body of the request did not arrive in time."""
 
     status = 408
+    code = Code.REQUEST_TIMEOUT
 
 
 class Conflict(WindsockError):
@@ -72,23 +88,29 @@ class Conflict(WindsockError):
 
     status = 409
 
+    def __init__(self, message: str, code: Code) -> None:
+        super().__init__(message, code=code)
+
 
 class PayloadTooLarge(WindsockError):
     """413: the body is larger than `[windsock] max_body_size`."""
 
     status = 413
+    code = Code.BODY_TOO_LARGE
 
 
 class UnsupportedMediaType(WindsockError):
     """415: the body has a Content-Encoding (gzip, ...); Windsock reads plain JSON only."""
 
     status = 415
+    code = Code.UNSUPPORTED_ENCODING
 
 
 class RangeNotSatisfiable(WindsockError):
     """416: the requested part begins after the end; `Content-Range` has the size of the whole."""
 
     status = 416
+    code = Code.RANGE_NOT_SATISFIABLE
 
     def __init__(self, message: str, size: int) -> None:
         super().__init__(message, {"Content-Range": f"bytes */{size}"})
@@ -98,6 +120,7 @@ class TooManyRequests(WindsockError):
     """429: too many credentials were refused; `Retry-After` is in seconds."""
 
     status = 429
+    code = Code.TOO_MANY_REFUSALS
 
     def __init__(self, message: str, retry_after: int) -> None:
         super().__init__(message, {"Retry-After": str(retry_after)})
@@ -107,13 +130,16 @@ class Unavailable(WindsockError):
     """503: the database is away, or a queue is full, for the moment; `Retry-After` is in seconds."""
 
     status = 503
+    code = Code.UNAVAILABLE
 
-    def __init__(self, message: str, retry_after: int = 1) -> None:
-        super().__init__(message, {"Retry-After": str(retry_after)})
+    def __init__(self, message: str, retry_after: int = 1, *, code: Code | None = None) -> None:
+        super().__init__(message, {"Retry-After": str(retry_after)}, code=code)
 
 
 class SchemaChanged(Unavailable):
     """503: the database is being migrated, or was migrated since the service looked at it; nothing was done."""
+
+    code = Code.SCHEMA_CHANGED
 
     def __init__(self, message: str) -> None:
         super().__init__(message, 5)
@@ -121,6 +147,8 @@ class SchemaChanged(Unavailable):
 
 class Locked(Unavailable):
     """503: another transaction holds a row that the request needs; nothing was done."""
+
+    code = Code.LOCKED
 
 
 class StartupError(Exception):

@@ -70,7 +70,7 @@ class LocalClient(Client):
         except Unavailable as error:
             raise Unreachable(error.message, repr(error.__cause__)) from error
         except WindsockError as error:
-            raise ApiError(error.status, error.message) from error
+            raise ApiError(error.status, error.message, code=error.code.value) from error
         except ConfigError:
             raise
         except StartupError as error:

@@ -21,7 +21,7 @@ from server.logs import ACCESS, REQUEST_ID
 from server.metrics.counters import COUNTERS, NO_ROUTE
 from server.wire import warning_header
 from windsock.config import Config
-from windsock.protocol import WARNING_HEADER
+from windsock.protocol import WARNING_HEADER, Code
 
 logger = logging.getLogger(__name__)
 access_log = structlog.get_logger(ACCESS)
@@ -88,14 +88,14 @@ def _failure(error: Exception) -> tuple[web.Response, str | None]:
     For an unexpected error the log gets the traceback, and the caller learns nothing.
     """
     if isinstance(error, WindsockError):
-        return error_answer(error.message, error.status, error.headers), error.logged or error.message
+        return error_answer(error.code, error.message, error.status, error.headers), error.logged or error.message
     if isinstance(error, web.HTTPException):
         return http_error(error), error.reason
     if isinstance(error, ConnectionError):
         # The caller has left; aiohttp closes the connection.
         raise error
     logger.error("unexpected error", exc_info=error)
-    return error_answer("Internal server error", 500, request_id=REQUEST_ID.get()), None
+    return error_answer(Code.INTERNAL_ERROR, "Internal server error", 500, request_id=REQUEST_ID.get()), None
 
 
 def _sampler(config: Config) -> Callable[[int, str | None], bool]:

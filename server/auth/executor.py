@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from server.auth.fair_queue import FairQueue, Full
 from server.errors import Unavailable
+from windsock.protocol import Code
 
 Result = TypeVar("Result")
 _NICENESS = 10
@@ -85,7 +86,8 @@ class Executor:
 
 
 def _busy() -> Unavailable:
-    return Unavailable("Too many credentials are waiting to be verified; try again shortly")
+    message = "Too many credentials are waiting to be verified; try again shortly"
+    return Unavailable(message, code=Code.OVERLOADED)
 
 
 def _give_way() -> None:

@@ -59,7 +59,7 @@ class Log:
             await self._database.fetch("write_log", *columns)
         except Locked as error:
             # Rows do not collide with each other: the table itself is locked, and one by one all rows would wait again.
-            raise Unavailable(error.message) from error
+            raise Unavailable(error.message, code=error.code) from error
         return [None] * len(entries)
 
 

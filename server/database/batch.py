@@ -10,6 +10,7 @@ from weakref import WeakSet
 import asyncpg
 
 from server.errors import Locked, Unavailable
+from windsock.protocol import Code
 
 Key = TypeVar("Key")
 Result = TypeVar("Result")
@@ -88,7 +89,8 @@ class Batcher(Generic[Key, Result]):
     def __call__(self, key: Key) -> "asyncio.Future[Result]":
         """Return the result for `key`, or raise what `run` raised for it; raises Unavailable if the queue is full."""
         if len(self._waiting) >= self._queue_limit:
-            raise Unavailable("Too many requests are waiting for the database; try again shortly")
+            full = "Too many requests are waiting for the database; try again shortly"
+            raise Unavailable(full, code=Code.OVERLOADED)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
         self._waiting.append((key, future))

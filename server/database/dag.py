@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from server.database.prepared import PreparedDag, PreparedTask
 from server.errors import Conflict, NotFound
+from windsock.protocol import Code
 
 # The bytes that a DAG, and a task in it, take besides their texts, roughly.
 _DAG, _TASK = 1024, 256
@@ -29,7 +30,8 @@ class Dag(NamedTuple):
         if self.serialized is None:
             raise NotFound(
                 f"No task information for dag {self.dag_id}: this database has no serialized DAGs;"
-                " switch on [core] store_serialized_dags in Airflow's configuration"
+                " switch on [core] store_serialized_dags in Airflow's configuration",
+                Code.TASK_NOT_FOUND,
             )
         return self.serialized
 
@@ -37,9 +39,10 @@ class Dag(NamedTuple):
         """Return a task by its id; raises NotFound, or Conflict if it cannot be read."""
         task = self.known.task(task_id)
         if task is None:
-            raise NotFound(f"Task {task_id} not found in dag {self.dag_id}")
+            raise NotFound(f"Task {task_id} not found in dag {self.dag_id}", Code.TASK_NOT_FOUND)
         if not task.answer:
-            raise Conflict(f"Task {task_id} of dag {self.dag_id} is not serialized as Airflow does it")
+            odd = f"Task {task_id} of dag {self.dag_id} is not serialized as Airflow does it"
+            raise Conflict(odd, Code.DAG_NOT_READABLE)
         return task
 
 

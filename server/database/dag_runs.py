@@ -21,6 +21,7 @@ from server.database.whole_runs import DagChangedError, WholeRuns
 from server.errors import BadRequest, Conflict, NotFound
 from server.wire.bodies import Trigger
 from server.wire.warning_header import warn
+from windsock.protocol import Code
 
 _PAUSED = "The DAG is paused: this run starts when it is unpaused"
 _INACTIVE = "The DAG is not active: this run starts when Airflow finds its file again"
@@ -113,7 +114,7 @@ class DagRuns:
                 if asked.id_given and asked.execution_date == asked.moment:
                     await self._refuse_run_id(run, dag)
                 asked = asked.moved(datetime.now(UTC))
-        raise Conflict(f"Dag {dag_id} or its runs keep changing; try again")
+        raise Conflict(f"Dag {dag_id} or its runs keep changing; try again", Code.DAG_CHANGES)
 
     async def state(self, dag_id: str, execution_date: datetime) -> str | None:
         """Return the state of the run at that date; raises NotFound."""
@@ -121,7 +122,7 @@ class DagRuns:
         if not row["known"]:
             raise await self._dags.unknown(dag_id)
         if not row["serialized"]:
-            raise NotFound(f"Dag id {dag_id} not found")
+            raise NotFound(f"Dag id {dag_id} not found", Code.DAG_NOT_FOUND)
         if row["id"] is None:
             raise missing_run(dag_id, execution_date)
         state: str | None = row["state"]
@@ -150,7 +151,7 @@ class DagRuns:
         try:
             await self._dags.require(dag_id)
         except NotFound as error:
-            raise BadRequest(error.message) from error
+            raise BadRequest(error.message, code=error.code) from error
 
     async def count(self, dag_id: str, selection: RunFilter) -> int:
         """Return how many runs `selection` has, without its limit and offset."""
@@ -225,7 +226,8 @@ class DagRuns:
             row = await self._find_collision(run, dag_id)
             if row["date_taken"]:
                 date, other = run.execution_date.isoformat(), row["run_at_date"] or "None"
-                raise BadRequest(f"Execution date {date} is taken for dag id {dag_id} by run id {other}")
+                taken = f"Execution date {date} is taken for dag id {dag_id} by run id {other}"
+                raise BadRequest(taken, code=Code.DATE_TAKEN)
 
     async def _refuse_run_id(self, run: NewRun, dag: Dag) -> None:
         """Raise BadRequest if another run has the run_id of this run, or of one of its sub-DAGs' runs."""
@@ -235,7 +237,7 @@ class DagRuns:
     async def _find_collision(self, run: NewRun, dag_id: str) -> asyncpg.Record:
         row = await self._collision((dag_id, run.run_id, run.execution_date))
         if row["run_id_taken"]:
-            raise BadRequest(f"Run id {run.run_id} already exists for dag id {dag_id}")
+            raise BadRequest(f"Run id {run.run_id} already exists for dag id {dag_id}", code=Code.RUN_EXISTS)
         return row
 
     async def _find_collisions(self, runs: Sequence[tuple[str, str, datetime]]) -> Sequence[asyncpg.Record]:
@@ -255,4 +257,5 @@ class DagRuns:
 
 def missing_run(dag_id: str, execution_date: datetime) -> NotFound:
     """Build the error for a date at which the DAG has no run."""
-    return NotFound(f"Dag Run for date {execution_date.isoformat()} not found in dag {dag_id}")
+    message = f"Dag Run for date {execution_date.isoformat()} not found in dag {dag_id}"
+    return NotFound(message, Code.RUN_NOT_FOUND)

@@ -17,6 +17,7 @@ from server.database.import_errors import ImportErrors
 from server.database.settings import Settings
 from server.database.timetables import Interval
 from server.errors import BadRequest, Conflict, NotFound, Unavailable, WindsockError
+from windsock.protocol import Code
 
 _STREAM_PAGE = 2000
 _MAX_SOURCE = 2**22
@@ -66,7 +67,7 @@ class Dags:
                 raise
             reason = None
         why = f": its file cannot be loaded: {reason}" if reason else ""
-        return NotFound(f"Dag id {dag_id} not found{where}{why}")
+        return NotFound(f"Dag id {dag_id} not found{where}{why}", Code.DAG_NOT_FOUND)
 
     async def require(self, dag_id: str) -> None:
         """Raise NotFound unless the DAG is known and, if this database has serialized DAGs, serialized."""
@@ -74,7 +75,7 @@ class Dags:
         if not row["known"]:
             raise await self.unknown(dag_id)
         if row["version"] is None and row["any_serialized"]:
-            raise NotFound(f"Dag id {dag_id} not found")
+            raise NotFound(f"Dag id {dag_id} not found", Code.DAG_NOT_FOUND)
 
     def recent(self, dag_id: str) -> Dag | None:
         """Return the DAG as it was read last; a statement that relies on it must check its version."""
@@ -87,7 +88,7 @@ class Dags:
             return cached
         if version is None:
             if any_serialized:
-                raise NotFound(f"Dag id {dag_id} not found")
+                raise NotFound(f"Dag id {dag_id} not found", Code.DAG_NOT_FOUND)
             known = Dag(dag_id, root_dag_id, None, None)
             self._cache.put(known.dag_id, known)
             return known
@@ -95,7 +96,7 @@ class Dags:
         for member in members.values():
             self._cache.put(member.dag_id, member)
         if dag_id not in members:
-            raise NotFound(f"Dag id {dag_id} not found")
+            raise NotFound(f"Dag id {dag_id} not found", Code.DAG_NOT_FOUND)
         return members[dag_id]
 
     async def judge(self, dag: Dag, date: datetime, conf: Mapping[str, object] | None) -> Judgement:
@@ -115,9 +116,11 @@ class Dags:
         await self.get(dag_id)
         source: str | None = await self._database.fetchval("dag_code", dag_id, _MAX_SOURCE + 1)
         if source is None:
-            raise NotFound(f"The source code of dag {dag_id} is not stored in this database")
+            missing = f"The source code of dag {dag_id} is not stored in this database"
+            raise NotFound(missing, Code.SOURCE_NOT_FOUND)
         if len(source) > _MAX_SOURCE:
-            raise Conflict(f"The source code of dag {dag_id} has more than {_MAX_SOURCE} characters")
+            large = f"The source code of dag {dag_id} has more than {_MAX_SOURCE} characters"
+            raise Conflict(large, Code.SOURCE_TOO_LARGE)
         return _undo_hex(source)
 
     async def is_paused(self, dag_id: str) -> bool | None:
@@ -170,10 +173,12 @@ class Dags:
             # Another release has other tables, whose rows would be left.
             await self._database.require_schema(connection)
             if dag["is_subdag"]:
-                raise BadRequest(f"Dag id {dag_id} is a sub-DAG; delete the DAG that it belongs to")
+                subdag = f"Dag id {dag_id} is a sub-DAG; delete the DAG that it belongs to"
+                raise BadRequest(subdag, code=Code.SUBDAG_NOT_DELETABLE)
             dag_ids = [dag_id, *dag["subdag_ids"]]
             if (query := statements.get("running_instance")) and (task_id := await connection.fetchval(query, dag_ids)):
-                raise Conflict(f"Dag id {dag_id} cannot be deleted while a task of it is running: {task_id}")
+                running = f"Dag id {dag_id} cannot be deleted while a task of it is running: {task_id}"
+                raise Conflict(running, Code.DAG_IS_RUNNING)
             counts = [
                 int((await connection.execute(statements[name], dag_ids)).split()[-1])
                 for name in self._delete_statements

@@ -23,6 +23,7 @@ from server.database.timetables import Interval
 from server.errors import BadConf, BadRequest, Conflict, Unavailable, WindsockError
 from server.process.offload import Busy, OffloadError, WorkerPool
 from server.wire.pickles import is_cheap, show_pickle
+from windsock.protocol import Code
 
 _WORKERS = 2
 _SECONDS = 2.0
@@ -117,7 +118,7 @@ class Decoder:
         try:
             return await self._workers.call(function, request, share=dag_id, seconds=seconds)
         except Busy as error:
-            raise Unavailable(f"Dag {dag_id}: {error}; try again shortly") from error
+            raise Unavailable(f"Dag {dag_id}: {error}; try again shortly", code=Code.OVERLOADED) from error
         except OffloadError as error:
             self._failures.add(key, str(error))
             raise _TooMuch(dag_id, function, str(error)) from error
@@ -137,7 +138,7 @@ class _TooMuch(Unavailable):
     """Work that exceeded its bounds, now or a moment ago."""
 
     def __init__(self, dag_id: str, function: str, reason: str) -> None:
-        super().__init__(f"Dag {dag_id}: {_WORDS[function]}: {reason}", _MINUTE)
+        super().__init__(f"Dag {dag_id}: {_WORDS[function]}: {reason}", _MINUTE, code=Code.OVERLOADED)
         self.reason = reason
 
 
@@ -164,11 +165,13 @@ class _Failures:
 
 
 def _malformed(dag_id: str, reason: str) -> Conflict:
-    return Conflict(f"Dag {dag_id} cannot be read: its row in serialized_dag is not as Airflow writes it: {reason}")
+    message = f"Dag {dag_id} cannot be read: its row in serialized_dag is not as Airflow writes it: {reason}"
+    return Conflict(message, Code.DAG_NOT_READABLE)
 
 
 def _no_interval(dag_id: str, date: datetime, reason: str) -> BadRequest:
-    return BadRequest(f"Dag {dag_id} has no data interval for execution date {date.isoformat()}: {reason}")
+    message = f"Dag {dag_id} has no data interval for execution date {date.isoformat()}: {reason}"
+    return BadRequest(message, code=Code.DATE_NOT_ALLOWED)
 
 
 # Nearly every task instance has the same value: none.

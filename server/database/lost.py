@@ -9,6 +9,7 @@ import asyncpg
 
 from server.errors import Locked, Unavailable
 from server.metrics.counters import COUNTERS
+from windsock.protocol import Code
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +20,7 @@ _READ_ONLY = "25006"
 # Nobody knows whether the statement was done (40003), so it is not tried again.
 _UNKNOWN = "40003"
 _REPORT_INTERVAL = 1.0
+_LOST = "The database is not available at the moment; try again shortly"
 
 
 class _Report:
@@ -50,9 +52,9 @@ def lost_database() -> Iterator[None]:
             raise Locked("Another transaction holds what this request needs; try again shortly") from error
         if state[:2] in _TRANSIENT_CLASSES or state in {_READ_ONLY, _UNKNOWN}:
             _report(error)
-            raise Unavailable("The database is not available at the moment; try again shortly") from error
+            raise Unavailable(_LOST, code=Code.DATABASE_UNAVAILABLE) from error
         raise
     except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         COUNTERS.database_errors["timeout" if isinstance(error, TimeoutError) else "connection"] += 1
         _report(error)
-        raise Unavailable("The database is not available at the moment; try again shortly") from error
+        raise Unavailable(_LOST, code=Code.DATABASE_UNAVAILABLE) from error

@@ -20,6 +20,7 @@ from server.wire.bodies import Trigger, conf_refusal
 from server.wire.pickles import pickle_conf
 from server.wire.strict_json import kind_of
 from server.wire.warning_header import warn
+from windsock.protocol import Code
 
 # What Airflow 1.10 does with prefixes that are its own, although its API accepts them from callers.
 _PREFIXES_OF_1 = (
@@ -141,10 +142,13 @@ def _check_run_id(run: NewRun, dag: Dag, settings: Settings) -> None:
     _check_log_folders(run, dag, settings)
     if kind := next((kind for kind in settings.reserved_types if run.run_id.startswith(f"{kind}__")), None):
         # The scheduler process ends if it needs such an id itself, or takes the run for one of its own.
-        raise BadRequest(f"A {_TYPE} DAG run cannot use ID {run.run_id!r} since it is reserved for {kind} runs")
+        reserved = f"A {_TYPE} DAG run cannot use ID {run.run_id!r} since it is reserved for {kind} runs"
+        raise BadRequest(reserved, code=Code.INVALID_RUN_ID)
     allowed = dag.serialized.allowed_run_types if dag.serialized else None
     if allowed is not None and _TYPE not in allowed:
-        raise BadRequest(f"Dag {run.dag_id} does not allow {_TYPE} runs, only {', '.join(sorted(allowed)) or 'none'}")
+        others = ", ".join(sorted(allowed)) or "none"
+        message = f"Dag {run.dag_id} does not allow {_TYPE} runs, only {others}"
+        raise BadRequest(message, code=Code.MANUAL_RUNS_NOT_ALLOWED)
 
 
 def _check_pattern(run_id: str, settings: Settings) -> None:
@@ -155,10 +159,12 @@ def _check_pattern(run_id: str, settings: Settings) -> None:
     if not allowed or (settings.generation == _AIRFLOW_2 and run_id.endswith("\n")):
         # Such a row ends the scheduler process of 2.x and 3.x, again at every start.
         shown = pattern.pattern or _OWN_RUN_ID.pattern
-        raise BadRequest(f"Run id {run_id} must match the pattern {shown} of this Airflow")
+        message = f"Run id {run_id} must match the pattern {shown} of this Airflow"
+        raise BadRequest(message, code=Code.INVALID_RUN_ID)
     if ".." in run_id and not settings.allows_double_dots:
         raise BadRequest(
-            f"Run id {run_id} must not have two dots in a row: [core] allow_double_dot_in_ids of this Airflow is False"
+            f"Run id {run_id} must not have two dots in a row: [core] allow_double_dot_in_ids of this Airflow is False",
+            code=Code.INVALID_RUN_ID,
         )
 
 
@@ -172,10 +178,12 @@ def _check_log_folders(run: NewRun, dag: Dag, settings: Settings) -> None:
             if len(name.encode()) > _LONGEST_NAME:
                 longest = _LONGEST_NAME - len(f"{kind}=")
                 raise BadRequest(
-                    f"`{kind}` must be at most {longest} bytes long: it names a folder of logs in this Airflow"
+                    f"`{kind}` must be at most {longest} bytes long: it names a folder of logs in this Airflow",
+                    code=Code.INVALID_RUN_ID,
                 )
             if name in {"", ".", ".."}:
-                raise BadRequest(f"Run id {run.run_id} cannot be the name of a folder of logs in this Airflow")
+                message = f"Run id {run.run_id} cannot be the name of a folder of logs in this Airflow"
+                raise BadRequest(message, code=Code.INVALID_RUN_ID)
 
 
 def _check_conf(run: NewRun, settings: Settings, judgement: Judgement) -> None:
@@ -206,7 +214,7 @@ def _json(conf: object) -> str:
 
 def _interval(judgement: Judgement) -> Interval:
     if judgement.interval is None or isinstance(judgement.interval, WindsockError):
-        raise judgement.interval or BadRequest("This DAG has no data interval")
+        raise judgement.interval or BadRequest("This DAG has no data interval", code=Code.DATE_NOT_ALLOWED)
     return judgement.interval
 
 
@@ -216,7 +224,8 @@ def _check_start_date(run: NewRun, dag: PreparedDag) -> None:
         given = run.execution_date.astimezone(UTC).isoformat()
         raise BadRequest(
             f"The execution_date [{given}] must not be before the start_date [{start.isoformat()}]"
-            " of the DAG's default_args"
+            " of the DAG's default_args",
+            code=Code.DATE_NOT_ALLOWED,
         )
 
 
@@ -225,5 +234,6 @@ def _check_tasks(run: NewRun, dag: PreparedDag) -> None:
         given = run.execution_date.astimezone(UTC).isoformat()
         raise BadRequest(
             f"The execution_date [{given}] is outside of the start_date and end_date of every task of dag"
-            f" {run.dag_id}: the run would succeed without running any"
+            f" {run.dag_id}: the run would succeed without running any",
+            code=Code.DATE_NOT_ALLOWED,
         )

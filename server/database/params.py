@@ -15,6 +15,7 @@ from referencing.exceptions import Unresolvable
 
 from server.database.encoding import decode
 from server.errors import BadConf, BadRequest
+from windsock.protocol import Code
 
 _MISSING = object()
 _FORMATS = FormatChecker()
@@ -49,13 +50,15 @@ class Param:
         """Raise BadRequest if `conf`, or else the default, does not fit the schema."""
         value = conf.get(self.name, self.default)
         if value is _MISSING:
-            raise BadRequest(f"Invalid input for param {self.name}: it has no default, so `conf` must have it")
+            missing = f"Invalid input for param {self.name}: it has no default, so `conf` must have it"
+            raise BadRequest(missing, code=Code.INVALID_CONF)
         try:
             self._validator.validate(value)
         except ValidationError as error:
             raise BadConf(f"Invalid input for param {self.name}: {error.message[:500]}") from error
         except BROKEN_SCHEMA as error:
-            raise BadRequest(f"Invalid input for param {self.name}: its schema in the DAG is broken") from error
+            broken = f"Invalid input for param {self.name}: its schema in the DAG is broken"
+            raise BadRequest(broken, code=Code.INVALID_CONF) from error
 
     @cached_property
     def _validator(self) -> Validator:

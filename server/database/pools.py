@@ -9,6 +9,7 @@ from server.database.batch import Batcher
 from server.database.database import Database
 from server.database.settings import Settings
 from server.errors import BadRequest, NotFound
+from windsock.protocol import Code
 
 DEFAULT_POOL = "default_pool"
 
@@ -47,7 +48,7 @@ class Pools:
     async def delete(self, name: str) -> Pool:
         """Delete the pool and return what it was; raises NotFound, and BadRequest for default_pool."""
         if name == DEFAULT_POOL:
-            raise BadRequest(f"{DEFAULT_POOL} cannot be deleted")
+            raise BadRequest(f"{DEFAULT_POOL} cannot be deleted", code=Code.POOL_NOT_DELETABLE)
         return _pool(name, await self._database.fetchrow("delete_pool", name))
 
     async def _find_many(self, names: Sequence[str]) -> Sequence[asyncpg.Record]:
@@ -60,5 +61,5 @@ class Pools:
 
 def _pool(name: str, row: asyncpg.Record | None) -> Pool:
     if row is None or row["id"] is None:
-        raise NotFound(f"Pool '{name}' doesn't exist")
+        raise NotFound(f"Pool '{name}' doesn't exist", Code.POOL_NOT_FOUND)
     return Pool(description=row["description"], id=row["id"], pool=row["pool"], slots=row["slots"])

@@ -17,6 +17,7 @@ from server.database.prepared import PreparedTask
 from server.database.settings import Settings
 from server.errors import Conflict, NotFound
 from server.wire.answers import render_ti
+from windsock.protocol import Code
 
 Key = tuple[str, datetime, str, int | None]
 _COLUMNS = (
@@ -70,7 +71,8 @@ class TaskInstances:
 
     def _first_row(self, dag_id: str, task_id: str, task: PreparedTask) -> dict[str, Any]:
         if not task.first_row:
-            raise Conflict(f"Task {task_id} of dag {dag_id} is not serialized as Airflow does it")
+            odd = f"Task {task_id} of dag {dag_id} is not serialized as Airflow does it"
+            raise Conflict(odd, Code.DAG_NOT_READABLE)
         columns: dict[str, Any] = dict.fromkeys(_COLUMNS)
         columns.update(test_mode=False, executor_config={}, hostname="", unixname=self._unixname)
         columns.update(msgspec.json.decode(task.first_row))
@@ -82,4 +84,5 @@ class TaskInstances:
 
 def _missing_instance(task_id: str, execution_date: datetime, map_index: int | None) -> NotFound:
     which = "" if map_index is None else f" with map_index {map_index}"
-    return NotFound(f"Task {task_id} instance for date {execution_date.isoformat()}{which} not found")
+    message = f"Task {task_id} instance for date {execution_date.isoformat()}{which} not found"
+    return NotFound(message, Code.TASK_INSTANCE_NOT_FOUND)

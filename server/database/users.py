@@ -10,7 +10,8 @@ from server.database import statements
 from server.database.batch import Batcher
 from server.database.database import Database
 from server.database.settings import Settings
-from server.errors import Conflict, NotFound, StartupError, Unavailable
+from server.errors import BadRequest, StartupError, Unavailable
+from windsock.protocol import Code
 
 
 class User(msgspec.Struct, frozen=True):
@@ -51,7 +52,8 @@ class Users:
     async def find(self, name: str) -> User | None:
         """Return the user that Airflow means by that name; raises Unavailable, also if there is no table of users."""
         if self.table is None:
-            raise Unavailable("This database has no table of users, since its last migration")
+            message = "This database has no table of users, since its last migration"
+            raise Unavailable(message, code=Code.SCHEMA_CHANGED)
         row = await self._find(name)
         return User(row["username"], row["password"] or "") if row["username"] is not None else None
 
@@ -64,31 +66,31 @@ class Users:
         return found.most_common(1)[0][0] if found else None
 
     async def all(self) -> list[ListedUser]:
-        """Return all users, by name; raises Conflict if only Airflow manages the users."""
+        """Return all users, by name; raises BadRequest if only Airflow manages the users."""
         self._require_ours("list")
         return [ListedUser(**row) for row in await self._database.fetch("list_users")]
 
     async def create(self, name: str, email: str | None, password: str) -> None:
-        """Create a user with that hash; raises Conflict if the name is taken."""
+        """Create a user with that hash; raises BadRequest if the name is taken."""
         self._require_ours("create")
         if await self._database.fetchval("create_user", name, email, password) is None:
-            raise Conflict(f"User {name} exists already; `windsock change_password -u {name}` changes the password")
+            raise BadRequest(f"User {name} exists already; `windsock change_password -u {name}` changes the password")
 
     async def change_password(self, name: str, password: str) -> None:
-        """Give the user another hash; raises NotFound."""
+        """Give the user another hash; raises BadRequest."""
         self._require_ours("reset-password")
         if await self._database.fetchval("change_password", name, password) is None:
-            raise NotFound(f"User {name} not found")
+            raise BadRequest(f"User {name} not found")
 
     async def delete(self, name: str) -> None:
-        """Delete the user; raises NotFound."""
+        """Delete the user; raises BadRequest."""
         self._require_ours("delete")
         if await self._database.fetchval("delete_user", name) is None:
-            raise NotFound(f"User {name} not found")
+            raise BadRequest(f"User {name} not found")
 
     def _require_ours(self, command: str) -> None:
         if self.table != "users":
-            raise Conflict(f"The users of this database are Airflow's: use `airflow users {command}` instead")
+            raise BadRequest(f"The users of this database are Airflow's: use `airflow users {command}` instead")
 
     async def _find_many(self, names: Sequence[str]) -> Sequence[asyncpg.Record]:
         return await self._database.fetch(f"find_{self._plural}", names)

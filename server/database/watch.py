@@ -21,6 +21,7 @@ from server.database.generations import UnknownAirflow
 from server.database.lost import lost_database
 from server.database.schema import SchemaError
 from server.errors import SchemaChanged, StartupError, Unavailable, WindsockError
+from windsock.protocol import Code
 
 logger = logging.getLogger(__name__)
 
@@ -111,11 +112,11 @@ class SchemaWatch:
             # A migration that takes privileges away changes the revision too; reading the whole catalogue takes longer.
             await self._compare_revision(None)
             logger.warning(missing_privilege(error))
-            raise Unavailable(missing_privilege(error)) from error
+            raise Unavailable(missing_privilege(error), code=Code.DATABASE_UNAVAILABLE) from error
         await self._compare_all(None)
         if isinstance(error, _UNFIT):
             logger.warning("a statement does not fit the database", extra={"reason": str(error)})
-            raise Unavailable(_LACKS) from error
+            raise Unavailable(_LACKS, code=Code.DATABASE_UNAVAILABLE) from error
 
     async def _compare(self, is_same: Callable[[Connection], Coroutine[None, None, bool]]) -> None:
         try:

@@ -27,6 +27,7 @@ from server.database.prepared import PreparedDag
 from server.database.settings import Settings
 from server.errors import Conflict
 from server.wire.warning_header import warn
+from windsock.protocol import Code
 
 _LONGEST_ALERT = 2**16
 _NO_CONFIG = pickle.dumps({}, protocol=5)
@@ -110,7 +111,8 @@ class WholeRuns:
             return [await self._make_one(request) for request in requests]
         except asyncpg.DataError as error:
             dag_id = requests[0].dag.dag_id
-            raise Conflict(f"The task instances or deadlines of dag {dag_id} cannot be stored: see its file") from error
+            message = f"The task instances or deadlines of dag {dag_id} cannot be stored: see its file"
+            raise Conflict(message, Code.DAG_NOT_READABLE) from error
 
     async def _make_one(self, request: _Request) -> _Made:
         statements = self._database.statements

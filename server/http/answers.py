@@ -10,7 +10,7 @@ from server.http.keys import ANSWER_HEADERS, TRAFFIC
 from server.http.shortcuts import SHORTCUTS
 from server.logs import REQUEST_ID
 from server.wire import ascii_json, encode, warning_header
-from windsock.protocol import WARNING_HEADER
+from windsock.protocol import WARNING_HEADER, Code
 
 # It has no version, because that would tell an attacker more than a caller.
 SERVER = "windsock"
@@ -19,6 +19,13 @@ _REASONS = {
     405: "Method not allowed here; the Allow header lists those that are",
     417: "Expect may be 100-continue and nothing else",
 }
+_CODES = {
+    404: Code.ENDPOINT_NOT_FOUND,
+    405: Code.METHOD_NOT_ALLOWED,
+    413: Code.BODY_TOO_LARGE,
+    417: Code.EXPECTATION_FAILED,
+}
+_SERVER_ERRORS = 500
 _HEADERS = {"Content-Type": "application/json", "Server": SERVER}
 ALWAYS = "".join(f"{name}: {value}\r\n" for name, value in _HEADERS.items())
 
@@ -49,15 +56,19 @@ def json_answer(value: object, status: int = 200, headers: Mapping[str, str] | N
     return json_bytes(encode(value), status, headers)
 
 
-def error_answer(message: str, status: int, headers: Mapping[str, str] | None = None, **more: str) -> web.Response:
-    """Answer with `{"error": message}`."""
-    return json_answer({"error": message, **more}, status, headers)
+def error_answer(
+    code: Code, message: str, status: int, headers: Mapping[str, str] | None = None, **more: str
+) -> web.Response:
+    """Answer with `{"code": code, "error": message}`."""
+    return json_answer({"code": code, "error": message, **more}, status, headers)
 
 
 def http_error(error: web.HTTPException) -> web.Response:
     """Turn an error that aiohttp itself raises into JSON, without the input that it echoes."""
     kept = {name: value for name, value in error.headers.items() if name in {"Allow", "Location"}}
-    return error_answer(_REASONS.get(error.status, error.reason), error.status, kept)
+    usual = Code.INVALID_REQUEST if error.status < _SERVER_ERRORS else Code.INTERNAL_ERROR
+    code = _CODES.get(error.status, usual)
+    return error_answer(code, _REASONS.get(error.status, error.reason), error.status, kept)
 
 
 def text_answer(text: str) -> web.Response:

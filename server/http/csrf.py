@@ -20,6 +20,7 @@ from server.errors import Forbidden
 from server.http.keys import PROXIES
 from server.http.proxies import Origin, read_origin
 from windsock.config import Config, is_loopback
+from windsock.protocol import Code
 
 _FETCH_SITE = istr("Sec-Fetch-Site")
 _OWN_SITE = frozenset({"same-origin", "none"})
@@ -48,7 +49,8 @@ def refuse_other_sites(request: web.Request, origins: Collection[str] = ()) -> N
         if _is_browser(headers):
             raise Forbidden(
                 "A browser sent this without saying from which page (no Sec-Fetch-Site, Origin or Referer), as a page"
-                " of another site could do, so it may not change anything here; programs need not look like browsers"
+                " of another site could do, so it may not change anything here; programs need not look like browsers",
+                code=Code.CROSS_SITE,
             )
         return
     said = read_origin(source) if source is not None else None
@@ -59,7 +61,8 @@ def refuse_other_sites(request: web.Request, origins: Collection[str] = ()) -> N
     ):
         raise Forbidden(
             "Requests from other web sites' pages may not change anything here; a proxy must be in [windsock]"
-            " trusted_proxies, pass on Host and set X-Forwarded-Proto"
+            " trusted_proxies, pass on Host and set X-Forwarded-Proto",
+            code=Code.CROSS_SITE,
         )
 
 
@@ -102,7 +105,8 @@ def host_rule(config: Config, *, open_to_all: bool) -> Callable[[web.Request], N
         if host and not is_own(host):
             raise Forbidden(
                 "This server does not answer to the name in the header Host; [windsock] allowed_hosts lists the names"
-                " by which callers reach it, beside localhost"
+                " by which callers reach it, beside localhost",
+                code=Code.UNKNOWN_HOST,
             )
 
     return refuse_other_hosts

@@ -14,6 +14,7 @@ from server.http.answers import error_answer, http_error
 from server.http.shortcuts import SHORTCUTS
 from server.http.slow_readers import SlowReaders, bound_buffer
 from server.metrics.counters import COUNTERS, NO_ROUTE
+from windsock.protocol import Code
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +115,7 @@ class HttpProtocol(web.RequestHandler):
         """
         if status < 500:  # noqa: PLR2004 - the client's fault
             COUNTERS.request(NO_ROUTE, "other", status, 0.0)
-            response = error_answer("The request is not well-formed HTTP", status)
+            response = error_answer(Code.INVALID_REQUEST, "The request is not well-formed HTTP", status)
             response.force_close()
             return response
         if isinstance(exc, ConnectionError):
@@ -123,7 +124,7 @@ class HttpProtocol(web.RequestHandler):
             raise exc
         logger.error("unexpected error", exc_info=exc)
         del request, message
-        response = error_answer("Internal server error", status)
+        response = error_answer(Code.INTERNAL_ERROR, "Internal server error", status)
         response.force_close()
         return response
 

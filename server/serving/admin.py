@@ -12,13 +12,14 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from server.errors import StartupError
-from server.http.answers import SERVER, json_answer
+from server.http.answers import SERVER, error_answer, json_answer
 from server.http.protocol import HttpProtocol
 from server.http.slow_readers import SlowReaders
 from server.logs import ACCESS
 from server.metrics.exposition import CONTENT_TYPE, Service, render
 from server.metrics.snapshot import Snapshot
 from windsock.config import Config
+from windsock.protocol import Code
 
 access_log = structlog.get_logger(ACCESS)
 
@@ -91,7 +92,7 @@ def create_admin(observed: Observed, *, logged: bool = False) -> web.Application
 
     async def ready(_request: web.Request) -> web.Response:
         problem = await observed.problem()
-        return json_answer({"error": problem}, 503) if problem else json_answer({"status": "ready"})
+        return error_answer(Code.UNAVAILABLE, problem, 503) if problem else json_answer({"status": "ready"})
 
     async def metrics(_request: web.Request) -> web.Response:
         text = render(*await observed.figures())

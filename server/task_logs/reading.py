@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from server.errors import Forbidden, NotFound
 from server.task_logs.files import NoRegularFileError, names_of, open_to_read, remove_task_folders
 from server.task_logs.writing import NoLogError, log_folder
+from windsock.protocol import Code
 
 if TYPE_CHECKING:
     from server.database.metadata import Metadata
@@ -71,7 +72,8 @@ async def local_log(
     """
     await metadata.task_instances.get(dag_id, execution_date, task_id)
     if not metadata.standalone:
-        raise NotFound("Logs are there where Windsock runs the tasks itself; Airflow keeps these")
+        message = "Logs are there where Windsock runs the tasks itself; Airflow keeps these"
+        raise NotFound(message, Code.LOG_NOT_FOUND)
     where = f"Task {task_id} at date {execution_date.isoformat()}"
     try:
         folder = log_folder(base, dag_id, task_id, execution_date)
@@ -81,11 +83,12 @@ async def local_log(
         waits_for = await metadata.waiting.reasons(await metadata.dags.get(dag_id), execution_date, task_id)
         if waits_for and try_number is None:
             reason += f"; the task waits: {'; '.join(waits_for)}"
-        raise NotFound(f"{where}: {reason}") from error
+        raise NotFound(f"{where}: {reason}", Code.LOG_NOT_FOUND) from error
     except NoRegularFileError as error:
-        raise Forbidden(f"{where}: its log is not read: it should be a regular file below base_log_folder") from error
+        message = f"{where}: its log is not read: it should be a regular file below base_log_folder"
+        raise Forbidden(message, code=Code.LOG_NOT_READABLE) from error
     except PermissionError as error:
-        raise Forbidden(f"{where}: the server may not read its log") from error
+        raise Forbidden(f"{where}: the server may not read its log", code=Code.LOG_NOT_READABLE) from error
 
 
 def remove_logs(base: Path, runs: Iterable[tuple[str, datetime]]) -> int:

@@ -12,6 +12,7 @@ from server.errors import BadRequest
 from server.wire.dates import parse_execution_date
 from server.wire.strict_json import UnstorableError, kind_of, parse_json
 from server.wire.warning_header import warn, warn_of_ignored
+from windsock.protocol import Code
 
 MAX_ID_LENGTH = 250
 _MAX_SLOTS = 2**31 - 1
@@ -98,23 +99,23 @@ def parse_pool(body: bytes, name_limit: int) -> PoolRequest:
     wrong = [f"field `{name}` is missing" for name in _POOL_FIELDS if name not in fields]
     wrong += [f"unknown field `{name[:50]}`" for name in fields if name not in _POOL_FIELDS]
     if wrong:
-        raise BadRequest(f"{'; '.join(wrong[:5])}. A pool has exactly `name`, `slots` and `description`")
+        raise _bad_pool(f"{'; '.join(wrong[:5])}. A pool has exactly `name`, `slots` and `description`")
     name = fields["name"] or ""
     if not isinstance(name, str):
-        raise BadRequest(f"`name` must be a string, not {kind_of(name)}")
+        raise _bad_pool(f"`name` must be a string, not {kind_of(name)}")
     if len(parse_pool_name(name)) > name_limit:
-        raise BadRequest(f"`name` must be at most {name_limit} characters long; it has {len(name)}")
+        raise _bad_pool(f"`name` must be at most {name_limit} characters long; it has {len(name)}")
     description = fields["description"]
     if description is not None and not isinstance(description, str):
-        raise BadRequest(f"`description` must be a string or null, not {kind_of(description)}")
+        raise _bad_pool(f"`description` must be a string or null, not {kind_of(description)}")
     return PoolRequest(name, _slots(fields["slots"]), description)
 
 
 def parse_pool_name(text: str) -> str:
     """Check the name of a pool. Raises BadRequest if it is blank or cannot be stored."""
     if not text.strip():
-        raise BadRequest("Pool name shouldn't be empty")
-    return check_id(text, "pool name")
+        raise _bad_pool("Pool name shouldn't be empty")
+    return check_id(text, "pool name", Code.INVALID_POOL)
 
 
 def parse_dag_patch(body: bytes) -> bool:
@@ -133,12 +134,12 @@ def parse_pause(text: str) -> bool:
     return text == "true"
 
 
-def check_id(text: str, what: str = "id") -> str:
+def check_id(text: str, what: str = "id", code: Code = Code.INVALID_REQUEST) -> str:
     """Return `text` if Postgres can store it. Raises BadRequest for NUL and lone surrogates."""
     if "\0" in text:
-        raise BadRequest(f"The {what} holds a NUL character, which cannot be stored")
+        raise BadRequest(f"The {what} holds a NUL character, which cannot be stored", code=code)
     if not text.isascii() and not _encodable(text):
-        raise BadRequest(f"The {what} is not valid Unicode text")
+        raise BadRequest(f"The {what} is not valid Unicode text", code=code)
     return text
 
 
@@ -174,16 +175,21 @@ def _trigger_fields(value: object) -> dict[str, object]:
 
 def _run_id(value: object) -> str:
     if not isinstance(value, str):
-        raise BadRequest(f"`run_id` must be a string, not {kind_of(value)}")
+        raise BadRequest(f"`run_id` must be a string, not {kind_of(value)}", code=Code.INVALID_RUN_ID)
     if len(value) > MAX_ID_LENGTH:
-        raise BadRequest(f"`run_id` must be at most {MAX_ID_LENGTH} characters long; it has {len(value)}")
-    return check_id(value, "run_id")
+        message = f"`run_id` must be at most {MAX_ID_LENGTH} characters long; it has {len(value)}"
+        raise BadRequest(message, code=Code.INVALID_RUN_ID)
+    return check_id(value, "run_id", Code.INVALID_RUN_ID)
 
 
 def _conf(value: object) -> object:
     """Accept an object or a JSON string, nearly always of an object; "{}" is an empty conf, {} itself is none."""
     if isinstance(value, str):
-        return parse_json(value.encode(), "`conf`")
+        try:
+            return parse_json(value.encode(errors="surrogatepass"), "`conf`")
+        except BadRequest as error:
+            error.code = Code.INVALID_CONF
+            raise
     if isinstance(value, dict):
         return value
     raise conf_refusal(kind_of(value))
@@ -191,7 +197,8 @@ def _conf(value: object) -> object:
 
 def conf_refusal(what: str) -> BadRequest:
     """Build the error for a conf that is not an object."""
-    return BadRequest(f"`conf` must be an object, or a JSON string that holds an object, not {what}")
+    message = f"`conf` must be an object, or a JSON string that holds an object, not {what}"
+    return BadRequest(message, code=Code.INVALID_CONF)
 
 
 def _attempt(read: Callable[[object], Value], value: object) -> tuple[Value | None, BadRequest | None]:
@@ -220,6 +227,10 @@ def _replace_microseconds(value: object) -> bool | None:
     raise BadRequest(f'`replace_microseconds` must be "true" or "false", not {kind_of(value)}')
 
 
+def _bad_pool(message: str) -> BadRequest:
+    return BadRequest(message, code=Code.INVALID_POOL)
+
+
 def _slots(value: object) -> int:
     if isinstance(value, str) and _INTEGER.fullmatch(value):
         value = int(value)
@@ -227,7 +238,7 @@ def _slots(value: object) -> int:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         shown = value[:50] if isinstance(value, str) else msgspec.json.encode(value).decode()[:50]
-        raise BadRequest(f"Bad value for `slots`: {shown}")
+        raise _bad_pool(f"Bad value for `slots`: {shown}")
     if not -1 <= value <= _MAX_SLOTS:
-        raise BadRequest(f"`slots` must be between -1 and {_MAX_SLOTS}")
+        raise _bad_pool(f"`slots` must be between -1 and {_MAX_SLOTS}")
     return value

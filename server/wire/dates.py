@@ -13,6 +13,7 @@ from pendulum.tz import get_local_timezone
 
 from server.errors import BadRequest
 from server.wire.prose import read_prose
+from windsock.protocol import Code
 
 _MAX_LENGTH = 100
 _TIME = r"(?:[01]\d|2[0-3]):\d\d(?::\d\d(?:[.,]\d{1,9})?)?"
@@ -52,7 +53,7 @@ def parse_execution_date(
     """
     if not isinstance(text, str):
         message = f"`{name}` must be a string such as 2015-11-16T14:34:15+00:00"
-        raise BadRequest(message)
+        raise BadRequest(message, code=Code.INVALID_DATE)
     try:
         date = _read(text, default_timezone, now)
     except (ValueError, OverflowError) as error:
@@ -123,5 +124,6 @@ def _refusal(text: str) -> BadRequest:
     shown = text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]}..."
     return BadRequest(
         f"Given execution date, {shown}, could not be identified as a date. "
-        "Example date format: 2015-11-16T14:34:15+00:00"
+        "Example date format: 2015-11-16T14:34:15+00:00",
+        code=Code.INVALID_DATE,
     )

@@ -70,13 +70,14 @@ def test_the_admin_listener_tells_and_logs_nothing_of_odd_requests(service: Serv
         b"GET /hush HTTP/1.1\r\nHost: a",
         b"POST /live HTTP/1.1\r\nHost: a",
     )
-    for head, status in zip(heads, (b"400", b"404", b"405"), strict=True):
+    codes = (b"invalid_request", b"endpoint_not_found", b"method_not_allowed")
+    for head, status, code in zip(heads, (b"400", b"404", b"405"), codes, strict=True):
         with socket.create_connection(("127.0.0.1", service.admin_port)) as sock:
             sock.sendall(head + b"\r\nConnection: close\r\n\r\n")
             answer = sock.makefile("rb").read()
         assert answer.split(b" ")[1] == status
         assert b"Server: windsock\r\n" in answer
-        assert b'{"error":' in answer
+        assert b'{"code":"' + code + b'","error":' in answer
         assert b"hush" not in answer
         assert (b"Allow: " in answer) == (status == b"405")
     assert "hush" not in service.log

@@ -56,7 +56,8 @@ async def _check_runs(api: Api, generation: int) -> None:
     status, made = await api.trigger(run_id="r1", execution_date=DATE, conf={"n": 3})
     assert (status, made["run_id"], made["execution_date"]) == (200, "r1", DATE)
     assert (await api.trigger(run_id="r1", execution_date="2024-02-04"))[1] == {
-        "error": "Run id r1 already exists for dag id d"
+        "code": "run_exists",
+        "error": "Run id r1 already exists for dag id d",
     }
     assert "r1" in (await api.trigger(run_id="r2", execution_date=DATE))[1]["error"]
     state = "running" if generation == 1 else "queued"
@@ -146,7 +147,10 @@ async def test_a_dag_without_a_serialized_row_is_not_triggered(empty_database: s
     await conn.execute("DELETE FROM serialized_dag")
     await conn.close()
     async with live_server(dsn) as url, aiohttp.ClientSession() as session:
-        assert await Api(url, session).trigger() == (404, {"error": "Dag id d not found"})
+        assert await Api(url, session).trigger() == (
+            404,
+            {"code": "dag_not_found", "error": "Dag id d not found"},
+        )
 
 
 @pytest.mark.parametrize("release", ["2.7.3", "3.3.2"])

@@ -62,7 +62,7 @@ async def test_what_the_scheduler_keeps_for_itself_is_a_400(empty_database: str,
                 if word in RESERVED[release]:
                     assert status == 400, run_id
                     error = f"A manual DAG run cannot use ID {run_id!r} since it is reserved for {word} runs"
-                    assert answer == {"error": error}
+                    assert answer == {"code": "invalid_run_id", "error": error}
                 else:
                     assert status == 200, run_id
         made = 3 * (len(WORDS) - len(RESERVED[release]))
@@ -163,18 +163,19 @@ async def test_the_dag_comes_first_then_the_run_id_then_the_conf(empty_database:
             {"conf": {"n": "no number"}},
             {"conf": "nope"},
         ]
-        unknown = {"error": "Dag id gone not found in DagModel"}
+        unknown = {"code": "dag_not_found", "error": "Dag id gone not found in DagModel"}
         ids: list[dict[str, object]] = [{"run_id": "scheduled__x"}, {"run_id": "x" * 251}, {"run_id": 5}]
         for body in ids + wrong:
             assert await api.call("POST", "/dags/gone/dag_runs", body) == (404, unknown), body
         assert (await api.trigger(run_id="taken", execution_date="2024-01-01"))[0] == 200
         for body in wrong:
-            taken = {"error": "Run id taken already exists for dag id d"}
+            taken = {"code": "run_exists", "error": "Run id taken already exists for dag id d"}
             assert await api.trigger(run_id="taken", **body) == (400, taken), body
             status, answer = await api.trigger(run_id="scheduled__x", **body)
-            assert (status, "reserved" in answer["error"]) == (400, True), body
+            assert (status, answer["code"], "reserved" in answer["error"]) == (400, "invalid_run_id", True), body
             status, answer = await api.trigger(run_id="new", **body)
-            assert (status, "conf" in answer["error"] or "param n" in answer["error"]) == (400, True), body
+            assert (status, answer["code"]) == (400, "invalid_conf"), body
+            assert "conf" in answer["error"] or "param n" in answer["error"], body
         assert await _runs(empty_database) == 1
 
 
@@ -205,7 +206,7 @@ async def test_no_run_is_listed_of_a_dag_that_is_not_serialized(empty_database: 
         await connection.execute(insert)
         for query in ("", "?order_by=-execution_date", "?limit=1", "?run_id=r", "?state=failed"):
             answer = await api.call("GET", f"/dags/e/dag_runs{query}")
-            assert answer == (400, {"error": "Dag id e not found"}), query
+            assert answer == (400, {"code": "dag_not_found", "error": "Dag id e not found"}), query
         assert (await api.call("GET", "/dags/e/dag_runs/2024-01-01T00:00:00"))[0] == 404
         if generation_of(release) == 1:
             await connection.execute("DELETE FROM serialized_dag")

@@ -47,7 +47,8 @@ async def test_npm_airflow_api(url: str, database: str, airflow_api: Path) -> No
     assert (await call("getPoolByName", "npm_p"))["answer"]["description"] == "of npm"
     assert "npm_p" in {pool["pool"] for pool in (await call("getAllPools"))["answer"]}
     assert (await call("removePoolByName", "npm_p"))["answer"]["pool"] == "npm_p"
-    assert (await call("getPoolByName", "npm_p"))["error"] == {"error": "Pool 'npm_p' doesn't exist"}
+    unknown = (await call("getPoolByName", "npm_p"))["error"]
+    assert unknown == {"code": "pool_not_found", "error": "Pool 'npm_p' doesn't exist"}
     assert ("ref_setup", True) in (await rows(database))["dag"]
 
 

@@ -255,7 +255,7 @@ async def test_a_serialized_row_that_holds_no_dag_is_404(client: Client, connect
     await connection.execute("UPDATE serialized_dag SET data = '{}' WHERE dag_id = 'ref_echo'")
     for path in ("tasks/after", "tasks", "code"):
         status, answer, _ = await client.ask(f"{API}/dags/ref_echo/{path}")
-        assert (status, answer) == (404, {"error": "Dag id ref_echo not found"})
+        assert (status, answer) == (404, {"code": "dag_not_found", "error": "Dag id ref_echo not found"})
 
 
 async def test_a_family_is_triggered_together_or_not_at_all(client: Client, connection: asyncpg.Connection) -> None:

@@ -108,7 +108,7 @@ async def test_they_trigger_and_read_the_answer(url: str, caller: Caller) -> Non
         ("dags/ref_setup/dag_runs/2020-01-05T00:00:00+00:00", '{"state":"success"}'),
         ("dags/ref_setup/dag_runs/2020-01-05T00%3A00%3A00%2B00%3A00", '{"state":"success"}'),
         ("dags/ref_setup/dag_runs/2020-01-05T00:00:00", '{"state":"success"}'),
-        ("dags/nope/tasks/bash_task", '{"error":"Dag id nope not found'),
+        ("dags/nope/tasks/bash_task", '"error":"Dag id nope not found'),
     ],
 )
 async def test_they_look_for_text(url: str, path: str, seen: str) -> None:

@@ -41,42 +41,52 @@ async def raw(url: str, data: bytes, *, wait: float = 5.0) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status"),
+    ("method", "path", "status", "code"),
     [
-        ("GET", f"{API}/nope", 404),
-        ("GET", "/", 404),
-        ("PUT", f"{API}/test", 405),
-        ("HEAD", f"{API}/dags/ref_echo/paused/true", 405),
-        ("GET", f"{API}/dags/a%00b/dag_runs", 400),
-        ("GET", f"{API}/dags/%FF/paused", 404),
-        ("GET", f"{API}/dags/ref_echo/dag_runs/never", 400),
-        ("POST", f"{API}/dags/ref_echo/dag_runs", 400),
+        ("GET", f"{API}/nope", 404, "endpoint_not_found"),
+        ("GET", "/", 404, "endpoint_not_found"),
+        ("PUT", f"{API}/test", 405, "method_not_allowed"),
+        ("HEAD", f"{API}/dags/ref_echo/paused/true", 405, ""),
+        ("GET", f"{API}/dags/a%00b/dag_runs", 400, "invalid_request"),
+        ("GET", f"{API}/dags/%FF/paused", 404, "dag_not_found"),
+        ("GET", f"{API}/dags/ref_echo/dag_runs/never", 400, "invalid_date"),
+        ("POST", f"{API}/dags/ref_echo/dag_runs", 400, "invalid_request"),
     ],
 )
 async def test_every_error_is_json(
-    serve: Serve, connection: asyncpg.Connection, session: aiohttp.ClientSession, method: str, path: str, status: int
+    serve: Serve,
+    connection: asyncpg.Connection,
+    session: aiohttp.ClientSession,
+    method: str,
+    path: str,
+    status: int,
+    code: str,
 ) -> None:
-    """4xx with `{"error": ...}`, a 405 with `Allow`, and no version in `Server`."""
+    """4xx with `{"code": ..., "error": ...}`, a 405 with `Allow`, and no version in `Server`."""
     assert connection
     async with session.request(method, await serve() + path) as response:
         assert response.status == status
         assert response.content_type == "application/json"
         assert response.headers["Server"] == "windsock"
         if method != "HEAD":
-            assert set(await response.json()) == {"error"}
+            answer = await response.json()
+            assert set(answer) == {"code", "error"}
+            assert answer["code"] == code
         assert ("Allow" in response.headers) == (status == 405)
 
 
 @pytest.mark.parametrize(
-    ("headers", "status"),
+    ("headers", "status", "code"),
     [
-        (b"Expect: hush", b"417"),
-        (b"Origin: http://[hush", b"403"),
-        (b"Cookie: windsock_session=\xff\xfehush", b"400"),
-        (b"Host: [hush", b"403"),
+        (b"Expect: hush", b"417", "expectation_failed"),
+        (b"Origin: http://[hush", b"403", "cross_site"),
+        (b"Cookie: windsock_session=\xff\xfehush", b"400", "invalid_request"),
+        (b"Host: [hush", b"403", "unknown_host"),
     ],
 )
-async def test_odd_headers_are_answered_in_json_without_echo(serve: Serve, headers: bytes, status: bytes) -> None:
+async def test_odd_headers_are_answered_in_json_without_echo(
+    serve: Serve, headers: bytes, status: bytes, code: str
+) -> None:
     """Whatever a header says, it is no surprise, and the server tells no version."""
     request = b"POST /api/experimental/pools HTTP/1.1\r\n%b\r\nConnection: close\r\nContent-Length: 2\r\n\r\n[]"
     host = b"" if headers.startswith(b"Host") else b"Host: localhost\r\n"
@@ -84,7 +94,8 @@ async def test_odd_headers_are_answered_in_json_without_echo(serve: Serve, heade
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.split(b" ")[1] == status, answer
     assert b"Server: windsock\r\n" in head + b"\r\n"
-    assert set(json.loads(body)) == {"error"}
+    assert set(json.loads(body)) == {"code", "error"}
+    assert json.loads(body)["code"] == code
     assert b"hush" not in answer
 
 
@@ -98,7 +109,7 @@ async def test_what_is_not_http_is_answered_in_json_without_echo(serve: Serve, r
     answer = await raw(await serve(), request_line + b"\r\nHost: localhost\r\nX-Secret: hush\r\n\r\n")
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 "))
-    assert json.loads(body) == {"error": "The request is not well-formed HTTP"}
+    assert json.loads(body) == {"code": "invalid_request", "error": "The request is not well-formed HTTP"}
     assert b"hush" not in answer
     assert COUNTERS.requests[NO_ROUTE, "other", 400][0] == counted + 1
 
@@ -174,7 +185,7 @@ async def test_an_exhausted_pool_is_503_after_a_bounded_wait(
         async with session.get(url + f"{API}/latest_runs") as response:
             assert response.status == 503
             assert response.headers["Retry-After"] == "1"
-            assert set(await response.json()) == {"error"}
+            assert (await response.json())["code"] == "database_unavailable"
     (await holder).release()
 
 
@@ -205,7 +216,11 @@ async def test_an_unexpected_error_is_500_without_details(
     await connection.execute("ALTER TABLE slot_pool RENAME TO gone")
     async with session.get(url + f"{API}/pools", headers={"X-Request-ID": "abc"}) as response:
         assert response.status == 500
-        assert await response.json() == {"error": "Internal server error", "request_id": "abc"}
+        assert await response.json() == {
+            "code": "internal_error",
+            "error": "Internal server error",
+            "request_id": "abc",
+        }
         assert response.headers["X-Request-ID"] == "abc"
     assert any(record.exc_info for record in caplog.records)
 

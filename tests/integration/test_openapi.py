@@ -174,9 +174,12 @@ async def test_the_base_path_is_where_the_server_is(serve: Callable[..., Awaitab
         (200, '{"is_paused":"yes"}'),
         (200, "{}"),
         (200, "[]"),
-        (404, '{"error":""}'),
-        (418, '{"error":"x"}'),
-        (503, '{"error":"x"}'),
+        (404, '{"code":"dag_not_found","error":""}'),
+        (404, '{"error":"x"}'),
+        (404, '{"code":"gone","error":"x"}'),
+        (404, '{"code":"locked","error":"x"}'),
+        (418, '{"code":"invalid_request","error":"x"}'),
+        (503, '{"code":"locked","error":"x"}'),
     ],
 )
 def test_a_wrong_answer_is_seen(status: int, body: str) -> None:

@@ -114,7 +114,10 @@ async def test_import_errors(b: Bench, api: Api) -> None:
             assert where in answer["error"]
         status, answer = await api.ask(f"/dags/{dag_id}", "DELETE")
         assert (status, where in answer["error"]) == (404, True)
-    assert await api.ask("/dags/other/tasks") == (404, {"error": "Dag id other not found in DagModel"})
+    assert await api.ask("/dags/other/tasks") == (
+        404,
+        {"code": "dag_not_found", "error": "Dag id other not found in DagModel"},
+    )
 
 
 async def test_hostile_import_errors(b: Bench, api: Api) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+from windsock.protocol import Code
+
 Answer = dict[str, Any]
 
 _BAD_REQUEST, _NOT_FOUND = 400, 404
@@ -34,11 +36,16 @@ class ClientError(Exception):
 
 
 class ApiError(ClientError):
-    """The API refused the request or failed; `status` is the HTTP status (the local client's errors have the same)."""
+    """The API refused the request or failed.
 
-    def __init__(self, status: int, message: str, detail: str = "") -> None:
+    `status` is the HTTP status, and `code` says in one word what is wrong, for programs: the local client's errors have
+    the same. With a server that has no codes, `code` may be None.
+    """
+
+    def __init__(self, status: int, message: str, detail: str = "", *, code: str | None = None) -> None:
         super().__init__(message, detail)
         self.status = status
+        self.code = code
 
 
 class Unreachable(ClientError):
@@ -216,6 +223,6 @@ def runs_query(
 
 def unknown_dag(error: ApiError) -> ApiError:
     """Turn the 400 with which lists answer for an unknown DAG (as Airflow's do) into the 404 that it means."""
-    if error.status == _BAD_REQUEST and "not found in DagModel" in str(error):
-        return ApiError(_NOT_FOUND, str(error), error.detail)
+    if error.status == _BAD_REQUEST and error.code == Code.DAG_NOT_FOUND:
+        return ApiError(_NOT_FOUND, str(error), error.detail, code=error.code)
     return error

@@ -21,18 +21,19 @@ from windsock.client.interface import (
     unknown_dag,
     with_warning,
 )
+from windsock.client.repeats import made_before
 from windsock.client.replies import advice_on_credentials, error_of, shown, warning_of
 from windsock.client.transport import Reply, Transport
 from windsock.errors import ConfigError
+from windsock.protocol import Code
 
 if TYPE_CHECKING:
     from windsock.config import Config
 
 _API = "/api/experimental"
-_OK, _BAD_REQUEST, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 400, 401, 403, 404
+_OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
 _PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE = 206, 416
 _REDIRECTS, _SERVER_ERRORS = range(300, 400), range(500, 600)
-_NO_ENDPOINT = "Not found: there is no such endpoint"
 
 
 class JsonClient(Client):
@@ -102,13 +103,11 @@ class JsonClient(Client):
         """
         fields = trigger_fields(run_id, conf, execution_date, replace_microseconds=replace_microseconds)
         reply = self._send("POST", f"{paths.of_dag(dag_id)}/dag_runs", fields, safe=bool(run_id))
-        if reply.uncertain and run_id and reply.status == _BAD_REQUEST:
-            taken = f"Run id {run_id} already exists for dag id {dag_id}"
-            if error_of(reply) == taken:
-                date = None if replace_microseconds else execution_date
-                runs = self.get_dag_runs(dag_id, run_id=run_id, execution_date_gte=date, execution_date_lte=date)
-                if runs:
-                    return _made_before(dag_id, run_id, runs[0]["execution_date"])
+        if reply.uncertain and run_id and (said := error_of(reply)).code == Code.RUN_EXISTS:
+            date = None if replace_microseconds else execution_date
+            runs = self.get_dag_runs(dag_id, run_id=run_id, execution_date_gte=date, execution_date_lte=date)
+            if made := made_before(dag_id, run_id, date, runs, filtered=said.has_codes):
+                return made
         return with_warning(self._object(self._read(reply)), warning_of(reply))
 
     def get_dag_runs(
@@ -273,23 +272,18 @@ class JsonClient(Client):
         return Unreachable(f"what answers at {place} is not this API; check [cli] endpoint_url", detail)
 
     def _failure(self, reply: Reply) -> Exception:
-        text, status = error_of(reply), reply.status
+        status, (text, code, _) = reply.status, error_of(reply)
         if status in _REDIRECTS:
             place = reply.headers.get("Location", "another place")
             return Unreachable(f"{self._transport.origin} redirects to {place}; set [cli] endpoint_url to that server")
         if status == _UNAUTHORIZED:
-            return ApiError(status, f"{text or 'Unauthorized'}; {advice_on_credentials(reply)}")
+            return ApiError(status, f"{text or 'Unauthorized'}; {advice_on_credentials(reply)}", code=code)
         if status == _FORBIDDEN:
-            return ApiError(status, text or "Forbidden")
-        if status == _NOT_FOUND and (text is None or text == _NO_ENDPOINT):
+            return ApiError(status, text or "Forbidden", code=code)
+        if status == _NOT_FOUND and (text is None or code == Code.ENDPOINT_NOT_FOUND):
             return self._no_api(reply)
         if status in _SERVER_ERRORS and (text is None or status == _SERVER_ERRORS.start):
             number = reply.headers.get("X-Request-ID", "unknown")
             said = text or f"status {status}"
-            return ApiError(status, f"{said}: the server failed; its log says why (request id {number})")
-        return ApiError(status, text or f"The server answered with status {status}", shown(reply.body))
-
-
-def _made_before(dag_id: str, run_id: str, date: str) -> Answer:
-    message = f"Created <DagRun {dag_id} @ {date}: {run_id}, externally triggered: True>"
-    return {"execution_date": date, "message": message, "run_id": run_id}
+            return ApiError(status, f"{said}: the server failed; its log says why (request id {number})", code=code)
+        return ApiError(status, text or f"The server answered with status {status}", shown(reply.body), code=code)

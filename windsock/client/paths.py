@@ -3,6 +3,7 @@
 from urllib.parse import quote
 
 from windsock.client.interface import ApiError
+from windsock.protocol import Code
 
 _BAD_REQUEST = 400
 
@@ -36,7 +37,7 @@ def of_log(dag_id: str, execution_date: str, task_id: str, try_number: int | Non
 def of_pool(name: str) -> str:
     """Return the path of a pool; an empty name would lead to another path."""
     if not name.strip():
-        raise ApiError(_BAD_REQUEST, "Pool name shouldn't be empty")
+        raise ApiError(_BAD_REQUEST, "Pool name shouldn't be empty", code=Code.INVALID_POOL)
     return f"pools/{_quoted(name, 'pool name')}"
 
 
@@ -44,4 +45,4 @@ def _quoted(text: str, what: str) -> str:
     try:
         return quote(text, safe=":")
     except UnicodeEncodeError as error:
-        raise ApiError(_BAD_REQUEST, f"The {what} is not valid Unicode text") from error
+        raise ApiError(_BAD_REQUEST, f"The {what} is not valid Unicode text", code=Code.INVALID_REQUEST) from error

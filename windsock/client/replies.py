@@ -1,7 +1,9 @@
 """What a reply of the API, or of whatever answers in its place, says."""
 
 import json
+from typing import NamedTuple
 
+from windsock.client import old_servers
 from windsock.client.transport import Reply
 from windsock.protocol import WARNING_HEADER
 from windsock.text import header_safe
@@ -20,13 +22,29 @@ def warning_of(reply: Reply) -> str | None:
     return None if text is None else header_safe(text)
 
 
-def error_of(reply: Reply) -> str | None:
-    """Return the text of the API's error; None if the reply has no such error."""
+class Said(NamedTuple):
+    """An error as the API says it: the text is for people, the code for programs.
+
+    The text is None if whatever answers is not the API. If the server `has_codes`, it is a Windsock of today.
+    """
+
+    text: str | None
+    code: str | None
+    has_codes: bool
+
+
+def error_of(reply: Reply) -> Said:
+    """Read the API's error. Without a code from the server, the text that the server is known for stands for one."""
     try:
-        text = json.loads(reply.body)["error"]
-    except (ValueError, TypeError, KeyError):
-        return None
-    return text if isinstance(text, str) else None
+        body = json.loads(reply.body)
+        text, code = body["error"], body.get("code")
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return Said(None, None, has_codes=False)
+    if not isinstance(text, str):
+        return Said(None, None, has_codes=False)
+    if isinstance(code, str):
+        return Said(text, code, has_codes=True)
+    return Said(text, old_servers.code_of(reply.status, text), has_codes=False)
 
 
 def advice_on_credentials(reply: Reply) -> str:

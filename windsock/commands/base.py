@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from windsock.errors import ConfigError
+from windsock.protocol import Code
 from windsock.text import printable
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ EXIT_TIMEOUT = 6
 EXIT_INTERRUPTED = 130
 
 _BY_STATUS = {401: EXIT_DENIED, 403: EXIT_DENIED, 404: EXIT_NOT_FOUND}
-_BAD_REQUEST, _SERVER_ERROR = 400, 500
+_SERVER_ERROR = 500
 
 EXIT_CODES = """\b
 Exit status:
@@ -113,7 +114,7 @@ def _say_once() -> Callable[[str], None]:
 
 def run_of_no_date(client: "Client", dag_id: str, named: str, error: "ApiError") -> "Answer":
     """Find a run by its id, after the API has answered that `named` is not a date; raises that `error`, or Failure."""
-    if error.status != _BAD_REQUEST:
+    if error.code != Code.INVALID_DATE:
         raise error
     runs = client.get_dag_runs(dag_id, run_id=named)
     if not runs:

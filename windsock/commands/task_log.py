@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from windsock.commands.base import run_of_no_date, session, verbose_option
+from windsock.protocol import Code
 
 if TYPE_CHECKING:
     from windsock.client import Client
 
-_NOT_FOUND = 404
 _INTERVAL = 0.5
 _PART = 2**20
 _UNDER_WAY = frozenset({"queued", "running"})
@@ -67,7 +67,7 @@ def _follow(client: "Client", log: tuple[str, str, str], only: int | None) -> It
         try:
             newest = client.get_task_log_part(*log, only, shown, 1).try_number
         except ApiError as error:
-            if done or error.status != _NOT_FOUND:
+            if done or error.code != Code.LOG_NOT_FOUND:
                 raise
         else:
             for each in range(number or newest, newest + 1):
