@@ -11,7 +11,7 @@
 - `sessions`: encrypted cookies instead of credentials
 """
 
+from server.auth.backends import ALIASES, load_backend
 from server.auth.contract import Backend, Identity
-from server.auth.loader import ALIASES, load_backend
 
 __all__ = ["ALIASES", "Backend", "Identity", "load_backend"]

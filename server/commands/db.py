@@ -37,7 +37,7 @@ def clean(before: datetime, dry_run: bool) -> None:  # noqa: FBT001 - click's wa
         import asyncio  # noqa: PLC0415 - see server.commands.service
 
         from server.standalone.clean import clean as run_clean  # noqa: PLC0415 - likewise
-        from windsock.commands.settings import load  # noqa: PLC0415 - likewise
+        from windsock.commands.configuration import load  # noqa: PLC0415 - likewise
 
         config = load()
         if not config.base_log_folder.is_dir():

@@ -11,7 +11,7 @@ import click
 
 from server.commands.service import one_line_errors
 from windsock.commands.base import Failure
-from windsock.commands.output import output_option, show
+from windsock.commands.tables import output_option, show
 
 if TYPE_CHECKING:
     from server.database.users import Users
@@ -91,7 +91,7 @@ def _with_users(work: Callable[["Users"], Awaitable[Result]]) -> Result:
         import asyncio  # noqa: PLC0415 - help needs none of it
 
         from server.database.metadata import open_metadata  # noqa: PLC0415 - likewise
-        from windsock.commands.settings import load  # noqa: PLC0415 - likewise
+        from windsock.commands.configuration import load  # noqa: PLC0415 - likewise
 
         async def run() -> Result:
             async with open_metadata(load()) as metadata:

@@ -7,7 +7,7 @@ from aiohttp.http import RawRequestMessage, StreamWriter
 from aiohttp.web_protocol import _ErrInfo
 
 from server.fast.dispatch import Dispatch
-from server.fast.writing import whole
+from server.fast.whole_answers import whole
 from server.http.answers import ALWAYS, Answer
 from server.http.protocol import HttpProtocol
 from server.http.slow_readers import SlowReaders

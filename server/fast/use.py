@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from server.fast.check import find_problem, fits_feeding
+from server.fast.compatibility import find_problem, fits_feeding
 from server.http.protocol import HttpProtocol
 from server.http.shortcuts import SHORTCUTS, Feeds
 from server.http.slow_readers import SlowReaders
@@ -40,7 +40,7 @@ async def connections(
     # With another aiohttp this module may not even be importable.
     from server.fast.dispatch import dispatcher  # noqa: PLC0415
     from server.fast.protocol import FastProtocol  # noqa: PLC0415
-    from server.fast.writing import fill  # noqa: PLC0415
+    from server.fast.whole_answers import fill  # noqa: PLC0415
 
     SHORTCUTS.fill = fill
     return partial(FastProtocol, server, readers, app=app, dispatch=dispatcher(app), **options)

@@ -18,7 +18,7 @@ from urllib.parse import quote
 import click
 import structlog
 
-from server.auth.loader import ALIASES
+from server.auth.backends import ALIASES
 from server.database import statements
 from server.database.connections import open_pool
 from server.database.schema import initdb

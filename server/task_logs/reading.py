@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from server.errors import Forbidden, NotFound
-from server.task_logs.files import NoRegularFileError, names_of, open_to_read, remove_task_folders
+from server.task_logs.opening import NoRegularFileError, names_of, open_to_read, remove_task_folders
 from server.task_logs.writing import NoLogError, log_folder
 from windsock.protocol import Code
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
 
-from server.task_logs.files import open_to_write
+from server.task_logs.opening import open_to_write
 
 _LONGEST_LINE = 2**20
 # Most file systems allow so many bytes.

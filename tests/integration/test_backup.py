@@ -15,9 +15,9 @@ import asyncpg
 import pytest
 
 from server.database import schema
-from server.standalone.backup import database as looking
+from server.standalone.backup import checks as looking
 from server.standalone.backup import programs
-from server.standalone.backup.database import BackupError
+from server.standalone.backup.checks import BackupError
 from server.standalone.backup.dump import Tools
 from server.standalone.backup.programs import Programs
 from server.standalone.postgres import EmbeddedPostgres

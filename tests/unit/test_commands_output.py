@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from windsock.cli import Sections
 from windsock.commands.base import Failure, echo, say
-from windsock.commands.output import show
+from windsock.commands.tables import show
 from windsock.text import count
 
 ROW = {"pool": "p" * 30, "slots": 5, "description": "long " * 40, "dag_id": "d" * 70, "state": "success", "id": 7}

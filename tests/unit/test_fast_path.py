@@ -10,7 +10,7 @@ import pytest
 from aiohttp import base_protocol, helpers, http, web, web_protocol
 
 from server.api.middleware import errors
-from server.fast import check
+from server.fast import compatibility
 from server.http.answers import json_bytes
 from server.http.keys import TRAFFIC, Traffic
 from server.http.shortcuts import SHORTCUTS
@@ -81,10 +81,10 @@ CHANGES: dict[str, Change] = {
 
 @pytest.fixture(autouse=True)
 def _checked_afresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check, "_found", {})
+    monkeypatch.setattr(compatibility, "_found", {})
     monkeypatch.setattr(SHORTCUTS, "fill", None)
     # What an aiohttp lacks is noticed when these are imported.
-    for name in ("writing", "dispatch", "feeding", "protocol"):
+    for name in ("whole_answers", "dispatch", "feeding", "protocol"):
         monkeypatch.delitem(__import__("sys").modules, f"server.fast.{name}", raising=False)
 
 
@@ -114,13 +114,13 @@ async def ask(fast_path: str = "True") -> bytes:
 async def test_this_aiohttp_is_as_expected(caplog: pytest.LogCaptureFixture) -> None:
     """The fast path is taken, and nothing is said."""
     assert (await ask()).count(b"HTTP/1.1 200 OK") == 3
-    assert (check._found, SHORTCUTS.fill is not None, caplog.messages) == ({None: None}, True, [])
+    assert (compatibility._found, SHORTCUTS.fill is not None, caplog.messages) == ({None: None}, True, [])
 
 
 async def test_it_can_be_switched_off(caplog: pytest.LogCaptureFixture) -> None:
     """By the option; that is no reason for a warning."""
     assert (await ask("False")).count(b"HTTP/1.1 200 OK") == 3
-    assert (check._found, SHORTCUTS.fill, caplog.messages) == ({}, None, [])
+    assert (compatibility._found, SHORTCUTS.fill, caplog.messages) == ({}, None, [])
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
@@ -130,9 +130,9 @@ async def test_a_change_is_noticed(
     """A name that is gone, other parameters, another behaviour: one warning, and plain aiohttp serves."""
     with monkeypatch.context() as patch:
         change(patch)
-        problem = await check.look_for_problem()
+        problem = await compatibility.look_for_problem()
     assert problem is not None
-    monkeypatch.setattr(check, "_found", {None: problem})
+    monkeypatch.setattr(compatibility, "_found", {None: problem})
     caplog.set_level(logging.WARNING)
     for _ in range(2):
         assert (await ask()).count(b"HTTP/1.1 200 OK") == 3

@@ -124,7 +124,7 @@ def run_of_no_date(client: "Client", dag_id: str, named: str, error: "ApiError")
 
 def _load(*, verbose: bool) -> "Config":
     from windsock.client import JSON, client_kind  # noqa: PLC0415 - likewise
-    from windsock.commands.settings import load  # noqa: PLC0415 - likewise
+    from windsock.commands.configuration import load  # noqa: PLC0415 - likewise
 
     config = load(database="none")
     if client_kind(config.api_client) != JSON:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from windsock.commands.base import Failure, echo, say, session, subdir_option, verbose_option
-from windsock.commands.output import output_option, show
+from windsock.commands.tables import output_option, show
 
 if TYPE_CHECKING:
     from windsock.client.interface import Answer

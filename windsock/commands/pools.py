@@ -3,8 +3,8 @@
 import click
 
 from windsock.commands.base import Failure, say, session, verbose_option
-from windsock.commands.output import output_option, show
 from windsock.commands.pool_files import read_pools, write_pools
+from windsock.commands.tables import output_option, show
 from windsock.text import count
 
 _COLUMNS = ("pool", "slots", "description")

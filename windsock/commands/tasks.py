@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from windsock.commands.base import echo, run_of_no_date, say, session, subdir_option, verbose_option
-from windsock.commands.output import optional_output_option, show
+from windsock.commands.tables import optional_output_option, show
 
 if TYPE_CHECKING:
     from windsock.client import Client

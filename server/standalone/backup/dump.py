@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import IO, BinaryIO
 
 from server.database import statements
-from server.standalone.backup.database import BackupError, Found
+from server.standalone.backup.checks import BackupError, Found
 from server.standalone.backup.programs import Programs
 from server.standalone.backup.progress import Progress
 

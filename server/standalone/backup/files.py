@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from server.standalone.backup.database import BackupError
+from server.standalone.backup.checks import BackupError
 
 STANDARD = "-"
 

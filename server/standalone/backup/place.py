@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from server.standalone.backup.database import BackupError
+from server.standalone.backup.checks import BackupError
 from server.standalone.postgres import DataFolderInUse, EmbeddedPostgres, dsn_of_running, exclusive
 from windsock.config import Config, Dsn
 

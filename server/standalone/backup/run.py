@@ -4,8 +4,8 @@ import asyncio
 from pathlib import Path
 
 from server.database import schema
-from server.standalone.backup import database, programs
-from server.standalone.backup.database import BackupError, Found
+from server.standalone.backup import checks, programs
+from server.standalone.backup.checks import BackupError, Found
 from server.standalone.backup.dump import Tools
 from server.standalone.backup.files import STANDARD, opened, written
 from server.standalone.backup.place import reached
@@ -20,7 +20,7 @@ def backup(config: Config, file: str, data_dir: Path | None) -> str:
     Airflow's database, StartupError if something prevents the backup. Then no part of a file is left.
     """
     with reached(config, data_dir, alone=False) as dsn:
-        found = database.look(dsn)
+        found = checks.look(dsn)
         if found.version is None:
             raise BackupError("this database has no schema of Windsock: there is nothing to back up")
         tools = Tools(programs.that_dump(found.server), _environment(dsn, found), found.schema)
@@ -39,8 +39,8 @@ def restore(config: Config, file: str, data_dir: Path | None, *, force: bool) ->
     BackupError says that the backup was restored.
     """
     with opened(file) as stream, reached(config, data_dir, alone=True) as dsn:
-        found = database.look(dsn)
-        database.check_overwriting(found, force=force)
+        found = checks.look(dsn)
+        checks.check_overwriting(found, force=force)
         tools = Tools(programs.that_restore(found.server), _environment(dsn, found), found.schema)
         version, known = tools.verify(stream), schema.load_schema().version
         if version > known:
@@ -65,10 +65,10 @@ def _environment(dsn: Dsn, found: Found) -> dict[str, str]:
 
 def _upgraded(dsn: Dsn, version: int) -> str:
     asyncio.run(schema.initdb(dsn))
-    found = database.look(dsn)
+    found = checks.look(dsn)
     step = f"upgraded from schema version {version} to" if found.version != version else "schema version"
     return f"{_contents(found)} ({step} {found.version})"
 
 
 def _contents(found: Found) -> str:
-    return database.say_contents(found.contents) or "a database without data"
+    return checks.say_contents(found.contents) or "a database without data"

@@ -187,7 +187,7 @@ async def _of_behaviour() -> str | None:
     """Have one conversation in both ways, and compare the answers."""
     from server.fast.dispatch import dispatcher  # noqa: PLC0415
     from server.fast.protocol import FastProtocol  # noqa: PLC0415
-    from server.fast.writing import fill  # noqa: PLC0415
+    from server.fast.whole_answers import fill  # noqa: PLC0415
 
     async def answer(request: web.Request) -> web.Response:
         response = json_bytes(request.path.encode() + await request.read(), headers={"X-Test": "1"})
