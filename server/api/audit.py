@@ -13,35 +13,36 @@ from aiohttp import web
 
 from server.api.handlers import dag_runs, dags, pools
 from server.api.resources import CHANGE
-from server.database.audit_log import Entry, Style
+from server.database.audit_log import Entry
+from server.database.generations import LogStyle
 from server.http.keys import USER
 from server.wire import PoolRequest, Trigger
 
 Handler = Callable[..., object]
 
-_EVENTS: Mapping[Style, Mapping[Handler, str]] = {
-    Style.OWN: {},
+_EVENTS: Mapping[LogStyle, Mapping[Handler, str]] = {
+    LogStyle.OWN: {},
     # The names of the web pages' views; the experimental API of that time logs nothing.
-    Style.VIEWS: {
+    LogStyle.VIEWS: {
         dag_runs.trigger: "trigger", dags.set_paused: "paused", dags.patch: "paused", dags.delete: "delete",
     },
-    Style.PERMISSIONS: {
+    LogStyle.PERMISSIONS: {
         dag_runs.trigger: "dag_run.create", dags.set_paused: "paused", dags.patch: "paused", dags.delete: "delete",
     },
-    Style.API_V1: {
+    LogStyle.API_V1: {
         dag_runs.trigger: "api.post_dag_run", dags.set_paused: "api.patch_dag", dags.patch: "api.patch_dag",
         dags.delete: "api.delete_dag", pools.set_pool: "api.post_pool", pools.delete_pool: "api.delete_pool",
     },
-    Style.API_V2: {
+    LogStyle.API_V2: {
         dag_runs.trigger: "trigger_dag_run", dags.set_paused: "patch_dag", dags.patch: "patch_dag",
         dags.delete: "delete_dag", pools.set_pool: "post_pool", pools.delete_pool: "delete_pool",
     },
 }  # fmt: skip
 _ANONYMOUS = {
-    Style.VIEWS: "anonymous",
-    Style.PERMISSIONS: "anonymous",
-    Style.API_V1: "anonymous",
-    Style.API_V2: "Anonymous",
+    LogStyle.VIEWS: "anonymous",
+    LogStyle.PERMISSIONS: "anonymous",
+    LogStyle.API_V1: "anonymous",
+    LogStyle.API_V2: "Anonymous",
 }
 # In bytes of JSON. The row of a run with a larger conf has only its size.
 _MAX_CONF = 2**14
@@ -62,7 +63,7 @@ class _Details(NamedTuple):
     date: datetime | None = None
 
 
-def entry(request: web.Request, style: Style, sensitive: tuple[str, ...]) -> Entry | None:
+def entry(request: web.Request, style: LogStyle, sensitive: tuple[str, ...]) -> Entry | None:
     """Describe what a request has changed; None if the caller is unknown and this Airflow has no name for that.
 
     `sensitive` has further words; a key that contains one has its value masked.
@@ -84,32 +85,32 @@ def entry(request: web.Request, style: Style, sensitive: tuple[str, ...]) -> Ent
         extra=_extra(details.fields, request, style),
         run_id=details.run_id,
         # The newer APIs put the date of a run into `extra`.
-        execution_date=details.date if style is Style.VIEWS else None,
-        display_name=None if user is None and style is not Style.API_V2 else owner,
+        execution_date=details.date if style is LogStyle.VIEWS else None,
+        display_name=None if user is None and style is not LogStyle.API_V2 else owner,
     )
 
 
-def _details(request: web.Request, style: Style, sensitive: tuple[str, ...]) -> _Details:
+def _details(request: web.Request, style: LogStyle, sensitive: tuple[str, ...]) -> _Details:
     match request.get(CHANGE):
         case Trigger(run_id=run_id, execution_date=date, conf=conf):
-            old = style in {Style.VIEWS, Style.PERMISSIONS}
+            old = style in {LogStyle.VIEWS, LogStyle.PERMISSIONS}
             id_name, date_name = ("run_id", "execution_date") if old else ("dag_run_id", "logical_date")
             fields = {"conf": _shown(conf or {}, sensitive), id_name: run_id, date_name: date.isoformat()}
             return _Details(fields, run_id, date)
         case bool(is_paused):
             # The page of 1.10 logs the state before the change.
-            return _Details({"is_paused": not is_paused if style is Style.VIEWS else is_paused})
+            return _Details({"is_paused": not is_paused if style is LogStyle.VIEWS else is_paused})
         case PoolRequest(name=name, slots=slots, description=description):
             return _Details({"name": name, "slots": slots, "description": description})
     pool = request.match_info.get("name")
     return _Details({} if pool is None else {"pool_name": pool})
 
 
-def _extra(fields: Mapping[str, object], request: web.Request, style: Style) -> str:
-    if style in {Style.VIEWS, Style.PERMISSIONS}:
+def _extra(fields: Mapping[str, object], request: web.Request, style: LogStyle) -> str:
+    if style in {LogStyle.VIEWS, LogStyle.PERMISSIONS}:
         named = {"dag_id": request.match_info.get("dag_id"), **fields}
         return str([(name, value if isinstance(value, str) else _json(value)) for name, value in named.items()])
-    return _json({**fields, "method": request.method} if style is Style.API_V2 else fields)
+    return _json({**fields, "method": request.method} if style is LogStyle.API_V2 else fields)
 
 
 def _json(value: object) -> str:

@@ -11,6 +11,8 @@ from server.errors import WindsockError
 
 logger = logging.getLogger(__name__)
 
+CHANNEL = "windsock_runs"
+"""Where the schedulers listen. The triggers of `schema.sql` use the same name, which no release can change."""
 # With this setting, a session tells the trigger of `dag_run` that the session announces its runs itself.
 ANNOUNCES = "windsock.announces"
 # Under load each announcement covers many runs. The first one is made at once.
@@ -47,7 +49,7 @@ class Announcer:
         try:
             while self._new:
                 run_ids, self._new = self._new, []
-                await self._database.fetch("announce", run_ids)
+                await self._database.fetch("announce", run_ids, CHANNEL)
                 await asyncio.sleep(_PAUSE)
         except (WindsockError, asyncpg.PostgresError) as error:
             logger.warning("new runs could not be announced", extra={"reason": type(error).__name__})

@@ -9,13 +9,13 @@ import asyncpg
 
 from server.database import statements
 from server.database.connections import Connection as PooledConnection
-from server.database.generations import FILES, generation_of, refuses_double_dots, reserved_types
+from server.database.generations import STANDALONE, Generation, generation_of
 from server.database.schema import check_schema
 from server.errors import StartupError
 
 Connection = PooledConnection | asyncpg.Connection
 
-_SQL = statements.load("common.sql")
+_SQL = statements.load("catalogue.sql")
 # Without the rights for these the service is useless: they are the most frequent ones, and the first of every request.
 _ESSENTIAL = ("find_dags", "serialized_dag", "trigger", "find_runs", "find_task_instances", "find_pools")
 
@@ -29,7 +29,7 @@ class Catalogue:
     `revision` is the content of `alembic_version`, None in a standalone database.
     """
 
-    generation: int
+    generation: Generation
     revision: str | None
     reserved_types: tuple[str, ...]
     refuses_double_dots: bool
@@ -39,7 +39,7 @@ class Catalogue:
     @cached_property
     def statements(self) -> Mapping[str, str]:
         """The statements that fit the database, by name."""
-        return statements.fit_all(statements.load(*FILES[self.generation]), self.columns)
+        return statements.fit_all(statements.load(*self.generation.files), self.columns)
 
 
 async def read_catalogue(connection: Connection, *, allow_unknown: bool) -> Catalogue:
@@ -53,14 +53,14 @@ async def read_catalogue(connection: Connection, *, allow_unknown: bool) -> Cata
         columns = frozenset([row[0] for row in await connection.fetch(_SQL["columns"])])
         if "alembic_version" not in tables:
             await check_schema(connection)
-            return Catalogue(1, None, (), refuses_double_dots=False, tables=tables, columns=columns)
+            return Catalogue(STANDALONE, None, (), refuses_double_dots=False, tables=tables, columns=columns)
         revisions = await _read_revisions(connection)
     generation = generation_of(revisions, columns, allow_unknown=allow_unknown)
     return Catalogue(
         generation,
         " ".join(revisions),
-        reserved_types(generation, revisions),
-        refuses_double_dots(generation, revisions),
+        generation.reserved_types(revisions),
+        generation.refuses_double_dots(revisions),
         tables,
         columns,
     )

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import asyncpg
 
@@ -13,7 +14,7 @@ from server.database.announcer import Announcer
 from server.database.batch import Batcher
 from server.database.dag import Dag
 from server.database.dags import Dags, Judgement
-from server.database.database import Database
+from server.database.database import Database, ordered
 from server.database.new_runs import NewRun, Row
 from server.database.scheduler_health import SchedulerHealth
 from server.database.settings import Settings
@@ -56,6 +57,13 @@ class RunFilter:
         return states, self.run_id, self.execution_date_gte, self.execution_date_lte
 
 
+class _Page(NamedTuple):
+    """The beginning of a list: callers who want the same share it."""
+
+    statement: str
+    arguments: tuple[object, ...]
+
+
 class DagRuns:
     """The `dag_run` table."""
 
@@ -68,13 +76,13 @@ class DagRuns:
         self._announce = announce
         self._dags = dags
         self._settings = settings
-        self._generation = settings.generation
+        self._trigger_width = settings.generation.trigger_width
         self._insert: Batcher[Row, asyncpg.Record] = settings.batcher(self._insert_many)
         self._insert_family: Batcher[tuple[Row, Dag], asyncpg.Record | None] = settings.queue(self._insert_one_family)
         self._whole = WholeRuns(database, settings)
         self._collision: Batcher[tuple[str, str, datetime], asyncpg.Record] = settings.batcher(self._find_collisions)
         self._find: Batcher[tuple[str, datetime], asyncpg.Record] = settings.batcher(self._find_many)
-        self._first_page: SingleFlight[Row, list[asyncpg.Record]] = SingleFlight(self._read_first_page, fresh=True)
+        self._first_page: SingleFlight[_Page, list[asyncpg.Record]] = SingleFlight(self._read_first_page, fresh=True)
         self._latest: Batcher[None, bytes] = settings.shared(self._read_latest)
 
     async def trigger(self, dag_id: str, asked: Trigger, user: str | None = None) -> Trigger:
@@ -130,12 +138,11 @@ class DagRuns:
 
     async def pages(self, dag_id: str, selection: RunFilter) -> AsyncGenerator[Sequence[str], None]:
         """Yield pages of JSON objects, one for each run; for an unknown DAG raises BadRequest, as Airflow does."""
-        name = "dag_runs_descending" if selection.descending else "dag_runs"
-        url = self._settings.run_url(dag_id)
-        arguments = (dag_id, url, *selection.conditions)
+        name = ordered("dag_runs", descending=selection.descending)
+        arguments = (dag_id, *selection.conditions, self._settings.run_url(dag_id))
         # One row more than a page shows whether there are more: nearly all lists are short, and need one statement.
         first = min(selection.limit or _STREAM_PAGE + 1, _STREAM_PAGE + 1)
-        rows = await self._first_page((name, *arguments, first, selection.offset))
+        rows = await self._first_page(_Page(name, (*arguments, first, selection.offset)))
         if not rows:
             await self.require_dag(dag_id)
         if len(rows) <= _STREAM_PAGE:
@@ -173,8 +180,7 @@ class DagRuns:
     async def _prepare(self, run: NewRun) -> tuple[Dag, Row]:
         """Find the DAG and the row to insert. Raises NotFound, BadRequest and Unavailable."""
         dag = self._dags.recent(run.dag_id) or await self._dags.get(run.dag_id)
-        # Airflow 1.10 needs neither a data interval nor a check of params.
-        judgement = _NONE if self._generation == 1 else await self._judge(run, dag)
+        judgement = await self._judge(run, dag) if self._settings.generation.checks_runs else _NONE
         try:
             return dag, new_runs.row(run, dag, self._settings, judgement)
         except BadRequest:
@@ -192,7 +198,8 @@ class DagRuns:
         return await self._dags.judge(dag, run.execution_date, conf if isinstance(conf, dict) else None)
 
     async def _insert_many(self, runs: Sequence[Row]) -> Sequence[asyncpg.Record]:
-        rows = await self._database.fetch_each("trigger", runs, self._settings.revision)
+        width = self._trigger_width
+        rows = await self._database.fetch_each("trigger", [run[:width] for run in runs], self._settings.revision)
         if rows[0]["migrated"]:
             raise self._database.changed()
         self._announce([row["id"] for row in rows if row["id"] is not None])
@@ -201,8 +208,8 @@ class DagRuns:
     async def _insert_one_family(self, families: Sequence[tuple[Row, Dag]]) -> Sequence[asyncpg.Record | None]:
         ((values, dag),) = families
         try:
-            dag_ids, revision = [dag.dag_id, *dag.subdag_ids], self._settings.revision
-            row = await self._database.fetchrow("trigger_family", dag_ids, *values[1:], revision)
+            dag_ids, more = [dag.dag_id, *dag.subdag_ids], values[1 : self._trigger_width]
+            row = await self._database.fetchrow("trigger_family", dag_ids, *more, self._settings.revision)
         except asyncpg.UniqueViolationError:
             return [None]
         if row is None:
@@ -215,7 +222,7 @@ class DagRuns:
     def _warn_of_dag(self, row: asyncpg.Record) -> None:
         if row["is_broken"]:
             warn(_BROKEN[self._settings.standalone])
-        if row.get("is_active") is False:
+        if row["is_active"] is False:
             warn(_INACTIVE)
         elif row["is_paused"]:
             warn(_PAUSED)
@@ -246,12 +253,13 @@ class DagRuns:
     async def _find_many(self, keys: Sequence[tuple[str, datetime]]) -> Sequence[asyncpg.Record]:
         return await self._database.fetch_each("find_runs", keys)
 
-    async def _read_first_page(self, key: Row) -> list[asyncpg.Record]:
-        name, *arguments = key
-        return await self._database.fetch(str(name), *arguments)
+    async def _read_first_page(self, page: _Page) -> list[asyncpg.Record]:
+        return await self._database.fetch(page.statement, *page.arguments)
 
     async def _read_latest(self, requests: Sequence[None]) -> Sequence[bytes]:
-        text: str = await self._database.fetchval("latest_runs", self._settings.graph_url)
+        text: str = await self._database.fetchval(
+            "latest_runs", self._settings.graph_url, self._settings.generation.graph_page
+        )
         return [text.encode() + b"\n"] * len(requests)
 
 

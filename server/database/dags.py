@@ -10,7 +10,7 @@ from server.caching.bounded import BoundedMap
 from server.caching.single_flight import SingleFlight
 from server.database.batch import Batcher
 from server.database.dag import Dag, memory_of
-from server.database.database import Database
+from server.database.database import Database, ordered
 from server.database.decoder import Decoder
 from server.database.decoding import MAX_DOCUMENT
 from server.database.import_errors import ImportErrors
@@ -160,7 +160,7 @@ class Dags:
 
     def pages(self, limit: int | None, offset: int, *, descending: bool) -> AsyncGenerator[list[str], None]:
         """Yield pages of JSON objects, one for each DAG, ordered by dag_id."""
-        return self._database.stream("dags", (limit, offset, descending), _STREAM_PAGE)
+        return self._database.stream(ordered("dags", descending=descending), (limit, offset), _STREAM_PAGE)
 
     async def _delete(self, dag_id: str) -> tuple[list[str], int] | None:
         """Delete the DAG; return its id, those of its sub-DAGs and the number of rows; None if there is no such DAG."""
@@ -192,7 +192,7 @@ class Dags:
         if row is None:
             return {}
         members = await self._decoder.dag(root_dag_id, row["version"], row["data"], row["data_compressed"])
-        has_bundle_version = bool(row.get("has_bundle_version"))
+        has_bundle_version = row["has_bundle_version"]
         return {
             member.dag_id: Dag(member.dag_id, root_dag_id, row["version"], member, has_bundle_version)
             for member in members

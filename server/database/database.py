@@ -171,6 +171,11 @@ class Database:
             return await connection.fetch(self.statements[name], *arguments)
 
 
+def ordered(name: str, *, descending: bool) -> str:
+    """Return the name of the statement that lists in that order."""
+    return f"{name}_descending" if descending else name
+
+
 def json_column(column: Sequence[Any]) -> str:
     """Write a column of requests as a JSON array, with dates in UTC: msgspec would round offsets that have seconds."""
     if isinstance(column[0], datetime):

@@ -6,7 +6,7 @@ from pathlib import PurePath
 from typing import NamedTuple
 
 from server.caching.recent import Recent
-from server.database.database import Database
+from server.database.database import Database, ordered
 
 # An error has some kilobytes, so a page of them is still a small answer.
 _STREAM_PAGE = 200
@@ -52,7 +52,7 @@ class ImportErrors:
 
     def pages(self, limit: int | None, offset: int, *, descending: bool) -> AsyncGenerator[list[str], None]:
         """Yield pages of JSON objects, one for each file, ordered by filename."""
-        return self._database.stream("import_errors", (limit, offset, descending), _STREAM_PAGE)
+        return self._database.stream(ordered("import_errors", descending=descending), (limit, offset), _STREAM_PAGE)
 
     async def count(self) -> int:
         """Return how many there are."""

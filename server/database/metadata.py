@@ -16,6 +16,7 @@ from server.database.dag_runs import DagRuns
 from server.database.dags import Dags
 from server.database.database import Database
 from server.database.decoder import Decoder
+from server.database.generations import Generation
 from server.database.import_errors import ImportErrors
 from server.database.pools import Pools
 from server.database.scheduler_health import Heartbeat, SchedulerHealth
@@ -129,7 +130,6 @@ def _settings(config: "Config", found: Catalogue) -> Settings:
         tables=found.tables,
         columns=found.columns,
         graph_url=_graph_url(config, found.generation),
-        pool_name_limit=50 if found.generation == 1 else 256,
         run_id_pattern=config.allowed_run_id_pattern,
         reserved_types=found.reserved_types,
         allows_double_dots=config.allow_double_dot_in_ids or not found.refuses_double_dots,
@@ -144,10 +144,7 @@ def _settings(config: "Config", found: Catalogue) -> Settings:
     )
 
 
-def _graph_url(config: "Config", generation: int) -> str:
+def _graph_url(config: "Config", generation: Generation) -> str:
     """Return the start of `dag_run_url`: relative as Airflow serves it, or with its `base_url` if that is wanted."""
     base = config.base_url if config.absolute_urls else urlsplit(config.base_url).path
-    if generation > 1:
-        return f"{base.rstrip('/')}/dags/"
-    path = "/graph" if config.rbac else "/admin/airflow/graph"
-    return f"{base.rstrip('/')}{path}?dag_id="
+    return f"{base.rstrip('/')}{generation.graph_paths[config.rbac]}"

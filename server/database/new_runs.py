@@ -8,8 +8,6 @@ import re
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-import msgspec
-
 from server.database.dag import Dag
 from server.database.dags import Judgement
 from server.database.prepared import PreparedDag
@@ -17,49 +15,42 @@ from server.database.settings import Settings
 from server.database.timetables import Interval
 from server.errors import BadRequest, WindsockError
 from server.wire.bodies import Trigger, conf_refusal
-from server.wire.pickles import pickle_conf
 from server.wire.strict_json import kind_of
 from server.wire.warning_header import warn
 from windsock.protocol import Code
 
-# What Airflow 1.10 does with prefixes that are its own, although its API accepts them from callers.
-_PREFIXES_OF_1 = (
-    (
-        re.compile(r"backfill."),
-        "Airflow takes a run with this run_id for one of a backfill: its scheduler never starts it",
-    ),
-    (
-        re.compile(r"scheduled.."),
-        (
-            "Airflow takes a run with this run_id for one of the DAG's schedule, which goes on after it; all DAGs of"
-            " that file stand still once the schedule itself wants this run_id"
-        ),
-    ),
-)
-# Its tasks get their run as MessagePack, which has whole numbers of 64 bits, signed or unsigned.
-_MSGPACK = 3
+# The tasks of Airflow 3 get their run as MessagePack, which has whole numbers of 64 bits, signed or unsigned.
 _LEAST_NUMBER, _GREATEST_NUMBER = -(2**63), 2**64 - 1
 _MANY_DIGITS = re.compile(r"\d{19}|\de[1-3]\d", re.ASCII)
 _LARGE_NUMBER = "conf holds a number beyond 64 bits: in Airflow 3 no task of this run can read it, and they fail"
 # Its tasks put a run_id as it is into the URLs where they leave and find values.
 _UNFIT_FOR_URLS = re.compile(r"[/?#%\x00-\x1f\x7f]|^\.{1,2}$")
 _UNFIT_RUN_ID = "In Airflow 3 no task of this run can return or read a value: this run_id does not fit into a URL"
-# The position of conf in a row.
-_CONF = 3
 # Every run that is made here has this type; Airflow's own have other types, and prefixes that go with them.
 _TYPE = "manual"
 # Airflow 2 and 3 keep the logs of a task in folders with names such as `run_id=...`; most file systems allow 255 bytes.
 _LONGEST_NAME = 255
-# Since this release conf is JSON; before it was a pickle.
-_JSON_CONF = 3
 # The user that 3.x names for unknown callers.
 _ANONYMOUS = "Anonymous"
-_AIRFLOW_2 = 2
 # Airflow always allows these, whatever the pattern says.
 _OWN_RUN_ID = re.compile(r"manual__\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$", re.ASCII)
 
 
-Row = tuple[object, ...]
+class Row(NamedTuple):
+    """The arguments of the statement `trigger`; that of an earlier generation takes only the first of them."""
+
+    dag_id: str
+    run_id: str
+    execution_date: datetime
+    conf: bytes | str | None
+    root_dag_id: str
+    version: str | None
+    """The version of the DAG's serialized row that the run was checked against."""
+    interval_start: datetime | None = None
+    interval_end: datetime | None = None
+    user: str = _ANONYMOUS
+    is_pinned: bool = False
+    """Whether it is pinned to the version of the DAG's bundle: such a run needs all task instances."""
 
 
 class NewRun(NamedTuple):
@@ -89,18 +80,11 @@ def row(run: NewRun, dag: Dag, settings: Settings, judgement: Judgement) -> Row:
     check_date(run, dag, settings, judgement)
     _check_run_id(run, dag, settings)
     _check_conf(run, settings, judgement)
-    generation, conf = settings.generation, run.asked.conf
-    written = pickle_conf(conf, generation) if generation < _JSON_CONF else _json(conf)
-    values: Row = (run.dag_id, run.run_id, run.execution_date, written, dag.root_dag_id, dag.version)
-    if generation == 1:
-        return values
-    values = *values, *_interval(judgement)
-    return values if generation < _JSON_CONF else (*values, run.user or _ANONYMOUS, False)
-
-
-def pinned(row: Row) -> Row:
-    """Return the row, pinned to the version of the DAG's bundle (Airflow 3): such a run needs all task instances."""
-    return (*row[:-1], True)
+    conf = settings.generation.write_conf(run.asked.conf)
+    values = run.dag_id, run.run_id, run.execution_date, conf, dag.root_dag_id, dag.version
+    if not settings.generation.checks_runs:
+        return Row(*values)
+    return Row(*values, *_interval(judgement), run.user or _ANONYMOUS)
 
 
 def warn_of_run(run: Trigger, row: Row, settings: Settings) -> None:
@@ -108,14 +92,15 @@ def warn_of_run(run: Trigger, row: Row, settings: Settings) -> None:
 
     Airflow 1.10 takes some runs for others; tasks of 3.x cannot read every conf, nor use every run_id.
     """
-    if settings.generation == 1 and not settings.standalone:
-        for prefix, text in _PREFIXES_OF_1:
-            if prefix.match(run.run_id):
-                warn(text)
-    if settings.generation == _MSGPACK and _UNFIT_FOR_URLS.search(run.run_id):
+    for misread, text in settings.generation.misread_run_ids:
+        if misread.match(run.run_id):
+            warn(text)
+    if not settings.generation.tasks_use_api:
+        return
+    if _UNFIT_FOR_URLS.search(run.run_id):
         warn(_UNFIT_RUN_ID)
     # Almost no conf has such a number, and looking at each value would take time.
-    if settings.generation == _MSGPACK and _MANY_DIGITS.search(str(row[_CONF])) and _holds_large_number(run.conf):
+    if _MANY_DIGITS.search(str(row.conf)) and _holds_large_number(run.conf):
         warn(_LARGE_NUMBER)
 
 
@@ -127,7 +112,7 @@ def check_date(run: NewRun, dag: Dag, settings: Settings, judgement: Judgement) 
     if dag.serialized is None:
         return
     _check_start_date(run, dag.serialized)
-    if settings.generation > 1:
+    if settings.generation.checks_runs:
         # Airflow 1.10 accepts a date before its tasks' start_date, and callers may rely on that: the contract has it.
         _check_tasks(run, dag.serialized)
         _interval(judgement)
@@ -136,7 +121,7 @@ def check_date(run: NewRun, dag: Dag, settings: Settings, judgement: Judgement) 
 def _check_run_id(run: NewRun, dag: Dag, settings: Settings) -> None:
     if run.asked.run_id_error is not None:
         raise run.asked.run_id_error
-    if settings.generation == 1:
+    if not settings.generation.checks_runs:
         return
     _check_pattern(run.run_id, settings)
     _check_log_folders(run, dag, settings)
@@ -155,8 +140,7 @@ def _check_pattern(run_id: str, settings: Settings) -> None:
     pattern = settings.run_id_pattern
     # An empty pattern allows no other ids.
     allowed = bool(pattern.pattern and pattern.match(run_id)) or _OWN_RUN_ID.match(run_id)
-    # Airflow 2 uses RE2, whose `$` does not match before a newline.
-    if not allowed or (settings.generation == _AIRFLOW_2 and run_id.endswith("\n")):
+    if not allowed or (settings.generation.has_re2 and run_id.endswith("\n")):
         # Such a row ends the scheduler process of 2.x and 3.x, again at every start.
         shown = pattern.pattern or _OWN_RUN_ID.pattern
         message = f"Run id {run_id} must match the pattern {shown} of this Airflow"
@@ -170,10 +154,10 @@ def _check_pattern(run_id: str, settings: Settings) -> None:
 
 def _check_log_folders(run: NewRun, dag: Dag, settings: Settings) -> None:
     """Raise BadRequest if a task could not write its log: in 2.8 and 2.9 that ends the scheduler process."""
-    folders = [("run_id", run.run_id), ("dag_id", run.dag_id)]
-    if settings.generation == _AIRFLOW_2 and dag.serialized is not None:
-        folders.append(("task_id", dag.serialized.longest_task_id))
-    for kind, value in folders:
+    ids = {"run_id": run.run_id, "dag_id": run.dag_id}
+    if settings.generation.names_logs_by_task and dag.serialized is not None:
+        ids["task_id"] = dag.serialized.longest_task_id
+    for kind, value in ids.items():
         for name in f"{kind}={value}".split("/"):
             if len(name.encode()) > _LONGEST_NAME:
                 longest = _LONGEST_NAME - len(f"{kind}=")
@@ -189,7 +173,7 @@ def _check_log_folders(run: NewRun, dag: Dag, settings: Settings) -> None:
 def _check_conf(run: NewRun, settings: Settings, judgement: Judgement) -> None:
     if run.asked.conf_error is not None:
         raise run.asked.conf_error
-    if settings.generation == 1:
+    if not settings.generation.checks_runs:
         return
     conf = run.asked.conf
     if conf is not None and not isinstance(conf, dict):
@@ -206,10 +190,6 @@ def _holds_large_number(value: object) -> bool:
         return any(map(_holds_large_number, value))
     # Postgres stores a float of that size as a whole number.
     return isinstance(value, int | float) and not _LEAST_NUMBER <= value <= _GREATEST_NUMBER
-
-
-def _json(conf: object) -> str:
-    return msgspec.json.encode({} if conf is None else conf).decode()
 
 
 def _interval(judgement: Judgement) -> Interval:

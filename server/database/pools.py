@@ -28,7 +28,7 @@ class Pools:
 
     def __init__(self, database: Database, settings: Settings) -> None:
         """Read and write the pools of `database`."""
-        self.name_limit = settings.pool_name_limit
+        self.name_limit = settings.generation.pool_name_limit
         self._database = database
         self._find: Batcher[str, asyncpg.Record] = settings.batcher(self._find_many)
         self._list: Batcher[None, bytes] = settings.shared(self._read_all)

@@ -3,9 +3,9 @@
 import re
 from dataclasses import dataclass
 from typing import TypeVar
-from urllib.parse import quote, quote_plus
 
 from server.database.batch import Batcher, Run
+from server.database.generations import Generation
 
 Key = TypeVar("Key")
 Result = TypeVar("Result")
@@ -15,13 +15,12 @@ Result = TypeVar("Result")
 class Settings:
     """Facts that are found out when the service starts, and again after a migration."""
 
-    generation: int
+    generation: Generation
     revision: str | None
     tables: frozenset[str]
     columns: frozenset[str]
     """Each as `table.column`."""
     graph_url: str
-    pool_name_limit: int
     run_id_pattern: re.Pattern[str]
     reserved_types: tuple[str, ...]
     allows_double_dots: bool
@@ -43,10 +42,7 @@ class Settings:
 
     def run_url(self, dag_id: str) -> str:
         """Return the start of `dag_run_url` for a DAG's runs; the statements add the date, or in 3.x the run_id."""
-        if self.generation == 1:
-            return f"{self.graph_url}{quote_plus(dag_id)}&execution_date="
-        page = "graph?execution_date=" if self.generation == 2 else "runs/"  # noqa: PLR2004 - Airflow 2
-        return f"{self.graph_url}{quote(dag_id, safe='')}/{page}"
+        return f"{self.graph_url}{self.generation.quote_dag_id(dag_id)}{self.generation.graph_page}"
 
     def batcher(self, run: "Run[Key, Result]") -> Batcher[Key, Result]:
         """Make a batcher with the configured limits."""

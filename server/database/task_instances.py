@@ -3,10 +3,12 @@
 import getpass
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from operator import itemgetter
+from typing import NamedTuple
 
 import asyncpg
 import msgspec
+from msgspec import UNSET
 
 from server.database.batch import Batcher
 from server.database.dag_runs import missing_run
@@ -16,16 +18,23 @@ from server.database.decoder import Decoder
 from server.database.prepared import PreparedTask
 from server.database.settings import Settings
 from server.errors import Conflict, NotFound
-from server.wire.answers import render_ti
+from server.wire.answers import TaskInstance, encode
 from windsock.protocol import Code
 
-Key = tuple[str, datetime, str, int | None]
-_COLUMNS = (
-    "duration", "end_date", "executor_config", "hostname", "job_id", "max_tries", "operator", "pid", "pool",
-    "pool_slots", "priority_weight", "queue", "queued_dttm", "start_date", "state", "unixname",
-)  # fmt: skip
+_MAPPED = ("map_index", "mapped_instances", "run_id", "try_number")
+_COLUMNS = tuple(name for name in TaskInstance.__struct_fields__ if name not in _MAPPED)
+_TOO_MUCH = "(a pickle of too much)"
 _UNMAPPED = frozenset({None, -1})
 _UNFINISHED = frozenset({"queued", "running"})
+
+
+class Key(NamedTuple):
+    """What a task instance is found by; where no task has several instances, the statement has no `map_index`."""
+
+    dag_id: str
+    execution_date: datetime
+    task_id: str
+    map_index: int | None
 
 
 class TaskInstances:
@@ -37,9 +46,9 @@ class TaskInstances:
         self._decoder = decoder
         self._dags = dags
         self._unixname = getpass.getuser()
-        self._generation = settings.generation
-        # Airflow 1.10 has no map_index.
-        self._parts = 3 if settings.generation == 1 else 4
+        self._has_mapped = settings.generation.has_mapped_tasks
+        # It reads the columns by their names, in the order of the fields.
+        self._columns = itemgetter(*_COLUMNS, *(_MAPPED if self._has_mapped else ()))
         self._find: Batcher[Key, asyncpg.Record] = settings.batcher(self._find_many)
 
     async def get(self, dag_id: str, execution_date: datetime, task_id: str, map_index: int | None = None) -> bytes:
@@ -49,37 +58,41 @@ class TaskInstances:
         task (Airflow 2.3 and later) `map_index` chooses the instance; without it, it is the one that is furthest from
         its end. Airflow 1.10 has no such tasks: there `map_index` has no meaning.
         """
-        row = await self._find((dag_id, execution_date, task_id, map_index))
+        row = await self._find(Key(dag_id, execution_date, task_id, map_index))
         if not row["known"]:
             raise await self._dags.unknown(dag_id)
         dag = await self._dags.at(dag_id, row["root_dag_id"], row["version"], any_serialized=row["any_serialized"])
         task = dag.task(task_id)
         if row["run"] is None:
             raise missing_run(dag_id, execution_date)
-        columns = {"dag_id": dag_id, "execution_date": row["execution_date"]}
-        if row["texts"] is not None:
-            columns["duration"], columns["end_date"] = row["duration"], row["end_date"]
-            columns["executor_config"] = await self._executor_config(dag_id, row["executor_config"])
-            return render_ti(columns, row["texts"])
-        if row["run_state"] in _UNFINISHED and (self._generation == 1 or map_index in _UNMAPPED):
-            return render_ti({**columns, "task_id": task_id, **self._first_row(dag_id, task_id, task)})
-        raise _missing_instance(task_id, execution_date, None if self._generation == 1 else map_index)
+        if row["task_id"] is not None:
+            return encode(await self._instance(dag_id, row))
+        if row["run_state"] in _UNFINISHED and (map_index in _UNMAPPED or not self._has_mapped):
+            return encode(self._first_instance(row["execution_date"], dag_id, task_id, task))
+        raise _missing_instance(task_id, execution_date, map_index if self._has_mapped else None)
 
-    async def _executor_config(self, dag_id: str, data: bytes | None) -> str | None:
+    async def _instance(self, dag_id: str, row: asyncpg.Record) -> TaskInstance:
+        instance = TaskInstance(*map(str, self._columns(row)))
+        instance.executor_config = await self._executor_config(dag_id, row["executor_config"])
+        if self._has_mapped and row["mapped_instances"] is None:
+            instance.mapped_instances = UNSET
+        return instance
+
+    async def _executor_config(self, dag_id: str, data: bytes | None) -> str:
         # The statement leaves out what is larger.
-        return await self._decoder.shown(dag_id, data) if data else None if data is None else "(a pickle of too much)"
+        return await self._decoder.shown(dag_id, data) if data else str(None) if data is None else _TOO_MUCH
 
-    def _first_row(self, dag_id: str, task_id: str, task: PreparedTask) -> dict[str, Any]:
+    def _first_instance(self, date: str, dag_id: str, task_id: str, task: PreparedTask) -> TaskInstance:
         if not task.first_row:
             odd = f"Task {task_id} of dag {dag_id} is not serialized as Airflow does it"
             raise Conflict(odd, Code.DAG_NOT_READABLE)
-        columns: dict[str, Any] = dict.fromkeys(_COLUMNS)
-        columns.update(test_mode=False, executor_config={}, hostname="", unixname=self._unixname)
-        columns.update(msgspec.json.decode(task.first_row))
-        return columns
+        known: dict[str, str] = msgspec.json.decode(task.first_row)
+        known |= {"dag_id": dag_id, "task_id": task_id, "execution_date": date, "unixname": self._unixname}
+        return TaskInstance(hostname="", executor_config="{}", **known)
 
     async def _find_many(self, keys: Sequence[Key]) -> Sequence[asyncpg.Record]:
-        return await self._database.fetch_each("find_task_instances", [key[: self._parts] for key in keys])
+        width = len(Key._fields) if self._has_mapped else len(Key._fields) - 1
+        return await self._database.fetch_each("find_task_instances", [key[:width] for key in keys])
 
 
 def _missing_instance(task_id: str, execution_date: datetime, map_index: int | None) -> NotFound:

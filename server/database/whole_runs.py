@@ -22,7 +22,7 @@ from server.database.dag import Dag
 from server.database.database import Database, json_column
 from server.database.deadlines import Alert
 from server.database.encoding import MALFORMED, OnlyAirflowError
-from server.database.new_runs import NewRun, Row, pinned
+from server.database.new_runs import NewRun, Row
 from server.database.prepared import PreparedDag
 from server.database.settings import Settings
 from server.errors import Conflict
@@ -73,7 +73,7 @@ class WholeRuns:
 
     def concern(self, dag: Dag) -> bool:
         """Whether runs of that DAG are of this kind."""
-        if self._settings.generation < 3 or dag.serialized is None:  # noqa: PLR2004 - Airflow 3
+        if not self._settings.generation.has_bundles or dag.serialized is None:
             return False
         return self._is_pinned(dag) or self._settings.task_instances == "always" or dag.serialized.has_deadlines
 
@@ -118,17 +118,19 @@ class WholeRuns:
         statements = self._database.statements
         # Not before its turn: the rows of thousands of waiting runs would fill the memory.
         found = await self._instances(request.run, request.dag)
-        values = pinned(request.row) if found.number and self._is_pinned(request.dag) else request.row
+        row = request.row
+        if found.number and self._is_pinned(request.dag):
+            row = row._replace(is_pinned=True)
         async with self._database.transaction() as connection:
-            columns = [json_column([value]) for value in values]
-            (row,) = await connection.fetch(statements["trigger"], *columns, self._settings.revision)
-            if row["migrated"]:
+            columns = [json_column([value]) for value in row]
+            (made,) = await connection.fetch(statements["trigger"], *columns, self._settings.revision)
+            if made["migrated"]:
                 raise self._database.changed()
-            if row["id"] is None:
-                return _Made(row)
+            if made["id"] is None:
+                return _Made(made)
             if found.number:
-                await self._add_instances(connection, row["id"], request.dag, found)
-            return _Made(row, await self._add_deadlines(connection, row["id"], request), found.reason)
+                await self._add_instances(connection, made["id"], request.dag, found)
+            return _Made(made, await self._add_deadlines(connection, made["id"], request), found.reason)
 
     async def _add_instances(self, connection: Connection, run: int, dag: Dag, found: _Instances) -> None:
         """Add them all, or raise DagChangedError if the DAG has changed since."""

@@ -12,12 +12,11 @@ warning through `server.wire.warning_header`.
 """
 
 from server.wire.answers import (
+    TaskInstance,
     ascii_json,
     created_message,
     encode,
     encode_error,
-    render_strings,
-    render_ti,
     trigger_answer,
 )
 from server.wire.bodies import (
@@ -48,6 +47,7 @@ __all__ = [
     "DagRunsQuery",
     "Page",
     "PoolRequest",
+    "TaskInstance",
     "Trigger",
     "UnsafePickleError",
     "ascii_json",
@@ -70,7 +70,5 @@ __all__ = [
     "parse_pool_name",
     "parse_trigger",
     "pickle_conf",
-    "render_strings",
-    "render_ti",
     "trigger_answer",
 ]

@@ -1,10 +1,10 @@
 """Answers: the shapes and texts that scripts for Airflow 1.10 read."""
 
 import re
-from collections.abc import Mapping
 from json.encoder import encode_basestring_ascii
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from server.wire.bodies import Trigger
 
@@ -51,15 +51,34 @@ def trigger_answer(dag_id: str, trigger: Trigger) -> bytes:
     return encode({"execution_date": shown_date.replace(" ", "T"), "message": message, "run_id": run_id})
 
 
-def render_strings(values: Mapping[str, object]) -> dict[str, str]:
-    """Return each value as Python's `str` shows it: None is "None", dates have a space and their offset."""
-    return {key: str(value) for key, value in values.items()}
+class TaskInstance(msgspec.Struct):
+    """A task instance: each column as Python's `str` shows it.
 
-
-def render_ti(columns: Mapping[str, object], written: str | None = None) -> bytes:
-    """Write a task instance, with each column as a text.
-
-    `written` is a JSON object, as Postgres wrote it, of the columns whose names come after these.
+    The statement `find_task_instances` has a column for each field.
     """
-    texts = render_strings(columns)
-    return encode(texts) if written is None else _encoder.encode(texts)[:-1] + f",{written[1:]}\n".encode()
+
+    dag_id: str = "None"
+    duration: str = "None"
+    end_date: str = "None"
+    execution_date: str = "None"
+    executor_config: str = "None"
+    hostname: str = "None"
+    job_id: str = "None"
+    max_tries: str = "None"
+    operator: str = "None"
+    pid: str = "None"
+    pool: str = "None"
+    pool_slots: str = "None"
+    priority_weight: str = "None"
+    queue: str = "None"
+    queued_dttm: str = "None"
+    start_date: str = "None"
+    state: str = "None"
+    task_id: str = "None"
+    test_mode: str = "False"
+    unixname: str = "None"
+    map_index: str | UnsetType = UNSET
+    mapped_instances: str | UnsetType = UNSET
+    run_id: str | UnsetType = UNSET
+    try_number: str | UnsetType = UNSET
+    """The last four only where a task may have several instances, and only of an instance that has a row."""

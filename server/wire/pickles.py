@@ -12,7 +12,6 @@ import pickletools
 from collections.abc import Iterator
 from typing import Never
 
-_PROTOCOLS = {1: 4, 2: 5}
 # Everything that builds scalars and builtin containers; operations that import, call or set state are left out
 _SAFE_NAMES = (
     "PROTO FRAME STOP POP POP_MARK MARK DUP MEMOIZE PUT BINPUT LONG_BINPUT GET BINGET LONG_BINGET "
@@ -61,14 +60,9 @@ class _Unpickler(pickle.Unpickler):
         raise UnsafePickleError(message)
 
 
-def pickle_conf(conf: object, generation: int) -> bytes | None:
-    """Pickle a run's conf for Airflow 1.10 (`generation` 1, no conf is NULL) or 2.x (2, no conf is `{}`).
-
-    Every Python of that Airflow can read the protocol: protocol 5 stalls 1.10 on Python 3.7.
-    """
-    if conf is None and generation == 1:
-        return None
-    return pickle.dumps({} if conf is None else conf, _PROTOCOLS[generation])
+def pickle_conf(conf: object, protocol: int) -> bytes:
+    """Pickle a run's conf with a protocol that every Python of the Airflow can read."""
+    return pickle.dumps(conf, protocol)
 
 
 def load_conf(data: bytes, most_values: int = _MAX_VALUES) -> object:

@@ -51,7 +51,7 @@ async def add_dag(dsn: str, release: str, *, compressed: bool = False) -> None:
     data = (None, zlib.compress(text.encode())) if compressed else (text, None)
     conn = await asyncpg.connect(dsn)
     try:
-        columns = {row[0] for row in await conn.fetch(statements.load("common.sql")["columns"])}
+        columns = {row[0] for row in await conn.fetch(statements.load("catalogue.sql")["columns"])}
         seed = (FOLDER.parent / "seed" / f"airflow{generation}.sql").read_text("utf-8")
         await conn.execute(statements.fit(seed, columns))
         if generation == 1:
@@ -66,7 +66,7 @@ async def copy_dag(dsn: str, dag_id: str, *, subdag_id: str | None = None) -> No
     """Add a DAG like `d` of `add_dag` under another id; with a `subdag_id` its task `t` is a sub-DAG of that id."""
     conn = await asyncpg.connect(dsn)
     try:
-        tables = {row[0] for row in await conn.fetch(statements.load("common.sql")["tables"])}
+        tables = {row[0] for row in await conn.fetch(statements.load("catalogue.sql")["tables"])}
         await _copy(conn, "dag", {"dag_id": dag_id})
         changes: dict[str, object] = {"dag_id": dag_id}
         if "dag_version" in tables:
@@ -111,7 +111,7 @@ async def add_mapped(dsn: str) -> None:
 async def _sow(dsn: str, file: str) -> None:
     conn = await asyncpg.connect(dsn)
     try:
-        columns = {row[0] for row in await conn.fetch(statements.load("common.sql")["columns"])}
+        columns = {row[0] for row in await conn.fetch(statements.load("catalogue.sql")["columns"])}
         await conn.execute(statements.fit((FOLDER.parent / "seed" / file).read_text("utf-8"), columns))
     finally:
         await conn.close()

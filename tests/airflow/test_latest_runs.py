@@ -8,7 +8,7 @@ import aiohttp
 import asyncpg
 
 from server.database import statements
-from server.database.generations import FILES
+from server.database.generations import AIRFLOW_3
 from tests.airflow.schemas import add_runs, copy_dag
 from tests.airflow.serving import Api, prepare
 from tests.live import live_server
@@ -70,9 +70,9 @@ async def test_latest_runs_of_dags_that_ran_long_ago(empty_database: str, role: 
 
 async def _rows_read(connection: asyncpg.Connection) -> int:
     """How many runs the statement has fetched, those aside of which an index tells all that it wants."""
-    columns = {row[0] for row in await connection.fetch(statements.load("common.sql")["columns"])}
-    statement = statements.fit(statements.load(*FILES[3])["latest_runs"], columns).replace("$1::text", "''")
-    plan = json.loads(await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}"))
+    columns = {row[0] for row in await connection.fetch(statements.load("catalogue.sql")["columns"])}
+    statement = statements.fit(statements.load(*AIRFLOW_3.files)["latest_runs"], columns)
+    plan = json.loads(await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", "", "/runs/"))
     return _fetched(plan[0]["Plan"])
 
 

@@ -55,7 +55,7 @@ def requests() -> Iterator[tuple[str, str, object]]:
 async def make_odd(dsn: str) -> None:
     """Put odd texts into all columns that answers show, and more runs than are answered at once."""
     conn = await asyncpg.connect(dsn)
-    columns = {row[0] for row in await conn.fetch(statements.load("common.sql")["columns"])}
+    columns = {row[0] for row in await conn.fetch(statements.load("catalogue.sql")["columns"])}
     runs = (FOLDER.parent / "seed" / "runs.sql").read_text("utf-8")
     runs = runs.replace("'run_' || n", f"n || $odd${ODD}$odd$", 1).replace("'success'", f"$odd${SHORT}$odd$")
     await conn.execute(statements.fit(runs, columns))

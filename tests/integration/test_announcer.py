@@ -9,8 +9,8 @@ import aiohttp
 import asyncpg
 import pytest
 
+from server.database.announcer import CHANNEL
 from server.database.metadata import open_metadata
-from server.standalone.scheduler.signs import CHANNEL
 from tests.contract import cases
 from tests.live import config_for
 

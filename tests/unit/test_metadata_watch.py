@@ -9,6 +9,7 @@ import pytest
 from server.database import watch as module
 from server.database.catalogue import Catalogue
 from server.database.connections import Connections
+from server.database.generations import AIRFLOW_1
 from server.database.watch import SchemaWatch
 
 
@@ -16,7 +17,7 @@ async def test_the_watch_goes_on(monkeypatch: pytest.MonkeyPatch, caplog: pytest
     """After an error that nobody foresaw, too: a schema that is refused would be refused for ever."""
     monkeypatch.setattr(module, "_EVERY", 0.01)
     monkeypatch.setattr(module, "_SOON", 0.01)
-    found = Catalogue(1, "x", (), refuses_double_dots=False, tables=frozenset(), columns=frozenset())
+    found = Catalogue(AIRFLOW_1, "x", (), refuses_double_dots=False, tables=frozenset(), columns=frozenset())
     watch = SchemaWatch(cast("Connections", None), found, lambda _: None, allow_unknown=False)
     looks = 0
     again = asyncio.Event()

@@ -9,19 +9,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.wire import UnsafePickleError, load_conf, pickle_conf
+from server.metadata.generations import AIRFLOW_1, AIRFLOW_2
+from server.wire import UnsafePickleError, load_conf
 from server.wire.pickles import is_cheap, is_linear, show_pickle
 from tests.hostile import pickled_laughs
 
 
 def test_conf_is_written_byte_for_byte_as_airflow_does() -> None:
     """Protocol 4 for 1.10 (its Pythons read no other), 5 for 2.x, where no conf is an empty dict."""
-    assert pickle_conf({"key": "value"}, 1) == bytes.fromhex(
+    assert AIRFLOW_1.write_conf({"key": "value"}) == bytes.fromhex(
         "80049512000000000000007d948c036b6579948c0576616c756594732e"
     )
-    assert pickle_conf(None, 1) is None
-    assert pickle_conf({}, 1) == bytes.fromhex("80047d942e")
-    assert pickle_conf(None, 2) == bytes.fromhex("80057d942e")
+    assert AIRFLOW_1.write_conf(None) is None
+    assert AIRFLOW_1.write_conf({}) == bytes.fromhex("80047d942e")
+    assert AIRFLOW_2.write_conf(None) == bytes.fromhex("80057d942e")
 
 
 PLAIN = st.recursive(

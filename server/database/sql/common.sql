@@ -5,24 +5,52 @@
 -- otherwise it reads whole tables. A lateral subquery keeps every look-up on its index, whatever the planner believes about
 -- the table's size.
 
+-- Fragments here say how Airflow 1.10 has it; the files of the later generations have fragments of the same names.
+
+-- fragment: any_serialized
+-- Whether the Airflow serializes DAGs at all.
+EXISTS (SELECT FROM serialized_dag)
+
+-- fragment: root_dag_id
+coalesce(nullif(dag.root_dag_id, ''), dag.dag_id)
+
+-- fragment: serialized_version(dag_id, bundle_version)
+-- `version` changes whenever the serialized row of a root DAG is written again.
+SELECT serialized_dag.xmin::text AS version FROM serialized_dag WHERE serialized_dag.dag_id = {dag_id}
+
+-- fragment: is_serialized(dag_id)
+EXISTS (SELECT FROM serialized_dag WHERE serialized_dag.dag_id = {dag_id})
+
+-- fragment: document
+CASE WHEN octet_length(data::text) <= $2 THEN data::text END AS data,
+CASE WHEN data IS NULL AND octet_length(data_compressed) <= $2 THEN data_compressed END AS data_compressed  -- if serialized_dag.data_compressed
+NULL::bytea AS data_compressed  -- unless serialized_dag.data_compressed
+
+-- fragment: run_date
+execution_date
+
+-- fragment: same_run(instance, run)
+{instance}.dag_id = {run}.dag_id AND {instance}.execution_date = {run}.execution_date
+
 -- name: find_dags
--- What is known about each DAG; `version` changes whenever its serialized row (that of the root DAG) is written again.
-SELECT d.dag_id IS NOT NULL AS known, d.is_paused, d.root_dag_id, s.version, any_serialized.present AS any_serialized
+-- What is known about each DAG.
+SELECT d.dag_id IS NOT NULL AS known, d.is_paused, d.root_dag_id, s.version, {any_serialized} AS any_serialized
 FROM unnest(ARRAY(SELECT json_array_elements_text($1))) WITH ORDINALITY AS requested (dag_id, n)
-CROSS JOIN (SELECT EXISTS (SELECT FROM serialized_dag) AS present) AS any_serialized
 LEFT JOIN LATERAL (
-    SELECT dag.dag_id, dag.is_paused, coalesce(nullif(dag.root_dag_id, ''), dag.dag_id) AS root_dag_id
+    SELECT
+        dag.bundle_version,  -- if dag.bundle_version
+        dag.dag_id, dag.is_paused, {root_dag_id} AS root_dag_id
     FROM dag WHERE dag.dag_id = requested.dag_id
 ) AS d ON true
 LEFT JOIN LATERAL (
-    SELECT serialized_dag.xmin::text AS version FROM serialized_dag WHERE serialized_dag.dag_id = d.root_dag_id
+    {serialized_version(d.root_dag_id, d.bundle_version)}
 ) AS s ON true
 ORDER BY requested.n
 
 -- name: serialized_dag
--- The JSON of a serialized DAG; NULL if it has more than $2 bytes.
-SELECT xmin::text AS version, CASE WHEN octet_length(data::text) <= $2 THEN data::text END AS data,
-    NULL::bytea AS data_compressed
+-- The JSON of a serialized DAG, or its zlib form; neither if it has more than $2 bytes.
+SELECT xmin::text AS version, false AS has_bundle_version,
+    {document}
 FROM serialized_dag WHERE dag_id = $1
 
 -- name: dag_code
@@ -31,13 +59,322 @@ FROM dag JOIN dag_code ON dag_code.fileloc = dag.fileloc
 WHERE dag.dag_id = $1
 LIMIT 1
 
+-- fragment: list_of_dags(order)
+SELECT row_to_json(one)::text
+FROM dag
+CROSS JOIN LATERAL (
+    SELECT
+        dag_id,
+        is_active,  -- if dag.is_active
+        NOT coalesce(is_stale, false) AS is_active,  -- if dag.is_stale
+        is_paused,
+        owners,
+        -- 1.10.12 and later store JSON, earlier releases the plain text; an interval stays Airflow's JSON.
+        CASE WHEN schedule_interval ~ '^"([^"\\[:cntrl:]]|\\["\\/bfnrt])*"$' THEN schedule_interval::json #>> '{}'  -- if dag.schedule_interval
+            ELSE nullif(schedule_interval, 'null') END AS schedule_interval,  -- if dag.schedule_interval
+        timetable_summary AS schedule_interval,  -- unless dag.schedule_interval
+        ARRAY (SELECT name FROM dag_tag WHERE dag_tag.dag_id = dag.dag_id ORDER BY name) AS tags
+) AS one
+WHERE NOT coalesce(dag.is_subdag, false)  -- if dag.is_subdag
+ORDER BY dag.dag_id COLLATE "C" {order}
+LIMIT $1 OFFSET $2
+
+-- name: dags
+{list_of_dags(ASC)}
+
+-- name: dags_descending
+{list_of_dags(DESC)}
+
+-- name: count_dags
+SELECT count(*) FROM dag
+WHERE NOT coalesce(is_subdag, false)  -- if dag.is_subdag
+
+-- fragment: is_active
+-- Only later generations leave a run queued if its DAG is not active.
+NULL::boolean
+
+-- fragment: is_broken
+dag.fileloc IN (SELECT import_error.filename FROM import_error)
+
+-- fragment: is_migrated(revision)
+-- Whether a migration has been committed since the statement was made for a revision.
+SELECT coalesce(string_agg(version_num, ' ' ORDER BY version_num COLLATE "C"), '') <> {revision}::text AS migrated  -- if alembic_version.version_num
+FROM alembic_version  -- if alembic_version.version_num
+SELECT {revision}::text IS NOT NULL AS migrated  -- unless alembic_version.version_num
+
+-- fragment: checked_runs(revision)
+-- For the statements `trigger`: the requested runs, and ids for those that are to be inserted. A run is inserted if the DAG
+-- is known and its serialized row is the one that the request was checked against (`fresh`). A row that is known and fresh
+-- but has no id collided with another run, perhaps of this statement. Each request has its id before the insert, so a
+-- stored id tells whose run it is.
+checked AS (
+    SELECT
+        d.bundle_version, s.dag_version_id,  -- if dag.bundle_version
+        requested.*, d.dag_id IS NOT NULL AS known, d.is_paused, d.is_active, d.is_broken,
+        s.version IS NOT DISTINCT FROM requested.version AS fresh
+    FROM requested
+    LEFT JOIN LATERAL (
+        SELECT
+            dag.bundle_version,  -- if dag.bundle_version
+            dag.dag_id, dag.is_paused, {is_active} AS is_active, {is_broken} AS is_broken
+        FROM dag WHERE dag.dag_id = requested.dag_id
+    ) AS d ON true
+    LEFT JOIN LATERAL (
+        {serialized_version(requested.root_dag_id, d.bundle_version)}
+    ) AS s ON true
+), schema AS (
+    {is_migrated({revision})}
+), numbered AS (
+    SELECT *, CASE WHEN known AND fresh AND NOT migrated THEN nextval((
+        SELECT coalesce(pg_get_serial_sequence('dag_run', 'id'), 'dag_run_id_seq')::regclass
+    )) END AS id
+    FROM checked CROSS JOIN schema
+)
+
+-- fragment: made_runs
+-- What became of each requested run; `id` is that of the new run.
+SELECT numbered.migrated, numbered.known, numbered.fresh, numbered.is_paused, numbered.is_active, numbered.is_broken,
+    created.id
+FROM numbered LEFT JOIN created ON created.id = numbered.id
+ORDER BY numbered.n
+
+-- name: find_collisions
+-- The runs that a new run would collide with, by run_id and by date.
+SELECT by_run_id.id IS NOT NULL AS run_id_taken, by_date.id IS NOT NULL AS date_taken, by_date.run_id AS run_at_date
+FROM unnest(
+    ARRAY(SELECT json_array_elements_text($1)),
+    ARRAY(SELECT json_array_elements_text($2)),
+    ARRAY(SELECT json_array_elements_text($3)::timestamptz)
+) WITH ORDINALITY AS requested (dag_id, run_id, run_date, n)
+LEFT JOIN LATERAL (
+    SELECT id FROM dag_run WHERE dag_id = requested.dag_id AND run_id = requested.run_id
+) AS by_run_id ON true
+LEFT JOIN LATERAL (
+    SELECT id, run_id FROM dag_run WHERE dag_id = requested.dag_id AND {run_date} = requested.run_date
+) AS by_date ON true
+ORDER BY requested.n
+
+-- fragment: chosen_runs
+dag_run.dag_id = $1
+AND ($2::text[] IS NULL OR dag_run.state = ANY ($2))
+AND ($3::text IS NULL OR dag_run.run_id = $3)
+AND ($4::timestamptz IS NULL OR dag_run.{run_date} >= $4)
+AND ($5::timestamptz IS NULL OR dag_run.{run_date} <= $5)
+
+-- fragment: list_of_runs(order)
+-- A DAG's runs as JSON objects. A NULL filter does not filter; $6 is the start of dag_run_url.
+SELECT row_to_json(run)::text
+FROM dag_run
+CROSS JOIN LATERAL (
+    SELECT
+        dag_id,
+        $6::text || {run_in_url(dag_run)} AS dag_run_url,
+        {iso_date({run_date})} AS execution_date,
+        id,
+        run_id,
+        coalesce({iso_date(start_date)}, '') AS start_date,
+        state
+) AS run
+WHERE
+    {chosen_runs}
+    -- No run is listed if the DAG cannot be found.
+    AND EXISTS (
+        SELECT FROM (SELECT {root_dag_id} AS root_dag_id FROM dag WHERE dag.dag_id = $1) AS d
+        WHERE {is_serialized(d.root_dag_id)} OR NOT {any_serialized}
+    )
+ORDER BY dag_run.{run_date} {order} NULLS LAST, dag_run.id {order}
+LIMIT $7 OFFSET $8
+
+-- name: dag_runs
+{list_of_runs(ASC)}
+
+-- name: dag_runs_descending
+{list_of_runs(DESC)}
+
+-- name: count_dag_runs
+SELECT count(*)
+FROM dag_run
+WHERE
+    {chosen_runs}
+
+-- name: find_runs
+-- Each run's state, found by DAG and date, with what the answer needs to know about the DAG.
+SELECT d.dag_id IS NOT NULL AS known, s.present OR NOT {any_serialized} AS serialized, r.id, r.state
+FROM unnest(
+    ARRAY(SELECT json_array_elements_text($1)),
+    ARRAY(SELECT json_array_elements_text($2)::timestamptz)
+) WITH ORDINALITY AS requested (dag_id, run_date, n)
+LEFT JOIN LATERAL (
+    SELECT dag.dag_id, {root_dag_id} AS root_dag_id FROM dag WHERE dag.dag_id = requested.dag_id
+) AS d ON true
+CROSS JOIN LATERAL (
+    SELECT {is_serialized(d.root_dag_id)} AS present
+) AS s
+LEFT JOIN LATERAL (
+    SELECT dag_run.id, dag_run.state FROM dag_run
+    WHERE dag_run.dag_id = requested.dag_id AND dag_run.{run_date} = requested.run_date
+) AS r ON true
+ORDER BY requested.n
+
+-- name: find_task_instances
+-- Each task instance with its run's state and what the answer needs to know about the DAG. The columns after `run_state` are
+-- the fields of `TaskInstance`, dates as Python's str shows them. If there is no instance, `task_id` is NULL.
+SELECT d.dag_id IS NOT NULL AS known, d.root_dag_id, s.version, {any_serialized} AS any_serialized,
+    r.id AS run, r.state AS run_state,
+    requested.dag_id, {plain_date(requested.run_date)} AS execution_date, false AS test_mode,
+    r.run_id, nullif(mapped.instances, 0) AS mapped_instances,  -- if task_instance.map_index
+    ti.*
+FROM unnest(
+    ARRAY(SELECT json_array_elements_text($1)),
+    ARRAY(SELECT json_array_elements_text($2)::timestamptz),
+    ARRAY(SELECT json_array_elements_text($3)),
+    ARRAY(SELECT json_array_elements_text($4)::integer)  -- if task_instance.map_index
+    NULL::integer[]  -- unless task_instance.map_index
+) WITH ORDINALITY AS requested (dag_id, run_date, task_id, map_index, n)
+LEFT JOIN LATERAL (
+    SELECT
+        dag.bundle_version,  -- if dag.bundle_version
+        dag.dag_id, {root_dag_id} AS root_dag_id
+    FROM dag WHERE dag.dag_id = requested.dag_id
+) AS d ON true
+LEFT JOIN LATERAL (
+    {serialized_version(d.root_dag_id, d.bundle_version)}
+) AS s ON true
+LEFT JOIN LATERAL (
+    SELECT dag_run.id, dag_run.dag_id, dag_run.run_id, dag_run.{run_date}, dag_run.state FROM dag_run
+    WHERE dag_run.dag_id = requested.dag_id AND dag_run.{run_date} = requested.run_date
+) AS r ON true
+LEFT JOIN LATERAL (
+    SELECT
+        job_id,  -- if task_instance.job_id
+        NULL AS job_id,  -- unless task_instance.job_id
+        map_index, try_number,  -- if task_instance.map_index
+        task_id, duration, hostname, max_tries, operator, pid, pool, pool_slots, priority_weight, queue, state, unixname,
+        {plain_date(end_date)} AS end_date, {plain_date(queued_dttm)} AS queued_dttm,
+        {plain_date(start_date)} AS start_date,
+        CASE WHEN octet_length(executor_config) > 262144 THEN '' ELSE executor_config END AS executor_config
+    FROM task_instance
+    WHERE
+        {chosen_instance}
+) AS ti ON true
+{mapped_instances}
+ORDER BY requested.n
+
+-- fragment: last_states
+'success', 'failed', 'skipped', 'upstream_failed', 'removed'
+
+-- name: waiting_facts
+-- Everything that a task of a run may wait for: the DAG, the run and those before it, the pool, the upstream tasks, the
+-- limits. Each is found with an index, and of many rows only 10,000 are read. Of a mapped task it is the first instance that
+-- has not ended.
+SELECT d.is_paused, r.state AS run_state, {run_start(r)} > now() AS is_early, {second({run_start(r)})} AS starts,
+    {has_begun(r)} AS begun,
+    d.max_active_runs, d.max_active_tasks,  -- if dag.max_active_runs
+    NULL::integer AS max_active_runs, NULL::integer AS max_active_tasks,  -- unless dag.max_active_runs
+    ti.state, coalesce(ti.pool, $4::text) AS pool, ti.pool_slots AS wanted_slots, p.slots,
+    (
+        SELECT count(*) FROM (
+            SELECT other.dag_id, other.{run_date}, other.state FROM dag_run AS other
+            WHERE other.dag_id = r.dag_id AND other.state = 'running' LIMIT 10000
+        ) AS other
+        WHERE {has_begun(other)}
+    ) AS active_runs,
+    (
+        SELECT coalesce(sum(coalesce(one.pool_slots, 1)), 0) FROM (
+            SELECT pool_slots FROM task_instance
+            WHERE pool = coalesce(ti.pool, $4::text) AND state IN ('queued', 'running') LIMIT 10000
+        ) AS one
+    ) AS used_slots,
+    (
+        SELECT count(*) FROM (
+            SELECT FROM task_instance WHERE dag_id = r.dag_id AND state IN ('queued', 'running') LIMIT 10000
+        ) AS one
+    ) AS dag_tasks,
+    (
+        SELECT count(*) FROM (
+            SELECT FROM task_instance
+            WHERE dag_id = r.dag_id AND task_id = $3::text AND state IN ('queued', 'running') LIMIT 10000
+        ) AS one
+    ) AS same_tasks,
+    -- Only a standalone database has a limit of all tasks.
+    (SELECT count(*) FROM (SELECT FROM task_instance WHERE state IN ('queued', 'running') LIMIT 10000) AS one) AS tasks,  -- if windsock_schema.version
+    0 AS tasks,  -- unless windsock_schema.version
+    ARRAY (
+        SELECT DISTINCT above.task_id FROM unnest($5::text[]) AS wanted (task_id)
+        JOIN task_instance AS above ON above.task_id = wanted.task_id AND {same_run(above, r)}
+        WHERE coalesce(above.state, '') NOT IN ({last_states})
+        ORDER BY 1 LIMIT 6
+    ) AS unfinished,
+    before.state AS run_before, {second(before.{run_date})} AS before,
+    (
+        SELECT one.state FROM task_instance AS one
+        WHERE one.task_id = $3::text AND {same_run(one, before)}
+        ORDER BY one.map_index LIMIT 1  -- if task_instance.map_index
+    ) AS state_before
+FROM dag AS d
+JOIN dag_run AS r ON r.dag_id = d.dag_id AND r.{run_date} = $2::timestamptz
+LEFT JOIN LATERAL (
+    SELECT one.state, one.pool, one.pool_slots FROM task_instance AS one
+    WHERE one.task_id = $3::text AND {same_run(one, r)}
+    ORDER BY coalesce(one.state, '') IN ({last_states}), one.map_index LIMIT 1  -- if task_instance.map_index
+) AS ti ON true
+LEFT JOIN slot_pool AS p ON p.pool = coalesce(ti.pool, $4::text)
+LEFT JOIN LATERAL (
+    SELECT earlier.dag_id, earlier.run_id, earlier.{run_date}, earlier.state FROM dag_run AS earlier
+    WHERE earlier.dag_id = r.dag_id AND earlier.{run_date} < r.{run_date}
+    ORDER BY earlier.{run_date} DESC LIMIT 1
+) AS before ON true
+WHERE d.dag_id = $1::text
+
+-- fragment: dag_ids_of_runs
+-- Walks the index from DAG to DAG: the cost grows with the DAGs, not with the runs.
+dag_ids AS (
+    SELECT min(dag_id) AS dag_id FROM dag_run
+    UNION ALL
+    SELECT (SELECT min(dag_run.dag_id) FROM dag_run WHERE dag_run.dag_id > dag_ids.dag_id)
+    FROM dag_ids WHERE dag_ids.dag_id IS NOT NULL
+)
+
+-- fragment: list_of_latest
+'{"items":[' || coalesce(string_agg(row_to_json(run)::text, ',' ORDER BY newest.dag_id COLLATE "C"), '') || ']}'
+
+-- fragment: latest_run
+-- dag_run_url: $1 is its path up to the dag_id, $2 what comes between the dag_id and the run.
+SELECT
+    newest.dag_id,
+    $1::text || {dag_in_url(newest.dag_id)} || $2::text || {run_in_url(newest)} AS dag_run_url,
+    {iso_date(newest.{run_date})} AS execution_date,
+    coalesce({iso_date(newest.start_date)}, '') AS start_date
+
+-- name: latest_runs
+-- The newest run of each DAG.
+WITH RECURSIVE
+{dag_ids_of_runs}
+SELECT {list_of_latest}
+FROM dag_ids
+CROSS JOIN LATERAL (
+    SELECT dag_run.dag_id, dag_run.execution_date, dag_run.start_date FROM dag_run
+    WHERE dag_run.dag_id = dag_ids.dag_id AND dag_run.execution_date IS NOT NULL
+    ORDER BY dag_run.execution_date DESC LIMIT 1
+) AS newest
+CROSS JOIN LATERAL (
+    {latest_run}
+) AS run
+
+-- name: lock_dag
+-- The DAG that is to be deleted, with the ids of its sub-DAGs.
+SELECT d.is_subdag, ARRAY[d.fileloc]::text[] AS filenames, NULL::text AS bundle_name,
+    ARRAY (SELECT sub.dag_id FROM dag AS sub WHERE sub.is_subdag AND sub.root_dag_id = d.dag_id) AS subdag_ids
+FROM dag AS d WHERE d.dag_id = $1 FOR UPDATE
+
 -- name: wait_for_locks
 -- A scheduler may lock a DAG's row for seconds; a change of one DAG waits for it, but a batch for many callers does not.
 SET LOCAL lock_timeout = '15s'
 
 -- name: pause_dag
 UPDATE dag SET is_paused = $2
-WHERE dag_id = $1 OR (root_dag_id = $1 AND is_subdag)
+WHERE dag_id = $1
+    OR (root_dag_id = $1 AND is_subdag)  -- if dag.is_subdag
 RETURNING dag_id
 
 -- name: pools
@@ -51,7 +388,12 @@ LEFT JOIN LATERAL (SELECT id, pool, slots, description FROM slot_pool WHERE slot
 ORDER BY requested.n
 
 -- name: set_pool
-INSERT INTO slot_pool (pool, slots, description) VALUES ($1, $2, $3)
+INSERT INTO slot_pool (
+    include_deferred,  -- if slot_pool.include_deferred
+    pool, slots, description)
+VALUES (
+    false,  -- if slot_pool.include_deferred
+    $1, $2, $3)
 ON CONFLICT (pool) DO UPDATE SET slots = excluded.slots, description = excluded.description
 RETURNING id, pool, slots, description
 
@@ -90,7 +432,7 @@ FROM (SELECT queued_dttm FROM task_instance WHERE state = 'queued' AND isfinite(
 -- name: count_import_errors
 SELECT count(*) FROM (SELECT FROM import_error LIMIT 10000) AS found
 
--- name: import_errors
+-- fragment: list_of_import_errors(order)
 -- Files that could not be loaded, as JSON objects. If an error is very long, its beginning is enough.
 SELECT row_to_json(one)::text
 FROM import_error
@@ -101,12 +443,16 @@ CROSS JOIN LATERAL (
         filename,
         id,
         left(stacktrace, 20000) AS stacktrace,
-        replace(to_char("timestamp" AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') || '+00:00'
-            AS "timestamp"
+        {iso_date("timestamp")} AS "timestamp"
 ) AS one
-ORDER BY CASE WHEN NOT $3::boolean THEN import_error.filename END COLLATE "C", import_error.filename COLLATE "C" DESC,
-    import_error.id
+ORDER BY import_error.filename COLLATE "C" {order}, import_error.id
 LIMIT $1 OFFSET $2
+
+-- name: import_errors
+{list_of_import_errors(ASC)}
+
+-- name: import_errors_descending
+{list_of_import_errors(DESC)}
 
 -- name: count_all_import_errors
 SELECT count(*) FROM import_error
@@ -114,17 +460,3 @@ SELECT count(*) FROM import_error
 -- name: latest_import_errors
 -- For requests for a DAG that does not exist.
 SELECT filename, left(stacktrace, 4000) AS stacktrace FROM import_error ORDER BY id DESC LIMIT 200
-
--- name: tables
--- The tables that exist: statements for tables that a release lacks are left out.
-SELECT tablename FROM pg_tables WHERE schemaname = ANY (current_schemas(false))
-
--- name: columns
--- The columns that they have: minor releases add and drop some.
-SELECT c.relname || '.' || a.attname
-FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
-WHERE c.relnamespace = ANY (SELECT oid FROM pg_namespace WHERE nspname = ANY (current_schemas(false)))
-    AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped
-
--- name: revisions
-SELECT version_num FROM alembic_version

@@ -2,7 +2,9 @@
 
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
+from operator import itemgetter
 
+import asyncpg
 import structlog
 
 from server.database.connections import Connection
@@ -15,6 +17,9 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 _PAGE = 200
 _NO_LIMIT = 2**62
+_KEY = itemgetter("dag_id", "execution_date", "task_id")
+# The order of the queue, and its beginning.
+_PLACE = itemgetter("rank", "execution_date", "dag_id", "task_id")
 _START = (-(2**62), datetime(1, 1, 2, tzinfo=UTC), "", "")
 
 
@@ -35,7 +40,7 @@ class Claimer:
         """Queue what fits; return the dag_id of each queued task, and whether others must wait."""
         async with self._store.database.transaction() as conn:
             await conn.fetch(self._sql["lock_claims"], CLAIM_LOCK)
-            dag_ids = [row[0] for row in await conn.fetch(self._sql["scheduled_dags"])]
+            dag_ids = [row["dag_id"] for row in await conn.fetch(self._sql["scheduled_dags"])]
             if not dag_ids:
                 return [], False
             limits = await self._limits(conn, *await self._graphs.load(conn, dag_ids))
@@ -43,15 +48,14 @@ class Claimer:
             place = _START
             while limits.free and limits.open_pools:
                 rows = await conn.fetch(self._sql["candidates"], limits.open_pools, limits.full_dags, *place, _PAGE)
-                chosen = [rows[n] for n in limits.choose(Demand(row[0], row[2], row[3], row[4]) for row in rows)]
+                chosen = [rows[n] for n in limits.choose(_demand(row) for row in rows)]
                 if chosen:
-                    columns = zip(*((row[0], row[1], row[2]) for row in chosen), strict=True)
+                    columns = zip(*map(_KEY, chosen), strict=True)
                     await conn.execute(self._sql["queue"], self._job_id, *columns)
-                    claimed += [row[0] for row in chosen]
+                    claimed += [row["dag_id"] for row in chosen]
                 if len(rows) < _PAGE:
                     break
-                last = rows[-1]
-                place = (last["rank"], last["execution_date"], last["dag_id"], last["task_id"])
+                place = _PLACE(rows[-1])
         return claimed, True
 
     async def _limits(self, conn: Connection, graphs: Mapping[str, Graph], awaited: Collection[str]) -> Limits:
@@ -72,7 +76,7 @@ class Claimer:
             },
         )
         for row in await conn.fetch(self._sql["in_use"]):
-            limits.take(Demand(row["dag_id"], row["task_id"], row["pool"], row["slots"]), row["tasks"])
+            limits.take(_demand(row), row["tasks"])
         self._warn(graphs, limits)
         return limits
 
@@ -83,3 +87,7 @@ class Claimer:
         for pool in sorted(missed - self._missed):
             _log.warning("tasks wait for a pool that does not exist or has fewer slots than they take", pool=pool)
         self._missed = missed
+
+
+def _demand(row: asyncpg.Record) -> Demand:
+    return Demand(row["dag_id"], row["task_id"], row["pool"], row["slots"])

@@ -7,6 +7,7 @@ from typing import Any
 import asyncpg
 import structlog
 
+from server.database.announcer import CHANNEL
 from server.database.connections import KEEPALIVE, with_session
 from server.standalone.scheduler.lease import Lease
 from server.standalone.scheduler.store import JOB_LOCK
@@ -14,7 +15,6 @@ from windsock.config import Dsn
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
-CHANNEL = "windsock_runs"
 _AGAIN = 0.2
 _CHECK = 5.0
 LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)

@@ -1,0 +1,27 @@
+-- What statements share. `{name(argument)}` in a statement, or in another fragment, stands for the text of the fragment
+-- `name`, with the argument in place of its parameter.
+
+-- fragment: utc(date, format)
+to_char({date} AT TIME ZONE 'UTC', {format})
+
+-- fragment: date_and_time(date, separator)
+-- As Python's isoformat(separator) writes it, without the offset: with microseconds only if there are any.
+replace({utc({date}, 'YYYY-MM-DD{separator}HH24:MI:SS.US')}, '.000000', '')
+
+-- fragment: iso_date(date)
+{date_and_time({date}, "T")} || '+00:00'
+
+-- fragment: plain_date(date)
+-- As Python's str shows it.
+{date_and_time({date}, " ")} || '+00:00'
+
+-- fragment: second(date)
+{utc({date}, 'YYYY-MM-DD HH24:MI:SS')} || ' UTC'
+
+-- fragment: percent_encoded(text)
+-- Byte by byte. Almost every id has only characters that need no encoding, or a date.
+CASE WHEN {text} ~ '^[A-Za-z0-9_.~:+-]*$' THEN replace(replace({text}, ':', '%3A'), '+', '%2B') ELSE (
+    SELECT string_agg(CASE WHEN c ~ '[A-Za-z0-9_.~-]' THEN c
+        ELSE upper(regexp_replace(encode(convert_to(c, 'UTF8'), 'hex'), '(..)', '%\1', 'g')) END, '' ORDER BY i)
+    FROM regexp_split_to_table({text}, '') WITH ORDINALITY AS characters (c, i)
+) END
