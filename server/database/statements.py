@@ -40,11 +40,16 @@ class Fragment(NamedTuple):
 
 
 def load(*files: str) -> dict[str, str]:
-    """Read the statements in `files` of the folder `sql`; a name that occurs again replaces the earlier statement.
+    """Read the statements in `files` of the folder `sql`, as `parse` does."""
+    return parse(*(_FOLDER.joinpath(file).read_text("utf-8") for file in files))
+
+
+def parse(*texts: str) -> dict[str, str]:
+    """Return `{name: statement}` in the order of the texts; a name that occurs again replaces the earlier statement.
 
     Raises ValueError if a statement uses a fragment that does not exist, or not as it is.
     """
-    blocks = [block for file in files for block in _blocks(_FOLDER.joinpath(file).read_text("utf-8"))]
+    blocks = [block for text in texts for block in _blocks(text)]
     fragments = {name: fragment for kind, name, fragment in blocks if kind == "fragment"}
     return {name: _expand(statement.text, fragments) for kind, name, statement in blocks if kind == "name"}
 
