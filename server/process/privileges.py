@@ -1,17 +1,15 @@
-"""Privileges of processes: `setpriv`, which every Debian has, runs Postgres as another user and ends it with us.
-
-This module also hides our own processes from tasks.
-"""
+"""Privileges of processes: our own are hidden from tasks, and Postgres runs as another user than root."""
 
 import ctypes
 import os
 import pwd
-import shutil
+import signal
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from server.errors import StartupError
+from server.process.parent_death import ending_with_us
 
 # Postgres refuses to run as root, and another user may not see the project's folder (/root is closed to all others).
 # So it gets one of root's rights, to pass folders. Without the securebit, access(2) would not honour that right.
@@ -35,14 +33,14 @@ def hide_from_others() -> None:
 
 
 def privileges(cluster: Path) -> Sequence[str]:
-    """Return the prefix of a command: as root it runs as another user; in any case it ends when this process ends."""
-    setpriv = shutil.which("setpriv")
+    """Return the prefix of a command of Postgres: as root it runs as another user; in any case it ends with us."""
     if os.geteuid() != 0:
-        return (setpriv, "--pdeathsig=INT", "--") if setpriv else ()
-    if not setpriv:
-        raise StartupError("as root the embedded Postgres needs setpriv (util-linux); or run as an ordinary user")
+        return ending_with_us(signal.SIGINT)
     uid, gid = other_user(cluster)
-    return (setpriv, f"--reuid={uid}", f"--regid={gid}", *_AS_OTHER_USER, "--pdeathsig=INT", "--")
+    prefix = ending_with_us(signal.SIGINT, f"--reuid={uid}", f"--regid={gid}", *_AS_OTHER_USER)
+    if not prefix:
+        raise StartupError("as root the embedded Postgres needs setpriv (util-linux); or run as an ordinary user")
+    return prefix
 
 
 def other_user(folder: Path) -> tuple[int, int]:

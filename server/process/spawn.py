@@ -36,7 +36,7 @@ class ChildProcess:
     @property
     def returncode(self) -> int | None:
         """The exit status, the negative number of the signal that ended it, or None while it runs."""
-        return self._popen.returncode
+        return self._popen.poll()
 
     async def wait(self) -> int:
         """Wait until it has ended; return the exit status."""

@@ -1,18 +1,16 @@
 """One worker, as its parent sees it."""
 
 import asyncio
-import base64
-import pickle
 import signal
 import socket
-import sys
 from typing import Any
 
 import msgspec
 
 from server.errors import NoDatabase, StartupError
 from server.metrics.snapshot import SchedulerFigures, Snapshot
-from server.process.spawn import ChildProcess, spawn
+from server.process.python_child import start_with
+from server.process.spawn import ChildProcess
 from server.serving.channel import LIMIT, Asker
 from windsock.config import Config
 from windsock.config.secrets import without_options
@@ -38,12 +36,10 @@ class Child:
         ours, theirs = socket.socketpair()
         numbers = sock.fileno(), theirs.fileno()
         with theirs:
-            # A terminal's Ctrl-C is for the supervisor, which then ends its workers.
-            # The worker gets its configuration over the channel.
-            command = [sys.executable, "-P", "-m", "server.serving.worker", *map(str, numbers)]
-            process = spawn(command, pass_fds=numbers, env=without_options())
+            process = start_with(
+                config, "server.serving.worker", *map(str, numbers), pass_fds=numbers, env=without_options()
+            )
         reader, writer = await asyncio.open_connection(sock=ours, limit=LIMIT)
-        writer.write(base64.b64encode(pickle.dumps(config)) + b"\n")
         return cls(process, Asker(reader, writer), config)
 
     @property

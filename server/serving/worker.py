@@ -1,13 +1,11 @@
 """A worker: serves the API on the shared socket, and answers its parent's questions.
 
-`python -m server.serving.worker <listening socket> <channel>`; both are numbers of inherited descriptors. The first
-line on the channel is the configuration, so a file that has changed meanwhile does not matter.
+`python -m server.serving.worker <listening socket> <channel>`; both are numbers of inherited descriptors. Its
+configuration comes from the parent, so a file that has changed meanwhile does not matter.
 """
 
 import asyncio
-import base64
 import logging
-import pickle
 import resource
 import signal
 import socket
@@ -25,6 +23,7 @@ from server.logs import setup_logs
 from server.metrics.snapshot import SchedulerFigures
 from server.process.loop import run
 from server.process.privileges import hide_from_others
+from server.process.python_child import take_over
 from server.serving import measuring
 from server.serving.channel import LIMIT, Answerer
 from server.serving.listener import serving_app
@@ -98,10 +97,8 @@ class _Worker:
             return
 
 
-async def _main(listening: int, channel: int) -> None:
+async def _main(config: Config, listening: int, channel: int) -> None:
     reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=channel), limit=LIMIT)
-    # Only the parent has the other end of the channel.
-    config: Config = pickle.loads(base64.b64decode(await reader.readline()))  # noqa: S301 - see above
     setup_logs(config.log_level, config.log_format)
     answerer = Answerer(reader, writer)
     sock = socket.socket(fileno=listening)
@@ -127,4 +124,4 @@ if __name__ == "__main__":
     # Ctrl-C in a terminal reaches all processes; the parent passes it on as SIGTERM.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    run(_main(int(sys.argv[1]), int(sys.argv[2])))
+    run(_main(take_over(), int(sys.argv[1]), int(sys.argv[2])))

@@ -10,11 +10,11 @@ import os
 import shutil
 import signal
 import tempfile
-from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
+from subprocess import STDOUT
 from urllib.parse import quote
 
 import asyncpg
@@ -22,6 +22,7 @@ import structlog
 
 from server.errors import StartupError
 from server.process.privileges import other_user, privileges
+from server.process.spawn import ChildProcess, spawn
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -104,7 +105,7 @@ class EmbeddedPostgres:
         self._binaries = binaries or find_binaries(self._cluster)
         self._settings = settings or {}
         self._socket_dir: Path | None = None
-        self._process: Process | None = None
+        self._process: ChildProcess | None = None
 
     @property
     def dsn(self) -> str:
@@ -188,7 +189,7 @@ class EmbeddedPostgres:
         }
         arguments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         with self.log_file.open("ab") as log:
-            self._process = await self._spawn("postgres", "-D", str(self._cluster), *arguments, stdout=log.fileno())
+            self._process = self._spawn("postgres", "-D", str(self._cluster), *arguments, stdout=log.fileno())
         for _ in range(round(_START_TIMEOUT / _POLL)):
             if await self._accepts():
                 return
@@ -213,19 +214,13 @@ class EmbeddedPostgres:
             fresh.mkdir(mode=0o700)
             if os.geteuid() == 0:
                 os.chown(fresh, *other_user(fresh))
-            process = await self._spawn(
-                "initdb",
-                "-D",
-                str(fresh),
-                f"--username={USER}",
-                "--encoding=UTF8",
-                "--locale=C.UTF-8",
-                "--auth=trust",
-                stdout=PIPE,
-            )  # fmt: skip - one line an option would be longer than the function
-            output, _ = await process.communicate()
-            if process.returncode != 0:
-                raise StartupError(f"the database cannot be created in {fresh}: {output.decode(errors='replace')}")
+            options = (f"--username={USER}", "--encoding=UTF8", "--locale=C.UTF-8", "--auth=trust")
+            with tempfile.TemporaryFile() as output:
+                process = self._spawn("initdb", "-D", str(fresh), *options, stdout=output.fileno())
+                if await process.wait() != 0:
+                    output.seek(0)
+                    reason = output.read().decode(errors="replace")
+                    raise StartupError(f"the database cannot be created in {fresh}: {reason}")
             fresh.rename(self._cluster)
         except OSError as error:
             raise StartupError(f"cannot create the database in {fresh}: {error.strerror}") from error
@@ -244,18 +239,11 @@ class EmbeddedPostgres:
             await asyncio.sleep(_POLL)
         raise StartupError(f"process {pid}, the Postgres of an earlier run, does not stop: end it by hand")
 
-    async def _spawn(self, program: str, *arguments: str, stdout: int) -> Process:
+    def _spawn(self, program: str, *arguments: str, stdout: int) -> ChildProcess:
         """Run a program of Postgres' in its own session: Ctrl-C is for the server, which stops Postgres last."""
-        return await asyncio.create_subprocess_exec(
-            *privileges(self._cluster),
-            str(self._binaries / program),
-            *arguments,
-            stdin=DEVNULL,
-            stdout=stdout,
-            stderr=STDOUT,
-            start_new_session=True,
-            env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", "TZ": "UTC"},
-        )  # fmt: skip - see above
+        command = [*privileges(self._cluster), str(self._binaries / program), *arguments]
+        env = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+        return spawn(command, stdout=stdout, stderr=STDOUT, env=env)
 
 
 def _find_orphan(cluster: Path) -> int | None:
@@ -273,10 +261,9 @@ def _find_orphan(cluster: Path) -> int | None:
     return None
 
 
-async def _end(process: Process) -> None:
+async def _end(process: ChildProcess) -> None:
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            process.send_signal(number)
+        process.send_signal(number)
         with suppress(TimeoutError):
             async with asyncio.timeout(_STOP_TIMEOUT):
                 await process.wait()

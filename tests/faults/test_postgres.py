@@ -222,9 +222,9 @@ async def standby_of(primary: EmbeddedPostgres, folder: Path) -> EmbeddedPostgre
     if os.geteuid() == 0:
         os.chown(cluster, *other_user(cluster))
     source = ("-h", str(primary._socket_dir), "-p", "5432", "-U", "windsock", "-D", str(cluster), "-R", "-c", "fast")
-    copying = await primary._spawn("pg_basebackup", *source, stdout=asyncio.subprocess.PIPE)
-    output, _ = await copying.communicate()
-    assert copying.returncode == 0, output
+    with (folder / "copying.log").open("wb") as log:
+        copying = primary._spawn("pg_basebackup", *source, stdout=log.fileno())
+    assert await copying.wait() == 0, (folder / "copying.log").read_text()
     standby = EmbeddedPostgres(folder, settings=SETTINGS)
     await standby.start()
     conn = await asyncpg.connect(primary.dsn)

@@ -5,13 +5,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from server.process.offload import Busy, OffloadError, OutOfMemory, TookTooLong, WorkerDied, WorkerPool, WorkFailed
 from tests.unit import offloaded
+from tests.until import until
 
 MEMORY = 2**28
 
@@ -32,12 +33,6 @@ async def pool() -> AsyncIterator[WorkerPool]:
 
 def gone(pid: int) -> bool:
     return not Path(f"/proc/{pid}").exists()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def test_work_is_done_and_its_process_kept(pool: WorkerPool) -> None:

@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import os
+import signal
 import socket
-import subprocess
-import sys
+from subprocess import DEVNULL
 
 from server.process.offload import child
+from server.process.python_child import start_module
+from server.process.spawn import ChildProcess
 
 # What Python needs to find its files; nothing secret.
 _INHERITED = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "LANG", "TZ")
@@ -20,8 +22,8 @@ class WorkerProcess:
     """A process that is running and ready for work."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+        self, process: ChildProcess, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:  # fmt: skip
         self._process = process
         self._reader = reader
         self._writer = writer
@@ -32,17 +34,12 @@ class WorkerProcess:
 
         It is a program of its own, not a fork: it has none of our memory, environment and descriptors.
         """
+        env = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                # Not asyncio's subprocess: uvloop leaves descriptors open in children that close_fds would close.
-                process = subprocess.Popen(  # noqa: ASYNC220, S603 - takes a millisecond; our own module
-                    # -P: do not import from the current folder.
-                    [sys.executable, "-P", "-m", "server.process.offload", module, str(memory)],
-                    stdin=theirs.fileno(),
-                    stdout=subprocess.DEVNULL,
-                    env={name: os.environ[name] for name in _INHERITED if name in os.environ},
-                    start_new_session=True,
+                process = start_module(
+                    "server.process.offload", module, str(memory), stdin=theirs.fileno(), stdout=DEVNULL, env=env
                 )
             except BaseException:
                 ours.close()
@@ -65,7 +62,7 @@ class WorkerProcess:
     @property
     def alive(self) -> bool:
         """Whether it can be asked: it has not ended and was not killed."""
-        return self._process.poll() is None and not self._reader.at_eof()
+        return self._process.returncode is None and not self._reader.at_eof()
 
     async def ask(self, function: str, argument: bytes) -> tuple[int, bytes]:
         """Have a piece of work done; return the outcome (see `child`) and its data. Raises OSError, EOFError."""
@@ -78,11 +75,9 @@ class WorkerProcess:
 
     async def kill(self) -> None:
         """Kill it, and wait until it is gone."""
-        self._process.kill()
+        self._process.send_signal(signal.SIGKILL)
         self._writer.close()
-        # In a thread, because it takes time to give back much memory. Shielded, so that a second cancellation leaves no
-        # zombie.
-        await asyncio.shield(asyncio.to_thread(self._process.wait))
+        await self._process.wait()
         with contextlib.suppress(OSError):
             await self._writer.wait_closed()
 

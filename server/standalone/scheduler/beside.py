@@ -1,15 +1,11 @@
 """Runs the scheduler beside the server, in a process of its own, so that neither waits for the other.
 
-The process is started again if it ends. Run as a module, this is that process: it takes its configuration from stdin,
-where nobody else can read it.
+The process is started again if it ends. Run as a module, this is that process.
 """
 
 import asyncio
-import os
-import pickle
 import signal
 import sys
-import tempfile
 from contextlib import suppress
 
 import asyncpg
@@ -17,7 +13,8 @@ import structlog
 
 from server.database.schema import SchemaError
 from server.errors import StartupError
-from server.process.spawn import ChildProcess, spawn
+from server.process.python_child import start_with, take_over
+from server.process.spawn import ChildProcess
 from windsock.config import Config, ConfigError
 from windsock.config.secrets import without_options
 from windsock.text import first_line
@@ -30,13 +27,7 @@ _AGAIN = 1.0
 async def keep_scheduler(config: Config) -> None:
     """Run a scheduler with this configuration until cancelled; then it ends its tasks first."""
     while True:
-        # A file without a name instead of a pipe: a cancellation leaves nothing half written.
-        with tempfile.TemporaryFile() as stdin:
-            pickle.dump(config, stdin)
-            stdin.seek(0)
-            # Ctrl-C in a terminal is for this process, which then ends the scheduler.
-            command = [sys.executable, "-m", __spec__.name]
-            process = spawn(command, stdin=stdin.fileno(), env=without_options())
+        process = start_with(config, __spec__.name, env=without_options())
         try:
             status = await process.wait()
         finally:
@@ -59,18 +50,11 @@ def main() -> None:
     """Run the scheduler for the process that started this one."""
     from server.standalone.scheduler.service import run_scheduler  # noqa: PLC0415 - the server itself needs none of it
 
-    config = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the very process that started this one
+    config: Config = take_over()
     try:
         run_scheduler(config, with_parent=True)
     except (ConfigError, SchemaError, StartupError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         sys.exit(f"Error: {first_line(error)}")
-
-
-def _close_stdin() -> None:
-    """Close stdin, so that nobody who looks at this process can read the configuration."""
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,10 @@
 
 import asyncio
 import os
-import shutil
 import signal
-import subprocess
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 
 from server.process.spawn import ChildProcess
@@ -18,18 +15,6 @@ MARKER = "WINDSOCK_TRY"
 # How long to wait for killed processes, in seconds, and how often to check.
 _PATIENCE = 5.0
 _LOOK_AGAIN = 0.01
-
-
-@cache
-def death_with_parent() -> Sequence[str]:
-    """Return the prefix of a command that the kernel kills with the scheduler; empty if there is no setpriv."""
-    setpriv = shutil.which("setpriv")
-    if not setpriv:
-        return ()
-    prefix = (setpriv, "--pdeathsig=KILL", "--")
-    # A sandbox may forbid what setpriv does.
-    works = subprocess.run([*prefix, setpriv, "--version"], capture_output=True, check=False).returncode == 0  # noqa: S603
-    return prefix if works else ()
 
 
 async def end_group(process: ChildProcess, patience: float) -> None:

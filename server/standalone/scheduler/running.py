@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import DEVNULL, STDOUT
 
+from server.process.parent_death import ending_with_us
 from server.process.spawn import ChildProcess, spawn
 from server.standalone.scheduler.context import Try
 from server.standalone.scheduler.errors import TaskFailed
 from server.standalone.scheduler.lease import Lease
 from server.standalone.scheduler.output import Output
-from server.standalone.scheduler.processes import clear_group, death_with_parent, end_group, signal_group
+from server.standalone.scheduler.processes import clear_group, end_group, signal_group
 from server.standalone.scheduler.renderer import Renderer
 from server.standalone.scheduler.workspace import Workspace
 from server.task_logs.writing import TaskLog
@@ -48,7 +49,7 @@ class Running:
         with Output(self.log) as output:
             try:
                 # A task that outlived its scheduler could do its work twice, side by side with its next try.
-                command = [*death_with_parent(), *arguments]
+                command = [*ending_with_us(signal.SIGKILL), *arguments]
                 process = spawn(command, stdin=stdin, stdout=output.writing, stderr=STDOUT, env=env, cwd=cwd)
             except (OSError, ValueError) as error:
                 raise TaskFailed(f"the process cannot be started: {error}") from error

@@ -1,8 +1,6 @@
 """The process `windsock scheduler`."""
 
 import asyncio
-import ctypes
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -28,22 +26,18 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 # After this time Postgres takes the locks of a process that is suspended inside of a transaction, or is gone.
 _SESSION = {**KEEPALIVE, "idle_in_transaction_session_timeout": "5s"}
-# From <linux/prctl.h>: the signal that a process gets when its parent ends.
-_SET_DEATH_SIGNAL = 1
 
 
 def run_scheduler(config: Config, *, with_parent: bool = False) -> None:
     """Load the DAG files and run what is triggered, until SIGTERM or SIGINT.
 
-    `with_parent`: the process that started this one loads the files, and this one ends with it.
+    `with_parent`: the process that started this one loads the files.
     Raises StartupError, and SchemaError for an Airflow's database.
     """
     hide_from_others()
     setup_logs(config.log_level, config.log_format)
     check_direct(config)
-    if with_parent:
-        ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGTERM)
-    else:
+    if not with_parent:
         for warning in config.warnings:
             _log.warning(warning)
     work: list[Watcher] = [partial(schedule, config)]
