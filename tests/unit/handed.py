@@ -19,6 +19,6 @@ if __name__ == "__main__":
         asyncio.run(_start())
     else:
         given = take_over()
-        sys.stdout.write(f"{len(given['secret'])} {sys.stdin.read()!r}\n")
+        sys.stdout.write(f"{len(given['secret'])}\n")
         sys.stdout.flush()
         time.sleep(600)
