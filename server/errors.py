@@ -1,6 +1,6 @@
 """What can go wrong, and the HTTP status and the code for it.
 
-Every error is answered as `{"error": message, "code": code}`; only `server.api.middleware` does this mapping.
+Every error is answered as `{"code": code, "error": message}`; only `server.api.middleware` does this mapping.
 Nothing outside of these classes chooses the status of a failure. Programs decide by the code, which stays the same;
 the message is for people, and may be reworded.
 """

@@ -9,7 +9,7 @@ from aiohttp.abc import AbstractStreamWriter
 from server.http.keys import ANSWER_HEADERS, TRAFFIC
 from server.http.shortcuts import SHORTCUTS
 from server.logs import REQUEST_ID
-from server.wire import ascii_json, encode, encode_error, warning_header
+from server.wire import ascii_json, encode, warning_header
 from windsock.protocol import WARNING_HEADER, Code
 
 # It has no version, because that would tell an attacker more than a caller.
@@ -59,8 +59,8 @@ def json_answer(value: object, status: int = 200, headers: Mapping[str, str] | N
 def error_answer(
     code: Code, message: str, status: int, headers: Mapping[str, str] | None = None, **more: str
 ) -> web.Response:
-    """Answer with `{"error": message, "code": code}`; `error` stays first, as callers who read text expect it."""
-    return json_bytes(encode_error(message, code, **more), status, headers)
+    """Answer with `{"code": code, "error": message}`, with sorted keys, as all answers have them."""
+    return json_answer({"code": code, "error": message, **more}, status, headers)
 
 
 def http_error(error: web.HTTPException) -> web.Response:

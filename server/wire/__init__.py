@@ -16,7 +16,6 @@ from server.wire.answers import (
     ascii_json,
     created_message,
     encode,
-    encode_error,
     trigger_answer,
 )
 from server.wire.bodies import (
@@ -54,7 +53,6 @@ __all__ = [
     "check_id",
     "created_message",
     "encode",
-    "encode_error",
     "load_conf",
     "page_links",
     "parse_dag_patch",

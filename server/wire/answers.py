@@ -12,17 +12,11 @@ _NOT_PLAIN = re.compile("[\x7f-\U0010ffff]+")
 # A number, because Python takes several times as long to find a byte that is given as bytes.
 _DELETE = 0x7F
 _encoder = msgspec.json.Encoder(order="sorted")
-_encode_as_given = msgspec.json.Encoder().encode
 
 
 def encode(value: object) -> bytes:
     """Encode an answer: compact JSON with sorted keys, in UTF-8, with a newline at the end."""
     return _encoder.encode(value) + b"\n"
-
-
-def encode_error(message: str, code: str, **more: str) -> bytes:
-    """Encode an error; `error` comes first, where it always was: some callers look for it in the text."""
-    return _encode_as_given({"error": message, "code": code, **more}) + b"\n"
 
 
 def ascii_json(written: bytes) -> bytes:

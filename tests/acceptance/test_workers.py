@@ -77,8 +77,7 @@ def test_the_admin_listener_tells_and_logs_nothing_of_odd_requests(service: Serv
             answer = sock.makefile("rb").read()
         assert answer.split(b" ")[1] == status
         assert b"Server: windsock\r\n" in answer
-        assert b'\r\n\r\n{"error":"' in answer
-        assert b'","code":"' + code + b'"}' in answer
+        assert b'{"code":"' + code + b'","error":' in answer
         assert b"hush" not in answer
         assert (b"Allow: " in answer) == (status == b"405")
     assert "hush" not in service.log

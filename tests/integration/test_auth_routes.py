@@ -35,7 +35,7 @@ async def check(
     wrong = []
     for method, path in [*walk(), ("GET", f"{API}/no-such-route"), ("GET", f"{API}%2Ftest"), ("GET", "/")]:
         reply = await ask(url, headers() if callable(headers) else headers, method, path)
-        if reply.status not in allowed or (hidden and method != "HEAD" and not reply.text.startswith('{"error":"')):
+        if reply.status not in allowed or (hidden and method != "HEAD" and not reply.text.startswith('{"code":"')):
             wrong.append((method, path, reply.status, reply.text[:80]))
     assert not wrong
 
