@@ -52,7 +52,7 @@ unit:
 	@$(development)
 	.venv/bin/pytest $(or $(ARGS),$(parallel))
 
-# WINDSOCK_AIRFLOWS='2.7.3 3.0.6' chooses; tests/airflow/real.py lists the releases.
+# WINDSOCK_AIRFLOWS='2.7.3 3.0.6' chooses; tests/airflow/releases.py lists the releases.
 test-airflow:
 	@$(development)
 	.venv/bin/pytest -m airflow $(ARGS) tests/airflow

@@ -1,8 +1,12 @@
 -- The rights that Windsock needs in the database of an Airflow of any release, and no more: it reads only the columns that
 -- are named here. Run it as the owner of the tables, in that database, now and again after each upgrade of Airflow or of
 -- Windsock, because both may bring new tables and columns. It first revokes the rights that the role had on these tables
--- before.  psql -v ON_ERROR_STOP=1 -c "CREATE ROLE windsock LOGIN PASSWORD '...'" airflow psql -v ON_ERROR_STOP=1 -f
--- deploy/grants.sql airflow  For a role with another name, first: SET windsock.role = 'the_name'
+-- before.
+--
+--     psql -v ON_ERROR_STOP=1 -c "CREATE ROLE windsock LOGIN PASSWORD '...'" airflow
+--     psql -v ON_ERROR_STOP=1 -f deploy/grants.sql airflow
+--
+-- For a role with another name, first: SET windsock.role = 'the_name'
 
 DO $$
 DECLARE

@@ -1,11 +1,10 @@
 """Authentication: who may call the API.
 
 - `contract`: what a backend module offers, and the identity that it returns
-- `loader`: finds the backend that the configuration names, and refuses one that does not fit
+- `backends`: finds the backend that the configuration names, and refuses one that does not fit
 - `basic`: reads HTTP Basic credentials
 - `hashes`: verifies bcrypt and werkzeug hashes
 - `executor`: does slow work in threads of its own, with a bounded queue
-- `recent`: does not read again what was read a moment ago
 - `verified`: does not hash credentials again that were verified a moment ago
 - `throttle`: makes those wait who guess passwords
 - `sessions`: encrypted cookies instead of credentials

@@ -4,11 +4,11 @@
 - `rules`, `graph`, `decide`: from the states of a run's tasks to what happens next, without database or clock
 - `limits`: which tasks may start now, without database
 - `agenda`: which runs to look at, and when
-- `store` and `scheduler.sql`: the database, which is the truth
+- `store`: the database, which is the truth
 - `scheduler`: the loop that puts these together
 - `zombies`: the reaper of tasks that a dead scheduler left behind
-- `context`, `macros`, `templates`: what tasks may know about their run
+- `context`, `names`, `templates`: what tasks may know about their run
 - `attempt`, `bash`, `python`, `http`: one try of one task
-- `processes`, `logs`: process groups and log files
+- `processes`: process groups, one for each task
 - `service`: the process `windsock scheduler`
 """
