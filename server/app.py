@@ -9,14 +9,14 @@ from server import auth
 from server.api import middleware, routes
 from server.api.authentication import authentication
 from server.api.handlers import health
-from server.api.resources import METADATA, SESSIONS
+from server.api.resources import METADATA, OPERATIONS, SESSIONS
 from server.auth.sessions import Sessions
 from server.database.metadata import open_metadata
 from server.http import cors
-from server.http.keys import CONFIG, PATHS, PROXIES, TIMEZONE, TRAFFIC, Traffic
+from server.http.keys import CONFIG, PATHS, PROXIES, TRAFFIC, Traffic
 from server.http.proxies import Proxies
 from server.http.router import Paths, spellings
-from server.wire.dates import timezone_of
+from server.operations import Operations
 from windsock.config import Config
 
 
@@ -36,7 +36,6 @@ def create_app(config: Config) -> web.Application:
     app[PROXIES] = Proxies(config.trusted_proxies)
     app[SESSIONS] = Sessions(config, backend, app[PROXIES])
     app[TRAFFIC] = traffic
-    app[TIMEZONE] = timezone_of(config.default_timezone)
     others = [web.get(routes.HEALTH, health.health)]
     app[PATHS] = Paths(routes.PREFIX, routes.table(routes.PREFIX), others, config.base_path)
     app.router.register_resource(app[PATHS])
@@ -56,4 +55,5 @@ def _health_rule(base_path: str) -> Callable[[str], bool]:
 async def _metadata(app: web.Application) -> AsyncIterator[None]:
     async with open_metadata(app[CONFIG], serving=True) as metadata:
         app[METADATA] = metadata
+        app[OPERATIONS] = Operations(metadata, app[CONFIG])
         yield

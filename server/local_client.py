@@ -1,4 +1,4 @@
-"""The client that works straight on the database, through the same layer as the server, without HTTP.
+"""The client that works straight on the database: it calls the operations that the server's handlers call.
 
 It needs `[core] sql_alchemy_conn` and the rights that the server has, and no other credentials.
 """
@@ -7,20 +7,22 @@ import asyncio
 import dataclasses
 import getpass
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, closing
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import asyncpg
+from msgspec import Raw, Struct, to_builtins
+from msgspec.json import decode
 
 from server import wire
-from server.database.dag_runs import RunFilter
-from server.database.metadata import Metadata, open_metadata
+from server.database.metadata import open_metadata
+from server.database.pools import Pool
 from server.errors import SchemaChanged, StartupError, Unavailable, WindsockError
-from server.task_logs.reading import LogFile, local_log
+from server.operations import Listing, Operations
+from server.task_logs.reading import LogFile
 from server.wire import warning_header
-from server.wire.dates import timezone_of
 from windsock.client.interface import (
     Answer,
     ApiError,
@@ -46,19 +48,18 @@ class LocalClient(Client):
         config.dsn.connect_arguments()
         self._config = dataclasses.replace(config, pool_min_size=1, pool_max_size=1)
         self._warn = warn
-        self._zone = timezone_of(config.default_timezone)
         self._runner: asyncio.Runner | None = None
         self._resources = AsyncExitStack()
-        self._metadata: Metadata | None = None
+        self._operations: Operations | None = None
 
     def close(self) -> None:
         """Close the database's connections."""
         if self._runner is not None:
             self._runner.run(self._resources.aclose())
             self._runner.close()
-        self._runner = self._metadata = None
+        self._runner = self._operations = None
 
-    def _call(self, use: Callable[[Metadata], Awaitable[T]]) -> T:
+    def _call(self, use: Callable[[Operations], Awaitable[T]]) -> T:
         if self._runner is None:
             self._runner = asyncio.Runner()
         try:
@@ -80,19 +81,20 @@ class LocalClient(Client):
         except asyncpg.PostgresError as error:
             raise ApiError(500, f"The database refused: {error}", repr(error)) from error
 
-    async def _within(self, use: Callable[[Metadata], Awaitable[T]]) -> T:
-        if self._metadata is None:
-            self._metadata = await self._resources.enter_async_context(open_metadata(self._config))
+    async def _within(self, use: Callable[[Operations], Awaitable[T]]) -> T:
+        if self._operations is None:
+            metadata = await self._resources.enter_async_context(open_metadata(self._config))
+            self._operations = Operations(metadata, self._config)
         warning_header.begin()
         try:
-            return await use(self._metadata)
+            return await use(self._operations)
         finally:
             if self._warn is not None and (warning := warning_header.joined()) is not None:
                 self._warn(warning)
 
     def test(self) -> Answer:
         """See `Client.test`."""
-        self._call(lambda metadata: metadata.dags.count())
+        self._call(lambda operations: operations.list_dags(wire.parse_dags_query([("limit", "1")])))
         return {"status": "OK"}
 
     def trigger_dag(
@@ -105,13 +107,12 @@ class LocalClient(Client):
         replace_microseconds: bool | None = None,
     ) -> Answer:
         """See `Client.trigger_dag`."""
-        fields = trigger_fields(run_id, conf, execution_date, replace_microseconds=replace_microseconds)
+        fields = trigger_fields(run_id, _text(conf), execution_date, replace_microseconds=replace_microseconds)
 
-        async def trigger(metadata: Metadata) -> Answer:
-            checked = wire.check_id(dag_id, "dag_id")
-            asked = wire.parse_trigger(json.dumps(fields).encode(), self._zone, datetime.now(UTC))
-            made = await metadata.dag_runs.trigger(checked, asked, getpass.getuser())
-            return with_warning(_answer(wire.trigger_answer(dag_id, made)), warning_header.joined())
+        async def trigger(operations: Operations) -> Answer:
+            asked = wire.read_trigger(fields, operations.timezone, datetime.now(UTC))
+            made = await operations.trigger(dag_id, asked, getpass.getuser())
+            return with_warning(wire.trigger_answer(dag_id, made), warning_header.joined())
 
         return self._call(trigger)
 
@@ -129,18 +130,9 @@ class LocalClient(Client):
         """See `Client.get_dag_runs`."""
         pairs = runs_query(state, run_id, execution_date_gte, execution_date_lte, descending=descending, limit=limit)
 
-        async def runs(metadata: Metadata) -> list[Answer]:
-            checked = wire.check_id(dag_id, "dag_id")
-            query = wire.parse_dag_runs_query(pairs, self._zone)
-            selection = RunFilter(
-                states=query.states or None,
-                run_id=query.run_id,
-                execution_date_gte=query.execution_date_gte,
-                execution_date_lte=query.execution_date_lte,
-                descending=query.page.descending,
-                limit=query.page.limit,
-            )
-            return await _collect(metadata.dag_runs.pages(checked, selection))
+        async def runs(operations: Operations) -> list[Answer]:
+            query = wire.parse_dag_runs_query(pairs, operations.timezone)
+            return await _all(operations.list_runs(dag_id, query))
 
         try:
             return self._call(runs)
@@ -149,81 +141,54 @@ class LocalClient(Client):
 
     def get_dag_run_state(self, dag_id: str, execution_date: str) -> str | None:
         """See `Client.get_dag_run_state`."""
-
-        async def state(metadata: Metadata) -> str | None:
-            date = wire.parse_execution_date(execution_date, self._zone)
-            return await metadata.dag_runs.state(wire.check_id(dag_id, "dag_id"), date)
-
-        return self._call(state)
+        return self._call(lambda operations: operations.run_state(dag_id, execution_date))
 
     def get_latest_runs(self) -> list[Answer]:
         """See `Client.get_latest_runs`."""
-        items: list[Answer] = _answer(self._call(lambda metadata: metadata.dag_runs.latest()))["items"]
+        items: list[Answer] = self._read(lambda operations: operations.latest_runs())["items"]
         return items
 
     def get_dags(self) -> list[Answer]:
         """See `Client.get_dags`."""
-        return self._call(lambda metadata: _collect(metadata.dags.pages(None, 0, descending=False)))
+        return self._call(lambda operations: _all(operations.list_dags(wire.parse_dags_query([]))))
 
     def get_import_errors(self) -> list[Answer]:
         """See `Client.get_import_errors`."""
-        return self._call(lambda metadata: _collect(metadata.import_errors.pages(None, 0, descending=False)))
+        return self._call(lambda operations: _all(operations.list_import_errors(wire.parse_import_errors_query([]))))
 
     def delete_dag(self, dag_id: str) -> Answer:
         """See `Client.delete_dag`."""
-        count = self._call(lambda metadata: metadata.dags.delete(wire.check_id(dag_id, "dag_id")))
-        return {"count": count, "message": f"Removed {count} record(s)"}
+        return wire.delete_answer(self._call(lambda operations: operations.delete_dag(dag_id)))
 
     def is_paused(self, dag_id: str) -> bool | None:
         """See `Client.is_paused`."""
-        return self._call(lambda metadata: metadata.dags.is_paused(wire.check_id(dag_id, "dag_id")))
+        return self._call(lambda operations: operations.is_paused(dag_id))
 
     def set_paused(self, dag_id: str, *, is_paused: bool) -> None:
         """See `Client.set_paused`."""
-        self._call(lambda metadata: metadata.dags.pause(wire.check_id(dag_id, "dag_id"), is_paused=is_paused))
+        self._call(lambda operations: operations.pause(dag_id, is_paused=is_paused))
 
     def get_code(self, dag_id: str) -> str:
         """See `Client.get_code`."""
-        return self._call(lambda metadata: metadata.dags.code(wire.check_id(dag_id, "dag_id")))
+        return self._call(lambda operations: operations.code(dag_id))
 
     def get_tasks(self, dag_id: str) -> list[Answer]:
         """See `Client.get_tasks`."""
-
-        async def tasks(metadata: Metadata) -> bytes:
-            dag = await metadata.dags.get(wire.check_id(dag_id, "dag_id"))
-            return dag.known.task_list
-
-        listed: list[Answer] = json.loads(self._call(tasks))
-        return listed
+        tasks: list[Answer] = self._read(lambda operations: operations.list_tasks(dag_id))
+        return tasks
 
     def get_task(self, dag_id: str, task_id: str) -> Answer:
         """See `Client.get_task`."""
-
-        async def task(metadata: Metadata) -> bytes:
-            dag = await metadata.dags.get(wire.check_id(dag_id, "dag_id"))
-            return dag.task(wire.check_id(task_id, "task_id")).answer
-
-        return _answer(self._call(task))
+        task: Answer = self._read(lambda operations: operations.task(dag_id, task_id))
+        return task
 
     def get_task_instance(self, dag_id: str, execution_date: str, task_id: str) -> Answer:
         """See `Client.get_task_instance`."""
-
-        async def task_instance(metadata: Metadata) -> bytes:
-            date = wire.parse_execution_date(execution_date, self._zone)
-            ids = wire.check_id(dag_id, "dag_id"), date, wire.check_id(task_id, "task_id")
-            return await metadata.task_instances.get(*ids)
-
-        return _answer(self._call(task_instance))
+        return self._object(lambda operations: operations.task_instance(dag_id, execution_date, task_id))
 
     def get_waits_for(self, dag_id: str, execution_date: str, task_id: str) -> list[str]:
         """See `Client.get_waits_for`."""
-
-        async def waits_for(metadata: Metadata) -> list[str]:
-            date = wire.parse_execution_date(execution_date, self._zone)
-            dag = await metadata.dags.get(wire.check_id(dag_id, "dag_id"))
-            return await metadata.waiting.reasons(dag, date, wire.check_id(task_id, "task_id"))
-
-        return self._call(waits_for)
+        return self._call(lambda operations: operations.waits_for(dag_id, execution_date, task_id))
 
     def get_task_log(self, dag_id: str, execution_date: str, task_id: str, try_number: int | None = None) -> TaskLog:
         """See `Client.get_task_log`; the log is read on this machine."""
@@ -238,41 +203,45 @@ class LocalClient(Client):
             return TaskLogPart(log.try_number, log.read(start, size), log.size)
 
     def _open_log(self, dag_id: str, execution_date: str, task_id: str, try_number: int | None) -> LogFile:
-        async def task_log(metadata: Metadata) -> LogFile:
-            date = wire.parse_execution_date(execution_date, self._zone)
-            ids = wire.check_id(dag_id, "dag_id"), date, wire.check_id(task_id, "task_id")
-            return await local_log(metadata, self._config.base_log_folder, *ids, try_number)
-
-        return self._call(task_log)
+        return self._call(lambda operations: operations.task_log(dag_id, execution_date, task_id, try_number))
 
     def get_pools(self) -> list[Answer]:
         """See `Client.get_pools`."""
-        pools: list[Answer] = json.loads(self._call(lambda metadata: metadata.pools.all()))
+        pools: list[Answer] = self._read(lambda operations: operations.list_pools())
         return pools
 
     def get_pool(self, name: str) -> Answer:
         """See `Client.get_pool`."""
-        return _answer(wire.encode(self._call(lambda metadata: metadata.pools.get(wire.parse_pool_name(name)))))
+        return self._object(lambda operations: operations.pool(name))
 
     def create_pool(self, name: str, slots: int | str, description: str | None) -> Answer:
         """See `Client.create_pool`."""
-        body = json.dumps({"name": name, "slots": slots, "description": description}).encode()
+        fields = {"name": name, "slots": slots, "description": description}
 
-        async def create(metadata: Metadata) -> bytes:
-            asked = wire.parse_pool(body, metadata.pools.name_limit)
-            return wire.encode(await metadata.pools.set(asked.name, asked.slots, asked.description))
+        async def create(operations: Operations) -> Pool:
+            return await operations.set_pool(wire.read_pool(fields, operations.pool_name_limit))
 
-        return _answer(self._call(create))
+        return self._object(create)
 
     def delete_pool(self, name: str) -> Answer:
         """See `Client.delete_pool`."""
-        return _answer(wire.encode(self._call(lambda metadata: metadata.pools.delete(wire.parse_pool_name(name)))))
+        return self._object(lambda operations: operations.delete_pool(name))
+
+    def _read(self, use: Callable[[Operations], Awaitable[Raw]]) -> Any:  # noqa: ANN401 - what the JSON holds
+        """Return what an operation's JSON holds."""
+        return decode(self._call(use))
+
+    def _object(self, use: Callable[[Operations], Awaitable[Struct]]) -> Answer:
+        """Return an operation's result as a dict."""
+        found: Answer = to_builtins(self._call(use), order="sorted")
+        return found
 
 
-async def _collect(pages: AsyncIterator[Sequence[str]]) -> list[Answer]:
-    return [json.loads(row) async for page in pages for row in page]
+async def _all(listing: Awaitable[Listing]) -> list[Answer]:
+    pages, _ = await listing
+    return [decode(row) async for page in pages for row in page]
 
 
-def _answer(body: bytes) -> Answer:
-    value: Answer = json.loads(body)
-    return value
+def _text(conf: Mapping[str, object] | str | None) -> Mapping[str, object] | str | None:
+    """Return a conf as JSON, because only JSON can be stored; raises what `json` raises for other values."""
+    return json.dumps(conf) if conf and isinstance(conf, Mapping) else conf

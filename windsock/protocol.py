@@ -5,6 +5,11 @@ from enum import StrEnum
 WARNING_HEADER = "X-Windsock-Warning"
 
 
+def created_message(dag_id: str, shown_date: str, run_id: str) -> str:
+    """Return the message about a new run; scripts read it with regular expressions."""
+    return f"Created <DagRun {dag_id} @ {shown_date}: {run_id}, externally triggered: True>"
+
+
 class Code(StrEnum):
     """What kind of error it is. The set is closed; `docs/callers.md` says when each one is answered."""
 

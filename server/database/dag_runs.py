@@ -2,11 +2,11 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 import asyncpg
+import msgspec
 
 from server.caching.single_flight import SingleFlight
 from server.database import new_runs
@@ -21,6 +21,7 @@ from server.database.settings import Settings
 from server.database.whole_runs import DagChangedError, WholeRuns
 from server.errors import BadRequest, Conflict, NotFound
 from server.wire.bodies import Trigger
+from server.wire.query import DagRunsQuery
 from server.wire.warning_header import warn
 from windsock.protocol import Code
 
@@ -34,27 +35,6 @@ _NONE = Judgement()
 # This is far more than changes of a DAG, or second moments for a run, are likely to need.
 _ATTEMPTS = 10
 _STREAM_PAGE = 2000
-
-__all__ = ["DagRuns", "RunFilter", "missing_run"]
-
-
-@dataclass(frozen=True)
-class RunFilter:
-    """Which runs a list has; None does not filter."""
-
-    states: Sequence[str] | None = None
-    run_id: str | None = None
-    execution_date_gte: datetime | None = None
-    execution_date_lte: datetime | None = None
-    descending: bool = False
-    limit: int | None = None
-    offset: int = 0
-
-    @property
-    def conditions(self) -> tuple[object, ...]:
-        """Return the arguments of the statements' WHERE clause, which can be the key of a cache."""
-        states = None if self.states is None else tuple(self.states)
-        return states, self.run_id, self.execution_date_gte, self.execution_date_lte
 
 
 class _Page(NamedTuple):
@@ -83,7 +63,7 @@ class DagRuns:
         self._collision: Batcher[tuple[str, str, datetime], asyncpg.Record] = settings.batcher(self._find_collisions)
         self._find: Batcher[tuple[str, datetime], asyncpg.Record] = settings.batcher(self._find_many)
         self._first_page: SingleFlight[_Page, list[asyncpg.Record]] = SingleFlight(self._read_first_page, fresh=True)
-        self._latest: Batcher[None, bytes] = settings.shared(self._read_latest)
+        self._latest: Batcher[None, msgspec.Raw] = settings.shared(self._read_latest)
 
     async def trigger(self, dag_id: str, asked: Trigger, user: str | None = None) -> Trigger:
         """Make the run and those of its sub-DAGs, durably; if it will not start for now, a warning says why.
@@ -136,19 +116,19 @@ class DagRuns:
         state: str | None = row["state"]
         return state
 
-    async def pages(self, dag_id: str, selection: RunFilter) -> AsyncGenerator[Sequence[str], None]:
+    async def pages(self, dag_id: str, query: DagRunsQuery) -> AsyncGenerator[Sequence[str], None]:
         """Yield pages of JSON objects, one for each run; for an unknown DAG raises BadRequest, as Airflow does."""
-        name = ordered("dag_runs", descending=selection.descending)
-        arguments = (dag_id, *selection.conditions, self._settings.run_url(dag_id))
+        name = ordered("dag_runs", descending=query.page.descending)
+        arguments = (dag_id, *query.conditions, self._settings.run_url(dag_id))
         # One row more than a page shows whether there are more: nearly all lists are short, and need one statement.
-        first = min(selection.limit or _STREAM_PAGE + 1, _STREAM_PAGE + 1)
-        rows = await self._first_page(_Page(name, (*arguments, first, selection.offset)))
+        first = min(query.page.limit or _STREAM_PAGE + 1, _STREAM_PAGE + 1)
+        rows = await self._first_page(_Page(name, (*arguments, first, query.page.offset)))
         if not rows:
             await self.require_dag(dag_id)
         if len(rows) <= _STREAM_PAGE:
             yield [row[0] for row in rows]
             return
-        stream = self._database.stream(name, (*arguments, selection.limit, selection.offset), _STREAM_PAGE)
+        stream = self._database.stream(name, (*arguments, query.page.limit, query.page.offset), _STREAM_PAGE)
         async with aclosing(stream):
             async for page in stream:
                 yield page
@@ -160,13 +140,13 @@ class DagRuns:
         except NotFound as error:
             raise BadRequest(error.message, code=error.code) from error
 
-    async def count(self, dag_id: str, selection: RunFilter) -> int:
-        """Return how many runs `selection` has, without its limit and offset."""
-        total: int = await self._database.fetchval("count_dag_runs", dag_id, *selection.conditions)
+    async def count(self, dag_id: str, query: DagRunsQuery) -> int:
+        """Return how many runs `query` has, without its limit and offset."""
+        total: int = await self._database.fetchval("count_dag_runs", dag_id, *query.conditions)
         return total
 
-    async def latest(self) -> bytes:
-        """Return the newest run of each DAG, as the body of the answer."""
+    async def latest(self) -> msgspec.Raw:
+        """Return the newest run of each DAG, as an object that Postgres has written: `{"items": [...]}`."""
         return await self._latest(None)
 
     def _make(self, values: Row, run: NewRun, dag: Dag) -> Awaitable[asyncpg.Record | None]:
@@ -256,11 +236,11 @@ class DagRuns:
     async def _read_first_page(self, page: _Page) -> list[asyncpg.Record]:
         return await self._database.fetch(page.statement, *page.arguments)
 
-    async def _read_latest(self, requests: Sequence[None]) -> Sequence[bytes]:
+    async def _read_latest(self, requests: Sequence[None]) -> Sequence[msgspec.Raw]:
         text: str = await self._database.fetchval(
             "latest_runs", self._settings.graph_url, self._settings.generation.graph_page
         )
-        return [text.encode() + b"\n"] * len(requests)
+        return [msgspec.Raw(text)] * len(requests)
 
 
 def missing_run(dag_id: str, execution_date: datetime) -> NotFound:

@@ -31,14 +31,14 @@ class Pools:
         self.name_limit = settings.generation.pool_name_limit
         self._database = database
         self._find: Batcher[str, asyncpg.Record] = settings.batcher(self._find_many)
-        self._list: Batcher[None, bytes] = settings.shared(self._read_all)
+        self._list: Batcher[None, msgspec.Raw] = settings.shared(self._read_all)
 
     async def get(self, name: str) -> Pool:
         """Return the pool of that name; raises NotFound."""
         return _pool(name, await self._find(name))
 
-    async def all(self) -> bytes:
-        """Return every pool, ordered by id, as the body of the answer."""
+    async def all(self) -> msgspec.Raw:
+        """Return every pool, ordered by id, as a list that Postgres has written."""
         return await self._list(None)
 
     async def set(self, name: str, slots: int, description: str | None) -> Pool:
@@ -54,9 +54,9 @@ class Pools:
     async def _find_many(self, names: Sequence[str]) -> Sequence[asyncpg.Record]:
         return await self._database.fetch_each("find_pools", [(name,) for name in names])
 
-    async def _read_all(self, requests: Sequence[None]) -> Sequence[bytes]:
+    async def _read_all(self, requests: Sequence[None]) -> Sequence[msgspec.Raw]:
         text: str = await self._database.fetchval("pools")
-        return [text.encode() + b"\n"] * len(requests)
+        return [msgspec.Raw(text)] * len(requests)
 
 
 def _pool(name: str, row: asyncpg.Record | None) -> Pool:

@@ -76,7 +76,7 @@ class PreparedDag(msgspec.Struct, array_like=True, dict=True):
     schedule: bytes
     cron_intervals: bool
     task_list: bytes
-    """The body of `GET /dags/<dag_id>/tasks`."""
+    """A list of objects, as JSON."""
     deadlines: bytes
     """JSON as Airflow 3.1 and later writes it."""
     follows_bundle: bool
@@ -156,7 +156,7 @@ def prepare(dag: SerializedDag) -> list[PreparedDag]:
         params=msgspec.json.encode(dag.data.get("params")),
         schedule=msgspec.json.encode({name: dag.data[name] for name in _SCHEDULE if name in dag.data}),
         cron_intervals=dag.cron_intervals,
-        task_list=_body([msgspec.Raw(_summary(task)) for task in dag.tasks.values()]),
+        task_list=_ascii([msgspec.Raw(_summary(task)) for task in dag.tasks.values()]),
         deadlines=msgspec.json.encode(dag.data.get("deadline")),
         follows_bundle=bool(dag.data.get("disable_bundle_versioning")),
         only_airflow=only_airflow,
@@ -176,9 +176,9 @@ def _limit(dag: SerializedDag, name: str) -> int | None:
     return value if isinstance(value, int) and 0 < value <= _MOST else None
 
 
-def _body(value: object) -> bytes:
+def _ascii(value: object) -> bytes:
     """Encode what may be long as it is sent: here, not for each caller."""
-    return ascii_json(wire.encode(value))
+    return ascii_json(msgspec.json.encode(value))
 
 
 def _prepare_task(task: Task, instance: bytes) -> msgspec.Raw:

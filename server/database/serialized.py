@@ -132,9 +132,9 @@ class Task:
 
     @cached_property
     def answer(self) -> bytes:
-        """Return the body of `GET /dags/<dag_id>/tasks/<task_id>`: each attribute as Python's `str()` shows it."""
+        """Return an object of its attributes, each as Python's `str()` shows it, as JSON."""
         shown = {name: str(value) for name, value in sorted(self.attributes.items())}
-        return msgspec.json.encode(shown) + b"\n"
+        return msgspec.json.encode(shown)
 
     @property
     def priority_weight(self) -> int:

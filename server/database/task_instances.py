@@ -18,7 +18,7 @@ from server.database.decoder import Decoder
 from server.database.prepared import PreparedTask
 from server.database.settings import Settings
 from server.errors import Conflict, NotFound
-from server.wire.answers import TaskInstance, encode
+from server.wire.answers import TaskInstance
 from windsock.protocol import Code
 
 _MAPPED = ("map_index", "mapped_instances", "run_id", "try_number")
@@ -51,8 +51,10 @@ class TaskInstances:
         self._columns = itemgetter(*_COLUMNS, *(_MAPPED if self._has_mapped else ()))
         self._find: Batcher[Key, asyncpg.Record] = settings.batcher(self._find_many)
 
-    async def get(self, dag_id: str, execution_date: datetime, task_id: str, map_index: int | None = None) -> bytes:
-        """Return a task instance as the body of the answer; raises NotFound for DAG, task, run, instance.
+    async def get(
+        self, dag_id: str, execution_date: datetime, task_id: str, map_index: int | None = None
+    ) -> TaskInstance:
+        """Return a task instance; raises NotFound for DAG, task, run, instance.
 
         While the run is queued or running, an instance without a row is answered as its first row will be. For a mapped
         task (Airflow 2.3 and later) `map_index` chooses the instance; without it, it is the one that is furthest from
@@ -66,9 +68,9 @@ class TaskInstances:
         if row["run"] is None:
             raise missing_run(dag_id, execution_date)
         if row["task_id"] is not None:
-            return encode(await self._instance(dag_id, row))
+            return await self._instance(dag_id, row)
         if row["run_state"] in _UNFINISHED and (map_index in _UNMAPPED or not self._has_mapped):
-            return encode(self._first_instance(row["execution_date"], dag_id, task_id, task))
+            return self._first_instance(row["execution_date"], dag_id, task_id, task)
         raise _missing_instance(task_id, execution_date, map_index if self._has_mapped else None)
 
     async def _instance(self, dag_id: str, row: asyncpg.Record) -> TaskInstance:

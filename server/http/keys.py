@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import tzinfo
 
 from aiohttp import web
 
@@ -20,7 +19,6 @@ class Traffic:
 
 
 CONFIG = web.AppKey("CONFIG", Config)
-TIMEZONE = web.AppKey("TIMEZONE", tzinfo)
 TRAFFIC = web.AppKey("TRAFFIC", Traffic)
 PATHS = web.AppKey("PATHS", Paths)
 PROXIES = web.AppKey("PROXIES", Proxies)

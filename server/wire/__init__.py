@@ -14,7 +14,7 @@ warning through `server.wire.warning_header`.
 from server.wire.answers import (
     TaskInstance,
     ascii_json,
-    created_message,
+    delete_answer,
     encode,
     trigger_answer,
 )
@@ -27,6 +27,8 @@ from server.wire.bodies import (
     parse_pool,
     parse_pool_name,
     parse_trigger,
+    read_pool,
+    read_trigger,
 )
 from server.wire.dates import parse_execution_date
 from server.wire.pickles import UnsafePickleError, load_conf, pickle_conf
@@ -51,7 +53,7 @@ __all__ = [
     "UnsafePickleError",
     "ascii_json",
     "check_id",
-    "created_message",
+    "delete_answer",
     "encode",
     "load_conf",
     "page_links",
@@ -68,5 +70,7 @@ __all__ = [
     "parse_pool_name",
     "parse_trigger",
     "pickle_conf",
+    "read_pool",
+    "read_trigger",
     "trigger_answer",
 ]

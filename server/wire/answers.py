@@ -7,6 +7,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from server.wire.bodies import Trigger
+from windsock.protocol import created_message
 
 _NOT_PLAIN = re.compile("[\x7f-\U0010ffff]+")
 # A number, because Python takes several times as long to find a byte that is given as bytes.
@@ -33,16 +34,16 @@ def _escaped(found: re.Match[str]) -> str:
     return encode_basestring_ascii(found[0])[1:-1]
 
 
-def created_message(dag_id: str, shown_date: str, run_id: str) -> str:
-    """Return the message about a new run; scripts read it with regular expressions."""
-    return f"Created <DagRun {dag_id} @ {shown_date}: {run_id}, externally triggered: True>"
-
-
-def trigger_answer(dag_id: str, trigger: Trigger) -> bytes:
-    """Write the answer to a trigger: always exactly three keys, because some callers refuse others."""
+def trigger_answer(dag_id: str, trigger: Trigger) -> dict[str, str]:
+    """Return the answer to a trigger: always exactly three keys, because some callers refuse others."""
     shown_date, run_id = trigger.shown_date, trigger.run_id
     message = created_message(dag_id, shown_date, run_id)
-    return encode({"execution_date": shown_date.replace(" ", "T"), "message": message, "run_id": run_id})
+    return {"execution_date": shown_date.replace(" ", "T"), "message": message, "run_id": run_id}
+
+
+def delete_answer(count: int) -> dict[str, object]:
+    """Return the answer to the deletion of a DAG with that number of rows."""
+    return {"count": count, "message": f"Removed {count} record(s)"}
 
 
 class TaskInstance(msgspec.Struct):

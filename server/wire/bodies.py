@@ -1,7 +1,7 @@
 """Reads what clients send in bodies and paths: triggers, pools, pauses, names."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, tzinfo
 from random import randrange
 from typing import TypeVar
@@ -67,7 +67,16 @@ class PoolRequest(msgspec.Struct, frozen=True):
 def parse_trigger(body: bytes, default_timezone: tzinfo, now: datetime) -> Trigger:
     """Read the body of `POST /dags/<dag_id>/dag_runs`; `now` has a time zone. Raises BadRequest for a bad one."""
     value, unstorable = _read_all(body)
-    fields = _trigger_fields(value)
+    return read_trigger(_trigger_fields(value), default_timezone, now, unstorable)
+
+
+def read_trigger(
+    fields: Mapping[str, object], default_timezone: tzinfo, now: datetime, unstorable: BadRequest | None = None
+) -> Trigger:
+    """Read the fields of a trigger, which are JSON's Python values. Raises BadRequest for bad ones.
+
+    `unstorable` says why they cannot be stored, if they cannot.
+    """
     text = fields.get("execution_date")
     moment = now.astimezone(UTC)
     date = moment if text is None else parse_execution_date(text, default_timezone, now=now)
@@ -95,7 +104,11 @@ def default_run_id(date: datetime) -> str:
 
 def parse_pool(body: bytes, name_limit: int) -> PoolRequest:
     """Read the body of `POST /pools`; `name_limit` is the column's width in characters. Raises BadRequest."""
-    fields = _object(parse_json(body))
+    return read_pool(_object(parse_json(body)), name_limit)
+
+
+def read_pool(fields: Mapping[str, object], name_limit: int) -> PoolRequest:
+    """Read the fields of a pool. Raises BadRequest for bad ones."""
     wrong = [f"field `{name}` is missing" for name in _POOL_FIELDS if name not in fields]
     wrong += [f"unknown field `{name[:50]}`" for name in fields if name not in _POOL_FIELDS]
     if wrong:
@@ -108,6 +121,8 @@ def parse_pool(body: bytes, name_limit: int) -> PoolRequest:
     description = fields["description"]
     if description is not None and not isinstance(description, str):
         raise _bad_pool(f"`description` must be a string or null, not {kind_of(description)}")
+    if description is not None:
+        check_id(description, "description", Code.INVALID_POOL)
     return PoolRequest(name, _slots(fields["slots"]), description)
 
 

@@ -42,13 +42,18 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class DagRunsQuery(msgspec.Struct, frozen=True):
-    """Filters of a list of runs; empty `states` (lower case) means any state, None means no limit."""
+    """Which runs a list has: empty `states` (lower case) mean any state, and None does not filter."""
 
     page: Page
     states: tuple[str, ...] = ()
     run_id: str | None = None
     execution_date_gte: datetime | None = None
     execution_date_lte: datetime | None = None
+
+    @property
+    def conditions(self) -> tuple[object, ...]:
+        """Return the arguments of the statements' WHERE clause, which can be the key of a cache."""
+        return self.states or None, self.run_id, self.execution_date_gte, self.execution_date_lte
 
 
 def parse_dag_runs_query(pairs: Pairs, default_timezone: tzinfo) -> DagRunsQuery:

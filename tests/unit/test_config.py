@@ -228,6 +228,40 @@ class TestCommands:
         """A client over HTTP does not run what gives the server its database."""
         assert not load(cfg("[core]\nsql_alchemy_conn_cmd = false\n")).dsn
 
+    def test_program_is_run_once_for_a_client(self, cfg: Write, tmp_path: Path) -> None:
+        """For one that works straight on the database; one over HTTP does not run it."""
+        count = tmp_path / "count"
+        program = f"sh -c 'echo x >> {count}; echo {DSN}'"
+        env = cfg(f"[core]\nsql_alchemy_conn_cmd = {program}\n") | {"PATH": "/usr/bin:/bin"}
+        assert load_config(env, database="client").dsn
+        assert count.read_text() == "x\n"
+        assert not load_config(env, database="client", overrides={"api_client": "json"}).dsn
+        assert not load_config({**env, "AIRFLOW__CLI__API_CLIENT": "json"}, database="client").dsn
+        assert count.read_text() == "x\n"
+
+
+class TestClients:
+    """`[cli] api_client` says what a client needs."""
+
+    def test_the_local_client_needs_a_database(self, cfg: Write) -> None:
+        """It is the default."""
+        with pytest.raises(ConfigError, match="no database is configured"):
+            load_config(cfg(""), database="client")
+
+    def test_another_name_is_refused(self, cfg: Write) -> None:
+        """By its place."""
+        with pytest.raises(ConfigError, match="api_client = xml: expected"):
+            load_config(cfg("[cli]\napi_client = xml\n"), database="client")
+
+    def test_what_stands_in_for_a_database_goes_as_a_whole(self, cfg: Write, tmp_path: Path) -> None:
+        """The logs of a default database are not those of another one that is set."""
+        defaults = {"dsn": "postgresql://here/x", "base_log_folder": str(tmp_path)}
+        found = load_config(cfg(""), database="client", defaults=defaults)
+        assert (found.dsn.connect_arguments()["host"], found.base_log_folder) == (["here"], tmp_path)
+        found = load_config(cfg(f"[core]\nsql_alchemy_conn = {DSN}\n"), database="client", defaults=defaults)
+        assert found.dsn.connect_arguments()["host"] == ["h"]
+        assert found.base_log_folder != tmp_path
+
 
 class TestDatabaseUse:
     """Who needs which database."""

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta, timezone
 from server.wire import (
     TaskInstance,
     Trigger,
-    created_message,
     encode,
     trigger_answer,
 )
+from windsock.protocol import created_message
 
 DATE = datetime(2020, 2, 1, tzinfo=UTC)
 
@@ -23,7 +23,7 @@ def test_answers_are_sorted_utf8_with_a_newline() -> None:
 def test_trigger_answer_of_a_given_date() -> None:
     """The three keys of the documentation, the date with a T."""
     given = Trigger("r1", DATE.replace(tzinfo=timezone(timedelta(hours=5, minutes=30))), None, date_given=True)
-    assert trigger_answer("d", given) == (
+    assert encode(trigger_answer("d", given)) == (
         b'{"execution_date":"2020-02-01T00:00:00+05:30","message":"Created <DagRun d @ 2020-02-01T00:00:00'
         b'+05:30: r1, externally triggered: True>","run_id":"r1"}\n'
     )
@@ -32,7 +32,7 @@ def test_trigger_answer_of_a_given_date() -> None:
 def test_trigger_message_of_a_left_out_date() -> None:
     """With a space, as Airflow printed its own dates; regular expressions of the wild still match."""
     left_out = Trigger("r1", DATE, None, date_given=False)
-    answer = trigger_answer("d", left_out).decode()
+    answer = trigger_answer("d", left_out)["message"]
     assert "<DagRun d @ 2020-02-01 00:00:00+00:00: r1, externally triggered: True>" in answer
     assert re.search(r"Created <DagRun (\S+) @ (.+?): (.+), externally triggered: True>", answer)
     assert created_message("d", "x", "r") == "Created <DagRun d @ x: r, externally triggered: True>"

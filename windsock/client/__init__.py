@@ -7,38 +7,16 @@ has more.
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from windsock.api_client import JSON, client_kind
 from windsock.client.interface import ApiError, Client, ClientError, Unreachable
-from windsock.errors import ConfigError
 
 if TYPE_CHECKING:
     from windsock.config import Config
 
-__all__ = ["JSON", "LOCAL", "ApiError", "Client", "ClientError", "Unreachable", "client_kind", "connect"]
+__all__ = ["ApiError", "Client", "ClientError", "Unreachable", "connect"]
 
-JSON = "json"
-LOCAL = "local"
-_NAMES = {
-    "json": JSON,
-    "local": LOCAL,
-    "airflow.api.client.json_client": JSON,
-    "airflow.api.client.local_client": LOCAL,
-    # As earlier releases called them.
-    "server.client.json_client": JSON,
-    "server.client.local_client": LOCAL,
-}
 # It comes with the service. By its name, because this package works without the service too.
 _LOCAL_CLIENT = "server.local_client"
-
-
-def client_kind(name: str) -> str:
-    """Return JSON or LOCAL for a value of `[cli] api_client`; raises ConfigError."""
-    kind = _NAMES.get(name)
-    if kind is None:
-        raise ConfigError(
-            f"[cli] api_client = {name}: expected airflow.api.client.json_client (the API over HTTP)"
-            " or airflow.api.client.local_client (straight on the database)"
-        )
-    return kind
 
 
 def connect(
@@ -73,5 +51,4 @@ def connect(
 def _load(overrides: Mapping[str, str | None]) -> "Config":
     from windsock.config import load_config  # noqa: PLC0415 - the command line has loaded it already
 
-    config = load_config(overrides=overrides, database="none")
-    return config if client_kind(config.api_client) == JSON else load_config(overrides=overrides)
+    return load_config(overrides=overrides, database="client")

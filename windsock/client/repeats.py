@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from windsock.client.interface import Answer
+from windsock.protocol import created_message
 
 
 def made_before(
@@ -17,8 +18,7 @@ def made_before(
     for run in runs:
         if run["run_id"] == run_id and (filtered or execution_date is None or _is_at(run, execution_date)):
             date = run["execution_date"]
-            message = f"Created <DagRun {dag_id} @ {date}: {run_id}, externally triggered: True>"
-            return {"execution_date": date, "message": message, "run_id": run_id}
+            return {"execution_date": date, "message": created_message(dag_id, date, run_id), "run_id": run_id}
     return None
 
 

@@ -123,12 +123,9 @@ def run_of_no_date(client: "Client", dag_id: str, named: str, error: "ApiError")
 
 
 def _load(*, verbose: bool) -> "Config":
-    from windsock.client import JSON, client_kind  # noqa: PLC0415 - likewise
     from windsock.commands.configuration import load  # noqa: PLC0415 - likewise
 
-    config = load(database="none")
-    if client_kind(config.api_client) != JSON:
-        config = load()
+    config = load("client")
     if verbose:
         for warning in config.warnings:
             say(warning)

@@ -20,9 +20,7 @@ def load(database: "DatabaseUse" = "configured") -> "Config":
     """Read the configuration, with defaults from the `windsock standalone` whose data is here. Raises ConfigError."""
     from windsock.config import load_config  # noqa: PLC0415 - help needs none of it
 
-    config = load_config(defaults=_of_standalone(os.environ), database=database)
-    # If a database is configured, the logs and DAGs of the standalone that is here are not meant either.
-    return load_config(database=database) if "dsn" in config.sources else config
+    return load_config(defaults=_of_standalone(os.environ), database=database)
 
 
 def _of_standalone(env: Mapping[str, str]) -> dict[str, str]:

@@ -4,12 +4,13 @@ import os
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from windsock.api_client import LOCAL, client_kind
 from windsock.config.options import OPTIONS, Config, Option
 from windsock.config.sources import Found, Sources
 from windsock.config.values import path_of
 from windsock.errors import ConfigError
 
-DatabaseUse = Literal["configured", "optional", "windsock", "none"]
+DatabaseUse = Literal["configured", "optional", "windsock", "client", "none"]
 
 
 def load_config(
@@ -23,12 +24,13 @@ def load_config(
 
     `env` is the environment (by default the process's). `overrides` are fields that win over everything, such as the
     options of the command line: a text is read like the option's, None sets nothing, any other value is taken as it is.
-    `defaults` are texts for fields that are set nowhere.
+    `defaults` are texts for fields that are set nowhere. If they name a database, the others go with it (its logs and
+    DAGs), so none of them counts if another database is set.
 
     `database` says what is required: `configured`: there must be a database. `optional`: there may be one. `windsock`:
     only one that `[windsock]` names counts, and of an Airflow's file only that section (for standalone, which has its
-    own database). `none`: no database is looked for (for a client over HTTP). `dsn` may be unset except with
-    `configured`.
+    own database). `client`: there must be one if `[cli] api_client` works straight on it; else none is looked for.
+    `none`: no database is looked for. `dsn` may be unset except with `configured`.
     """
     sources = Sources(os.environ if env is None else env)
     given = {name: value for name, value in (overrides or {}).items() if value is not None}
@@ -39,11 +41,16 @@ def load_config(
     warnings = list(sources.unknown())
     if database == "windsock" and (path := sources.leave_airflow()):
         warnings.append(f"{path} belongs to an Airflow (it names a database): only its [windsock] section is read")
+    if database == "client":
+        database = _of_client(sources, given)
+    dsn = _find(sources, "dsn", OPTIONS["dsn"], given, database)
+    if dsn is not None and "dsn" in (defaults or {}):
+        defaults = None
     for name, option in OPTIONS.items():
         if name in given and not isinstance(given[name], str):
             fields[name], places[name] = given[name], _flag(name)
             continue
-        found = _find(sources, name, option, given, database)
+        found = dsn if name == "dsn" else _find(sources, name, option, given, database)
         if found is None:
             text = sources.expand((defaults or {}).get(name, option.default))
             fields[name] = _read(option, Found(text, f"the default of {name}"))
@@ -67,6 +74,13 @@ def _find(
     if name == "dsn" and database == "none":
         return None
     return sources.find(option, ours_only=name == "dsn" and database == "windsock")
+
+
+def _of_client(sources: Sources, given: Mapping[str, object]) -> DatabaseUse:
+    """Return what the client that `[cli] api_client` names needs; raises ConfigError for an unknown name."""
+    option = OPTIONS["api_client"]
+    found = _find(sources, "api_client", option, given, "none") or Found(option.default, "the default of api_client")
+    return "configured" if client_kind(str(_read(option, found))) == LOCAL else "none"
 
 
 def _flag(name: str) -> str:

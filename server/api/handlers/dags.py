@@ -4,7 +4,7 @@ from aiohttp import web
 
 from server import wire
 from server.api.handlers.paging import page_headers
-from server.api.resources import CHANGE, METADATA
+from server.api.resources import CHANGE, OPERATIONS
 from server.errors import MethodNotAllowed
 from server.http.answers import json_answer, json_list, text_answer
 from server.http.body import read_body
@@ -14,22 +14,18 @@ from server.http.keys import CONFIG
 async def list_dags(request: web.Request) -> web.StreamResponse:
     """`GET /dags`."""
     page = wire.parse_dags_query(request.query.items())
-    dags = request.app[METADATA].dags
-    total = await dags.count() if page.partial else None
-    pages = dags.pages(page.limit, page.offset, descending=page.descending)
+    pages, total = await request.app[OPERATIONS].list_dags(page)
     return await json_list(request, pages, page_headers(request, page, total))
 
 
 async def code(request: web.Request) -> web.Response:
     """`GET /dags/<dag_id>/code`."""
-    dag_id = wire.check_id(request.match_info["dag_id"], "dag_id")
-    return text_answer(await request.app[METADATA].dags.code(dag_id))
+    return text_answer(await request.app[OPERATIONS].code(request.match_info["dag_id"]))
 
 
 async def is_paused(request: web.Request) -> web.Response:
     """`GET /dags/<dag_id>/paused`."""
-    dag_id = wire.check_id(request.match_info["dag_id"], "dag_id")
-    return json_answer({"is_paused": await request.app[METADATA].dags.is_paused(dag_id)})
+    return json_answer({"is_paused": await request.app[OPERATIONS].is_paused(request.match_info["dag_id"])})
 
 
 async def set_paused(request: web.Request) -> web.Response:
@@ -39,22 +35,18 @@ async def set_paused(request: web.Request) -> web.Response:
             "Pausing by GET is switched off here ([windsock] pause_by_get);"
             ' send PATCH /dags/<dag_id> with {"is_paused": true} or {"is_paused": false} instead'
         )
-    dag_id = wire.check_id(request.match_info["dag_id"], "dag_id")
     request[CHANGE] = paused = wire.parse_pause(request.match_info["paused"])
-    await request.app[METADATA].dags.pause(dag_id, is_paused=paused)
+    await request.app[OPERATIONS].pause(request.match_info["dag_id"], is_paused=paused)
     return json_answer({"response": "ok"})
 
 
 async def patch(request: web.Request) -> web.Response:
     """`PATCH /dags/<dag_id>`."""
-    dag_id = wire.check_id(request.match_info["dag_id"], "dag_id")
     request[CHANGE] = paused = wire.parse_dag_patch(await read_body(request))
-    await request.app[METADATA].dags.pause(dag_id, is_paused=paused)
+    await request.app[OPERATIONS].pause(request.match_info["dag_id"], is_paused=paused)
     return json_answer({"is_paused": paused})
 
 
 async def delete(request: web.Request) -> web.Response:
     """`DELETE /dags/<dag_id>`."""
-    dag_id = wire.check_id(request.match_info["dag_id"], "dag_id")
-    count = await request.app[METADATA].dags.delete(dag_id)
-    return json_answer({"count": count, "message": f"Removed {count} record(s)"})
+    return json_answer(wire.delete_answer(await request.app[OPERATIONS].delete_dag(request.match_info["dag_id"])))

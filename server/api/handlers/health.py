@@ -7,7 +7,7 @@ from importlib import resources
 from aiohttp import web
 
 from server import wire
-from server.api.resources import METADATA
+from server.api.resources import OPERATIONS
 from server.errors import Unavailable
 from server.http.answers import json_answer, json_bytes
 from server.http.keys import CONFIG
@@ -37,7 +37,7 @@ def _description(base_path: str) -> bytes:
 async def health(request: web.Request) -> web.Response:
     """`GET /health`, as Airflow answers it: 200 even if something is unhealthy."""
     try:
-        latest, healthy = await request.app[METADATA].scheduler_heartbeat()
+        latest, healthy = await request.app[OPERATIONS].heartbeat()
     except Unavailable:
         return json_answer(
             {

@@ -7,11 +7,10 @@ from aiohttp import payload, web
 from aiohttp.abc import AbstractStreamWriter
 
 from server import wire
-from server.api.resources import METADATA
+from server.api.resources import OPERATIONS
 from server.errors import BadRequest, RangeNotSatisfiable
 from server.http.answers import SERVER
-from server.http.keys import CONFIG, TIMEZONE
-from server.task_logs.reading import LogFile, local_log
+from server.task_logs.reading import LogFile
 from server.wire.ranges import parse_range
 
 _PORTION = 2**18
@@ -21,12 +20,11 @@ _LAST_SECOND = 253_402_300_799
 
 async def task_log(request: web.Request) -> web.StreamResponse:
     """`GET /dags/<dag_id>/dag_runs/<execution_date>/tasks/<task_id>/logs`, by default of the last try."""
-    date = wire.parse_execution_date(request.match_info["execution_date"], request.app[TIMEZONE])
-    dag_id = wire.check_id(request.match_info["dag_id"], "dag_id")
-    task_id = wire.check_id(request.match_info["task_id"], "task_id")
+    named = request.match_info
     query = wire.parse_log_query(request.query.items())
-    base = request.app[CONFIG].base_log_folder
-    log = await local_log(request.app[METADATA], base, dag_id, date, task_id, query.try_number)
+    log = await request.app[OPERATIONS].task_log(
+        named["dag_id"], named["execution_date"], named["task_id"], query.try_number
+    )
     try:
         return _answer(request, log, query.tail)
     except RangeNotSatisfiable as error:

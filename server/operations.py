@@ -1,0 +1,147 @@
+"""What the API does, for both of its doors: the HTTP handlers, and the client that works straight on the database.
+
+A door reads what its caller sent, calls one operation, and hands out what that returns. Ids and dates reach an
+operation as the caller wrote them, so that both doors check them alike, in Airflow's order: date, DAG, task. What
+Postgres, or the process that reads DAGs, has written as JSON is a `Raw`: HTTP sends it as it is, and only a Python
+caller decodes it.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from msgspec import Raw
+
+from server import wire
+from server.database.metadata import Metadata
+from server.database.pools import Pool
+from server.database.scheduler_health import Heartbeat
+from server.task_logs.reading import LogFile, local_log
+from server.wire import DagRunsQuery, Page, PoolRequest, TaskInstance, Trigger
+from server.wire.dates import timezone_of
+from windsock.config import Config
+
+
+class Listing(NamedTuple):
+    """A list: pages of JSON objects, and how many there are in all if the caller asked for a part of them."""
+
+    pages: AsyncGenerator[Sequence[str], None]
+    total: int | None
+
+
+class Operations:
+    """The operations, on one database. Each raises what the API answers as an error: a WindsockError."""
+
+    def __init__(self, metadata: Metadata, config: Config) -> None:
+        """Work on `metadata`; dates without an offset are in the time zone that `config` names."""
+        self._metadata = metadata
+        self._logs = config.base_log_folder
+        self.timezone = timezone_of(config.default_timezone)
+
+    def _date(self, text: str) -> datetime:
+        return wire.parse_execution_date(text, self.timezone)
+
+    def _instance(self, dag_id: str, execution_date: str, task_id: str) -> tuple[str, datetime, str]:
+        """Check what a task instance is named by."""
+        date = self._date(execution_date)
+        return wire.check_id(dag_id, "dag_id"), date, wire.check_id(task_id, "task_id")
+
+    async def trigger(self, dag_id: str, asked: Trigger, user: str | None) -> Trigger:
+        """Make a run, and those of its sub-DAGs, for `user` (None: unknown); return it as it was made."""
+        return await self._metadata.dag_runs.trigger(wire.check_id(dag_id, "dag_id"), asked, user)
+
+    async def list_runs(self, dag_id: str, query: DagRunsQuery) -> Listing:
+        """List runs by execution_date. For an unknown DAG the first page raises BadRequest, as Airflow does."""
+        runs, checked = self._metadata.dag_runs, wire.check_id(dag_id, "dag_id")
+        total = await runs.count(checked, query) if query.page.partial else None
+        return Listing(runs.pages(checked, query), total)
+
+    async def latest_runs(self) -> Raw:
+        """Return the newest run of each DAG: `{"items": [...]}`."""
+        return await self._metadata.dag_runs.latest()
+
+    async def run_state(self, dag_id: str, execution_date: str) -> str | None:
+        """Return the state of the run at that date."""
+        date = self._date(execution_date)
+        return await self._metadata.dag_runs.state(wire.check_id(dag_id, "dag_id"), date)
+
+    async def list_dags(self, page: Page) -> Listing:
+        """List the DAGs by id, without sub-DAGs."""
+        dags = self._metadata.dags
+        total = await dags.count() if page.partial else None
+        return Listing(dags.pages(page.limit, page.offset, descending=page.descending), total)
+
+    async def code(self, dag_id: str) -> str:
+        """Return the source of the DAG's file."""
+        return await self._metadata.dags.code(wire.check_id(dag_id, "dag_id"))
+
+    async def is_paused(self, dag_id: str) -> bool | None:
+        """Whether the DAG is paused; None if its row does not say."""
+        return await self._metadata.dags.is_paused(wire.check_id(dag_id, "dag_id"))
+
+    async def pause(self, dag_id: str, *, is_paused: bool) -> None:
+        """Pause or unpause the DAG and its sub-DAGs."""
+        await self._metadata.dags.pause(wire.check_id(dag_id, "dag_id"), is_paused=is_paused)
+
+    async def delete_dag(self, dag_id: str) -> int:
+        """Delete every row of the DAG and its sub-DAGs; return how many there were."""
+        return await self._metadata.dags.delete(wire.check_id(dag_id, "dag_id"))
+
+    async def list_import_errors(self, page: Page) -> Listing:
+        """List the DAG files that could not be loaded, by name."""
+        import_errors = self._metadata.import_errors
+        total = await import_errors.count() if page.partial else None
+        return Listing(import_errors.pages(page.limit, page.offset, descending=page.descending), total)
+
+    async def list_tasks(self, dag_id: str) -> Raw:
+        """Return the DAG's tasks, as a list of objects."""
+        dag = await self._metadata.dags.get(wire.check_id(dag_id, "dag_id"))
+        return Raw(dag.known.task_list)
+
+    async def task(self, dag_id: str, task_id: str) -> Raw:
+        """Return a task: an object of its attributes, each as text."""
+        checked, known_task = wire.check_id(dag_id, "dag_id"), wire.check_id(task_id, "task_id")
+        dag = await self._metadata.dags.get(checked)
+        return Raw(dag.task(known_task).answer)
+
+    async def task_instance(
+        self, dag_id: str, execution_date: str, task_id: str, map_index: int | None = None
+    ) -> TaskInstance:
+        """Return a task instance; `map_index` chooses one of a mapped task."""
+        return await self._metadata.task_instances.get(*self._instance(dag_id, execution_date, task_id), map_index)
+
+    async def waits_for(self, dag_id: str, execution_date: str, task_id: str) -> list[str]:
+        """Return what a task of a run waits for, in words; an empty list if it has begun or is done."""
+        known_dag, date, known_task = self._instance(dag_id, execution_date, task_id)
+        dag = await self._metadata.dags.get(known_dag)
+        return await self._metadata.waiting.reasons(dag, date, known_task)
+
+    async def task_log(self, dag_id: str, execution_date: str, task_id: str, try_number: int | None) -> LogFile:
+        """Open the log of a try, by default of the last one; the caller closes it."""
+        instance = self._instance(dag_id, execution_date, task_id)
+        return await local_log(self._metadata, self._logs, *instance, try_number)
+
+    async def list_pools(self) -> Raw:
+        """Return all pools by id, as a list of objects."""
+        return await self._metadata.pools.all()
+
+    async def pool(self, name: str) -> Pool:
+        """Return the pool of that name."""
+        return await self._metadata.pools.get(wire.parse_pool_name(name))
+
+    @property
+    def pool_name_limit(self) -> int:
+        """How many characters the name of a pool may have in this database."""
+        return self._metadata.pools.name_limit
+
+    async def set_pool(self, asked: PoolRequest) -> Pool:
+        """Create the pool, or change the one of that name; return it as it is now."""
+        return await self._metadata.pools.set(asked.name, asked.slots, asked.description)
+
+    async def delete_pool(self, name: str) -> Pool:
+        """Delete the pool, and return what it was."""
+        return await self._metadata.pools.delete(wire.parse_pool_name(name))
+
+    async def heartbeat(self) -> Heartbeat:
+        """Return the newest sign of life of a scheduler."""
+        return await self._metadata.scheduler_heartbeat()

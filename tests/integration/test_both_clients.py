@@ -1,0 +1,96 @@
+"""Over HTTP and straight on the database a call has the same result, or the same error."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from server.local_client import LocalClient
+from tests.acceptance.cli import fill
+from tests.live import config_for
+from windsock.client import ApiError, Client
+from windsock.client.json_client import JsonClient
+
+RUN = "ref_setup", "2020-01-05T00:00:00+00:00"
+DEEP: Any = 0
+for _ in range(101):
+    DEEP = [DEEP]
+
+CALLS: dict[str, Callable[[Client], object]] = {
+    "test": lambda client: client.test(),
+    "runs": lambda client: client.get_dag_runs("ref_setup"),
+    "some runs": lambda client: client.get_dag_runs("ref_setup", "SUCCESS", descending=True, limit=2),
+    "runs of dates": lambda client: client.get_dag_runs("ref_setup", execution_date_gte="2020-01-06 00:00"),
+    "state": lambda client: client.get_dag_run_state(*RUN),
+    "latest": lambda client: client.get_latest_runs(),
+    "dags": lambda client: client.get_dags(),
+    "import errors": lambda client: client.get_import_errors(),
+    "paused": lambda client: client.is_paused("ref_echo"),
+    "code": lambda client: client.get_code("ref_setup"),
+    "tasks": lambda client: client.get_tasks("ref_setup"),
+    "task": lambda client: client.get_task("ref_setup", "after"),
+    "instance": lambda client: client.get_task_instance(*RUN, "after"),
+    "waits for": lambda client: client.get_waits_for(*RUN, "after"),
+    "pools": lambda client: client.get_pools(),
+    "pool": lambda client: client.get_pool("default_pool"),
+    "set": lambda client: client.create_pool("a/b ü", "3", None),
+    "pause": lambda client: client.set_paused("ref_setup", is_paused=True),
+}
+ERRORS: dict[str, tuple[Callable[[Client], object], str]] = {
+    "runs": (lambda client: client.get_dag_runs("nope"), "dag_not_found"),
+    "id": (lambda client: client.get_dag_runs("a\0b"), "invalid_request"),
+    "date": (lambda client: client.get_dag_run_state("nope", "never"), "invalid_date"),
+    "run": (lambda client: client.get_dag_run_state("ref_setup", "2019-01-01"), "run_not_found"),
+    "task": (lambda client: client.get_task("ref_setup", "nope"), "task_not_found"),
+    "log": (lambda client: client.get_task_log(*RUN, "after"), "log_not_found"),
+    "pool": (lambda client: client.get_pool(" "), "invalid_pool"),
+    "slots": (lambda client: client.create_pool("p", "many", None), "invalid_pool"),
+    "default": (lambda client: client.delete_pool("default_pool"), "pool_not_deletable"),
+    "deletion": (lambda client: client.delete_dag("nope"), "dag_not_found"),
+    "taken": (lambda client: client.trigger_dag("ref_setup", "setup_1"), "run_exists"),
+    "date taken": (lambda client: client.trigger_dag("ref_setup", "new", execution_date=RUN[1]), "date_taken"),
+    "long": (lambda client: client.trigger_dag("ref_setup", "x" * 251), "invalid_run_id"),
+    "text": (lambda client: client.trigger_dag("ref_setup", conf="[1"), "invalid_conf"),
+    "DAG first": (lambda client: client.trigger_dag("nope", "x" * 251, {"a": "\0"}), "dag_not_found"),
+}
+UNSTORABLE: dict[str, Any] = {"a": {"a": "\0"}, "b": {"a": float("nan")}, "c": {"a": DEEP}, "d": {"\ud800": 1}}
+
+
+@pytest.fixture
+async def clients(database: str, serve: Callable[..., Awaitable[str]]) -> AsyncIterator[tuple[Client, Client]]:
+    """Make one of each kind, for the same database."""
+    await fill(database)
+    pair = JsonClient(await serve()), LocalClient(config_for(database))
+    yield pair
+    for client in pair:
+        await asyncio.to_thread(client.close)
+
+
+async def test_results(clients: tuple[Client, Client]) -> None:
+    """They are equal, down to the order of the keys."""
+    for name, call in CALLS.items():
+        remote, local = [await asyncio.to_thread(call, client) for client in clients]
+        assert repr(local) == repr(remote), name
+
+
+async def test_errors(clients: tuple[Client, Client]) -> None:
+    """Status, code and text are equal."""
+    for name, (call, code) in ERRORS.items():
+        said = []
+        for client in clients:
+            with pytest.raises(ApiError) as error:
+                await asyncio.to_thread(call, client)
+            said.append((error.value.status, error.value.code, str(error.value)))
+        assert said[0] == said[1], name
+        assert said[0][1] == code, name
+
+
+@pytest.mark.parametrize("name", UNSTORABLE)
+async def test_a_conf_that_is_no_json_is_refused(clients: tuple[Client, Client], name: str) -> None:
+    """NUL, NaN, too many levels, half of a surrogate pair: nothing of it reaches the database."""
+    for client in clients:
+        with pytest.raises(ApiError) as error:
+            await asyncio.to_thread(client.trigger_dag, "ref_setup", "new", UNSTORABLE[name])
+        assert error.value.status == 400
+        assert await asyncio.to_thread(lambda: clients[0].get_dag_runs("ref_setup", run_id="new")) == []
