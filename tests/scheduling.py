@@ -11,7 +11,7 @@ import asyncpg
 import yaml
 
 from server.standalone.dags.loader import DagLoader
-from server.standalone.scheduler.service import schedule
+from server.standalone.scheduler.entry_point import schedule
 from server.standalone.scheduler.states import TRANSITIONS, State
 from server.wire.pickles import pickle_conf
 from tests.live import config_for

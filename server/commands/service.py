@@ -55,7 +55,7 @@ def scheduler() -> None:
     This is for a standalone database.
     """
     with one_line_errors():
-        from server.standalone.scheduler.service import run_scheduler  # noqa: PLC0415 - see above
+        from server.standalone.scheduler.entry_point import run_scheduler  # noqa: PLC0415 - see above
         from windsock.config import load_config  # noqa: PLC0415 - see above
 
         run_scheduler(load_config())

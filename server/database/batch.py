@@ -29,14 +29,24 @@ class _Apart(NamedTuple):
 # A statement costs as much as four to ten of its keys. So the next one waits for as many keys as are likely to come,
 # but for no more than are worth waiting for.
 _WORTH_WHILE = 32
-# In seconds, for each client: a client that has been answered asks again soon or not at all.
-_RETURN = 0.00015
-# In seconds. The statement under way may be waiting, perhaps for a lock, for something that does not concern the
-# others.
-_PATIENCE = 0.005
-# In seconds. If a statement has waited for a lock in vain, its keys may begin others for so long. That is a little more
-# than the `lock_timeout` of a session, so that a key that waits in vain again leaves the others their turn.
-_LOCKED = 2.5
+
+
+class Pace(NamedTuple):
+    """For how long keys wait for others, in seconds."""
+
+    return_time: float = 0.00015
+    """For each client that was answered: it asks again soon or not at all."""
+    patience: float = 0.005
+    """For the statement under way: it may wait, perhaps for a lock, for something that does not concern others."""
+    locked: float = 2.5
+    """For a statement of its own, after one has waited for a lock in vain.
+
+    That is a little more than the `lock_timeout` of a session, so that a key that waits in vain again leaves the others
+    their turn.
+    """
+
+
+_USUAL = Pace()
 
 
 class Figures:
@@ -64,12 +74,15 @@ class Batcher(Generic[Key, Result]):
     `in_flight` run at a time. After a lock was waited for in vain, keys whose turn does not come soon are Locked.
     """
 
-    def __init__(self, run: Run[Key, Result], *, size: int, in_flight: int, queue_limit: int) -> None:
+    def __init__(
+        self, run: Run[Key, Result], *, size: int, in_flight: int, queue_limit: int, pace: Pace = _USUAL
+    ) -> None:
         """Share statements of at most `size` keys; refuse new keys while `queue_limit` are waiting."""
         self._run = run
         self._size = size
         self._in_flight = in_flight
         self._queue_limit = queue_limit
+        self._pace = pace
         self._waiting: deque[tuple[Key, asyncio.Future[Result]]] = deque()
         self._apart: deque[_Apart] = deque()
         self._running: set[asyncio.Task[Sequence[Result]]] = set()
@@ -149,7 +162,7 @@ class Batcher(Generic[Key, Result]):
     def _send(self, batch: "Batch[Key, Result]") -> None:
         self._figures.batches += 1
         self._figures.requests += len(batch)
-        self._expect(_WORTH_WHILE, _PATIENCE)
+        self._expect(_WORTH_WHILE, self._pace.patience)
         self._running.add(task := asyncio.create_task(self._run([key for key, _ in batch])))
         task.add_done_callback(lambda done: self._deliver(batch, done))
 
@@ -157,13 +170,13 @@ class Batcher(Generic[Key, Result]):
         self._running.discard(done)
         error = asyncio.CancelledError() if done.cancelled() else done.exception()
         if isinstance(error, asyncpg.PostgresError | Locked) and len(batch) > 1:
-            until = asyncio.get_running_loop().time() + _LOCKED if isinstance(error, Locked) else math.inf
+            until = asyncio.get_running_loop().time() + self._pace.locked if isinstance(error, Locked) else math.inf
             self._apart.extend(_Apart(entry, error, until) for entry in batch)
         else:
             _answer(batch, error, () if error else done.result())
         if not self._running:
             keys = min(len(batch) + len(self._waiting), _WORTH_WHILE)
-            self._expect(keys, keys * _RETURN)
+            self._expect(keys, keys * self._pace.return_time)
         self._start()
 
 

@@ -26,10 +26,10 @@ from server.logs import setup_logs
 from server.process.loop import Watcher, first_to_end, run, until_stopped
 from server.process.privileges import hide_from_others
 from server.serving.listener import listen, serving
-from server.standalone.dags.turns import keep_loading
+from server.standalone.dags.leader import keep_loading
 from server.standalone.postgres import EmbeddedPostgres, exclusive
-from server.standalone.scheduler.beside import keep_scheduler
-from server.standalone.scheduler.service import check_direct
+from server.standalone.scheduler.child_process import keep_scheduler
+from server.standalone.scheduler.entry_point import check_direct
 from windsock.config import Config, Dsn, check_exposure, load_config
 
 if TYPE_CHECKING:

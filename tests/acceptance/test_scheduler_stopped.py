@@ -12,8 +12,9 @@ import aiohttp
 import asyncpg
 import pytest
 
-from server.standalone.dags.turns import _LOADER_LOCK as LOADER_LOCK
-from server.standalone.scheduler.store import CLAIM_LOCK, JOB_LOCK
+from server.standalone.dags.leader import LEADER_LOCK
+from server.standalone.scheduler.jobs import JOB_LOCK
+from server.standalone.scheduler.store import CLAIM_LOCK
 from tests.acceptance.process import WINDSOCK
 from tests.scheduling import Bench, bash, bench
 
@@ -167,7 +168,7 @@ async def test_a_loader_that_is_stopped(b: Bench) -> None:
     """Another one loads the files within seconds; the first goes on when it may, and does not load beside it."""
     turns = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 0 AND objid = $1 AND granted"
     with _scheduler(b) as first:
-        await b.until(f"SELECT ({turns}) = 1", LOADER_LOCK, patience=150)
+        await b.until(f"SELECT ({turns}) = 1", LEADER_LOCK, patience=150)
         first.send_signal(signal.SIGSTOP)
         with _scheduler(b):
             (b.dags_folder / "new.yaml").write_text(
@@ -177,7 +178,7 @@ async def test_a_loader_that_is_stopped(b: Bench) -> None:
             await b.until("SELECT EXISTS (SELECT FROM dag WHERE dag_id = 'new')", patience=150)
             first.send_signal(signal.SIGCONT)
             await asyncio.sleep(2)
-            assert await b.pool.fetchval(turns, LOADER_LOCK) == 1
+            assert await b.pool.fetchval(turns, LEADER_LOCK) == 1
 
 
 REFUSES = """

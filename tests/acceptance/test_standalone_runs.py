@@ -12,14 +12,14 @@ RUNS = "dags/example_bash_operator/dag_runs"
 
 
 def scheduler_of(windsock: Standalone) -> int | None:
-    """Process id of the scheduler beside the server."""
+    """Return the process id of the scheduler that the server has started."""
     for entry in Path("/proc").iterdir():
         try:
             parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
             command = (entry / "cmdline").read_bytes()
         except (OSError, ValueError, IndexError):
             continue
-        if parent == windsock.process.pid and b"server.standalone.scheduler.beside" in command:
+        if parent == windsock.process.pid and b"server.standalone.scheduler.child_process" in command:
             return int(entry.name)
     return None
 

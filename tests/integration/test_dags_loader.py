@@ -234,15 +234,16 @@ async def test_a_renamed_file_keeps_its_dags(home: Home) -> None:
     assert await home.active() == {"one": "b.yaml"}
 
 
-async def test_a_deleted_dag_comes_back(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_deleted_dag_comes_back(home: Home) -> None:
     """As with Airflow, a DAG that is deleted while its file is there is loaded again."""
-    monkeypatch.setattr("server.standalone.dags.loader._RECHECK", 0.0)
+    loader = DagLoader(home.pool, home.folder, paused_at_creation=False, settle=0, recheck=0)
+    home.loaders.append(loader)
     home.write("a.yaml", "one")
-    await home.loader.load_once()
+    await loader.load_once()
     for table in ("dag_tag", "serialized_dag", "dag"):
         await home.conn.execute(f"DELETE FROM {table}")
-    assert (await home.loader.load_once()).written == ["one"]
-    assert (await home.loader.load_once()).written == []
+    assert (await loader.load_once()).written == ["one"]
+    assert (await loader.load_once()).written == []
 
 
 async def test_what_the_database_refuses_stops_nobody(home: Home) -> None:

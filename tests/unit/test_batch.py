@@ -2,14 +2,15 @@
 
 import asyncio
 import gc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import asyncpg
 import pytest
 
 from server.database import batch
-from server.database.batch import Batcher
+from server.database.batch import Batcher, Pace
 from server.errors import Locked, Unavailable
+from tests.until import until
 
 FOR_EVER = 3600.0
 
@@ -31,8 +32,10 @@ class Recorder:
         return [key * 2 for key in keys]
 
 
-def batcher(recorder: Recorder, *, size: int = 10, in_flight: int = 1, queue_limit: int = 100) -> Batcher[int, int]:
-    return Batcher(recorder.run, size=size, in_flight=in_flight, queue_limit=queue_limit)
+def batcher(
+    recorder: Recorder, *, size: int = 10, in_flight: int = 1, queue_limit: int = 100, pace: Pace | None = None
+) -> Batcher[int, int]:
+    return Batcher(recorder.run, size=size, in_flight=in_flight, queue_limit=queue_limit, pace=pace or Pace())
 
 
 async def turns(count: int = 5) -> None:
@@ -71,9 +74,9 @@ async def test_what_arrives_during_a_statement_goes_into_the_next() -> None:
     recorder.gate.clear()
     ask = batcher(recorder)
     first = asyncio.ensure_future(ask(1))
-    await asyncio.sleep(0.01)
+    await turns()
     later = [asyncio.ensure_future(ask(key)) for key in (2, 3)]
-    await asyncio.sleep(0.01)
+    await turns()
     assert recorder.batches == [[1]]
     recorder.gate.set()
     assert await asyncio.gather(first, *later) == [2, 4, 6]
@@ -86,19 +89,18 @@ async def test_no_statement_exceeds_its_size_and_no_more_run_than_allowed() -> N
     recorder.gate.clear()
     ask = batcher(recorder, size=2, in_flight=2)
     tasks = [asyncio.ensure_future(ask(key)) for key in range(7)]
-    await asyncio.sleep(0.01)
+    await turns()
     assert recorder.batches == [[0, 1], [2, 3]]
     recorder.gate.set()
     await asyncio.gather(*tasks)
     assert [len(batch) for batch in recorder.batches] == [2, 2, 2, 1]
 
 
-async def test_another_statement_begins_when_it_is_worth_while(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_another_statement_begins_when_it_is_worth_while() -> None:
     """While one is under way, few keys wait for its end, many do not."""
-    monkeypatch.setattr(batch, "_PATIENCE", FOR_EVER)
     recorder = Recorder()
     recorder.gate.clear()
-    ask = batcher(recorder, size=100, in_flight=2)
+    ask = batcher(recorder, size=100, in_flight=2, pace=Pace(patience=FOR_EVER))
     tasks = [asyncio.ensure_future(ask(0))]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -120,19 +122,16 @@ async def test_few_do_not_wait_for_a_statement_that_takes_long() -> None:
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     tasks.append(asyncio.ensure_future(ask(1)))
-    async with asyncio.timeout(5):
-        while len(recorder.batches) < 2:
-            await asyncio.sleep(0.001)
+    await until(lambda: len(recorder.batches) == 2)
     assert not tasks[0].done()
     recorder.gate.set()
     assert await asyncio.gather(*tasks) == [0, 2]
 
 
-async def test_the_next_statement_waits_for_those_who_were_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_next_statement_waits_for_those_who_were_answered() -> None:
     """They come back at about the same time; one statement for all of them is cheaper than one for the first."""
-    monkeypatch.setattr(batch, "_RETURN", FOR_EVER)
     recorder = Recorder()
-    ask = batcher(recorder)
+    ask = batcher(recorder, pace=Pace(return_time=FOR_EVER))
     await asyncio.gather(*map(ask, range(3)))
     tasks = [asyncio.ensure_future(ask(3))]
     await turns()
@@ -143,12 +142,11 @@ async def test_the_next_statement_waits_for_those_who_were_answered(monkeypatch:
     assert await asyncio.gather(*tasks) == [6, 8, 10]
 
 
-async def test_it_waits_for_those_who_asked_meanwhile_too(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_waits_for_those_who_asked_meanwhile_too() -> None:
     """Who was answered joins who had been waiting."""
-    monkeypatch.setattr(batch, "_RETURN", FOR_EVER)
     recorder = Recorder()
     recorder.gate.clear()
-    ask = batcher(recorder)
+    ask = batcher(recorder, pace=Pace(return_time=FOR_EVER))
     first = asyncio.ensure_future(ask(0))
     await turns()
     second = asyncio.ensure_future(ask(1))
@@ -177,24 +175,34 @@ async def test_nobody_waits_long_for_one_who_does_not_ask_again() -> None:
 async def test_the_timer_ends_the_waiting_whatever_the_clock_says(monkeypatch: pytest.MonkeyPatch) -> None:
     """Uvloop's clock counts milliseconds, and a timer may fire before it has come to its time."""
     recorder = Recorder()
-    ask = batcher(recorder)
-    monkeypatch.setattr(batch, "_RETURN", FOR_EVER)
+    ask = batcher(recorder, pace=Pace(return_time=FOR_EVER))
     await asyncio.gather(*map(ask, range(3)))
+    loop = asyncio.get_running_loop()
+    timers: list[Callable[[], object]] = []
+
+    def call_at(_when: float, callback: Callable[[], object]) -> asyncio.Handle:
+        timers.append(callback)
+        return asyncio.Handle(callback, (), loop)
+
+    monkeypatch.setattr(loop, "call_at", call_at)
     task = asyncio.ensure_future(ask(3))
     await turns()
     assert recorder.batches == [[0, 1, 2]]
-    ask._be_impatient()
+    (early,) = timers
+    early()
     await turns()
     assert recorder.batches == [[0, 1, 2], [3]]
     assert await task == 6
 
 
-async def test_later_a_lone_request_waits_for_nobody() -> None:
+async def test_later_a_lone_request_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those who shared a statement a while ago are not expected any more."""
     recorder = Recorder()
     ask = batcher(recorder)
     await asyncio.gather(*map(ask, range(3)))
-    await asyncio.sleep(0.05)
+    loop = asyncio.get_running_loop()
+    later = loop.time() + 0.05
+    monkeypatch.setattr(loop, "time", lambda: later)
     recorder.gate.clear()
     task = asyncio.ensure_future(ask(3))
     await turns()
@@ -292,11 +300,13 @@ async def test_one_that_is_locked_holds_up_no_other() -> None:
 
 async def test_where_all_is_locked_nobody_waits_for_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
     """A table, say: who has had no turn when its time is over is told that nothing was done."""
-    monkeypatch.setattr(batch, "_LOCKED", 0.05)
     lock = Lock(*range(50))
-    ask: Batcher[int, int] = Batcher(lock.run, size=50, in_flight=2, queue_limit=100)
+    ask: Batcher[int, int] = Batcher(lock.run, size=50, in_flight=2, queue_limit=100, pace=Pace(locked=60))
     tasks = [asyncio.ensure_future(ask(key)) for key in range(50)]
-    await asyncio.sleep(0.1)
+    await until(lambda: len(lock.batches) == 3)
+    loop = asyncio.get_running_loop()
+    over = loop.time() + 61
+    monkeypatch.setattr(loop, "time", lambda: over)
     lock.gate.set()
     answers = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(answer) for answer in answers] == [Locked] * 50
@@ -324,7 +334,7 @@ async def test_a_full_queue_refuses_at_once() -> None:
     recorder.gate.clear()
     ask = batcher(recorder, size=1, queue_limit=2)
     running = asyncio.ensure_future(ask(0))
-    await asyncio.sleep(0.01)
+    await turns()
     waiting = [asyncio.ensure_future(ask(key)) for key in (1, 2)]
     await asyncio.sleep(0)
     with pytest.raises(Unavailable) as caught:
@@ -340,9 +350,9 @@ async def test_cancelled_callers_leak_nothing_and_hold_up_nobody() -> None:
     recorder.gate.clear()
     ask = batcher(recorder)
     tasks = [asyncio.ensure_future(ask(key)) for key in range(3)]
-    await asyncio.sleep(0.01)
+    await turns()
     late = [asyncio.ensure_future(ask(key)) for key in (7, 8)]
-    await asyncio.sleep(0.01)
+    await turns()
     tasks[1].cancel()
     late[0].cancel()
     await asyncio.sleep(0)

@@ -13,10 +13,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from yarl import URL
 
-from server.standalone.scheduler.connection import HttpConnection, find_connection, origin
-from server.standalone.scheduler.errors import TaskFailed
-from server.standalone.scheduler.http import run_http
-from server.standalone.scheduler.running import Running
+from server.standalone.scheduler.http_connection import HttpConnection, find_connection, origin
+from server.standalone.scheduler.run_command import Running
+from server.standalone.scheduler.run_http import run_http
+from server.standalone.scheduler.task_outcomes import TaskFailed
 from server.task_logs.writing import open_log
 
 

@@ -11,10 +11,10 @@ import pytest
 
 from server.process.spawn import ChildProcess, spawn
 from server.standalone.scheduler.agenda import Agenda
-from server.standalone.scheduler.errors import TaskFailed
-from server.standalone.scheduler.http import _decode, _form, _timeout
 from server.standalone.scheduler.names import MACROS, pull
-from server.standalone.scheduler.processes import clear_group, kill_left
+from server.standalone.scheduler.process_groups import clear_group, kill_left
+from server.standalone.scheduler.run_http import _decode, _form, _timeout
+from server.standalone.scheduler.task_outcomes import TaskFailed
 from server.standalone.scheduler.templates import may_pull, mentions, render_fields, templates_of
 from server.task_logs.reading import open_log_of
 from server.task_logs.writing import LineTooLongError, NoLogError, log_folder, open_log

@@ -9,10 +9,10 @@ import pytest
 
 from server.database.serialized import SerializedDag
 from server.standalone.scheduler.context import Try
-from server.standalone.scheduler.errors import TaskFailed
 from server.standalone.scheduler.graph import Graph
 from server.standalone.scheduler.renderer import Renderer
 from server.standalone.scheduler.store import Key
+from server.standalone.scheduler.task_outcomes import TaskFailed
 
 DATE = datetime(2024, 1, 1, tzinfo=UTC)
 ENDLESS = "{% for i in range(90000) %}{% for j in range(90000) %}{% endfor %}{% endfor %}"

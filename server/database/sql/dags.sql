@@ -1,10 +1,10 @@
 -- The statements of the DAG loader. Everything about one file happens in one transaction.
 
 -- name: lock_file
--- Two loaders on one database take turns, file by file.
+-- One loader at a time writes a file: a leader that has just lost its lock may not know it yet.
 SELECT pg_advisory_xact_lock($1);
 
--- name: take_turn
+-- name: become_leader
 -- The process that holds this lock loads the files; its connection holds it until it ends.
 SELECT pg_try_advisory_lock($1);
 
@@ -78,9 +78,9 @@ DELETE FROM import_error WHERE filename = $1;
 INSERT INTO import_error ("timestamp", filename, stacktrace) VALUES (now(), $1, $2);
 
 -- name: end_when_silent
--- A suspended process loses its turn: its session ends after this many milliseconds without a message. Before Postgres 14
+-- A suspended leader loses its lock: its session ends after this many milliseconds without a message. Before Postgres 14
 -- there is no such limit.
 SELECT set_config(name, $1, false) FROM pg_settings WHERE name = 'idle_session_timeout'
 
--- name: keep_turn
+-- name: ping
 SELECT 1

@@ -16,7 +16,7 @@ UPDATE job SET latest_heartbeat = now(), state = 'running', end_date = NULL WHER
 -- name: end_job
 UPDATE job SET state = $2, end_date = now(), latest_heartbeat = now() WHERE id = $1
 
--- name: hold_job
+-- name: lock_job
 -- The listening connection holds this lock as long as the scheduler lives: meanwhile nobody takes its tasks for zombies.
 SELECT pg_try_advisory_lock($1::int, $2::int)
 
@@ -24,7 +24,7 @@ SELECT pg_try_advisory_lock($1::int, $2::int)
 SELECT 1
 
 -- name: end_when_silent
--- The session that holds the lock of `hold_job` ends if its process sends nothing for this many milliseconds: a scheduler
+-- The session that holds the lock of `lock_job` ends if its process sends nothing for this many milliseconds: a scheduler
 -- that is suspended or cut off does not keep its tasks for ever. Before Postgres 14 there is no such limit.
 SELECT set_config(name, $1, false) FROM pg_settings WHERE name = 'idle_session_timeout'
 
@@ -205,7 +205,7 @@ FROM unnest($2::text[], $3::timestamptz[], $4::text[]) AS new (dag_id, execution
 WHERE ti.dag_id = new.dag_id AND ti.execution_date = new.execution_date AND ti.task_id = new.task_id
     AND ti.state = 'scheduled'
 
--- name: start
+-- name: start_queued
 -- The next try of everything that this scheduler has queued. It is committed before any process exists.
 UPDATE task_instance AS ti
 SET state = 'running', try_number = least(coalesce(ti.try_number, 0), 2147483646) + 1, start_date = now(), end_date = NULL,
@@ -213,7 +213,7 @@ SET state = 'running', try_number = least(coalesce(ti.try_number, 0), 2147483646
 WHERE ti.job_id = $1 AND ti.state = 'queued'
 RETURNING ti.dag_id, ti.execution_date, ti.task_id
 
--- name: running
+-- name: own_tries
 -- Everything that runs under this scheduler's job, with what a try needs to know. `home` distinguishes this database from
 -- others whose schedulers run on the same machine. A conf of more than 16 MB is empty here, which cannot be read.
 SELECT this.home, ti.dag_id, ti.execution_date, ti.task_id, ti.try_number, coalesce(ti.max_tries, 0) AS max_tries,
@@ -239,7 +239,7 @@ WHERE ti.dag_id = new.dag_id AND ti.execution_date = new.execution_date AND ti.t
 -- name: lock_dags
 SELECT dag_id FROM dag WHERE dag_id = ANY ($1::text[]) ORDER BY dag_id FOR KEY SHARE
 
--- name: finish
+-- name: end_tries
 -- How tries ended. Only tries that are still this scheduler's own, in the run in which they began; `place` says which of the
 -- reported ones those were.
 UPDATE task_instance AS ti
@@ -283,8 +283,8 @@ FROM task_instance AS ti LEFT JOIN job ON job.id = ti.job_id
 WHERE ti.state IN ('queued', 'running') AND ti.job_id IS DISTINCT FROM $1
     AND (job.id IS NULL OR job.state <> 'running' OR job.latest_heartbeat < now() - make_interval(secs => $2))
 
--- name: is_dead
--- True if nobody holds the lock of `hold_job`; then holds it until the end of the transaction.
+-- name: lock_dead_job
+-- True if nobody holds the lock of `lock_job`; then holds it until the end of the transaction.
 SELECT pg_try_advisory_xact_lock($1::int, $2::int)
 
 -- name: orphans
@@ -303,5 +303,5 @@ WHERE ti.state IN ('queued', 'running') AND coalesce(ti.job_id, 0) = $1
 FOR KEY SHARE OF d SKIP LOCKED
 FOR UPDATE OF ti SKIP LOCKED
 
--- name: bury_job
+-- name: fail_job
 UPDATE job SET state = 'failed', end_date = latest_heartbeat WHERE id = $1 AND state = 'running'

@@ -1,7 +1,7 @@
-"""The program of a worker process: `child`."""
+"""The program of a worker process: `work_loop`."""
 
 import sys
 
-from server.process.offload.child import main
+from server.process.offload.work_loop import main
 
 main(sys.argv[1], int(sys.argv[2]))

@@ -5,7 +5,7 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from server.process.offload import child
+from server.process.offload import work_loop
 from server.process.offload.process import WorkerProcess
 from windsock.text import count
 
@@ -86,15 +86,15 @@ class WorkerPool:
             try:
                 outcome, data = await _ask(worker, function, argument, seconds or self._seconds)
                 # After it ran out of memory, a process has it in pieces; after an error, its answer may come late.
-                usable = outcome != child.NO_MEMORY
+                usable = outcome != work_loop.NO_MEMORY
             finally:
                 if usable:
                     self._keep(worker)
                 else:
                     await worker.kill()
-        if outcome == child.DONE:
+        if outcome == work_loop.DONE:
             return data
-        if outcome == child.NO_MEMORY:
+        if outcome == work_loop.NO_MEMORY:
             raise OutOfMemory("it takes too much memory")
         raise WorkFailed(data.decode(errors="replace"))
 

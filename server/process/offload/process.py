@@ -7,7 +7,7 @@ import signal
 import socket
 from subprocess import DEVNULL
 
-from server.process.offload import child
+from server.process.offload import work_loop
 from server.process.python_child import start_module
 from server.process.spawn import ChildProcess
 
@@ -65,9 +65,9 @@ class WorkerProcess:
         return self._process.returncode is None and not self._reader.at_eof()
 
     async def ask(self, function: str, argument: bytes) -> tuple[int, bytes]:
-        """Have a piece of work done; return the outcome (see `child`) and its data. Raises OSError, EOFError."""
+        """Have a piece of work done; return the outcome (see `work_loop`) and its data. Raises OSError, EOFError."""
         name = function.encode()
-        self._writer.write(child.REQUEST.pack(len(name), len(argument)) + name)
+        self._writer.write(work_loop.REQUEST.pack(len(name), len(argument)) + name)
         for start in range(0, len(argument), _PART):
             self._writer.write(argument[start : start + _PART])
             await self._writer.drain()
@@ -82,8 +82,8 @@ class WorkerProcess:
             await self._writer.wait_closed()
 
     async def _answer(self) -> tuple[int, bytes]:
-        outcome, size = child.ANSWER.unpack(await self._reader.readexactly(child.ANSWER.size))
-        if size > child.LARGEST:
+        outcome, size = work_loop.ANSWER.unpack(await self._reader.readexactly(work_loop.ANSWER.size))
+        if size > work_loop.LARGEST:
             raise ConnectionAbortedError("no answer is that large")
         if size <= _PART:
             return outcome, await self._reader.readexactly(size)

@@ -14,12 +14,12 @@ import asyncpg
 import structlog
 
 from server.database.schema import check_schema
+from server.standalone.dags.dag_rows import DagRows, Written
 from server.standalone.dags.document import DagFileError, Problem
 from server.standalone.dags.folder import Scan, Signature, scan_folder
 from server.standalone.dags.parser import AGAIN, Parsed, Parser
 from server.standalone.dags.serialize import DagFile
 from server.standalone.dags.settling import Change, Settling
-from server.standalone.dags.store import Store, Written
 from windsock.text import first_line
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -48,7 +48,7 @@ class LoadReport:
     waiting: int = 0
 
     def add(self, change: Written) -> None:
-        """Count what the store did."""
+        """Count what was written."""
         self.written += change.written
         self.deactivated += change.deactivated
 
@@ -78,14 +78,19 @@ class DagLoader:
         paused_at_creation: bool,
         ignore_syntax: str = "regexp",
         settle: float = SETTLE,
+        recheck: float = _RECHECK,
     ) -> None:
-        """`settle`: for how many seconds a file must not have changed before it is read."""
+        """`settle`: for how many seconds a file must not have changed before it is read.
+
+        `recheck`: after how many seconds the loader asks the database again what it has.
+        """
         self._pool = pool
         self._folder = Path(folder).absolute()
         self._paused_at_creation = paused_at_creation
         self._parser = Parser(self._folder, ignore_syntax)
         self._settling = Settling(settle)
         self._known: dict[str, _Known] | None = None
+        self._recheck = recheck
         self._rechecked = 0.0
         self._incomplete = False
         self._unusable: set[str] = set()
@@ -132,20 +137,20 @@ class DagLoader:
         parsed = await self._parser.read(files, bad, patience)
         report = LoadReport(waiting=len(changes.keys() - parsed.keys() - set(removed)))
         if parsed or removed:
-            async with self._store() as store:
-                await self._load(store, scan, parsed, removed, report)
+            async with self._rows() as rows:
+                await self._load(rows, scan, parsed, removed, report)
         return report
 
     async def _checked(self) -> dict[str, _Known]:
         """Return what is known of each file; from time to time, compare it with the database."""
         now = time.monotonic()
-        if self._known is not None and now - self._rechecked <= _RECHECK:
+        if self._known is not None and now - self._rechecked <= self._recheck:
             return self._known
-        async with self._store() as store:
+        async with self._rows() as rows:
             if self._known is None:
-                self._known = {file: _Known(ids) for file, ids in (await store.known_files()).items()}
+                self._known = {file: _Known(ids) for file, ids in (await rows.known_files()).items()}
             known = self._known
-            missing = await store.missing([dag_id for state in known.values() for dag_id in state.dag_ids])
+            missing = await rows.missing([dag_id for state in known.values() for dag_id in state.dag_ids])
         for state in known.values():
             if not missing.isdisjoint(state.dag_ids) or state.again <= now:
                 state.signature, state.bad_digest, state.again = None, "", math.inf
@@ -153,7 +158,7 @@ class DagLoader:
         return known
 
     async def _load(
-        self, store: Store, scan: Scan, parsed: Mapping[str, Parsed], removed: list[str], report: LoadReport
+        self, rows: DagRows, scan: Scan, parsed: Mapping[str, Parsed], removed: list[str], report: LoadReport
     ) -> None:
         known = {} if self._known is None else self._known
         others = {file: state.dag_ids for file, state in known.items() if file in scan.files}
@@ -162,7 +167,7 @@ class DagLoader:
         for file, one in parsed.items():
             state = known.setdefault(file, _Known([]))
             if one.result is not None:
-                refused = await self._apply(store, file, outcome[file], report)
+                refused = await self._apply(rows, file, outcome[file], report)
                 state.conflict = outcome[file] is not one.result
                 state.bad_digest = one.digest if isinstance(one.result, DagFileError) else ""
                 state.again = math.inf if one.lasting else time.monotonic() + AGAIN
@@ -171,18 +176,18 @@ class DagLoader:
             state.signature = one.signature
             self._parser.done(file)
         for file in removed:
-            report.add(await store.remove_file(file))
+            report.add(await rows.remove_file(file))
             del known[file]
         # If a DAG has moved to another file, and that file was written later, the DAG is active again.
         report.deactivated = [dag_id for dag_id in report.deactivated if dag_id not in report.written]
         for dag_id in report.deactivated:
             _log.info("DAG deactivated, no file defines it any more", dag_id=dag_id)
 
-    async def _apply(self, store: Store, file: str, result: DagFile | DagFileError, report: LoadReport) -> bool:
+    async def _apply(self, rows: DagRows, file: str, result: DagFile | DagFileError, report: LoadReport) -> bool:
         """Write what a file defines, or why it is refused; return whether it is refused."""
         if isinstance(result, DagFile):
             try:
-                change = await store.put_file(result)
+                change = await rows.put_file(result)
             except _REFUSALS as error:
                 result = DagFileError(Problem(None, f"the database refuses it: {error}"))
             else:
@@ -190,7 +195,7 @@ class DagLoader:
                 _log_loaded(result, change)
                 return False
         report.errors[file] = result.report(file)
-        if await _put_error(store, file, report.errors[file]):
+        if await _put_error(rows, file, report.errors[file]):
             for problem in result.problems:
                 _log.error("DAG file refused", file=file, line=problem.line, problem=problem.text)
         return True
@@ -206,10 +211,10 @@ class DagLoader:
         self._unusable = set(scan.unusable)
 
     @asynccontextmanager
-    async def _store(self) -> AsyncIterator[Store]:
+    async def _rows(self) -> AsyncIterator[DagRows]:
         async with self._pool.acquire() as conn:
             await check_schema(conn)
-            yield Store(conn, paused_at_creation=self._paused_at_creation)
+            yield DagRows(conn, paused_at_creation=self._paused_at_creation)
 
 
 def _changes(scan: Scan, known: Mapping[str, _Known]) -> dict[str, Change]:
@@ -253,9 +258,9 @@ def resolve(
     return outcome
 
 
-async def _put_error(store: Store, file: str, text: str) -> bool:
+async def _put_error(rows: DagRows, file: str, text: str) -> bool:
     """Store why a file is refused, in ASCII if the database's encoding requires it; return whether the text is new."""
     for form in (text, text.encode("ascii", "backslashreplace").decode().replace("\0", "\\x00")):
         with suppress(*_REFUSALS):
-            return await store.put_error(file, form)
+            return await rows.put_error(file, form)
     return True

@@ -1,14 +1,24 @@
 """The standalone scheduler: runs what was triggered.
 
-- `states`: the states and every transition between them, in one table
-- `rules`, `graph`, `decide`: from the states of a run's tasks to what happens next, without database or clock
-- `limits`: which tasks may start now, without database
-- `agenda`: which runs to look at, and when
-- `store`: the database, which is the truth
-- `scheduler`: the loop that puts these together
-- `zombies`: the reaper of tasks that a dead scheduler left behind
-- `context`, `names`, `templates`: what tasks may know about their run
-- `attempt`, `bash`, `python`, `http`: one try of one task
-- `processes`: process groups, one for each task
-- `service`: the process `windsock scheduler`
+The process:
+- `entry_point`: `windsock scheduler`: makes the parts below and runs them
+- `child_process`: the same as a child of `windsock standalone`, which starts it again if it ends
+- `notifications`, `lease`: the connection that listens, and the lease that it renews: without it no task is started
+
+The loop, which asks `store` and `jobs` for everything in the database:
+- `scheduler`: in each round reports what has ended, examines runs, claims tasks and starts them
+- `agenda`: which runs to examine, and when
+- `examine`: examines runs in one transaction; `decide`, `rules`, `graph`, `priorities` and `retries` say what happens
+  next, without database or clock; `graphs` reads the DAGs that they need
+- `claim`: queues tasks, as `limits` allows
+- `reports`: writes how tries ended
+- `reaper`: takes the tasks of dead schedulers away from them
+- `states`: the states, and every transition between them, in one table
+
+One try of a task:
+- `local_executor`: the tries under way
+- `task_runner`: one try, from its log's first line to its last; it calls one of `run_bash`, `run_python` and `run_http`
+- `run_command`, `process_groups`, `output`: a command of a task, its processes, and their output
+- `context`, `names`, `templates`, `renderer`: what a task may know about its run
+- `results`, `task_outcomes`: what it leaves for others, and how it can fail or skip itself
 """

@@ -11,7 +11,7 @@ from server.database.connections import Connection
 from server.standalone.scheduler.graph import Graph
 from server.standalone.scheduler.graphs import Graphs
 from server.standalone.scheduler.limits import Demand, Limits
-from server.standalone.scheduler.store import CLAIM_LOCK, Store
+from server.standalone.scheduler.store import Key, Place, Store
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -20,7 +20,7 @@ _NO_LIMIT = 2**62
 _KEY = itemgetter("dag_id", "execution_date", "task_id")
 # The order of the queue, and its beginning.
 _PLACE = itemgetter("rank", "execution_date", "dag_id", "task_id")
-_START = (-(2**62), datetime(1, 1, 2, tzinfo=UTC), "", "")
+_START: Place = (-(2**62), datetime(1, 1, 2, tzinfo=UTC), "", "")
 
 
 class Claimer:
@@ -29,7 +29,6 @@ class Claimer:
     def __init__(self, store: Store, graphs: Graphs, job_id: int, parallelism: int, dag_concurrency: int) -> None:
         """`parallelism` is for all schedulers together, 0: no limit; `dag_concurrency` is for DAGs without a limit."""
         self._store = store
-        self._sql = store.database.statements
         self._graphs = graphs
         self._job_id = job_id
         self._parallelism = parallelism or _NO_LIMIT
@@ -39,19 +38,17 @@ class Claimer:
     async def claim(self) -> tuple[list[str], bool]:
         """Queue what fits; return the dag_id of each queued task, and whether others must wait."""
         async with self._store.database.transaction() as conn:
-            await conn.fetch(self._sql["lock_claims"], CLAIM_LOCK)
-            dag_ids = [row["dag_id"] for row in await conn.fetch(self._sql["scheduled_dags"])]
+            dag_ids = await self._store.lock_claims(conn)
             if not dag_ids:
                 return [], False
             limits = await self._limits(conn, *await self._graphs.load(conn, dag_ids))
             claimed: list[str] = []
             place = _START
             while limits.free and limits.open_pools:
-                rows = await conn.fetch(self._sql["candidates"], limits.open_pools, limits.full_dags, *place, _PAGE)
+                rows = await self._store.candidates(conn, limits.open_pools, limits.full_dags, place, _PAGE)
                 chosen = [rows[n] for n in limits.choose(_demand(row) for row in rows)]
                 if chosen:
-                    columns = zip(*map(_KEY, chosen), strict=True)
-                    await conn.execute(self._sql["queue"], self._job_id, *columns)
+                    await self._store.queue(conn, self._job_id, [Key(*_KEY(row)) for row in chosen])
                     claimed += [row["dag_id"] for row in chosen]
                 if len(rows) < _PAGE:
                     break
@@ -59,7 +56,7 @@ class Claimer:
         return claimed, True
 
     async def _limits(self, conn: Connection, graphs: Mapping[str, Graph], awaited: Collection[str]) -> Limits:
-        pools = {row["pool"]: row["slots"] or 0 for row in await conn.fetch(self._sql["lock_pools"])}
+        pools = await self._store.lock_pools(conn)
         limits = Limits(
             parallelism=self._parallelism,
             # In Airflow -1 means no limit.
@@ -75,7 +72,7 @@ class Claimer:
                 for node in graph.limited
             },
         )
-        for row in await conn.fetch(self._sql["in_use"]):
+        for row in await self._store.in_use(conn):
             limits.take(_demand(row), row["tasks"])
         self._warn(graphs, limits)
         return limits

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from server.database.serialized import SerializedDag, Task, parse
 from server.standalone.dags.operators import DUMMY, OperatorType, operator_of_task
+from server.standalone.scheduler.priorities import total_weights
 from server.standalone.scheduler.rules import RULES
-from server.standalone.scheduler.weights import total_weights
 
 _INT32 = 2**31 - 1
 T = TypeVar("T")

@@ -8,12 +8,12 @@ import msgspec
 import structlog
 
 from server.database.connections import Connection
-from server.database.database import Database
 from server.database.encoding import MALFORMED
 from server.errors import Unavailable
 from server.process.offload import OffloadError, OutOfMemory, WorkerPool, WorkFailed
 from server.standalone.scheduler import graph_process
 from server.standalone.scheduler.graph import Graph, read_graph
+from server.standalone.scheduler.store import Store
 from windsock.text import first_line
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -35,9 +35,9 @@ class Graphs:
     A large DAG is read beside everything else, for it may be one that nobody can read: until then its runs wait.
     """
 
-    def __init__(self, database: Database, changed: Callable[[], None]) -> None:
-        """Read from `database`; `changed` is called when a large DAG has been read."""
-        self._database = database
+    def __init__(self, store: Store, changed: Callable[[], None]) -> None:
+        """Read from `store`; `changed` is called when a large DAG has been read."""
+        self._store = store
         self._changed = changed
         self._known: dict[str, tuple[str, Graph | None]] = {}
         self._reading: dict[str, tuple[str, asyncio.Task[None]]] = {}
@@ -50,10 +50,9 @@ class Graphs:
 
         Returns with them the ids of the DAGs that are being read.
         """
-        statements = self._database.statements
-        versions = {row["dag_id"]: row["version"] for row in await conn.fetch(statements["versions"], dag_ids)}
+        versions = await self._store.versions(conn, dag_ids)
         if stale := [dag_id for dag_id in versions if self._known.get(dag_id, ("",))[0] != versions[dag_id]]:
-            for row in await conn.fetch(statements["serialized"], stale, _SMALL):
+            for row in await self._store.documents(conn, stale, _SMALL):
                 if row["data"] is None:
                     self._begin(row["dag_id"], row["version"])
                 else:
@@ -100,7 +99,7 @@ class Graphs:
 
     async def _try(self, dag_id: str) -> bool:
         """Read it in another process, and then here; whether there is nothing more to be tried."""
-        row = await self._database.fetchrow("serialized", [dag_id], _LARGEST)
+        row = await self._store.document(dag_id, _LARGEST)
         if row is None:
             return True
         reason = f"it has more than {_LARGEST} characters"

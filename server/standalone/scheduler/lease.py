@@ -1,7 +1,8 @@
 """The scheduler's lease on its tasks: it is valid for a while from each renewal on.
 
-Another scheduler takes over once Postgres has ended the session that holds the lock of this one. A process that was
-suspended (SIGSTOP, a frozen machine) finds that out by its clock, before it starts anything.
+`notifications` renews it, `scheduler` confirms it, and `run_command` and `task_runner` wait for it before they start
+anything. Another scheduler takes over once Postgres has ended the session that holds the lock of this one. A process
+that was suspended (SIGSTOP, a frozen machine) learns that from its own clock.
 """
 
 import asyncio

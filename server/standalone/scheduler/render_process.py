@@ -8,8 +8,8 @@ import json
 import pickle
 from typing import Any
 
-from server.standalone.scheduler.errors import TaskFailed
 from server.standalone.scheduler.names import names_of
+from server.standalone.scheduler.task_outcomes import TaskFailed
 from server.standalone.scheduler.templates import Templates, render_fields
 
 _LARGEST_FIELDS = 2**20

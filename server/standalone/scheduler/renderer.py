@@ -10,7 +10,7 @@ from typing import Any
 from server.process.offload import OffloadError, WorkerPool
 from server.standalone.scheduler import render_process
 from server.standalone.scheduler.context import Try, facts
-from server.standalone.scheduler.errors import TaskFailed
+from server.standalone.scheduler.task_outcomes import TaskFailed
 from server.standalone.scheduler.templates import templates_of
 
 # This many templates are rendered at a time; any number of others wait.

@@ -6,8 +6,8 @@ from pathlib import Path
 import asyncpg
 import structlog
 
+from server.standalone.scheduler.local_executor import TryId
 from server.standalone.scheduler.store import Ended, Store
-from server.standalone.scheduler.tries import TryId
 from server.task_logs.writing import NoLogError, log_folder, open_log
 from windsock.text import first_line
 

@@ -1,6 +1,7 @@
-"""The loop: reports what has ended, looks at runs, claims tasks, starts them; events or the clock wake it.
+"""The loop: reports what has ended, examines runs, claims tasks, starts them.
 
-The database is the truth: whatever is interrupted, the next round finds in the tables.
+`notifications`, tries that end, and the clock wake it. The database is the truth: if something is interrupted, the next
+round finds it in the tables.
 """
 
 import asyncio
@@ -14,21 +15,21 @@ from functools import partial
 import asyncpg
 import structlog
 
-from server.database.database import Database
 from server.errors import Unavailable
 from server.standalone.scheduler.agenda import Agenda
 from server.standalone.scheduler.claim import Claimer
 from server.standalone.scheduler.examine import Examiner
 from server.standalone.scheduler.graphs import Graphs
+from server.standalone.scheduler.jobs import Jobs
 from server.standalone.scheduler.lease import Lease
+from server.standalone.scheduler.local_executor import LocalExecutor
+from server.standalone.scheduler.reaper import Reaper
 from server.standalone.scheduler.renderer import Renderer
 from server.standalone.scheduler.reports import Reporter
-from server.standalone.scheduler.running import Place
+from server.standalone.scheduler.run_command import Place
 from server.standalone.scheduler.states import State
 from server.standalone.scheduler.store import Store
-from server.standalone.scheduler.tries import Tries
 from server.standalone.scheduler.workspace import Workspace, remove_left
-from server.standalone.scheduler.zombies import Reaper
 from windsock.config import Config
 from windsock.text import first_line
 
@@ -58,23 +59,23 @@ _TROUBLE = (Unavailable, asyncpg.PostgresError, OSError, asyncpg.InterfaceError,
 class Scheduler:
     """Runs what was triggered, under the row `job_id` of `job`."""
 
-    def __init__(self, database: Database, config: Config, job_id: int, lease: Lease) -> None:
+    def __init__(self, store: Store, jobs: Jobs, config: Config, job_id: int, lease: Lease) -> None:
         self._config = config
-        self._database = database
         self._job_id = job_id
-        self._store = Store(database)
-        self._graphs = graphs = Graphs(database, partial(self.notified, ""))
-        self._examiner = Examiner(self._store, graphs, config.max_active_runs_per_dag)
-        self._claimer = Claimer(self._store, graphs, job_id, config.parallelism, config.dag_concurrency)
+        self._store = store
+        self._jobs = jobs
+        self._graphs = graphs = Graphs(store, partial(self.notified, ""))
+        self._examiner = Examiner(store, graphs, config.max_active_runs_per_dag)
+        self._claimer = Claimer(store, graphs, job_id, config.parallelism, config.dag_concurrency)
         self._renderer = Renderer()
         self._workspace = Workspace()
         patience = config.killed_task_cleanup_time
         place = Place(config.base_log_folder, config.dags_folder, patience, self._renderer, self._workspace, lease)
         self._lease = lease
-        self._reporter = Reporter(self._store, job_id, config.base_log_folder)
-        self._tries = Tries(database, graphs, place, self.wake)
+        self._reporter = Reporter(store, job_id, config.base_log_folder)
+        self._executor = LocalExecutor(store, graphs, place, self.wake)
         threshold = config.scheduler_zombie_task_threshold
-        self._reaper = Reaper(self._store, job_id, threshold, config.base_log_folder)
+        self._reaper = Reaper(store, jobs, job_id, threshold, config.base_log_folder)
         self._agenda = Agenda()
         # When the database began to answer: a scheduler that it did not answer either looks as dead as a dead one.
         self._answered_since = time.monotonic()
@@ -126,7 +127,7 @@ class Scheduler:
         finally:
             background.cancel()
             await asyncio.wait([background])
-            await self._tries.end_all()
+            await self._executor.end_all()
             await self._renderer.close()
             await self._graphs.close()
             await asyncio.to_thread(self._workspace.close)
@@ -141,13 +142,13 @@ class Scheduler:
         await self._report()
         if self._sweep_due:
             self._sweep_due = False
-            self._agenda.add(row["id"] for row in await self._database.fetch("sweep", _RUNS_AT_ONCE))
+            self._agenda.add(await self._store.sweep(_RUNS_AT_ONCE))
         if run_ids := self._agenda.take(_RUNS_AT_ONCE):
             await self._examine(run_ids)
         if self._claim_due or time.monotonic() >= self._next_claim:
             await self._claim()
         if beats:
-            await self._database.fetch("heartbeat", self._job_id)
+            await self._jobs.heartbeat(self._job_id)
 
     async def _sleep(self) -> None:
         now = time.monotonic()
@@ -163,34 +164,33 @@ class Scheduler:
     async def _look_after(self) -> None:
         """End the tasks that are not this scheduler's any more, look for dead schedulers, look at all runs."""
         self._next_beat = time.monotonic() + self._config.scheduler_heartbeat_sec
-        known, since = self._tries.under_way, self._lease.now()
-        rows = await self._database.fetch("running", self._job_id)
-        await self._database.fetch("end_unread", _UNREAD)
+        known, since = self._executor.under_way, self._lease.now()
+        rows = await self._store.own_tries(self._job_id)
+        await self._jobs.end_unread(_UNREAD)
         now = time.monotonic()
         self._answered_since = min(self._answered_since, now)
-        self._tries.keep_only(rows, known)
+        self._executor.keep_only(rows, known)
         self._lease.confirm(since)
-        self._tries.begin(rows)
+        self._executor.begin(rows)
         if now - self._answered_since >= self._config.scheduler_zombie_task_threshold:
             self._agenda.add(await self._reaper.reap())
         self._sweep_due = self._claim_due = True
 
     async def _report(self) -> None:
         """Write how tries ended, and the ids of started processes."""
-        ended = dict(self._tries.unreported)
+        ended = dict(self._executor.unreported)
         if ended:
             for identity in await self._reporter.report(ended):
-                self._tries.forget(identity)
+                self._executor.forget(identity)
                 self._agenda.add([identity.run])
             graphs = {key.dag_id: self._graphs.recent(key.dag_id) for _, key, _ in ended}
             await self._look_at_runs_of(dag_id for dag_id, graph in graphs.items() if graph and graph.looks_back)
             self._claim_due = True
-        if self._tries.pids:
-            pids = list(self._tries.pids.items())
-            columns = zip(*((*key, number, pid) for (_, key, number), pid in pids), strict=True)
-            await self._database.fetch("note_pids", self._job_id, *columns)
-            for identity, _ in pids:
-                self._tries.pids.pop(identity, None)
+        if self._executor.pids:
+            pids = dict(self._executor.pids)
+            await self._store.note_pids(self._job_id, [(key, number, pid) for (_, key, number), pid in pids.items()])
+            for identity in pids:
+                self._executor.pids.pop(identity, None)
 
     async def _examine(self, run_ids: Sequence[int]) -> None:
         try:
@@ -206,11 +206,10 @@ class Scheduler:
         self._claim_due |= result.scheduled
         await self._analyze(result.created)
         if left := [run_id for run_id in run_ids if run_id not in result.seen]:
-            for row in await self._database.fetch("busy_runs", left):
-                self._agenda.add_later(row["id"], _BUSY_AGAIN)
+            for run_id in await self._store.busy_runs(left):
+                self._agenda.add_later(run_id, _BUSY_AGAIN)
         if result.advanced:
-            rows = await self._database.fetch("waiting_runs", list(result.advanced), _RUNS_AT_ONCE)
-            self._agenda.add(row["id"] for row in rows)
+            self._agenda.add(await self._store.waiting_runs(list(result.advanced), _RUNS_AT_ONCE))
         await self._look_at_runs_of(result.looked_back_at)
 
     async def _examine_apart(self, run_ids: Sequence[int], error: Exception) -> None:
@@ -220,19 +219,19 @@ class Scheduler:
                 await self._examine([run_id])
             return
         _log.error("a run failed: a value of it cannot be used", run=run_ids[0], reason=repr(error))
-        async with self._database.transaction() as conn:
+        async with self._store.database.transaction() as conn:
             await self._store.finish_runs(conn, {run_ids[0]: State.FAILED})
 
     async def _look_at_runs_of(self, dag_ids: Iterable[str]) -> None:
         """Look at the runs under way of DAGs whose runs depend on each other."""
         if names := sorted(dag_ids):
-            self._agenda.add(row["id"] for row in await self._database.fetch("begun_runs", names))
+            self._agenda.add(await self._store.begun_runs(names))
 
     async def _analyze(self, created: int) -> None:
         self._created += created
         if self._created >= self._next_analyze:
             self._next_analyze *= 2
-            await self._database.fetch("analyze")
+            await self._store.analyze()
 
     async def _claim(self) -> None:
         self._claim_due = False
@@ -241,4 +240,4 @@ class Scheduler:
         self._next_claim = time.monotonic() + (_POLL if waiting else self._config.scheduler_heartbeat_sec)
         if claimed:
             await self._store.start_queued(self._job_id, claimed)
-            self._tries.begin(await self._database.fetch("running", self._job_id))
+            self._executor.begin(await self._store.own_tries(self._job_id))

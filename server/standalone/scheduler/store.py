@@ -1,4 +1,8 @@
-"""The scheduler's view of the database: each method is one step, committed as a whole or not at all."""
+"""The scheduler's statements about DAGs, runs and tasks; those about schedulers themselves are in `jobs`.
+
+Every other module asks here, and none runs SQL of its own. A method without a connection is one step, committed as a
+whole or not at all.
+"""
 
 import getpass
 import pickle
@@ -14,9 +18,13 @@ from server.database.database import Database
 from server.standalone.scheduler.graph import Node
 from server.standalone.scheduler.states import State, TaskState, check_transition
 
-# Advisory locks: of a job while its process lives, of the scheduler that claims tasks, of the one that begins runs.
-JOB_LOCK, CLAIM_LOCK, ADMISSION_LOCK = 0x77690001, 0x77690002, 0x77690003
+# Advisory locks: of the scheduler that claims tasks, and of the one that begins runs. `jobs` has the first number.
+CLAIM_LOCK, ADMISSION_LOCK = 0x77690002, 0x77690003
 _NO_CONFIG = pickle.dumps({}, 4)
+
+
+Place = tuple[int, datetime, str, str]
+"""A place in the queue of scheduled tasks: minus the priority, the date, dag_id and task_id."""
 
 
 class Key(NamedTuple):
@@ -63,6 +71,34 @@ class Store:
         self.hostname = socket.gethostname()
         self.unixname = getpass.getuser()
 
+    async def versions(self, conn: Connection, dag_ids: Sequence[str]) -> dict[str, str]:
+        """Return the version of each of these DAGs that is stored."""
+        return {row["dag_id"]: row["version"] for row in await conn.fetch(self._sql["versions"], dag_ids)}
+
+    async def documents(self, conn: Connection, dag_ids: Sequence[str], longest: int) -> list[asyncpg.Record]:
+        """Return the rows of these DAGs: dag_id, version, last_updated, and `data`, None if it is longer than that."""
+        return await conn.fetch(self._sql["serialized"], dag_ids, longest)
+
+    async def document(self, dag_id: str, longest: int) -> asyncpg.Record | None:
+        """Return the same of one DAG, None if it is not stored."""
+        return await self.database.fetchrow("serialized", [dag_id], longest)
+
+    async def sweep(self, waiting: int) -> list[int]:
+        """Return the runs under way, and of each DAG the first `waiting` runs that have not begun."""
+        return [row["id"] for row in await self.database.fetch("sweep", waiting)]
+
+    async def waiting_runs(self, dag_ids: Sequence[str], number: int) -> list[int]:
+        """Return the first runs of these DAGs that have not begun."""
+        return [row["id"] for row in await self.database.fetch("waiting_runs", dag_ids, number)]
+
+    async def begun_runs(self, dag_ids: Sequence[str]) -> list[int]:
+        """Return the runs of these DAGs that are under way."""
+        return [row["id"] for row in await self.database.fetch("begun_runs", dag_ids)]
+
+    async def busy_runs(self, run_ids: Sequence[int]) -> list[int]:
+        """Return those of these runs that must still be looked at."""
+        return [row["id"] for row in await self.database.fetch("busy_runs", run_ids)]
+
     async def lock_runs(self, conn: Connection, run_ids: Sequence[int]) -> list[asyncpg.Record]:
         """Lock those of the runs that nobody else has locked."""
         return await conn.fetch(self._sql["lock_runs"], run_ids)
@@ -105,6 +141,46 @@ class Store:
         if states:
             await conn.execute(self._sql["finish_runs"], list(states), list(states.values()))
 
+    async def lock_claims(self, conn: Connection) -> list[str]:
+        """Let no other scheduler claim tasks in this transaction; return the DAGs that have scheduled tasks."""
+        await conn.fetch(self._sql["lock_claims"], CLAIM_LOCK)
+        return [row["dag_id"] for row in await conn.fetch(self._sql["scheduled_dags"])]
+
+    async def lock_pools(self, conn: Connection) -> dict[str, int]:
+        """Return the slots of each pool, which nobody changes until the transaction ends."""
+        return {row["pool"]: row["slots"] or 0 for row in await conn.fetch(self._sql["lock_pools"])}
+
+    async def in_use(self, conn: Connection) -> list[asyncpg.Record]:
+        """Return how many tasks are queued or run, and their slots, by DAG, task and pool."""
+        return await conn.fetch(self._sql["in_use"])
+
+    async def candidates(
+        self, conn: Connection, pools: Sequence[str], full_dags: Sequence[str], after: Place, number: int
+    ) -> list[asyncpg.Record]:
+        """Return the next scheduled tasks after a place in the queue, in these pools and not of these DAGs."""
+        return await conn.fetch(self._sql["candidates"], pools, full_dags, *after, number)
+
+    async def queue(self, conn: Connection, job_id: int, tasks: Sequence[Key]) -> None:
+        """Queue scheduled tasks for the scheduler of a job."""
+        await conn.execute(self._sql["queue"], job_id, *_columns(tasks, 3))
+
+    async def own_tries(self, job_id: int) -> list[asyncpg.Record]:
+        """Return all tries that run under a job, with what a try needs to know."""
+        return await self.database.fetch("own_tries", job_id)
+
+    async def note_pids(self, job_id: int, pids: Sequence[tuple[Key, int, int]]) -> None:
+        """Write the process ids of tries: task, number of the try, process id."""
+        columns = _columns(((*key, number, pid) for key, number, pid in pids), 5)
+        await self.database.fetch("note_pids", job_id, *columns)
+
+    async def xcoms(self, key: Key) -> list[asyncpg.Record]:
+        """Return the results of the tasks of a task's run."""
+        return await self.database.fetch("xcoms", key.dag_id, key.execution_date)
+
+    async def analyze(self) -> None:
+        """Let the planner look at the tables anew."""
+        await self.database.fetch("analyze")
+
     async def end_tries(self, job_id: int | None, tries: Sequence[Ended]) -> set[Key]:
         """Write how tries of `job_id` ended; return those that were still its own."""
         async with self.database.transaction() as conn:
@@ -116,7 +192,7 @@ class Store:
             check_transition(State.RUNNING, ended.state)
         await conn.fetch(self._sql["lock_dags"], sorted({ended.key.dag_id for ended in tries}))
         columns = _columns(((*ended.key, ended.try_number, ended.state, ended.run) for ended in tries), 6)
-        rows = await conn.fetch(self._sql["finish"], job_id, *columns)
+        rows = await conn.fetch(self._sql["end_tries"], job_id, *columns)
         own = [tries[row["place"]] for row in rows]
         failed = [ended.key for ended in own if ended.state in {State.FAILED, State.UP_FOR_RETRY}]
         if failed:
@@ -132,7 +208,7 @@ class Store:
         """Begin the next try of all tasks that this scheduler has queued."""
         async with self.database.transaction() as conn:
             await conn.fetch(self._sql["lock_dags"], sorted(set(dag_ids)))
-            await conn.fetch(self._sql["start"], job_id, self.hostname, self.unixname)
+            await conn.fetch(self._sql["start_queued"], job_id, self.hostname, self.unixname)
 
 
 def _by_run(run_ids: Sequence[int], rows: Iterable[asyncpg.Record]) -> dict[int, list[asyncpg.Record]]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jinja2
 from jinja2.sandbox import SandboxedEnvironment
 
-from server.standalone.scheduler.errors import TaskFailed
+from server.standalone.scheduler.task_outcomes import TaskFailed
 
 _COMMAND_FILES = (".sh", ".bash")
 # The exceptions that an expression may raise: jinja's own, and those of Python's operators and functions.

@@ -1,4 +1,7 @@
-"""What an operator can use while its task runs."""
+"""Runs a command of a task in a process group of its own, with its output in the task's log.
+
+`task_runner` makes a `Running` for each try; `run_bash` and `run_python` call its `run`.
+"""
 
 import signal
 from collections.abc import Callable, Mapping, Sequence
@@ -9,11 +12,11 @@ from subprocess import DEVNULL, STDOUT
 from server.process.parent_death import ending_with_us
 from server.process.spawn import ChildProcess, spawn
 from server.standalone.scheduler.context import Try
-from server.standalone.scheduler.errors import TaskFailed
 from server.standalone.scheduler.lease import Lease
 from server.standalone.scheduler.output import Output
-from server.standalone.scheduler.processes import clear_group, end_group, signal_group
+from server.standalone.scheduler.process_groups import clear_group, end_group, signal_group
 from server.standalone.scheduler.renderer import Renderer
+from server.standalone.scheduler.task_outcomes import TaskFailed
 from server.standalone.scheduler.workspace import Workspace
 from server.task_logs.writing import TaskLog
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from server.standalone.scheduler import python_task
 from server.standalone.scheduler.context import environment, facts
-from server.standalone.scheduler.errors import TaskFailed, TaskSkipped
 from server.standalone.scheduler.results import Result, ResultError, ResultFolder
-from server.standalone.scheduler.running import Running
+from server.standalone.scheduler.run_command import Running
+from server.standalone.scheduler.task_outcomes import TaskFailed, TaskSkipped
 from windsock.config.secrets import without_secrets
 
 

@@ -1,10 +1,15 @@
-"""Loads the DAG files in only one process at a time, however many schedulers share the database."""
+"""Leader election: of all processes that share a database, one loads the DAG files.
+
+The leader is the process whose connection holds an advisory lock. `windsock scheduler` and `windsock standalone` call
+`keep_loading`, which waits for the lock and then runs a `DagLoader` for as long as it holds it.
+"""
 
 import asyncio
 import dataclasses
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import NamedTuple
 
 import asyncpg
 import structlog
@@ -20,18 +25,27 @@ from windsock.text import first_line
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 _SQL = statements.load("dags.sql")
-# The advisory lock of the process that loads; the scheduler's own locks have the numbers before it.
-_LOADER_LOCK = 0x77690004
-_POLL = 1.0
+LEADER_LOCK = 0x77690004
+"""The leader's advisory lock; the scheduler's own locks have the numbers before it."""
 _CONNECT_TIMEOUT = 5.0
-_AFTER_ERROR = 5.0
-# A process that sends nothing for this many seconds loses its turn.
+# A leader that sends nothing for this many seconds loses the lock.
 _SILENCE = 15.0
 _TROUBLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
-async def keep_loading(config: Config, loaded: asyncio.Event | None = None) -> None:
-    """Load the folder's files and watch them while no other process does so, until cancelled.
+class Pace(NamedTuple):
+    """How often a process tries, in seconds: to become the leader, after an error, and to read everything again."""
+
+    poll: float = 1.0
+    after_error: float = 5.0
+    recheck: float = 10.0
+
+
+_USUAL = Pace()
+
+
+async def keep_loading(config: Config, loaded: asyncio.Event | None = None, pace: Pace = _USUAL) -> None:
+    """Load the folder's files and watch them whenever this process is the leader, until cancelled.
 
     Two processes with different folders would undo each other's work for ever. `loaded` is set when the files have been
     loaded for the first time, or when another process does it.
@@ -39,53 +53,57 @@ async def keep_loading(config: Config, loaded: asyncio.Event | None = None) -> N
     loaded = loaded or asyncio.Event()
     while True:
         try:
-            async with _turn(config, loaded) as lost:
-                await _load_until(lost, config, loaded)
+            async with _leading(config, loaded, pace) as lost:
+                await _load_until(lost, config, loaded, pace)
         except (SchemaError, *_TROUBLE) as error:
             _log.warning("DAG files are not watched for the moment", error=first_line(error))
-            await asyncio.sleep(_AFTER_ERROR)
+            await asyncio.sleep(pace.after_error)
 
 
 @asynccontextmanager
-async def _turn(config: Config, loaded: asyncio.Event) -> AsyncIterator[asyncio.Event]:
-    """Wait until no other process loads; yields an event that is set when the connection, and so the lock, is lost."""
+async def _leading(config: Config, loaded: asyncio.Event, pace: Pace) -> AsyncIterator[asyncio.Event]:
+    """Wait until this process is the leader; yields an event that is set when the lock is lost with its connection."""
     connection = await asyncpg.connect(**with_session(config.dsn, KEEPALIVE), timeout=_CONNECT_TIMEOUT)
     try:
         lost = asyncio.Event()
         connection.add_termination_listener(lambda _connection: lost.set())
         await connection.execute(_SQL["end_when_silent"], str(round(_SILENCE * 1000)))
         # If a process is suspended between preparing a statement and running it, no time limit of Postgres applies:
-        # what keeps the turn is prepared before there is one.
-        await connection.fetchval(_SQL["keep_turn"], timeout=_CONNECT_TIMEOUT)
-        while not await _take(connection):
+        # what keeps the session alive is prepared before it has the lock.
+        await _ping(connection)
+        while not await _take_lock(connection):
             if not loaded.is_set():
                 _log.info("another process loads the DAG files")
                 loaded.set()
-            await asyncio.sleep(_POLL)
-        keeping = asyncio.create_task(_keep(connection, lost))
+            await asyncio.sleep(pace.poll)
+        pinging = asyncio.create_task(_keep_alive(connection, lost))
         try:
             yield lost
         finally:
-            keeping.cancel()
+            pinging.cancel()
     finally:
         connection.terminate()
 
 
-async def _keep(connection: asyncpg.Connection, lost: asyncio.Event) -> None:
-    """Keep the turn, until the connection is lost."""
+async def _keep_alive(connection: asyncpg.Connection, lost: asyncio.Event) -> None:
+    """Keep the session from being ended for its silence, until the connection is lost."""
     try:
         while not lost.is_set():
-            await connection.fetchval(_SQL["keep_turn"], timeout=_CONNECT_TIMEOUT)
+            await _ping(connection)
             await asyncio.sleep(_SILENCE / 5)
     except _TROUBLE:
         lost.set()
 
 
-async def _take(connection: asyncpg.Connection) -> bool:
-    return bool(await connection.fetchval(_SQL["take_turn"], _LOADER_LOCK, timeout=_CONNECT_TIMEOUT))
+async def _ping(connection: asyncpg.Connection) -> None:
+    await connection.fetchval(_SQL["ping"], timeout=_CONNECT_TIMEOUT)
 
 
-async def _load_until(lost: asyncio.Event, config: Config, loaded: asyncio.Event) -> None:
+async def _take_lock(connection: asyncpg.Connection) -> bool:
+    return bool(await connection.fetchval(_SQL["become_leader"], LEADER_LOCK, timeout=_CONNECT_TIMEOUT))
+
+
+async def _load_until(lost: asyncio.Event, config: Config, loaded: asyncio.Event, pace: Pace) -> None:
     _log.info("this process loads the DAG files", folder=str(config.dags_folder))
     session = {**KEEPALIVE, "idle_in_transaction_session_timeout": "5s"}
     pool = await open_pool(dataclasses.replace(config, pool_min_size=0, pool_max_size=1), **session)
@@ -95,6 +113,7 @@ async def _load_until(lost: asyncio.Event, config: Config, loaded: asyncio.Event
             config.dags_folder,
             paused_at_creation=config.dags_are_paused_at_creation,
             ignore_syntax=config.dag_ignore_file_syntax,
+            recheck=pace.recheck,
         ) as loader:
             await first_to_end(partial(loader.watch, loaded=loaded), partial(_fail_when, lost))
     finally:

@@ -1,4 +1,8 @@
-"""One try of one task, from its log's first line to its last."""
+"""Runs one try of one task, from its log's first line to its last.
+
+`local_executor` calls `run_try`; this module opens the log, has the templates rendered, calls the operator's function
+(`run_bash`, `run_python`, `run_http`), and makes of its result or its exception how the try ended.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -8,15 +12,15 @@ from typing import Any
 import structlog
 
 from server.standalone.dags.operators import BASH, DUMMY, HTTP, OPERATORS, PYTHON, OperatorType
-from server.standalone.scheduler.bash import run_bash
 from server.standalone.scheduler.context import Try
-from server.standalone.scheduler.errors import TaskFailed, TaskSkipped
-from server.standalone.scheduler.http import run_http
-from server.standalone.scheduler.python import run_python
 from server.standalone.scheduler.results import ResultError, encode
-from server.standalone.scheduler.running import Place, Running
+from server.standalone.scheduler.run_bash import run_bash
+from server.standalone.scheduler.run_command import Place, Running
+from server.standalone.scheduler.run_http import run_http
+from server.standalone.scheduler.run_python import run_python
 from server.standalone.scheduler.states import State, after_failure
 from server.standalone.scheduler.store import Ended
+from server.standalone.scheduler.task_outcomes import TaskFailed, TaskSkipped
 from server.standalone.scheduler.templates import may_pull, templates_of
 from server.task_logs.writing import NoLogError, log_folder, open_log
 

@@ -1,4 +1,7 @@
-"""The reaper: ends a dead scheduler's tasks, and tries them again or fails them; none is lost or doubled."""
+"""The reaper: ends a dead scheduler's tasks, and tries them again or fails them; none is lost or doubled.
+
+`scheduler` calls it with each heartbeat. Airflow calls such tasks zombies.
+"""
 
 import asyncio
 import time
@@ -11,9 +14,10 @@ import structlog
 
 from server.database.connections import Connection
 from server.standalone.scheduler.context import mark
-from server.standalone.scheduler.processes import kill_left
+from server.standalone.scheduler.jobs import Jobs
+from server.standalone.scheduler.process_groups import kill_left
 from server.standalone.scheduler.states import State, after_failure
-from server.standalone.scheduler.store import JOB_LOCK, Ended, Key, Move, Store
+from server.standalone.scheduler.store import Ended, Key, Move, Store
 from server.task_logs.writing import NoLogError, log_folder, open_log
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -22,9 +26,9 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 class Reaper:
     """Looks after the tasks of schedulers without a sign of life for `threshold` seconds."""
 
-    def __init__(self, store: Store, job_id: int, threshold: float, log_folder: Path) -> None:
+    def __init__(self, store: Store, jobs: Jobs, job_id: int, threshold: float, log_folder: Path) -> None:
         self._store = store
-        self._sql = store.database.statements
+        self._jobs = jobs
         self._job_id = job_id
         self._threshold = threshold
         self._log_folder = log_folder
@@ -32,20 +36,19 @@ class Reaper:
     async def reap(self) -> list[int]:
         """Take the tasks of dead schedulers away from them; return the runs that must be looked at."""
         runs: list[int] = []
-        for row in await self._store.database.fetch("silent_jobs", self._job_id, self._threshold):
-            runs += await self._bury(row["job_id"])
+        for job_id in await self._jobs.silent(self._job_id, self._threshold):
+            runs += await self._take_over(job_id)
         return runs
 
-    async def _bury(self, job_id: int) -> list[int]:
+    async def _take_over(self, job_id: int) -> list[int]:
         async with self._store.database.transaction() as conn:
             # A scheduler that is only slow, or that cannot write its heartbeat, still holds its lock.
-            if not await conn.fetchval(self._sql["is_dead"], JOB_LOCK, job_id):
+            if not await self._jobs.lock_dead(conn, job_id):
                 return []
-            await conn.fetch(self._sql["allow_rest"])
-            orphans = await conn.fetch(self._sql["orphans"], job_id)
+            orphans = await self._jobs.orphans(conn, job_id)
             await self._end(orphans)
             await self._release(conn, orphans)
-            await conn.execute(self._sql["bury_job"], job_id)
+            await self._jobs.fail(conn, job_id)
         return [orphan["run"] for orphan in orphans if orphan["run"] is not None]
 
     async def _end(self, orphans: Sequence[asyncpg.Record]) -> None:

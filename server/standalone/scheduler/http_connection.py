@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import aiohttp
 from yarl import URL
 
-from server.standalone.scheduler.errors import TaskFailed
+from server.standalone.scheduler.task_outcomes import TaskFailed
 
 _SCHEMES = frozenset({"http", "https"})
 # RFC 3986, 3.1: a text that begins like this names a server itself.

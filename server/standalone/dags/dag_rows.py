@@ -21,7 +21,7 @@ class Written(NamedTuple):
     deactivated: Sequence[str]
 
 
-class Store:
+class DagRows:
     """The loader's view of the database, over one connection."""
 
     def __init__(self, conn: "Connection", *, paused_at_creation: bool) -> None:

@@ -4,8 +4,8 @@ import os
 from typing import Any
 
 from server.standalone.scheduler.context import environment
-from server.standalone.scheduler.errors import TaskFailed, TaskSkipped
-from server.standalone.scheduler.running import Running
+from server.standalone.scheduler.run_command import Running
+from server.standalone.scheduler.task_outcomes import TaskFailed, TaskSkipped
 from server.task_logs.writing import LineTooLongError
 from windsock.config.secrets import without_secrets
 

@@ -8,7 +8,7 @@ import pytest
 
 from server.database.serialized import SerializedDag
 from server.standalone.scheduler.graph import Graph
-from server.standalone.scheduler.weights import total_weights
+from server.standalone.scheduler.priorities import total_weights
 
 RULES = ["downstream", "upstream", "absolute"]
 

@@ -1,4 +1,4 @@
-"""The process `windsock scheduler`."""
+"""The process `windsock scheduler`: puts the parts together, and begins and ends this scheduler's job."""
 
 import asyncio
 from collections.abc import Iterator
@@ -15,10 +15,11 @@ from server.errors import StartupError, Unavailable
 from server.logs import setup_logs
 from server.process.loop import Watcher, first_to_end, run, until_stopped
 from server.process.privileges import hide_from_others
-from server.standalone.dags.turns import keep_loading
+from server.standalone.dags.leader import keep_loading
+from server.standalone.scheduler.jobs import Jobs
 from server.standalone.scheduler.lease import Lease
+from server.standalone.scheduler.notifications import LOST, Listener
 from server.standalone.scheduler.scheduler import Scheduler
-from server.standalone.scheduler.signs import LOST, Signs
 from server.standalone.scheduler.store import Store
 from windsock.config import Config
 
@@ -85,19 +86,17 @@ def _one_line(config: Config) -> Iterator[None]:
 
 
 async def _schedule(config: Config, database: Database) -> None:
-    store = Store(database)
-    job_id = await database.fetchval("start_job", store.hostname, store.unixname)
+    store, jobs = Store(database), Jobs(database)
+    job_id = await jobs.start(store.hostname, store.unixname)
     lease = Lease(config.scheduler_zombie_task_threshold)
-    scheduler = Scheduler(database, config, job_id, lease)
-    signs = Signs(
-        config.dsn, database.statements, job_id, lease, scheduler.notified, scheduler.look_everywhere
-    )  # fmt: skip
+    scheduler = Scheduler(store, jobs, config, job_id, lease)
+    listener = Listener(config.dsn, jobs, job_id, lease, scheduler.notified, scheduler.look_everywhere)
     _log.info("the scheduler runs", job_id=job_id, parallelism=config.parallelism)
-    listening = asyncio.create_task(signs.keep())
+    listening = asyncio.create_task(listener.run())
     try:
         await scheduler.run()
     finally:
         listening.cancel()
         with suppress(Unavailable):
-            await database.fetch("end_job", job_id, "success")
+            await jobs.end(job_id, "success")
         _log.info("the scheduler has stopped", job_id=job_id)

@@ -1,6 +1,6 @@
-"""Runs the scheduler beside the server, in a process of its own, so that neither waits for the other.
+"""Runs the scheduler of `windsock standalone` in a child process, so that it does not hold up the server.
 
-The process is started again if it ends. Run as a module, this is that process.
+`keep_scheduler` starts the child again if it ends. Run as a module, this is that child, which runs `entry_point`.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ async def _stop(process: ChildProcess, patience: float) -> None:
 
 def main() -> None:
     """Run the scheduler for the process that started this one."""
-    from server.standalone.scheduler.service import run_scheduler  # noqa: PLC0415 - the server itself needs none of it
+    from server.standalone.scheduler.entry_point import run_scheduler  # noqa: PLC0415 - the server itself needs none of it
 
     config: Config = take_over()
     try:

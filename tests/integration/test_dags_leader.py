@@ -8,12 +8,13 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from server.standalone.dags import turns
-from server.standalone.dags.turns import keep_loading
+from server.standalone.dags.leader import LEADER_LOCK, Pace, keep_loading
 from tests.acceptance.process import WINDSOCK
 from tests.live import config_for
+from tests.until import until
 
 DAG = "{name}: {{tasks: {{t: {{operator: airflow.operators.bash.BashOperator, bash_command: echo it ran}}}}}}\n"
+QUICK = Pace(poll=0.05, after_error=0.05, recheck=0.1)
 LOADS = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = $1 AND granted"
 
 
@@ -35,21 +36,19 @@ def folder_of(parent: Path, name: str) -> Path:
 
 async def becomes(conn: asyncpg.Connection, active: set[str]) -> None:
     """Wait until these DAGs are the active ones."""
-    async with asyncio.timeout(20):
-        while {row[0] for row in await conn.fetch("SELECT dag_id FROM dag WHERE is_active")} != active:
-            await asyncio.sleep(0.02)
+
+    async def is_so() -> bool:
+        return {row[0] for row in await conn.fetch("SELECT dag_id FROM dag WHERE is_active")} == active
+
+    await until(is_so)
 
 
-async def test_one_loads_and_the_next_takes_over(
-    database: str, conn: asyncpg.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_one_loads_and_the_next_takes_over(database: str, conn: asyncpg.Connection, tmp_path: Path) -> None:
     """Schedulers with folders that differ do not undo each other's work: the second waits until the first is gone."""
-    monkeypatch.setattr(turns, "_POLL", 0.05)
-    monkeypatch.setattr("server.standalone.dags.loader._RECHECK", 0.1)
     loaders = {}
     for name in ("one", "two"):
         config = config_for(database, dags_folder=str(folder_of(tmp_path, name)))
-        loaders[name] = asyncio.create_task(keep_loading(config))
+        loaders[name] = asyncio.create_task(keep_loading(config, pace=QUICK))
         await becomes(conn, {"one"})
     await asyncio.sleep(2.5)
     await becomes(conn, {"one"})
@@ -59,31 +58,25 @@ async def test_one_loads_and_the_next_takes_over(
     await asyncio.gather(*loaders.values(), return_exceptions=True)
 
 
-async def test_a_lost_lock_is_taken_again(
-    database: str, conn: asyncpg.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_lost_lock_is_taken_again(database: str, conn: asyncpg.Connection, tmp_path: Path) -> None:
     """Whoever loses the connection that holds the lock stops loading, and waits for its turn like the others."""
-    monkeypatch.setattr(turns, "_AFTER_ERROR", 0.05)
     folder = folder_of(tmp_path, "one")
-    loader = asyncio.create_task(keep_loading(config_for(database, dags_folder=str(folder))))
+    loader = asyncio.create_task(keep_loading(config_for(database, dags_folder=str(folder)), pace=QUICK))
     await becomes(conn, {"one"})
-    first = await conn.fetchval(LOADS, turns._LOADER_LOCK)
+    first = await conn.fetchval(LOADS, LEADER_LOCK)
     assert await conn.fetchval("SELECT pg_terminate_backend($1, 5000)", first)
     (folder / "more.yaml").write_text(DAG.format(name="more"))
     await becomes(conn, {"one", "more"})
-    assert await conn.fetchval(LOADS, turns._LOADER_LOCK) not in {None, first}
+    assert await conn.fetchval(LOADS, LEADER_LOCK) not in {None, first}
     loader.cancel()
     await asyncio.gather(loader, return_exceptions=True)
 
 
-async def test_a_newer_schema_ends_nothing(
-    database: str, conn: asyncpg.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_newer_schema_ends_nothing(database: str, conn: asyncpg.Connection, tmp_path: Path) -> None:
     """While the database is a newer release's the loader of the old one writes nothing; tasks go on beside it."""
-    monkeypatch.setattr(turns, "_AFTER_ERROR", 0.05)
     await conn.execute("INSERT INTO windsock_schema (version) SELECT max(version) + 1 FROM windsock_schema")
     config = config_for(database, dags_folder=str(folder_of(tmp_path, "one")))
-    loader = asyncio.create_task(keep_loading(config))
+    loader = asyncio.create_task(keep_loading(config, pace=QUICK))
     await asyncio.sleep(0.5)
     assert not loader.done()
     await becomes(conn, set())
@@ -111,9 +104,7 @@ async def test_windsock_scheduler_loads_and_runs(database: str, conn: asyncpg.Co
             "INSERT INTO dag_run (dag_id, run_id, execution_date, state, external_trigger, start_date)"
             " VALUES ('one', 'r', now(), 'running', true, now())"
         )
-        async with asyncio.timeout(30):
-            while await conn.fetchval("SELECT state FROM dag_run") != "success":
-                await asyncio.sleep(0.05)
+        await until(lambda: conn.fetchval("SELECT state = 'success' FROM dag_run"))
         process.send_signal(signal.SIGTERM)
         _, log = await asyncio.wait_for(process.communicate(), 30)
     finally:

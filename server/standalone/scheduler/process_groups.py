@@ -1,4 +1,7 @@
-"""Process groups: one for each task. They are ended as a whole, and found again when their scheduler is gone."""
+"""Process groups: one for each command of a task.
+
+`run_command` ends a group as a whole; `reaper` finds and kills the groups that a dead scheduler left behind.
+"""
 
 import asyncio
 import os

@@ -1,4 +1,8 @@
-"""The tries that this process runs: they begin when the database says so, and are reported when they end."""
+"""The executor: runs the tries that the database has given to this scheduler, each in an asyncio task of its own.
+
+`scheduler` calls it in each round: `begin` and `keep_only` with the rows of its tries, and then it takes what has ended
+to `reports`. For each try the executor calls `task_runner.run_try`.
+"""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -8,14 +12,13 @@ from typing import Any, NamedTuple
 import asyncpg
 import structlog
 
-from server.database.database import Database
 from server.errors import Unavailable
-from server.standalone.scheduler.attempt import ended, run_try, wants_xcoms
 from server.standalone.scheduler.context import Try, read_xcoms
 from server.standalone.scheduler.graphs import Graphs
-from server.standalone.scheduler.running import Place
+from server.standalone.scheduler.run_command import Place
 from server.standalone.scheduler.states import after_failure
-from server.standalone.scheduler.store import Ended, Key
+from server.standalone.scheduler.store import Ended, Key, Store
+from server.standalone.scheduler.task_runner import ended, run_try, wants_xcoms
 from server.wire.pickles import UnsafePickleError, is_cheap, is_linear, load_conf
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -30,11 +33,11 @@ class TryId(NamedTuple):
     number: int
 
 
-class Tries:
+class LocalExecutor:
     """The tries that run, those that have ended but are not reported, and process ids that are not yet written."""
 
-    def __init__(self, database: Database, graphs: Graphs, place: Place, wake: Callable[[], None]) -> None:
-        self._database = database
+    def __init__(self, store: Store, graphs: Graphs, place: Place, wake: Callable[[], None]) -> None:
+        self._store = store
         self._graphs = graphs
         self._place = place
         self._wake = wake
@@ -44,7 +47,7 @@ class Tries:
         self.pids: dict[TryId, int] = {}
 
     def begin(self, rows: Iterable[asyncpg.Record]) -> None:
-        """Begin every try in these rows of `running` that is neither under way nor waiting to be reported."""
+        """Begin every try in these rows of `Store.own_tries` that is neither under way nor waiting to be reported."""
         for row in rows:
             identity = run, key, number = _id_of_row(row)
             if identity in self._running or identity in self.unreported:
@@ -126,7 +129,7 @@ class Tries:
     async def _xcoms(self, key: Key) -> dict[tuple[str, str], Any]:
         while True:
             try:
-                return read_xcoms(await self._database.fetch("xcoms", key.dag_id, key.execution_date))
+                return read_xcoms(await self._store.xcoms(key))
             except Unavailable:
                 await asyncio.sleep(_PATIENCE_WITH_DATABASE)
 

@@ -8,9 +8,9 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from server.standalone.scheduler.connection import HttpConnection, find_connection, origin
-from server.standalone.scheduler.errors import TaskFailed
-from server.standalone.scheduler.running import Running
+from server.standalone.scheduler.http_connection import HttpConnection, find_connection, origin
+from server.standalone.scheduler.run_command import Running
+from server.standalone.scheduler.task_outcomes import TaskFailed
 
 _ERRORS = 400
 _LARGEST = 2**20

@@ -1,7 +1,11 @@
-"""The connection that holds this scheduler's lock as a sign of life, and over which the database wakes it."""
+"""The listener: the connection over which the database wakes this scheduler, and which holds the lock of its job.
+
+As long as the lock is held, no other scheduler takes over its tasks; so each answer on this connection renews the
+`lease`. `entry_point` runs it beside the `scheduler`.
+"""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import asyncpg
@@ -9,8 +13,8 @@ import structlog
 
 from server.database.announcer import CHANNEL
 from server.database.connections import KEEPALIVE, with_session
+from server.standalone.scheduler.jobs import Jobs
 from server.standalone.scheduler.lease import Lease
-from server.standalone.scheduler.store import JOB_LOCK
 from windsock.config import Dsn
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -20,13 +24,13 @@ _CHECK = 5.0
 LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
-class Signs:
+class Listener:
     """Listens, and holds the lock of the job, on one connection, which is opened again whenever it is lost."""
 
     def __init__(
         self,
         dsn: Dsn,
-        statements: Mapping[str, str],
+        jobs: Jobs,
         job_id: int,
         lease: Lease,
         notified: Callable[[str], None],
@@ -34,13 +38,13 @@ class Signs:
     ) -> None:
         """`connected` is called when a notification may have been missed."""
         self._dsn = dsn
-        self._sql = statements
+        self._jobs = jobs
         self._job_id = job_id
         self._lease = lease
         self._notified = notified
         self._connected = connected
 
-    async def keep(self) -> None:
+    async def run(self) -> None:
         """Listen until cancelled."""
         while True:
             try:
@@ -64,20 +68,19 @@ class Signs:
             self._connected()
             while not await _is_set(lost, min(self._lease.seconds / 4, _CHECK)):
                 since = self._lease.now()
-                await connection.fetchval(self._sql["ping"], timeout=_CHECK)
+                await self._jobs.ping(connection, _CHECK)
                 self._lease.renew(since)
         finally:
             connection.terminate()
 
     async def _hold(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
         """Take the lock; Postgres releases it if this process goes silent."""
-        milliseconds = str(round(self._lease.seconds * 1000))
-        await connection.execute(self._sql["end_when_silent"], milliseconds)
+        await self._jobs.end_when_silent(connection, self._lease.seconds)
         # If a process is suspended between preparing a statement and running it, no time limit of Postgres applies:
         # what is sent while the lock is held is prepared before.
-        await connection.fetchval(self._sql["ping"], timeout=_CHECK)
+        await self._jobs.ping(connection, _CHECK)
         since = self._lease.now()
-        if not await connection.fetchval(self._sql["hold_job"], JOB_LOCK, self._job_id):
+        if not await self._jobs.take_lock(connection, self._job_id):
             raise ConnectionError("another scheduler has the lock of this one")
         self._lease.renew(since)
 
