@@ -22,6 +22,7 @@ from tests.kerberos import REALM, Realm
 from tests.live import config_for, live_server
 from windsock.client.interface import ClientError
 from windsock.client.negotiate import Negotiate
+from windsock.errors import ConfigError
 
 Server = Callable[..., AbstractAsyncContextManager[str]]
 
@@ -221,7 +222,7 @@ async def test_what_is_missing_stops_the_start(
                 pass
     for needed in ("spnego", "krb5", "gssapi"):
         monkeypatch.setitem(sys.modules, needed, None)
-        with pytest.raises(StartupError, match=f"needs the Python package {needed}"):
+        with pytest.raises(ConfigError, match=f"needs the Python package {needed}"):
             async with server():
                 pass
 

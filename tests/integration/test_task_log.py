@@ -43,7 +43,8 @@ async def test_tries_that_follow_each_other_quickly(b: Bench, environment: Mappi
     lines = [line for line in done.out.splitlines() if line.startswith(("first", "last"))]
     begun = int(lines[0].split()[-1])
     assert lines == [f"{which} of {number}" for number in range(begun, 10) for which in ("first", "last")]
-    assert begun < 5
+    # However late the command began: it has followed from one try to the next.
+    assert begun < 9
     assert done.code == 0
     only = await windsock("task_log", "-f", "--try", "2", "d", "t", DATE, **environment)
     assert only.out == b.log("d", "t", 2)
