@@ -30,10 +30,10 @@ class Log:
         """Write to `database`, if it has the table."""
         self._database = database
         self.exists = "log" in settings.tables
-        self.style = settings.generation.log_style(settings.columns)
+        self.style = settings.log_style
         # A standalone database has no rows of unknown callers.
         self.names_anonymous = self.style is not LogStyle.OWN
-        self._write: Batcher[Entry, None] = settings.batcher(self._write_many)
+        self._write: Batcher[Entry, None] = settings.batcher("write_log", self._write_many)
 
     async def write(self, entry: Entry) -> None:
         """Write a row; raises Unavailable and what Postgres raises."""

@@ -50,7 +50,7 @@ _USUAL = Pace()
 
 
 class Figures:
-    """What the batchers of one kind have done since the process started."""
+    """What the batchers of one name have done since the process started."""
 
     def __init__(self) -> None:
         self.batches = 0
@@ -75,9 +75,19 @@ class Batcher(Generic[Key, Result]):
     """
 
     def __init__(
-        self, run: Run[Key, Result], *, size: int, in_flight: int, queue_limit: int, pace: Pace = _USUAL
+        self,
+        name: str,
+        run: Run[Key, Result],
+        *,
+        size: int,
+        in_flight: int,
+        queue_limit: int,
+        pace: Pace = _USUAL,
     ) -> None:
-        """Share statements of at most `size` keys; refuse new keys while `queue_limit` are waiting."""
+        """Share statements of at most `size` keys; refuse new keys while `queue_limit` are waiting.
+
+        `name` is what the metrics call it.
+        """
         self._run = run
         self._size = size
         self._in_flight = in_flight
@@ -90,8 +100,8 @@ class Batcher(Generic[Key, Result]):
         self._expected = 1
         self._due = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self.kind = getattr(run, "__qualname__", "other").replace("._", ".")
-        self._figures = _figures[self.kind]
+        self.name = name
+        self._figures = _figures[name]
         _batchers.add(self)
 
     @property
@@ -194,8 +204,8 @@ def _answer(batch: "Batch[Key, Result]", error: BaseException | None, results: S
 
 
 def batch_figures() -> dict[str, tuple[int, int, int]]:
-    """Return for each kind in this process: statements so far, requests in them, requests that wait."""
+    """Return for each name in this process: statements so far, requests in them, requests that wait."""
     waiting: Counter[str] = Counter()
     for one in _batchers:
-        waiting[one.kind] += one.waiting
-    return {kind: (done.batches, done.requests, waiting[kind]) for kind, done in _figures.items()}
+        waiting[one.name] += one.waiting
+    return {name: (done.batches, done.requests, waiting[name]) for name, done in _figures.items()}

@@ -57,13 +57,17 @@ class DagRuns:
         self._dags = dags
         self._settings = settings
         self._trigger_width = settings.generation.trigger_width
-        self._insert: Batcher[Row, asyncpg.Record] = settings.batcher(self._insert_many)
-        self._insert_family: Batcher[tuple[Row, Dag], asyncpg.Record | None] = settings.queue(self._insert_one_family)
+        self._insert: Batcher[Row, asyncpg.Record] = settings.batcher("trigger", self._insert_many)
+        self._insert_family: Batcher[tuple[Row, Dag], asyncpg.Record | None] = settings.queue(
+            "trigger_family", self._insert_one_family
+        )
         self._whole = WholeRuns(database, settings)
-        self._collision: Batcher[tuple[str, str, datetime], asyncpg.Record] = settings.batcher(self._find_collisions)
-        self._find: Batcher[tuple[str, datetime], asyncpg.Record] = settings.batcher(self._find_many)
+        self._collision: Batcher[tuple[str, str, datetime], asyncpg.Record] = settings.batcher(
+            "find_collisions", self._find_collisions
+        )
+        self._find: Batcher[tuple[str, datetime], asyncpg.Record] = settings.batcher("find_runs", self._find_many)
         self._first_page: SingleFlight[_Page, list[asyncpg.Record]] = SingleFlight(self._read_first_page, fresh=True)
-        self._latest: Batcher[None, msgspec.Raw] = settings.shared(self._read_latest)
+        self._latest: Batcher[None, msgspec.Raw] = settings.shared("latest_runs", self._read_latest)
 
     async def trigger(self, dag_id: str, asked: Trigger, user: str | None = None) -> Trigger:
         """Make the run and those of its sub-DAGs, durably; if it will not start for now, a warning says why.

@@ -41,7 +41,7 @@ class Dags:
         self._database = database
         self._decoder = decoder
         self._cache: BoundedMap[str, Dag] = BoundedMap(_CACHE, size=memory_of)
-        self._find: Batcher[str, asyncpg.Record] = settings.batcher(self._find_many)
+        self._find: Batcher[str, asyncpg.Record] = settings.batcher("find_dags", self._find_many)
         # A large row is fetched and read only once for all who want it.
         self._load: SingleFlight[str, Mapping[str, Dag]] = SingleFlight(self._read_serialized, fresh=True)
         self._delete_statements = [

@@ -128,7 +128,7 @@ def _settings(config: "Config", found: Catalogue) -> Settings:
         generation=found.generation,
         revision=found.revision,
         tables=found.tables,
-        columns=found.columns,
+        log_style=found.generation.log_style(found.columns),
         graph_url=_graph_url(config, found.generation),
         run_id_pattern=config.allowed_run_id_pattern,
         reserved_types=found.reserved_types,

@@ -30,8 +30,8 @@ class Pools:
         """Read and write the pools of `database`."""
         self.name_limit = settings.generation.pool_name_limit
         self._database = database
-        self._find: Batcher[str, asyncpg.Record] = settings.batcher(self._find_many)
-        self._list: Batcher[None, msgspec.Raw] = settings.shared(self._read_all)
+        self._find: Batcher[str, asyncpg.Record] = settings.batcher("find_pools", self._find_many)
+        self._list: Batcher[None, msgspec.Raw] = settings.shared("pools", self._read_all)
 
     async def get(self, name: str) -> Pool:
         """Return the pool of that name; raises NotFound."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from server.database.batch import Batcher, Run
-from server.database.generations import Generation
+from server.database.generations import Generation, LogStyle
 
 Key = TypeVar("Key")
 Result = TypeVar("Result")
@@ -18,8 +18,7 @@ class Settings:
     generation: Generation
     revision: str | None
     tables: frozenset[str]
-    columns: frozenset[str]
-    """Each as `table.column`."""
+    log_style: LogStyle
     graph_url: str
     run_id_pattern: re.Pattern[str]
     reserved_types: tuple[str, ...]
@@ -44,14 +43,16 @@ class Settings:
         """Return the start of `dag_run_url` for a DAG's runs; the statements add the date, or in 3.x the run_id."""
         return f"{self.graph_url}{self.generation.quote_dag_id(dag_id)}{self.generation.graph_page}"
 
-    def batcher(self, run: "Run[Key, Result]") -> Batcher[Key, Result]:
-        """Make a batcher with the configured limits."""
-        return Batcher(run, size=self.batch_size, in_flight=self.batch_in_flight, queue_limit=self.batch_queue_limit)
+    def batcher(self, name: str, run: "Run[Key, Result]") -> Batcher[Key, Result]:
+        """Make a batcher with the configured limits; `name`, here and below, is that of its statement."""
+        return Batcher(
+            name, run, size=self.batch_size, in_flight=self.batch_in_flight, queue_limit=self.batch_queue_limit
+        )
 
-    def queue(self, run: "Run[Key, Result]") -> Batcher[Key, Result]:
+    def queue(self, name: str, run: "Run[Key, Result]") -> Batcher[Key, Result]:
         """Make a batcher for work that cannot share a statement: callers then wait for a turn, not for a connection."""
-        return Batcher(run, size=1, in_flight=2 * self.batch_in_flight, queue_limit=self.batch_queue_limit)
+        return Batcher(name, run, size=1, in_flight=2 * self.batch_in_flight, queue_limit=self.batch_queue_limit)
 
-    def shared(self, run: "Run[Key, Result]") -> Batcher[Key, Result]:
+    def shared(self, name: str, run: "Run[Key, Result]") -> Batcher[Key, Result]:
         """Make a batcher for costly reads that are often the same: one at a time, for all that wait (single-flight)."""
-        return Batcher(run, size=self.batch_queue_limit, in_flight=1, queue_limit=self.batch_queue_limit)
+        return Batcher(name, run, size=self.batch_queue_limit, in_flight=1, queue_limit=self.batch_queue_limit)

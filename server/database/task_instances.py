@@ -49,7 +49,7 @@ class TaskInstances:
         self._has_mapped = settings.generation.has_mapped_tasks
         # It reads the columns by their names, in the order of the fields.
         self._columns = itemgetter(*_COLUMNS, *(_MAPPED if self._has_mapped else ()))
-        self._find: Batcher[Key, asyncpg.Record] = settings.batcher(self._find_many)
+        self._find: Batcher[Key, asyncpg.Record] = settings.batcher("find_task_instances", self._find_many)
 
     async def get(
         self, dag_id: str, execution_date: datetime, task_id: str, map_index: int | None = None

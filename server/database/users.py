@@ -38,7 +38,7 @@ class Users:
         self._database = database.with_statements(statements.load("users.sql"))
         self.table = next((table for table in ("users", "ab_user") if table in settings.tables), None)
         self._plural = "ab_users" if self.table == "ab_user" else "users"
-        self._find: Batcher[str, asyncpg.Record] = settings.batcher(self._find_many)
+        self._find: Batcher[str, asyncpg.Record] = settings.batcher("find_users", self._find_many)
 
     def require_table(self) -> None:
         """Raise StartupError if the database has no table of users."""

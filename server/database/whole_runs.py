@@ -69,7 +69,7 @@ class WholeRuns:
         self._database = database
         self._settings = settings
         self._unixname = getpass.getuser()
-        self._make: Batcher[_Request, _Made] = settings.queue(self._make_many)
+        self._make: Batcher[_Request, _Made] = settings.queue("trigger_whole", self._make_many)
 
     def concern(self, dag: Dag) -> bool:
         """Whether runs of that DAG are of this kind."""

@@ -35,7 +35,7 @@ class Recorder:
 def batcher(
     recorder: Recorder, *, size: int = 10, in_flight: int = 1, queue_limit: int = 100, pace: Pace | None = None
 ) -> Batcher[int, int]:
-    return Batcher(recorder.run, size=size, in_flight=in_flight, queue_limit=queue_limit, pace=pace or Pace())
+    return Batcher("recorded", recorder.run, size=size, in_flight=in_flight, queue_limit=queue_limit, pace=pace or Pace())
 
 
 async def turns(count: int = 5) -> None:
@@ -228,7 +228,7 @@ async def test_results_that_cannot_be_told_apart_are_nobodys(results: list[int])
     async def run(_keys: Sequence[int]) -> Sequence[int]:
         return results
 
-    ask: Batcher[int, int] = Batcher(run, size=10, in_flight=1, queue_limit=100)
+    ask: Batcher[int, int] = Batcher("some", run, size=10, in_flight=1, queue_limit=100)
     async with asyncio.timeout(5):
         answers = await asyncio.gather(*map(ask, (1, 2, 3)), return_exceptions=True)
     assert [type(answer) for answer in answers] == [RuntimeError] * 3
@@ -277,7 +277,7 @@ async def test_those_of_a_failed_statement_take_turns(in_flight: int) -> None:
     """One by one they are no more statements at a time than any others: connections are left for everything else."""
     lock = Lock(*range(0, 50, 7))
     lock.gate.set()
-    ask: Batcher[int, int] = Batcher(lock.run, size=50, in_flight=in_flight, queue_limit=100)
+    ask: Batcher[int, int] = Batcher("some", lock.run, size=50, in_flight=in_flight, queue_limit=100)
     answers = await asyncio.gather(*map(ask, range(50)), return_exceptions=True)
     assert [type(answer) is Locked for answer in answers] == [key % 7 == 0 for key in range(50)]
     assert [answer for answer in answers if type(answer) is int] == [key * 2 for key in range(50) if key % 7]
@@ -288,7 +288,7 @@ async def test_those_of_a_failed_statement_take_turns(in_flight: int) -> None:
 async def test_one_that_is_locked_holds_up_no_other() -> None:
     """While it waits again, those that failed with it have their answers, and so has who comes later."""
     lock = Lock(0)
-    ask: Batcher[int, int] = Batcher(lock.run, size=10, in_flight=2, queue_limit=100)
+    ask: Batcher[int, int] = Batcher("some", lock.run, size=10, in_flight=2, queue_limit=100)
     locked, *others = (asyncio.ensure_future(ask(key)) for key in range(5))
     assert await asyncio.gather(*others) == [2, 4, 6, 8]
     assert await ask(5) == 10
@@ -301,7 +301,7 @@ async def test_one_that_is_locked_holds_up_no_other() -> None:
 async def test_where_all_is_locked_nobody_waits_for_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
     """A table, say: who has had no turn when its time is over is told that nothing was done."""
     lock = Lock(*range(50))
-    ask: Batcher[int, int] = Batcher(lock.run, size=50, in_flight=2, queue_limit=100, pace=Pace(locked=60))
+    ask: Batcher[int, int] = Batcher("some", lock.run, size=50, in_flight=2, queue_limit=100, pace=Pace(locked=60))
     tasks = [asyncio.ensure_future(ask(key)) for key in range(50)]
     await until(lambda: len(lock.batches) == 3)
     loop = asyncio.get_running_loop()
@@ -322,7 +322,7 @@ async def test_a_lost_database_fails_the_whole_batch_once() -> None:
         sent += 1
         raise Unavailable("gone")
 
-    ask: Batcher[int, int] = Batcher(run, size=10, in_flight=1, queue_limit=100)
+    ask: Batcher[int, int] = Batcher("some", run, size=10, in_flight=1, queue_limit=100)
     results = await asyncio.gather(*map(ask, range(5)), return_exceptions=True)
     assert all(isinstance(result, Unavailable) for result in results)
     assert sent == 1
@@ -366,9 +366,8 @@ async def test_cancelled_callers_leak_nothing_and_hold_up_nobody() -> None:
 async def test_figures_outlive_their_batchers() -> None:
     """After a migration others take their place: counters never go back."""
     ask = batcher(Recorder())
-    kind = ask.kind
-    before = batch.batch_figures()[kind]
+    before = batch.batch_figures()["recorded"]
     await asyncio.gather(*map(ask, range(3)))
     del ask
     gc.collect()
-    assert batch.batch_figures()[kind] == (before[0] + 1, before[1] + 3, 0)
+    assert batch.batch_figures()["recorded"] == (before[0] + 1, before[1] + 3, 0)
