@@ -14,7 +14,7 @@ from server.database import statements
 from server.database.connections import connect
 from windsock.config import Dsn
 
-_SQL = statements.load("schema_state.sql")
+_SQL = statements.load("sessions.sql", "schema_state.sql")
 
 # The advisory lock of whoever applies the schema. Any number will do, but it must stay the same.
 _LOCK_KEY = 0x77696E64

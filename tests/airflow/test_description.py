@@ -1,15 +1,17 @@
-"""What is answered beside any Airflow is what `openapi.json` says, errors among it."""
+"""What is answered beside any Airflow, and standalone, is what `openapi.json` says, errors among it."""
 
 import json
 
 import pytest
 
-from tests.airflow.schemas import RELEASES, add_mapped, add_runs, copy_dag, generation_of
+from server.database.schema import initdb
+from tests.airflow.schemas import RELEASES, add_dag, add_mapped, add_runs, copy_dag, generation_of
 from tests.airflow.serving import connected, prepare
 from tests.contract.cases import Request
 from tests.contract.client import send
 from tests.description import Description
 from tests.live import live_server
+from windsock.config import Dsn
 
 API = "/api/experimental"
 DAG = f"{API}/dags/d"
@@ -69,6 +71,12 @@ REQUESTS: list[tuple[str, str, str | None, int | tuple[int, int, int]]] = [
     ("GET", f"{DAG}/dag_runs/2022-02-02/tasks/t", None, 200),
     ("GET", f"{RUN}/tasks/nope", None, 404),
     ("GET", f"{RUN}/tasks/t/logs", None, 404),
+    ("GET", f"{RUN}/tasks/t/waits_for", None, 200),
+    ("GET", f"{DAG}/dag_runs/2022-02-02/tasks/t/waits_for", None, 200),
+    ("GET", f"{RUN}/tasks/nope/waits_for", None, 404),
+    ("GET", f"{API}/import_errors", None, 200),
+    ("GET", f"{API}/import_errors?limit=1&order_by=-filename", None, 200),
+    ("GET", f"{API}/import_errors?order_by=id", None, 400),
     ("GET", f"{API}/latest_runs", None, 200),
     ("GET", f"{API}/pools", None, 200),
     ("POST", f"{API}/pools", POOL, 200),
@@ -80,20 +88,49 @@ REQUESTS: list[tuple[str, str, str | None, int | tuple[int, int, int]]] = [
     ("DELETE", DAG, None, (200, 409, 409)),
     ("DELETE", f"{DAG}/delete_dag", None, (404, 409, 409)),
     ("DELETE", f"{API}/dags/odd", None, 200),
+    ("DELETE", f"{API}/dags/odd2/delete_dag", None, 200),
     ("DELETE", f"{API}/dags/nope", None, 404),
 ]
 
 
+# The log of a task is a file of the standalone scheduler.
+WITHOUT = {("GET", f"{API}/dags/{{dag_id}}/dag_runs/{{execution_date}}/tasks/{{task_id}}/logs")}
+STANDALONE = "standalone"
+# Of a task instance, in an answer and in the table.
+FULL = {
+    "duration": "1.5", "end_date": "2021-01-01 00:01:02.000003+00:00", "hostname": "h", "max_tries": "2",
+    "operator": "O", "pid": "7", "priority_weight": "3", "queue": "q", "queued_dttm": "2021-01-01 00:01:00+00:00",
+    "start_date": "2021-01-01 00:01:01+00:00", "unixname": "u",
+}  # fmt: skip
+OF_NEWER = {"map_index", "run_id", "try_number"}
+
+
+async def _prepare(dsn: str, kind: str, role: str) -> str:
+    """Make a database of a release, or a standalone one, with DAGs and runs; the DSN of whoever serves it."""
+    if kind != STANDALONE:
+        served = await prepare(dsn, kind, role)
+        await _add_rows(dsn, kind)
+        return served
+    await initdb(Dsn.parse(dsn))
+    async with connected(dsn) as conn:
+        await conn.execute("DELETE FROM slot_pool")
+    await add_dag(dsn, "1.10.15")
+    await _add_rows(dsn, "1.10.15")
+    return dsn
+
+
 async def _add_rows(dsn: str, release: str) -> None:
-    """Add runs, a mapped task that runs, in 3.x a run without a date, and a DAG that nobody can read."""
+    """Add runs, a mapped task that runs, in 3.x a run without a date, DAGs that nobody can read, and a broken file."""
     await add_runs(dsn)
     if generation_of(release) > 1:
         await add_mapped(dsn)
     await copy_dag(dsn, "odd")
+    await copy_dag(dsn, "odd2")
     # Its tasks are no list.
     odd = json.dumps({"dag": {"dag_id": "odd", "_dag_id": "odd", "tasks": 5}})
     async with connected(dsn) as conn:
         await conn.execute("UPDATE serialized_dag SET data = $1 WHERE dag_id = 'odd'", odd)
+        await conn.execute("INSERT INTO import_error (filename, stacktrace, timestamp) VALUES ('/e.py', 'no', now())")
         if generation_of(release) == 3:
             await conn.execute(
                 "INSERT INTO dag_run (dag_id, run_id, run_type, run_after, state)"
@@ -101,14 +138,13 @@ async def _add_rows(dsn: str, release: str) -> None:
             )
 
 
-@pytest.mark.parametrize("release", RELEASES)
-async def test_answers_are_as_described(empty_database: str, release: str, role: str) -> None:
-    """Every operation, with its successes and failures."""
-    generation = generation_of(release)
-    dsn = await prepare(empty_database, release, role)
-    await _add_rows(empty_database, release)
+@pytest.mark.parametrize("kind", [*RELEASES, STANDALONE])
+async def test_answers_are_as_described(empty_database: str, kind: str, role: str) -> None:
+    """Every operation, with its successes and failures; a success of each one is among them."""
+    generation = 1 if kind == STANDALONE else generation_of(kind)
+    dsn = await _prepare(empty_database, kind, role)
     description = Description.read()
-    wrong = []
+    wrong, seen = [], set()
     async with live_server(dsn) as url:
         for method, target, body, statuses in REQUESTS:
             status = statuses if isinstance(statuses, int) else statuses[generation - 1]
@@ -116,7 +152,27 @@ async def test_answers_are_as_described(empty_database: str, release: str, role:
             problems = list(description.problems(method, target, answer))
             if answer.status != status or problems:
                 wrong.append((method, target, answer.status, answer.body[:300], problems))
+            if status == 200:
+                seen.add(description.template(method, target))
     assert not wrong, "\n".join(map(str, wrong))
+    assert description.operations() - seen == WITHOUT
+
+
+@pytest.mark.parametrize("kind", [*RELEASES, STANDALONE])
+async def test_a_task_instance_has_all_columns_of_its_generation(empty_database: str, kind: str, role: str) -> None:
+    """Those that the description requires, and on Airflow 2 and 3 those that it allows; each has its value."""
+    dsn = await _prepare(empty_database, kind, role)
+    async with connected(empty_database) as conn:
+        values = ", ".join(f"{name} = '{value}'" for name, value in FULL.items())
+        await conn.execute(f"UPDATE task_instance SET {values} WHERE task_id = 't'")
+    schema = Description.read().document["components"]["schemas"]["TaskInstance"]
+    newer = OF_NEWER if kind != STANDALONE and generation_of(kind) > 1 else set()
+    async with live_server(dsn) as url:
+        shown = json.loads((await send(url, Request("GET", f"{RUN}/tasks/t", {}, None))).body)
+        mapped = json.loads((await send(url, Request("GET", f"{RUN}/tasks/m", {}, None))).body) if newer else {}
+    assert {name: shown[name] for name in FULL} == FULL
+    assert set(shown) == {*schema["required"], *newer}
+    assert not newer or set(mapped) == set(schema["properties"])
 
 
 async def test_refusals_during_a_migration_are_as_described(empty_database: str, role: str) -> None:

@@ -8,9 +8,11 @@ import aiohttp
 import asyncpg
 import pytest
 from jsonschema import Draft202012Validator
+from msgspec import UNSET, structs
 
 from server.api.routes import PARAMETERS
 from server.app import create_app
+from server.wire import TaskInstance
 from tests.contract import cases
 from tests.contract.cases import Request
 from tests.contract.client import Answer, send
@@ -137,6 +139,14 @@ def test_every_schema_is_a_schema() -> None:
             assert kind == "securitySchemes" or f'"#/components/{kind}/{name}"' in text, f"{name} is not used"
     operations = [item[method] for item in description.document["paths"].values() for method in item]
     assert len({operation["operationId"] for operation in operations}) == len(operations)
+
+
+def test_a_task_instance_has_the_described_shape() -> None:
+    """It stands in one place besides the description: the names are the same, and the same ones may be missing."""
+    schema = Description.read().document["components"]["schemas"]["TaskInstance"]
+    fields = {field.name: field.default for field in structs.fields(TaskInstance)}
+    assert set(fields) == set(schema["properties"])
+    assert {name for name, default in fields.items() if default is not UNSET} == set(schema["required"])
 
 
 async def test_answers_are_as_described(url: str) -> None:

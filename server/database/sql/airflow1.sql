@@ -6,9 +6,6 @@ coalesce(replace({date_and_time({run}.execution_date, "+")}, ':', '%3A') || '%2B
 -- fragment: dag_in_url(dag_id)
 replace({percent_encoded({dag_id})}, '%20', '+')
 
--- fragment: run_start(run)
-{run}.execution_date
-
 -- fragment: has_begun(run)
 EXISTS (SELECT FROM task_instance AS begun WHERE {same_run(begun, {run})})
 

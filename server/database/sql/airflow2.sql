@@ -6,9 +6,6 @@ dag.is_active
 -- fragment: run_in_url(run)
 {date_and_time({run}.execution_date, "+")} || '%2B00:00'
 
--- fragment: run_start(run)
-{run}.execution_date
-
 -- name: trigger
 -- dag_hash stays NULL: this, and the lack of task instances, makes the scheduler create them.
 WITH requested AS (

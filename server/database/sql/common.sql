@@ -29,9 +29,6 @@ NULL::bytea AS data_compressed  -- unless serialized_dag.data_compressed
 -- fragment: run_date
 execution_date
 
--- fragment: same_run(instance, run)
-{instance}.dag_id = {run}.dag_id AND {instance}.execution_date = {run}.execution_date
-
 -- name: find_dags
 -- What is known about each DAG.
 SELECT d.dag_id IS NOT NULL AS known, d.is_paused, d.root_dag_id, s.version, {any_serialized} AS any_serialized
@@ -260,6 +257,9 @@ LEFT JOIN LATERAL (
 {mapped_instances}
 ORDER BY requested.n
 
+-- fragment: run_start(run)
+{run}.{run_date}
+
 -- fragment: last_states
 'success', 'failed', 'skipped', 'upstream_failed', 'removed'
 
@@ -405,7 +405,7 @@ DELETE FROM slot_pool WHERE pool = $1 RETURNING id, pool, slots, description
 -- Only dates that Python can represent.
 SELECT latest_heartbeat, state = 'running' AS running FROM job
 WHERE job_type = 'SchedulerJob'
-    AND (latest_heartbeat IS NULL OR latest_heartbeat BETWEEN '0001-01-02+00' AND '9999-12-30+00')
+    AND (latest_heartbeat IS NULL OR {fits_python(latest_heartbeat)})
 ORDER BY (state = 'running' AND latest_heartbeat > now() - interval '30 seconds') DESC, latest_heartbeat DESC NULLS LAST
 LIMIT 1
 

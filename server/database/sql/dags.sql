@@ -1,8 +1,5 @@
--- The statements of the DAG loader. Everything about one file happens in one transaction.
-
--- name: lock_file
--- One loader at a time writes a file: a leader that has just lost its lock may not know it yet.
-SELECT pg_advisory_xact_lock($1);
+-- The statements of the DAG loader. Everything about one file happens in one transaction, which holds the `lock` of the file:
+-- a leader that has just lost its own lock may not know it yet.
 
 -- name: become_leader
 -- The process that holds this lock loads the files; its connection holds it until it ends.
@@ -76,11 +73,3 @@ DELETE FROM import_error WHERE filename = $1;
 
 -- name: put_import_error
 INSERT INTO import_error ("timestamp", filename, stacktrace) VALUES (now(), $1, $2);
-
--- name: end_when_silent
--- A suspended leader loses its lock: its session ends after this many milliseconds without a message. Before Postgres 14
--- there is no such limit.
-SELECT set_config(name, $1, false) FROM pg_settings WHERE name = 'idle_session_timeout'
-
--- name: ping
-SELECT 1

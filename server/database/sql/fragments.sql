@@ -25,3 +25,14 @@ CASE WHEN {text} ~ '^[A-Za-z0-9_.~:+-]*$' THEN replace(replace({text}, ':', '%3A
         ELSE upper(regexp_replace(encode(convert_to(c, 'UTF8'), 'hex'), '(..)', '%\1', 'g')) END, '' ORDER BY i)
     FROM regexp_split_to_table({text}, '') WITH ORDINALITY AS characters (c, i)
 ) END
+
+-- fragment: fits_python(date)
+-- Postgres knows dates that Python does not.
+{date} BETWEEN '0001-01-02+00' AND '9999-12-30+00'
+
+-- fragment: python_date(date)
+CASE WHEN {fits_python({date})} THEN {date} END
+
+-- fragment: same_run(instance, run)
+-- Whether a task instance is of that run, in Airflow 1.10; later generations have it otherwise.
+{instance}.dag_id = {run}.dag_id AND {instance}.execution_date = {run}.execution_date

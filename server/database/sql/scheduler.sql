@@ -20,14 +20,6 @@ UPDATE job SET state = $2, end_date = now(), latest_heartbeat = now() WHERE id =
 -- The listening connection holds this lock as long as the scheduler lives: meanwhile nobody takes its tasks for zombies.
 SELECT pg_try_advisory_lock($1::int, $2::int)
 
--- name: ping
-SELECT 1
-
--- name: end_when_silent
--- The session that holds the lock of `lock_job` ends if its process sends nothing for this many milliseconds: a scheduler
--- that is suspended or cut off does not keep its tasks for ever. Before Postgres 14 there is no such limit.
-SELECT set_config(name, $1, false) FROM pg_settings WHERE name = 'idle_session_timeout'
-
 -- name: end_unread
 -- Ends sessions of our own that hold locks while their process is suspended: it does not read an answer, or does not run
 -- the statement that it has prepared. No time limit of Postgres applies to that.
@@ -56,7 +48,7 @@ FROM (
     SELECT id, begun, row_number() OVER (PARTITION BY dag_id, begun ORDER BY execution_date) AS place
     FROM (
         SELECT id, dag_id, execution_date, EXISTS (
-            SELECT FROM task_instance AS ti WHERE ti.dag_id = r.dag_id AND ti.execution_date = r.execution_date
+            SELECT FROM task_instance AS ti WHERE {same_run(ti, r)}
         ) AS begun
         FROM dag_run AS r
         WHERE state = 'running' AND execution_date <= now()
@@ -72,7 +64,7 @@ FROM unnest($1::text[]) AS wanted (dag_id)
 CROSS JOIN LATERAL (
     SELECT r.id FROM dag_run AS r
     WHERE r.dag_id = wanted.dag_id AND r.state = 'running' AND r.execution_date <= now() AND NOT EXISTS (
-        SELECT FROM task_instance AS ti WHERE ti.dag_id = r.dag_id AND ti.execution_date = r.execution_date
+        SELECT FROM task_instance AS ti WHERE {same_run(ti, r)}
     )
     ORDER BY r.execution_date LIMIT $2::int
 ) AS next
@@ -81,7 +73,7 @@ CROSS JOIN LATERAL (
 -- The runs of these DAGs that are under way.
 SELECT r.id, r.dag_id FROM dag_run AS r
 WHERE r.dag_id = ANY ($1::text[]) AND r.state = 'running' AND EXISTS (
-    SELECT FROM task_instance AS ti WHERE ti.dag_id = r.dag_id AND ti.execution_date = r.execution_date
+    SELECT FROM task_instance AS ti WHERE {same_run(ti, r)}
 )
 
 -- name: lock_runs
@@ -105,14 +97,14 @@ SELECT dag_id, xmin::text AS version FROM serialized_dag WHERE dag_id = ANY ($1:
 -- name: serialized
 -- `data` is NULL where it is longer than $2 characters.
 SELECT dag_id, xmin::text AS version,
-    CASE WHEN last_updated BETWEEN '0001-01-02+00' AND '9999-12-30+00' THEN last_updated END AS last_updated,
+    {python_date(last_updated)} AS last_updated,
     CASE WHEN length(data::text) <= $2::int THEN data::text END AS data
 FROM serialized_dag WHERE dag_id = ANY ($1::text[])
 
 -- name: instances
 SELECT r.id AS run, ti.task_id, ti.state, ti.try_number, ti.end_date
 FROM dag_run AS r
-JOIN task_instance AS ti ON ti.dag_id = r.dag_id AND ti.execution_date = r.execution_date
+JOIN task_instance AS ti ON {same_run(ti, r)}
 WHERE r.id = ANY ($1::int[])
 
 -- name: states_before
@@ -159,7 +151,7 @@ SET state = new.state,
     job_id = NULL, pid = NULL
 FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::text[])
     AS new (dag_id, execution_date, task_id, old_state, state)
-WHERE ti.dag_id = new.dag_id AND ti.execution_date = new.execution_date AND ti.task_id = new.task_id
+WHERE {same_run(ti, new)} AND ti.task_id = new.task_id
     AND ti.state IS NOT DISTINCT FROM new.old_state
 
 -- name: finish_runs
@@ -191,7 +183,7 @@ SELECT ti.dag_id, ti.execution_date, ti.task_id, ti.pool, coalesce(ti.pool_slots
 FROM task_instance AS ti JOIN dag AS d ON d.dag_id = ti.dag_id
 WHERE ti.state = 'scheduled' AND NOT coalesce(d.is_paused, false)
     AND ti.pool = ANY ($1::text[]) AND ti.dag_id <> ALL ($2::text[])
-    AND ti.execution_date BETWEEN '0001-01-02+00' AND '9999-12-30+00'
+    AND {fits_python(ti.execution_date)}
     AND (-ti.priority_weight::bigint, ti.execution_date, ti.dag_id, ti.task_id)
         > ($3::bigint, $4::timestamptz, $5::text, $6::text)
 ORDER BY -ti.priority_weight::bigint, ti.execution_date, ti.dag_id, ti.task_id
@@ -202,7 +194,7 @@ FOR UPDATE OF ti SKIP LOCKED
 -- name: queue
 UPDATE task_instance AS ti SET state = 'queued', queued_dttm = now(), job_id = $1
 FROM unnest($2::text[], $3::timestamptz[], $4::text[]) AS new (dag_id, execution_date, task_id)
-WHERE ti.dag_id = new.dag_id AND ti.execution_date = new.execution_date AND ti.task_id = new.task_id
+WHERE {same_run(ti, new)} AND ti.task_id = new.task_id
     AND ti.state = 'scheduled'
 
 -- name: start_queued
@@ -213,27 +205,29 @@ SET state = 'running', try_number = least(coalesce(ti.try_number, 0), 2147483646
 WHERE ti.job_id = $1 AND ti.state = 'queued'
 RETURNING ti.dag_id, ti.execution_date, ti.task_id
 
+-- fragment: home
+-- Distinguishes this database from others whose schedulers run on the same machine.
+SELECT format('%s/%s/%s', current_setting('port'), current_database(), extract(epoch FROM min(applied_at))) AS home
+FROM windsock_schema
+
 -- name: own_tries
--- Everything that runs under this scheduler's job, with what a try needs to know. `home` distinguishes this database from
--- others whose schedulers run on the same machine. A conf of more than 16 MB is empty here, which cannot be read.
+-- Everything that runs under this scheduler's job, with what a try needs to know. A conf of more than 16 MB is empty here,
+-- which cannot be read.
 SELECT this.home, ti.dag_id, ti.execution_date, ti.task_id, ti.try_number, coalesce(ti.max_tries, 0) AS max_tries,
-    CASE WHEN ti.start_date BETWEEN '0001-01-02+00' AND '9999-12-30+00' THEN ti.start_date ELSE now() END AS start_date,
-    CASE WHEN r.start_date BETWEEN '0001-01-02+00' AND '9999-12-30+00' THEN r.start_date END AS run_start_date,
+    coalesce({python_date(ti.start_date)}, now()) AS start_date,
+    {python_date(r.start_date)} AS run_start_date,
     r.id AS run, r.run_id, r.external_trigger,
     CASE WHEN octet_length(r.conf) > 16777216 THEN '' ELSE r.conf END AS conf
 FROM task_instance AS ti
 JOIN dag_run AS r ON r.dag_id = ti.dag_id AND r.execution_date = ti.execution_date
-CROSS JOIN (
-    SELECT format('%s/%s/%s', current_setting('port'), current_database(), extract(epoch FROM min(applied_at))) AS home
-    FROM windsock_schema
-) AS this
-WHERE ti.job_id = $1 AND ti.state = 'running' AND ti.execution_date BETWEEN '0001-01-02+00' AND '9999-12-30+00'
+CROSS JOIN ({home}) AS this
+WHERE ti.job_id = $1 AND ti.state = 'running' AND {fits_python(ti.execution_date)}
 
 -- name: note_pids
 UPDATE task_instance AS ti SET pid = new.pid
 FROM unnest($2::text[], $3::timestamptz[], $4::text[], $5::int[], $6::int[])
     AS new (dag_id, execution_date, task_id, try_number, pid)
-WHERE ti.dag_id = new.dag_id AND ti.execution_date = new.execution_date AND ti.task_id = new.task_id
+WHERE {same_run(ti, new)} AND ti.task_id = new.task_id
     AND ti.state = 'running' AND ti.job_id = $1 AND ti.try_number = new.try_number
 
 -- name: lock_dags
@@ -246,7 +240,7 @@ UPDATE task_instance AS ti
 SET state = new.state, end_date = now(), duration = extract(epoch FROM now() - ti.start_date)
 FROM unnest($2::text[], $3::timestamptz[], $4::text[], $5::int[], $6::text[], $7::int[])
     WITH ORDINALITY AS new (dag_id, execution_date, task_id, try_number, state, run, place)
-WHERE ti.dag_id = new.dag_id AND ti.execution_date = new.execution_date AND ti.task_id = new.task_id
+WHERE {same_run(ti, new)} AND ti.task_id = new.task_id
     AND ti.state = 'running' AND ti.job_id IS NOT DISTINCT FROM $1 AND ti.try_number = new.try_number
     AND new.run IS NOT DISTINCT FROM (
         SELECT r.id FROM dag_run AS r WHERE r.dag_id = ti.dag_id AND r.execution_date = ti.execution_date
@@ -290,16 +284,13 @@ SELECT pg_try_advisory_xact_lock($1::int, $2::int)
 -- name: orphans
 SELECT this.home, r.id AS run,
     ti.dag_id, ti.execution_date, ti.task_id, ti.state, ti.job_id, ti.try_number, ti.max_tries, ti.pid, ti.hostname,
-    CASE WHEN ti.start_date BETWEEN '0001-01-02+00' AND '9999-12-30+00' THEN ti.start_date END AS start_date
+    {python_date(ti.start_date)} AS start_date
 FROM task_instance AS ti
 JOIN dag AS d ON d.dag_id = ti.dag_id
 LEFT JOIN dag_run AS r ON r.dag_id = ti.dag_id AND r.execution_date = ti.execution_date
-CROSS JOIN (
-    SELECT format('%s/%s/%s', current_setting('port'), current_database(), extract(epoch FROM min(applied_at))) AS home
-    FROM windsock_schema
-) AS this
+CROSS JOIN ({home}) AS this
 WHERE ti.state IN ('queued', 'running') AND coalesce(ti.job_id, 0) = $1
-    AND ti.execution_date BETWEEN '0001-01-02+00' AND '9999-12-30+00'
+    AND {fits_python(ti.execution_date)}
 FOR KEY SHARE OF d SKIP LOCKED
 FOR UPDATE OF ti SKIP LOCKED
 

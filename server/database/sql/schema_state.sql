@@ -1,9 +1,5 @@
 -- The statements of `server.database.schema`; the schema itself is `schema.sql`.
 
--- name: lock
--- A process that applies the schema holds this lock until its transaction ends.
-SELECT pg_advisory_xact_lock($1);
-
 -- name: is_airflow
 SELECT to_regclass('alembic_version') IS NOT NULL;
 

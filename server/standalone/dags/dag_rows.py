@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     Connection = asyncpg.Connection[Any] | asyncpg.pool.PoolConnectionProxy[Any]
 
-_SQL = statements.load("dags.sql")
+_SQL = statements.load("sessions.sql", "dags.sql")
 
 
 class Written(NamedTuple):
@@ -42,7 +42,7 @@ class DagRows:
         """Write the file's DAGs and code if they differ; deactivate the DAGs that it no longer defines."""
         key = fileloc_hash(file.fileloc)
         async with self._conn.transaction():
-            await self._conn.execute(_SQL["lock_file"], key)
+            await self._conn.execute(_SQL["lock"], key)
             changed = await self._changed(file)
             for row in changed:
                 await self._put_dag(row, file.fileloc, key)
@@ -55,7 +55,7 @@ class DagRows:
     async def put_error(self, fileloc: str, report: str) -> bool:
         """Record why a file cannot be used; its DAGs stay. False if exactly this is recorded already."""
         async with self._conn.transaction():
-            await self._conn.execute(_SQL["lock_file"], fileloc_hash(fileloc))
+            await self._conn.execute(_SQL["lock"], fileloc_hash(fileloc))
             stored = await self._conn.fetch(_SQL["stored_errors"], fileloc)
             if [row["stacktrace"] for row in stored] == [report]:
                 return False
@@ -66,7 +66,7 @@ class DagRows:
     async def remove_file(self, fileloc: str) -> Written:
         """Deactivate the DAGs of a file that is gone. Their rows, runs and code stay readable."""
         async with self._conn.transaction():
-            await self._conn.execute(_SQL["lock_file"], fileloc_hash(fileloc))
+            await self._conn.execute(_SQL["lock"], fileloc_hash(fileloc))
             await self._conn.execute(_SQL["drop_import_error"], fileloc)
             deactivated = await self._conn.fetch(_SQL["deactivate_dags"], fileloc, [])
         return Written([], [row["dag_id"] for row in deactivated])

@@ -24,7 +24,7 @@ from windsock.text import first_line
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
-_SQL = statements.load("dags.sql")
+_SQL = statements.load("sessions.sql", "dags.sql")
 LEADER_LOCK = 0x77690004
 """The leader's advisory lock; the scheduler's own locks have the numbers before it."""
 _CONNECT_TIMEOUT = 5.0

@@ -58,7 +58,7 @@ def check_direct(config: Config) -> None:
 
 def load_statements() -> dict[str, str]:
     """Return the scheduler's statements by name."""
-    return statements.load("scheduler.sql")
+    return statements.load("fragments.sql", "sessions.sql", "scheduler.sql")
 
 
 async def schedule(config: Config) -> None:
