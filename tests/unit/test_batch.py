@@ -35,7 +35,9 @@ class Recorder:
 def batcher(
     recorder: Recorder, *, size: int = 10, in_flight: int = 1, queue_limit: int = 100, pace: Pace | None = None
 ) -> Batcher[int, int]:
-    return Batcher("recorded", recorder.run, size=size, in_flight=in_flight, queue_limit=queue_limit, pace=pace or Pace())
+    return Batcher(
+        "recorded", recorder.run, size=size, in_flight=in_flight, queue_limit=queue_limit, pace=pace or Pace()
+    )
 
 
 async def turns(count: int = 5) -> None:
