@@ -16,10 +16,13 @@ from server import wire
 from server.database.metadata import Metadata
 from server.database.pools import Pool
 from server.database.scheduler_health import Heartbeat
+from server.errors import NotFound
 from server.task_logs.reading import LogFile, local_log
+from server.task_logs.writing import NoLogError
 from server.wire import DagRunsQuery, Page, PoolRequest, TaskInstance, Trigger
 from server.wire.dates import timezone_of
 from windsock.config import Config
+from windsock.protocol import Code
 
 
 class Listing(NamedTuple):
@@ -112,14 +115,25 @@ class Operations:
 
     async def waits_for(self, dag_id: str, execution_date: str, task_id: str) -> list[str]:
         """Return what a task of a run waits for, in words; an empty list if it has begun or is done."""
-        known_dag, date, known_task = self._instance(dag_id, execution_date, task_id)
-        dag = await self._metadata.dags.get(known_dag)
-        return await self._metadata.waiting.reasons(dag, date, known_task)
+        return await self._waits_for(*self._instance(dag_id, execution_date, task_id))
+
+    async def _waits_for(self, dag_id: str, date: datetime, task_id: str) -> list[str]:
+        return await self._metadata.waiting.reasons(await self._metadata.dags.get(dag_id), date, task_id)
 
     async def task_log(self, dag_id: str, execution_date: str, task_id: str, try_number: int | None) -> LogFile:
         """Open the log of a try, by default of the last one; the caller closes it."""
         instance = self._instance(dag_id, execution_date, task_id)
-        return await local_log(self._metadata, self._logs, *instance, try_number)
+        await self._metadata.task_instances.get(*instance)
+        if not self._metadata.standalone:
+            message = "Logs are there where Windsock runs the tasks itself; Airflow keeps these"
+            raise NotFound(message, Code.LOG_NOT_FOUND)
+        try:
+            return await local_log(self._logs, *instance, try_number)
+        except NoLogError as error:
+            reason = str(error)
+            if try_number is None and (waits_for := await self._waits_for(*instance)):
+                reason += f"; the task waits: {'; '.join(waits_for)}"
+            raise NotFound(reason, Code.LOG_NOT_FOUND) from error
 
     async def list_pools(self) -> Raw:
         """Return all pools by id, as a list of objects."""

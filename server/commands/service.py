@@ -88,6 +88,6 @@ def standalone(host: str | None, port: int | None, data_dir: Path | None, dags_f
     It loads the DAGs from a folder of YAML files. It has a database of its own and does not touch an Airflow.
     """
     with one_line_errors():
-        from server.standalone.main import run_standalone  # noqa: PLC0415 - see above
+        from server.serving.standalone import run_standalone  # noqa: PLC0415 - see above
 
         run_standalone(host=host, port=port, data_dir=data_dir, dags_folder=dags_folder)

@@ -5,15 +5,11 @@ import os
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from server.errors import Forbidden, NotFound
+from server.errors import Forbidden
 from server.task_logs.opening import NoRegularFileError, names_of, open_to_read, remove_task_folders
 from server.task_logs.writing import NoLogError, log_folder
 from windsock.protocol import Code
-
-if TYPE_CHECKING:
-    from server.database.metadata import Metadata
 
 
 class LogFile:
@@ -63,27 +59,19 @@ def open_log_of(folder: Path, try_number: int | None = None) -> LogFile:
     return LogFile(wanted, open_to_read(folder, f"{wanted}.log"))
 
 
-async def local_log(
-    metadata: "Metadata", base: Path, dag_id: str, execution_date: datetime, task_id: str, try_number: int | None
-) -> LogFile:
-    """Return the open log of a task instance that Windsock ran on this machine; the caller closes it.
+async def local_log(base: Path, dag_id: str, execution_date: datetime, task_id: str, try_number: int | None) -> LogFile:
+    """Return the open log of a task instance that ran on this machine; the caller closes it.
 
-    Raises NotFound, and Forbidden if the log may not be read.
+    Raises NoLogError, whose message says why there is none, and Forbidden if the log may not be read.
     """
-    await metadata.task_instances.get(dag_id, execution_date, task_id)
-    if not metadata.standalone:
-        message = "Logs are there where Windsock runs the tasks itself; Airflow keeps these"
-        raise NotFound(message, Code.LOG_NOT_FOUND)
     where = f"Task {task_id} at date {execution_date.isoformat()}"
     try:
         folder = log_folder(base, dag_id, task_id, execution_date)
         return await asyncio.to_thread(open_log_of, folder, try_number)
-    except (NoLogError, FileNotFoundError) as error:
-        reason = str(error) if isinstance(error, NoLogError) else "there is no such log on this machine"
-        waits_for = await metadata.waiting.reasons(await metadata.dags.get(dag_id), execution_date, task_id)
-        if waits_for and try_number is None:
-            reason += f"; the task waits: {'; '.join(waits_for)}"
-        raise NotFound(f"{where}: {reason}", Code.LOG_NOT_FOUND) from error
+    except NoLogError as error:
+        raise NoLogError(f"{where}: {error}") from error
+    except FileNotFoundError as error:
+        raise NoLogError(f"{where}: there is no such log on this machine") from error
     except NoRegularFileError as error:
         message = f"{where}: its log is not read: it should be a regular file below base_log_folder"
         raise Forbidden(message, code=Code.LOG_NOT_READABLE) from error

@@ -7,7 +7,7 @@ import pytest
 
 from server.errors import StartupError
 from server.process.loop import first_to_end
-from server.standalone.main import read_config
+from server.serving.standalone import read_config
 from server.standalone.postgres import find_binaries
 from server.standalone.scheduler.entry_point import check_direct
 from windsock.config import Config
