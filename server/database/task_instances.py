@@ -68,21 +68,18 @@ class TaskInstances:
         if row["run"] is None:
             raise missing_run(dag_id, execution_date)
         if row["task_id"] is not None:
-            return await self._instance(dag_id, row)
+            pickled = row["executor_config"]
+            return self._instance(row, await self._decoder.shown(dag_id, pickled) if pickled else _unread(pickled))
         if row["run_state"] in _UNFINISHED and (map_index in _UNMAPPED or not self._has_mapped):
             return self._first_instance(row["execution_date"], dag_id, task_id, task)
         raise _missing_instance(task_id, execution_date, map_index if self._has_mapped else None)
 
-    async def _instance(self, dag_id: str, row: asyncpg.Record) -> TaskInstance:
+    def _instance(self, row: asyncpg.Record, executor_config: str) -> TaskInstance:
         instance = TaskInstance(*map(str, self._columns(row)))
-        instance.executor_config = await self._executor_config(dag_id, row["executor_config"])
+        instance.executor_config = executor_config
         if self._has_mapped and row["mapped_instances"] is None:
             instance.mapped_instances = UNSET
         return instance
-
-    async def _executor_config(self, dag_id: str, data: bytes | None) -> str:
-        # The statement leaves out what is larger.
-        return await self._decoder.shown(dag_id, data) if data else str(None) if data is None else _TOO_MUCH
 
     def _first_instance(self, date: str, dag_id: str, task_id: str, task: PreparedTask) -> TaskInstance:
         if not task.first_row:
@@ -95,6 +92,11 @@ class TaskInstances:
     async def _find_many(self, keys: Sequence[Key]) -> Sequence[asyncpg.Record]:
         width = len(Key._fields) if self._has_mapped else len(Key._fields) - 1
         return await self._database.fetch_each("find_task_instances", [key[:width] for key in keys])
+
+
+def _unread(pickled: bytes | None) -> str:
+    # The statement leaves out what is larger than the decoder reads.
+    return str(None) if pickled is None else _TOO_MUCH
 
 
 def _missing_instance(task_id: str, execution_date: datetime, map_index: int | None) -> NotFound:
