@@ -16,6 +16,7 @@ from server.serving.listener import serving
 from tests.integration.passwords import CHEAP, add_user, basic, execute, other_hash
 from tests.integration.test_auth_password import AB_USER, SESSION, Serve, start, status
 from tests.live import config_for, live_server
+from tests.until import until
 
 __all__ = ["start"]
 
@@ -61,23 +62,33 @@ async def test_names_of_airflow_1_are_throttled_exactly(database: str, start: Se
 async def test_a_full_queue_is_no_refused_password(start: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever was told 503 has not guessed, so nobody waits for it."""
     url = await start(hash_threads="1", hash_queue_limit="0", throttle_failures="2")
-    held, verify = threading.Event(), hashes.verify
+    begun, held, verify = threading.Event(), threading.Event(), hashes.verify
 
     def slow(password: str, stored: str) -> bool | None:
+        begun.set()
         held.wait(30)
         return verify(password, stored)
 
     monkeypatch.setattr(hashes, "verify", slow)
     running = asyncio.ensure_future(status(url, basic("somebody")))
-    await asyncio.sleep(0.3)
+    await until(begun.is_set)
     assert [await status(url, basic("alice", f"x{number}")) for number in range(4)] == [503] * 4
     held.set()
     assert await running == 403
     assert await status(url, basic("alice")) == 200
 
 
-async def test_guesses_count_without_anybody_who_waits_for_the_answer(start: Serve) -> None:
+async def test_guesses_count_without_anybody_who_waits_for_the_answer(
+    start: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Leaving early buys no tries."""
+    begun, verify = threading.Semaphore(0), hashes.verify
+
+    def noted(password: str, stored: str) -> bool | None:
+        begun.release()
+        return verify(password, stored)
+
+    monkeypatch.setattr(hashes, "verify", noted)
     url = await start(throttle_failures="2")
     host, port = url.removeprefix("http://").split(":")
     for number in range(2):
@@ -85,7 +96,7 @@ async def test_guesses_count_without_anybody_who_waits_for_the_answer(start: Ser
         head = basic("alice", f"guess {number}")["Authorization"]
         writer.write(f"GET {API}/test HTTP/1.1\r\nHost: localhost\r\nAuthorization: {head}\r\n\r\n".encode())
         await writer.drain()
-        await asyncio.sleep(0.5)
+        await until(lambda: begun.acquire(blocking=False))
         writer.transport.abort()
     assert await status(url, basic("alice", "guess")) == 429
 

@@ -29,6 +29,12 @@ async def pid(connection: Connection) -> int:
     return found
 
 
+async def turns() -> None:
+    """Let tasks come to where they wait for a connection."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
 async def test_what_comes_back_is_lent_again(connections: Connections) -> None:
     """The pool does not see it meanwhile; it counts as idle all the same."""
     first = await connections.lend()
@@ -43,7 +49,7 @@ async def test_who_waits_gets_what_comes_back(connections: Connections) -> None:
     """Both are lent: the third borrower has the first that is free, and with none free gives up in time."""
     one, other = await connections.lend(), await connections.lend()
     waiting = asyncio.ensure_future(connections.lend())
-    await asyncio.sleep(0.05)
+    await turns()
     wanted = await pid(one)
     await connections.take_back(one)
     third = await waiting
@@ -59,7 +65,7 @@ async def test_a_borrower_that_gives_up_leaves_the_others_their_turn(connections
     """Of two who wait one goes: the other gets the connection, and what comes back later is kept again."""
     one, other = await connections.lend(), await connections.lend()
     leaving, staying = (asyncio.ensure_future(connections.lend()) for _ in range(2))
-    await asyncio.sleep(0.05)
+    await turns()
     leaving.cancel()
     await connections.take_back(one)
     third = await staying
@@ -104,7 +110,7 @@ async def test_closing_waits_for_who_still_has_one(connections: Connections) -> 
     kept, lent = await connections.lend(), await connections.lend()
     await connections.take_back(kept)
     closing = asyncio.ensure_future(connections.close())
-    await asyncio.sleep(0.05)
+    await turns()
     assert not closing.done()
     await connections.take_back(lent)
     async with asyncio.timeout(5):

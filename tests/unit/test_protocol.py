@@ -21,6 +21,7 @@ from server.http.keys import CONFIG, TRAFFIC, Traffic
 from server.http.shortcuts import SHORTCUTS
 from server.serving.listener import serving_app
 from tests.live import config_for
+from tests.until import until
 from tests.ways import fast_path
 
 __all__ = ["fast_path"]
@@ -234,13 +235,17 @@ async def test_a_client_that_leaves_leaves_nothing(client: Client, caplog: pytes
     gone.send(GET % b"gone")
     assert (await gone.answer())[0] == 0
     leaving.send(GET % b"wait")
-    await asyncio.sleep(0.05)
+    await until(lambda: len(client.service.requests) == 3)
     await leaving.close()
+    # Nothing says when the server has seen that, and the answer is to come after it.
     await asyncio.sleep(0.05)
     client.service.gate.set()
-    await asyncio.sleep(0.05)
-    gc.collect()
-    assert [request() for request in client.service.requests] == [None] * 3
+
+    def nothing_is_left() -> bool:
+        gc.collect()
+        return [request() for request in client.service.requests] == [None] * 3
+
+    await until(nothing_is_left)
     assert caplog.text == ""
 
 

@@ -13,11 +13,12 @@ from server.process.spawn import ChildProcess, spawn
 from server.standalone.scheduler.agenda import Agenda
 from server.standalone.scheduler.names import MACROS, pull
 from server.standalone.scheduler.process_groups import clear_group, kill_left
-from server.standalone.scheduler.run_http import _decode, _form, _timeout
+from server.standalone.scheduler.run_http import decode_body, form_of, timeout_of
 from server.standalone.scheduler.task_outcomes import TaskFailed
 from server.standalone.scheduler.templates import may_pull, mentions, render_fields, templates_of
 from server.task_logs.reading import open_log_of
 from server.task_logs.writing import LineTooLongError, NoLogError, log_folder, open_log
+from tests.until import until
 
 DATE = datetime(2024, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))
 
@@ -191,24 +192,24 @@ def test_macros() -> None:
 
 def test_timeouts() -> None:
     """Seconds or a pair of them, as in requests; anything else is told."""
-    assert (_timeout([3, 5]).sock_connect, _timeout([3, 5]).sock_read, _timeout(2).sock_read) == (3, 5, 2)
-    assert (_timeout(None).total, _timeout(0).total) == (60, 60)
+    assert (timeout_of([3, 5]).sock_connect, timeout_of([3, 5]).sock_read, timeout_of(2).sock_read) == (3, 5, 2)
+    assert (timeout_of(None).total, timeout_of(0).total) == (60, 60)
     for odd in ("soon", [1], {"a": 1}):
         with pytest.raises(TaskFailed, match="`timeout` in `extra_options`"):
-            _timeout(odd)
+            timeout_of(odd)
 
 
 def test_forms() -> None:
     """A list has a pair for each of its items, as requests does it."""
-    assert _form({"a": [1, 2], "b": "x"}) == [("a", "1"), ("a", "2"), ("b", "x")]
-    assert _form('{"a": 1}') == '{"a": 1}'
+    assert form_of({"a": [1, 2], "b": "x"}) == [("a", "1"), ("a", "2"), ("b", "x")]
+    assert form_of('{"a": 1}') == '{"a": 1}'
 
 
 def test_encodings() -> None:
     """What a server says of its answer's encoding holds up nobody, whatever it says."""
-    assert _decode("grüße".encode("latin-1"), "latin-1") == "grüße"
+    assert decode_body("grüße".encode("latin-1"), "latin-1") == "grüße"
     for name in ("punycode", "idna", "undefined", "unicode_escape", "rot13", "base64", "nonsense", "\0", "utf_8"):
-        assert _decode("grüße".encode() * 2**16, name) == "grüße" * 2**16
+        assert decode_body("grüße".encode() * 2**16, name) == "grüße" * 2**16
 
 
 async def test_what_is_left_of_a_try_is_found_and_killed(tmp_path: Path) -> None:
@@ -222,7 +223,7 @@ async def test_what_is_left_of_a_try_is_found_and_killed(tmp_path: Path) -> None
         marked = start("sleep 77 & wait", "m/1")
         other = start("sleep 77 & wait", "m/2")
         cleared = start(f"env -i /bin/bash -c 'while sleep 0.05; do :; done # {tmp_path}' & wait", "m/3")
-    await asyncio.sleep(0.2)
+    await until(lambda: _runs(tmp_path))
     cleared.send_signal(signal.SIGKILL)
     await cleared.wait()
     assert _runs(tmp_path)

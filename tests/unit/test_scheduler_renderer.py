@@ -13,6 +13,7 @@ from server.standalone.scheduler.graph import Graph
 from server.standalone.scheduler.renderer import Renderer
 from server.standalone.scheduler.store import Key
 from server.standalone.scheduler.task_outcomes import TaskFailed
+from tests.until import until
 
 DATE = datetime(2024, 1, 1, tzinfo=UTC)
 ENDLESS = "{% for i in range(90000) %}{% for j in range(90000) %}{% endfor %}{% endfor %}"
@@ -23,7 +24,7 @@ async def renderer() -> AsyncIterator[Renderer]:
     """Set up one that has little patience once its process is there."""
     made = Renderer(10)
     await render(made, "{{ 1 }}")
-    made.workers._seconds = 1
+    made.workers.seconds = 1
     yield made
     await made.close()
 
@@ -51,8 +52,8 @@ async def test_a_template_that_runs_away(renderer: Renderer) -> None:
     """It fails when its time is over, while others are rendered beside it; its process is gone."""
     process = renderer.workers.idle[0]
     endless = asyncio.create_task(render(renderer, ENDLESS))
-    await asyncio.sleep(0.1)
-    renderer.workers._seconds = 10
+    await until(lambda: process not in renderer.workers.idle)
+    renderer.workers.seconds = 10
     assert await render(renderer, "{{ 1 + 1 }}") == "2"
     with pytest.raises(TaskFailed, match="took longer than"):
         await endless
@@ -63,7 +64,7 @@ async def test_a_template_that_runs_away(renderer: Renderer) -> None:
 async def test_a_template_whose_task_is_ended(renderer: Renderer) -> None:
     """Its process ends with it, and never answers another task."""
     process = renderer.workers.idle[0]
-    renderer.workers._seconds = 60
+    renderer.workers.seconds = 60
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.2):
             await render(renderer, ENDLESS)
@@ -85,7 +86,7 @@ async def test_a_template_whose_task_is_ended(renderer: Renderer) -> None:
 )
 async def test_a_template_that_takes_too_much(renderer: Renderer, text: str, reason: str) -> None:
     """It fails; the next one does not notice."""
-    renderer.workers._seconds = 100
+    renderer.workers.seconds = 100
     with pytest.raises(TaskFailed, match=reason):
         await render(renderer, text)
     assert await render(renderer, "{{ 1 + 1 }}") == "2"
@@ -95,7 +96,7 @@ async def test_a_process_that_is_killed(renderer: Renderer) -> None:
     """The next template has another one."""
     process = renderer.workers.idle[0]
     await process.kill()
-    renderer.workers._seconds = 10
+    renderer.workers.seconds = 10
     assert await render(renderer, "{{ 1 + 1 }}") == "2"
 
 
@@ -103,14 +104,14 @@ async def test_no_secret_is_in_its_environment(renderer: Renderer, monkeypatch: 
     """Connections and passwords of the scheduler's environment stay there."""
     monkeypatch.setenv("AIRFLOW_CONN_X", "http://user:secret@host")
     await renderer.close()
-    renderer.workers._seconds = 10
+    renderer.workers.seconds = 10
     assert await render(renderer, "{{ 1 + 1 }}") == "2"
     assert b"secret" not in Path(f"/proc/{renderer.workers.idle[0].pid}/environ").read_bytes()
 
 
 async def test_many_at_once(renderer: Renderer) -> None:
     """More than there are processes wait for each other; nobody gets the answer of another."""
-    renderer.workers._seconds = 100
+    renderer.workers.seconds = 100
     texts = [f"{{{{ {n} * 2 }}}}" for n in range(200)]
     assert await asyncio.gather(*(render(renderer, text) for text in texts)) == [str(n * 2) for n in range(200)]
     assert len(renderer.workers.idle) <= 4

@@ -63,7 +63,8 @@ class WorkerPool:
         """
         self._module = module
         self._memory = memory
-        self._seconds = seconds
+        self.seconds = seconds
+        """The time for a piece, unless its caller says another."""
         self._patience = idle
         self._turns = _Turns(count, per_share or count, waiting)
         self._idle: list[WorkerProcess] = []
@@ -84,7 +85,7 @@ class WorkerPool:
             worker = await self._take()
             usable = False
             try:
-                outcome, data = await _ask(worker, function, argument, seconds or self._seconds)
+                outcome, data = await _ask(worker, function, argument, seconds or self.seconds)
                 # After it ran out of memory, a process has it in pieces; after an error, its answer may come late.
                 usable = outcome != work_loop.NO_MEMORY
             finally:

@@ -29,7 +29,7 @@ async def run_http(running: Running, fields: dict[str, Any]) -> str:
     options = fields.get("extra_options") or {}
     request = _Request(running, connection, fields, options)
     try:
-        async with aiohttp.ClientSession(timeout=_timeout(options.get("timeout"))) as session:
+        async with aiohttp.ClientSession(timeout=timeout_of(options.get("timeout"))) as session:
             status, text = await request.send(session)
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
         raise TaskFailed(f"the request failed: {type(error).__name__}: {error}") from error
@@ -54,7 +54,7 @@ class _Request:
         self._follows = bool(options.get("allow_redirects", True))
         self._tls = _tls(options.get("verify", True))
         kind = "params" if self._method in {"GET", "HEAD"} else "data"
-        self._content: dict[str, Any] = {kind: _form(fields.get("data")) or None}
+        self._content: dict[str, Any] = {kind: form_of(fields.get("data")) or None}
 
     async def send(self, session: aiohttp.ClientSession) -> tuple[str, str]:
         """Return status and reason of the last answer, and its text."""
@@ -88,7 +88,7 @@ class _Request:
         self._url = url.with_user(None)
 
 
-def _timeout(given: Any) -> aiohttp.ClientTimeout:  # noqa: ANN401 - any YAML value
+def timeout_of(given: Any) -> aiohttp.ClientTimeout:  # noqa: ANN401 - any YAML value
     """Read a timeout as requests does: seconds for connecting and for each wait, or a pair; by default for all."""
     if not given:
         return aiohttp.ClientTimeout(total=_TIMEOUT)
@@ -105,10 +105,10 @@ async def _read(response: aiohttp.ClientResponse) -> str:
         body += part
         if len(body) > _LARGEST:
             raise TaskFailed(f"the answer is over {_LARGEST} bytes")
-    return _decode(bytes(body), response.charset or "utf-8")
+    return decode_body(bytes(body), response.charset or "utf-8")
 
 
-def _decode(body: bytes, charset: str) -> str:
+def decode_body(body: bytes, charset: str) -> str:
     """Decode the body as the server says, or as UTF-8 if that makes no sense."""
     try:
         name = codecs.lookup(charset).name
@@ -122,7 +122,7 @@ def _tls(verify: bool | str) -> bool | ssl.SSLContext:  # noqa: FBT001 - as requ
     return ssl.create_default_context(cafile=verify) if isinstance(verify, str) else bool(verify)
 
 
-def _form(data: Any) -> Any:  # noqa: ANN401 - any YAML value
+def form_of(data: Any) -> Any:  # noqa: ANN401 - any YAML value
     """Return a text as it is, and the pairs of a mapping, one for each item of a list."""
     if isinstance(data, dict):
         pairs = ((key, value if isinstance(value, list) else [value]) for key, value in data.items())
