@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.cli import fill, over_http, program, windsock
+from tests.integration.passwords import PASSWORD, add_user
 
 PROGRAM = """
 import sys
@@ -44,3 +45,23 @@ async def test_the_command_line_beside_a_server_py(
     await fill(database)
     done = await windsock(*words, PYTHONPATH=str(folder), **over_http(await serve()))
     assert done.code == 0, done.err
+
+
+async def test_the_user_that_a_program_names(
+    tmp_path: Path, database: str, serve: Callable[..., Awaitable[str]]
+) -> None:
+    """It counts before the environment, the configuration and the URL, which are another one's."""
+    await fill(database)
+    await add_user(database, "alice")
+    url = await serve(auth_backend="password_auth")
+    script = tmp_path / "nightly.py"
+    others = url.replace("//", "//other:other-password@")
+    for arguments in (f"{others!r}, ", ""):
+        script.write_text(
+            "from windsock import connect\n"
+            f"with connect({arguments}username='alice', password={PASSWORD!r}) as client:\n"
+            "    print(client.test()['status'])\n"
+        )
+        other = {"WINDSOCK_USERNAME": "other", "WINDSOCK_PASSWORD": "other", "AIRFLOW__CLI__USERNAME": "other"}
+        done = await program(sys.executable, str(script), **over_http(others, **other))
+        assert (done.code, done.out, done.err) == (0, "OK\n", ""), arguments

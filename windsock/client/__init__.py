@@ -30,25 +30,23 @@ def connect(
     """Make a client; it connects when it is first used. Raises ConfigError.
 
     `to` is the URL of a server. By default the configuration says which client to make: airflow.cfg, and the
-    environment. `username` and `password` count before the configured ones. A program may also pass a configuration
-    that it has loaded itself. `trace` is called with a line about each HTTP request, and `warn` with the warning of
-    each answer that has one.
+    environment. A program may also pass a configuration that it has loaded itself. Over HTTP, `username` and `password`
+    count before all other credentials. `trace` is called with a line about each HTTP request, and `warn` with the
+    warning of each answer that has one.
     """
-    given: dict[str, str | None] = {"cli_username": username, "cli_password": password}
-    if isinstance(to, str):
-        given |= {"endpoint_url": to, "api_client": JSON}
+    given = {"endpoint_url": to, "api_client": JSON} if isinstance(to, str) else {}
     config = _load(given) if to is None or isinstance(to, str) else to
     if client_kind(config.api_client) == JSON:
         from windsock.client.json_client import JsonClient  # noqa: PLC0415 - each client imports what it needs alone
 
-        return JsonClient.from_config(config, trace, warn)
+        return JsonClient.from_config(config, trace, warn, username=username, password=password)
     from importlib import import_module  # noqa: PLC0415 - likewise
 
     client: Client = import_module(_LOCAL_CLIENT).LocalClient(config, warn)
     return client
 
 
-def _load(overrides: Mapping[str, str | None]) -> "Config":
+def _load(overrides: Mapping[str, str]) -> "Config":
     from windsock.config import load_config  # noqa: PLC0415 - the command line has loaded it already
 
     return load_config(overrides=overrides, database="client")

@@ -72,12 +72,24 @@ class JsonClient(Client):
 
     @classmethod
     def from_config(
-        cls, config: "Config", trace: Callable[[str], None] | None = None, warn: Callable[[str], None] | None = None
+        cls,
+        config: "Config",
+        trace: Callable[[str], None] | None = None,
+        warn: Callable[[str], None] | None = None,
+        *,
+        username: str | None = None,
+        password: str | None = None,
     ) -> Self:
-        """Make the client that `config` and the environment describe; raises ConfigError."""
+        """Make the client that `config` and the environment describe, with this user if one is given.
+
+        Raises ConfigError.
+        """
         url = urlsplit(config.endpoint_url)
         in_url = unquote(url.username or "") or None, unquote(url.password or "") or None
-        auth = find_auth(config, os.environ, url.hostname or "", in_url)
+        if username is not None:
+            auth: ClientAuth = Basic(username, password or "")
+        else:
+            auth = find_auth(config, os.environ, url.hostname or "", in_url)
         return cls(config.endpoint_url, auth=auth, timeout=config.client_timeout, trace=trace, warn=warn)
 
     def close(self) -> None:
