@@ -39,8 +39,9 @@ _MINUTE = 60
 class Decoder:
     """The decoder processes for work that may be expensive, and the failures of such work."""
 
-    def __init__(self, *, cron_intervals: bool) -> None:
-        """`cron_intervals` is an argument of `timetables.read`."""
+    def __init__(self, *, cron_intervals: bool, small: int = _SMALL_DOCUMENT) -> None:
+        """`cron_intervals` is an argument of `timetables.read`; rows of up to `small` bytes are read here."""
+        self._small = small
         self._cron_intervals = cron_intervals
         self._workers = WorkerPool(
             decoding.__name__, count=_WORKERS, per_share=1, seconds=_SECONDS, memory=_MEMORY, waiting=256
@@ -61,7 +62,7 @@ class Decoder:
         if not isinstance(stored, bytes):
             raise _malformed(dag_id, f"it is of more than {decoding.MAX_DOCUMENT} bytes")
         asked = DagRow(dag_id, self._cron_intervals, compressed=data is None)
-        if _is_small(stored, compressed=asked.compressed):
+        if _is_small(stored, self._small, compressed=asked.compressed):
             read = decoding.read_dag(asked, stored)
         else:
             request = msgspec.json.encode(asked) + b"\n" + stored
@@ -124,11 +125,11 @@ class Decoder:
             raise _TooMuch(dag_id, function, str(error)) from error
 
 
-def _is_small(stored: bytes, *, compressed: bool) -> bool:
-    if len(stored) > _SMALL_DOCUMENT:
+def _is_small(stored: bytes, limit: int, *, compressed: bool) -> bool:
+    if len(stored) > limit:
         return False
     try:
-        return not compressed or inflate(stored, _SMALL_DOCUMENT) is not None
+        return not compressed or inflate(stored, limit) is not None
     except zlib.error:
         # Reading it fails quickly.
         return True

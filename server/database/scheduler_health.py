@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 # After this time without a heartbeat Airflow calls a scheduler unhealthy (scheduler_health_check_threshold).
 _HEARTBEAT_LIMIT = timedelta(seconds=30)
 # Triggers and scrapes read the database at most once in this many seconds.
-_SECONDS = 5.0
+KNOWN_SECONDS = 5.0
 # The run has been stored by then, so its caller must not wait long for a warning.
 _PATIENCE = 2.0
 _ONLY = ""
@@ -36,8 +36,8 @@ class SchedulerHealth:
     def __init__(self, database: Database) -> None:
         """Read the tables of `database`."""
         self._database = database
-        self._warning: Recent[str] = Recent(self._read_warning, _SECONDS)
-        self._work: Recent[Work] = Recent(self._read_work, _SECONDS)
+        self._warning: Recent[str] = Recent(self._read_warning, KNOWN_SECONDS)
+        self._work: Recent[Work] = Recent(self._read_work, KNOWN_SECONDS)
 
     async def heartbeat(self) -> Heartbeat:
         """Read the heartbeats as they are now; raises Unavailable."""

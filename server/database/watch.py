@@ -44,9 +44,20 @@ class SchemaWatch:
     """Compares a database with what was found before."""
 
     def __init__(
-        self, connections: Connections, found: Catalogue, serve: Callable[[Catalogue], None], *, allow_unknown: bool
+        self,
+        connections: Connections,
+        found: Catalogue,
+        serve: Callable[[Catalogue], None],
+        *,
+        allow_unknown: bool,
+        every: float = _EVERY,
+        soon: float = _SOON,
     ) -> None:
-        """Watch the database of `connections`; `serve` is called with each new schema that is to be served."""
+        """Watch the database of `connections`; `serve` is called with each new schema that is to be served.
+
+        It looks `every` so many seconds, and while something is odd, again `soon`.
+        """
+        self._every, self._soon = every, soon
         self.found = found
         self._connections = connections
         self._serve = serve
@@ -69,7 +80,7 @@ class SchemaWatch:
         """Look from time to time, and after a change until it is over; ends only when it is cancelled."""
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(_EVERY):
+                async with asyncio.timeout(self._every):
                     await self._wake.wait()
             self._wake.clear()
             try:
@@ -77,7 +88,7 @@ class SchemaWatch:
             except Exception:
                 # Without this watch a schema that is refused would be refused for ever.
                 logger.exception("the schema could not be looked at; it will be tried again")
-                await asyncio.sleep(_SOON)
+                await asyncio.sleep(self._soon)
 
     async def _look_once(self) -> None:
         with suppress(WindsockError):
@@ -150,7 +161,7 @@ class SchemaWatch:
         """Look until the database has been the same for two looks and the role may use it."""
         before = None
         while True:
-            await asyncio.sleep(_SOON)
+            await asyncio.sleep(self._soon)
             now = None
             try:
                 with lost_database():

@@ -7,7 +7,7 @@ import re
 import signal
 import stat
 import subprocess
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from server.standalone.postgres import EmbeddedPostgres
 from tests.acceptance.cli import WINDSOCK, Done, fill, on_database, rows, windsock
 from windsock.config import Dsn
 
-INSTALLED = sorted(programs._installed())
+INSTALLED = sorted(programs.installed())
 LAST = schema.load_schema().version
 FIRST_WITH_LOGIN_TRIGGERS = 17
 
@@ -401,21 +401,20 @@ async def test_every_release_of_postgres(server: Programs, tmp_path: Path) -> No
             await other.stop()
 
 
-def only(*majors: int) -> Callable[[], Sequence[Programs]]:
-    return lambda: [Programs(major, Path(f"/somewhere/{major}/bin")) for major in majors]
+def only(*majors: int) -> Sequence[Programs]:
+    return [Programs(major, Path(f"/somewhere/{major}/bin")) for major in majors]
 
 
-def test_programs_that_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_programs_that_fit() -> None:
     """To dump, the oldest that can; to restore, the newest. Where none can, it says what to install."""
-    monkeypatch.setattr(programs, "_installed", only(15, 18, 16))
-    assert programs.that_dump(16).major == 16
-    assert programs.that_dump(17).major == 18
-    assert programs.that_restore(16).major == 18
+    found = only(15, 18, 16)
+    assert programs.that_dump(16, found).major == 16
+    assert programs.that_dump(17, found).major == 18
+    assert programs.that_restore(16, found).major == 18
     with pytest.raises(Exception, match=r"15 in /somewhere/15/bin, .*postgresql-client-19"):
-        programs.that_dump(19)
-    monkeypatch.setattr(programs, "_installed", only())
+        programs.that_dump(19, found)
     with pytest.raises(Exception, match="none is installed"):
-        programs.that_restore(16)
+        programs.that_restore(16, only())
 
 
 def test_every_release_is_found() -> None:

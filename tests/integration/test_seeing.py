@@ -56,7 +56,7 @@ async def api(b: Bench) -> AsyncIterator[Api]:
 
 async def test_a_trigger_warns_where_no_scheduler_is_alive(b: Bench, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there never was one, and where the last one gave its last sign a while ago; not of one that lives."""
-    monkeypatch.setattr(scheduler_health, "_SECONDS", 0)
+    monkeypatch.setattr(scheduler_health, "KNOWN_SECONDS", 0)
     await b.load({"d": {"tasks": {"t": bash("true")}}})
     async with live_server(b.dsn) as url:
         api = Api(api.session, url)

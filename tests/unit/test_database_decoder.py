@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from server.database import decoder as module
 from server.database.decoder import Decoder
 from server.database.prepared import PreparedDag
 from server.database.weights import totals
@@ -45,7 +44,7 @@ async def read(decoder: Decoder, text: str) -> PreparedDag:
     return dag
 
 
-async def test_large_rows_are_read_as_small_ones(decoder: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_large_rows_are_read_as_small_ones(decoder: Decoder) -> None:
     """In a worker process, of JSON or of zlib, the same comes of it; a task that cannot be read fails alone."""
     nested = {"task_id": "s", "subdag": {"_dag_id": "d.s", "tasks": [{"task_id": "x"}]}}
     text = document(default_args={"start_date": {"__type": "datetime", "__var": 1.6e9}}, schedule_interval="@daily")
@@ -58,10 +57,11 @@ async def test_large_rows_are_read_as_small_ones(decoder: Decoder, monkeypatch: 
     assert bad.answer == b""
     assert good is not None
     assert json.loads(good.first_row)["priority_weight"] == "3"
-    monkeypatch.setattr(module, "_SMALL_DOCUMENT", 0)
+    away = Decoder(cron_intervals=True, small=0)
     for stored in ((text, None), (None, zlib.compress(text.encode()))):
-        there = await decoder.dag("d", "1", *stored)
+        there = await away.dag("d", "1", *stored)
         assert msgspec.msgpack.encode(there) == msgspec.msgpack.encode(here)
+    await away.close()
 
 
 @pytest.mark.parametrize("text", ['{"dag": {"tasks": 5}}', "{", '"\\ud800"', "[" * 5000, '{"dag": {"tasks": [{}]}}'])

@@ -6,7 +6,6 @@ from typing import cast
 
 import pytest
 
-from server.database import watch as module
 from server.database.catalogue import Catalogue
 from server.database.connections import Connections
 from server.database.generations import AIRFLOW_1
@@ -15,10 +14,8 @@ from server.database.watch import SchemaWatch
 
 async def test_the_watch_goes_on(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """After an error that nobody foresaw, too: a schema that is refused would be refused for ever."""
-    monkeypatch.setattr(module, "_EVERY", 0.01)
-    monkeypatch.setattr(module, "_SOON", 0.01)
     found = Catalogue(AIRFLOW_1, "x", (), refuses_double_dots=False, tables=frozenset(), columns=frozenset())
-    watch = SchemaWatch(cast("Connections", None), found, lambda _: None, allow_unknown=False)
+    watch = SchemaWatch(cast("Connections", None), found, lambda _: None, allow_unknown=False, every=0.01, soon=0.01)
     looks = 0
     again = asyncio.Event()
 

@@ -6,7 +6,7 @@ The release matters: pg_dump refuses a server that is newer than itself, and pg_
 import os
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -60,24 +60,22 @@ class Programs(NamedTuple):
         return str(self.folder / name)
 
 
-def that_dump(server: int) -> Programs:
+def that_dump(server: int, found: Sequence[Programs]) -> Programs:
     """Return the oldest programs that can dump a server of this major release; raises StartupError if none can."""
-    found = _installed()
     fitting = [programs for programs in found if programs.major >= server]
     if not fitting:
         raise StartupError(f"pg_dump of Postgres {server} or newer is needed, {_shown(found)}; {_advice(server)}")
     return min(fitting)
 
 
-def that_restore(server: int) -> Programs:
+def that_restore(server: int, found: Sequence[Programs]) -> Programs:
     """Return the newest programs, which read every backup that others read; raises StartupError if there are none."""
-    found = _installed()
     if not found:
         raise StartupError(f"pg_restore is needed, {_shown(found)}; {_advice(server)}")
     return max(found)
 
 
-def _installed() -> list[Programs]:
+def installed() -> list[Programs]:
     """Return all complete sets of programs; of each release the set that is found first."""
     found: dict[int, Programs] = {}
     for folder in _folders():
@@ -108,7 +106,7 @@ def _major(folder: Path) -> int | None:
     return int(match[1]) if match else None
 
 
-def _shown(found: list[Programs]) -> str:
+def _shown(found: Sequence[Programs]) -> str:
     places = ", ".join(f"{programs.major} in {programs.folder}" for programs in sorted(found))
     return f"installed: {places}" if places else "none is installed"
 

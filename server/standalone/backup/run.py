@@ -23,7 +23,7 @@ def backup(config: Config, file: str, data_dir: Path | None) -> str:
         found = checks.look(dsn)
         if found.version is None:
             raise BackupError("this database has no schema of Windsock: there is nothing to back up")
-        tools = Tools(programs.that_dump(found.server), _environment(dsn, found), found.schema)
+        tools = Tools(programs.that_dump(found.server, programs.installed()), _environment(dsn, found), found.schema)
         with written(file) as stream:
             tools.dump(stream)
     size = "" if file == STANDARD else f" to {file}, {megabytes(Path(file).stat().st_size)}"
@@ -41,7 +41,7 @@ def restore(config: Config, file: str, data_dir: Path | None, *, force: bool) ->
     with opened(file) as stream, reached(config, data_dir, alone=True) as dsn:
         found = checks.look(dsn)
         checks.check_overwriting(found, force=force)
-        tools = Tools(programs.that_restore(found.server), _environment(dsn, found), found.schema)
+        tools = Tools(programs.that_restore(found.server, programs.installed()), _environment(dsn, found), found.schema)
         version, known = tools.verify(stream), schema.load_schema().version
         if version > known:
             raise BackupError(

@@ -23,7 +23,8 @@ _SMALL = 2**14
 _LARGEST = 2**25
 _AT_ONCE = 2
 _WAITING = 2**16
-_SECONDS = 5.0
+# For reading one DAG.
+SECONDS = 5.0
 _MEMORY = 2**30
 # What took too long may have done so because the machine was busy.
 _AGAIN = 60.0
@@ -42,7 +43,7 @@ class Graphs:
         self._known: dict[str, tuple[str, Graph | None]] = {}
         self._reading: dict[str, tuple[str, asyncio.Task[None]]] = {}
         self._workers = WorkerPool(
-            graph_process.__name__, count=_AT_ONCE, per_share=1, seconds=_SECONDS, memory=_MEMORY, waiting=_WAITING
+            graph_process.__name__, count=_AT_ONCE, per_share=1, seconds=SECONDS, memory=_MEMORY, waiting=_WAITING
         )
 
     async def load(self, conn: Connection, dag_ids: Sequence[str]) -> tuple[dict[str, Graph], set[str]]:
