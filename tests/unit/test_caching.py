@@ -114,6 +114,8 @@ def test_one_call_serves_all_and_who_leaves_takes_nothing_from_others(
         assert flight.under_way("a") is not fresh
         gate.end(OSError("no") if fails else "done")
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        # If everybody has left, there is nothing that `gather` waits for.
+        await settle()
         for place, outcome in enumerate(outcomes):
             wanted = asyncio.CancelledError if place in leaving else OSError if fails else str
             assert isinstance(outcome, wanted)
