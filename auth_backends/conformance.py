@@ -38,8 +38,9 @@ from server.auth.sessions import COOKIE, Sessions
 from server.http.keys import CONFIG, PROXIES, TRAFFIC, Traffic
 from server.http.proxies import Proxies
 from windsock.config import load_config
+from windsock.protocol import PREFIX
 
-API = "/api/experimental"
+API = PREFIX
 OPEN = "/open"
 _MAX_HEADER = 65536
 _SHORTEST_SECRET = 6

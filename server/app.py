@@ -18,6 +18,7 @@ from server.http.proxies import Proxies
 from server.http.router import Paths, spellings
 from server.operations import Operations
 from windsock.config import Config
+from windsock.protocol import PREFIX
 
 
 def create_app(config: Config) -> web.Application:
@@ -37,7 +38,7 @@ def create_app(config: Config) -> web.Application:
     app[SESSIONS] = Sessions(config, backend, app[PROXIES])
     app[TRAFFIC] = traffic
     others = [web.get(routes.HEALTH, health.health)]
-    app[PATHS] = Paths(routes.PREFIX, routes.table(routes.PREFIX), others, config.base_path)
+    app[PATHS] = Paths(PREFIX, routes.table(PREFIX), others, config.base_path)
     app.router.register_resource(app[PATHS])
     cors.install(app, config)
     app.cleanup_ctx.append(_metadata)

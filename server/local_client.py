@@ -110,8 +110,9 @@ class LocalClient(Client):
         fields = trigger_fields(run_id, _text(conf), execution_date, replace_microseconds=replace_microseconds)
 
         async def trigger(operations: Operations) -> Answer:
+            checked = wire.check_id(dag_id, "dag_id")
             asked = wire.read_trigger(fields, operations.timezone, datetime.now(UTC))
-            made = await operations.trigger(dag_id, asked, getpass.getuser())
+            made = await operations.trigger(checked, asked, getpass.getuser())
             return with_warning(wire.trigger_answer(dag_id, made), warning_header.joined())
 
         return self._call(trigger)
@@ -131,8 +132,9 @@ class LocalClient(Client):
         pairs = runs_query(state, run_id, execution_date_gte, execution_date_lte, descending=descending, limit=limit)
 
         async def runs(operations: Operations) -> list[Answer]:
+            checked = wire.check_id(dag_id, "dag_id")
             query = wire.parse_dag_runs_query(pairs, operations.timezone)
-            return await _all(operations.list_runs(dag_id, query))
+            return await _all(operations.list_runs(checked, query))
 
         try:
             return self._call(runs)
@@ -184,11 +186,13 @@ class LocalClient(Client):
 
     def get_task_instance(self, dag_id: str, execution_date: str, task_id: str) -> Answer:
         """See `Client.get_task_instance`."""
-        return self._object(lambda operations: operations.task_instance(dag_id, execution_date, task_id))
+        return self._object(
+            lambda operations: operations.task_instance(operations.instance(dag_id, execution_date, task_id))
+        )
 
     def get_waits_for(self, dag_id: str, execution_date: str, task_id: str) -> list[str]:
         """See `Client.get_waits_for`."""
-        return self._call(lambda operations: operations.waits_for(dag_id, execution_date, task_id))
+        return self._call(lambda operations: operations.waits_for(operations.instance(dag_id, execution_date, task_id)))
 
     def get_task_log(self, dag_id: str, execution_date: str, task_id: str, try_number: int | None = None) -> TaskLog:
         """See `Client.get_task_log`; the log is read on this machine."""
@@ -203,7 +207,10 @@ class LocalClient(Client):
             return TaskLogPart(log.try_number, log.read(start, size), log.size)
 
     def _open_log(self, dag_id: str, execution_date: str, task_id: str, try_number: int | None) -> LogFile:
-        return self._call(lambda operations: operations.task_log(dag_id, execution_date, task_id, try_number))
+        def task_log(operations: Operations) -> Awaitable[LogFile]:
+            return operations.task_log(operations.instance(dag_id, execution_date, task_id), try_number)
+
+        return self._call(task_log)
 
     def get_pools(self) -> list[Answer]:
         """See `Client.get_pools`."""

@@ -1,9 +1,8 @@
 """What the API does, for both of its doors: the HTTP handlers, and the client that works straight on the database.
 
-A door reads what its caller sent, calls one operation, and hands out what that returns. Ids and dates reach an
-operation as the caller wrote them, so that both doors check them alike, in Airflow's order: date, DAG, task. What
-Postgres, or the process that reads DAGs, has written as JSON is a `Raw`: HTTP sends it as it is, and only a Python
-caller decodes it.
+A door reads what its caller sent, calls one operation, and hands out what that returns. The path comes first: its ids
+and dates are checked before the query and the body are read, in Airflow's order: date, DAG, task. What Postgres, or the
+process that reads DAGs, has written as JSON is a `Raw`: HTTP sends it as it is, and only a Python caller decodes it.
 """
 
 from collections.abc import AsyncGenerator, Sequence
@@ -32,6 +31,14 @@ class Listing(NamedTuple):
     total: int | None
 
 
+class InstanceKey(NamedTuple):
+    """What a caller names a task instance by, checked."""
+
+    dag_id: str
+    execution_date: datetime
+    task_id: str
+
+
 class Operations:
     """The operations, on one database. Each raises what the API answers as an error: a WindsockError."""
 
@@ -44,10 +51,10 @@ class Operations:
     def _date(self, text: str) -> datetime:
         return wire.parse_execution_date(text, self.timezone)
 
-    def _instance(self, dag_id: str, execution_date: str, task_id: str) -> tuple[str, datetime, str]:
-        """Check what a task instance is named by."""
+    def instance(self, dag_id: str, execution_date: str, task_id: str) -> InstanceKey:
+        """Check what a task instance is named by, before anything else that its caller sent is read."""
         date = self._date(execution_date)
-        return wire.check_id(dag_id, "dag_id"), date, wire.check_id(task_id, "task_id")
+        return InstanceKey(wire.check_id(dag_id, "dag_id"), date, wire.check_id(task_id, "task_id"))
 
     async def trigger(self, dag_id: str, asked: Trigger, user: str | None) -> Trigger:
         """Make a run, and those of its sub-DAGs, for `user` (None: unknown); return it as it was made."""
@@ -107,22 +114,17 @@ class Operations:
         dag = await self._metadata.dags.get(checked)
         return Raw(dag.task(known_task).answer)
 
-    async def task_instance(
-        self, dag_id: str, execution_date: str, task_id: str, map_index: int | None = None
-    ) -> TaskInstance:
+    async def task_instance(self, instance: InstanceKey, map_index: int | None = None) -> TaskInstance:
         """Return a task instance; `map_index` chooses one of a mapped task."""
-        return await self._metadata.task_instances.get(*self._instance(dag_id, execution_date, task_id), map_index)
+        return await self._metadata.task_instances.get(*instance, map_index)
 
-    async def waits_for(self, dag_id: str, execution_date: str, task_id: str) -> list[str]:
+    async def waits_for(self, instance: InstanceKey) -> list[str]:
         """Return what a task of a run waits for, in words; an empty list if it has begun or is done."""
-        return await self._waits_for(*self._instance(dag_id, execution_date, task_id))
-
-    async def _waits_for(self, dag_id: str, date: datetime, task_id: str) -> list[str]:
+        dag_id, date, task_id = instance
         return await self._metadata.waiting.reasons(await self._metadata.dags.get(dag_id), date, task_id)
 
-    async def task_log(self, dag_id: str, execution_date: str, task_id: str, try_number: int | None) -> LogFile:
+    async def task_log(self, instance: InstanceKey, try_number: int | None) -> LogFile:
         """Open the log of a try, by default of the last one; the caller closes it."""
-        instance = self._instance(dag_id, execution_date, task_id)
         await self._metadata.task_instances.get(*instance)
         if not self._metadata.standalone:
             message = "Logs are there where Windsock runs the tasks itself; Airflow keeps these"
@@ -131,7 +133,7 @@ class Operations:
             return await local_log(self._logs, *instance, try_number)
         except NoLogError as error:
             reason = str(error)
-            if try_number is None and (waits_for := await self._waits_for(*instance)):
+            if try_number is None and (waits_for := await self.waits_for(instance)):
                 reason += f"; the task waits: {'; '.join(waits_for)}"
             raise NotFound(reason, Code.LOG_NOT_FOUND) from error
 

@@ -4,13 +4,14 @@ This module imports nothing heavy, so that `--help` and the JSON client start qu
 """
 
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from typing import Any
 
 import click
 
 from windsock.commands import dags, pools, runs, task_log, tasks
 from windsock.commands.base import EXIT_CODES, EXIT_INTERRUPTED, Failure
+from windsock.errors import ConfigError
+from windsock.service import module_of_service
 from windsock.version import __version__
 
 _BY_AIRFLOW_1: Sequence[click.Command] = (
@@ -91,19 +92,27 @@ class Sections(click.Group):
         """Return the command of this name; one that is `elsewhere` (module:attribute) is imported now."""
         if cmd_name not in self.commands and cmd_name in self.elsewhere:
             module, _, attribute = self.elsewhere[cmd_name].partition(":")
-            self.add_command(getattr(import_module(module), attribute), cmd_name)
+            try:
+                self.add_command(getattr(module_of_service(module), attribute), cmd_name)
+            except ConfigError as error:
+                raise Failure(str(error)) from error
         return super().get_command(ctx, cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands under their headings."""
         if not self.sections:
             super().format_commands(ctx, formatter)
-        commands = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
-        limit = formatter.width - 6 - max(map(len, commands))
+        limit = formatter.width - 6 - max(map(len, self.list_commands(ctx)))
         for heading, names in self.sections.items():
             with formatter.section(heading):
-                shown = ((name, commands[name]) for name in names)
-                formatter.write_dl([(name, command.get_short_help_str(limit)) for name, command in shown if command])
+                formatter.write_dl([(name, self._short_help(ctx, name, limit)) for name in names])
+
+    def _short_help(self, ctx: click.Context, name: str, limit: int) -> str:
+        try:
+            command = self.get_command(ctx, name)
+        except Failure:
+            return "It cannot be imported; run it to see why."
+        return command.get_short_help_str(limit) if command else ""
 
 
 @click.group(cls=Sections, context_settings=_CONTEXT, epilog=EXIT_CODES)

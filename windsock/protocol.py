@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 
+PREFIX = "/api/experimental"
 WARNING_HEADER = "X-Windsock-Warning"
 
 

@@ -9,7 +9,6 @@ from aiohttp.typedefs import Handler
 from server.api.handlers import dag_runs, dags, health, import_errors, pools, session, task_logs, tasks
 from server.wire.query import PAGE_PARAMETERS, RUN_PARAMETERS
 
-PREFIX = "/api/experimental"
 HEALTH = "/health"
 
 _POOL = "/pools/{name}"

@@ -4,10 +4,11 @@
 - `backends`: finds the backend that the configuration names, and refuses one that does not fit
 - `basic`: reads HTTP Basic credentials
 - `hashes`: verifies bcrypt and werkzeug hashes
+- `fair_queue`: a queue in which nobody can push out the others
 - `executor`: does slow work in threads of its own, with a bounded queue
 - `verified`: does not hash credentials again that were verified a moment ago
 - `throttle`: makes those wait who guess passwords
-- `sessions`: encrypted cookies instead of credentials
+- `sessions`, `cookies`: encrypted cookies instead of credentials
 """
 
 from server.auth.backends import ALIASES, load_backend

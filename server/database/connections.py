@@ -24,6 +24,8 @@ KEEPALIVE = {
 Connection = asyncpg.pool.PoolConnectionProxy
 
 
+SESSION_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""The exceptions of a session that is used for long: the database may be lost at any moment."""
 UNREACHABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """The exceptions of connecting."""
 

@@ -40,7 +40,7 @@ class Decoder:
     """The decoder processes for work that may be expensive, and the failures of such work."""
 
     def __init__(self, *, cron_intervals: bool, small: int = _SMALL_DOCUMENT) -> None:
-        """`cron_intervals` is an argument of `timetables.read`; rows of up to `small` bytes are read here."""
+        """`cron_intervals` is for `timetables.read`. This process itself reads rows of up to `small` bytes."""
         self._small = small
         self._cron_intervals = cron_intervals
         self._workers = WorkerPool(

@@ -33,7 +33,7 @@ class LogStyle(Enum):
 
 @dataclass(frozen=True, eq=False)
 class Generation:
-    """One generation of Airflow. What has a default is a duty or a danger that some generations have."""
+    """One generation of Airflow. What has a default is special to some generations."""
 
     name: str
     _: KW_ONLY

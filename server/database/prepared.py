@@ -18,7 +18,7 @@ from server.database.instances import Instance
 from server.database.params import Param
 from server.database.serialized import SerializedDag, Task
 from server.database.timetables import Interval
-from server.wire.answers import ascii_json
+from server.wire.shapes import ascii_json
 
 T = TypeVar("T")
 _SCHEDULE = ("timetable", "schedule_interval", "timezone")

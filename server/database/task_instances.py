@@ -18,7 +18,7 @@ from server.database.decoder import Decoder
 from server.database.prepared import PreparedTask
 from server.database.settings import Settings
 from server.errors import Conflict, NotFound
-from server.wire.answers import TaskInstance
+from server.wire.shapes import TaskInstance
 from windsock.protocol import Code
 
 _MAPPED = ("map_index", "mapped_instances", "run_id", "try_number")

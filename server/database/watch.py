@@ -55,7 +55,7 @@ class SchemaWatch:
     ) -> None:
         """Watch the database of `connections`; `serve` is called with each new schema that is to be served.
 
-        It looks `every` so many seconds, and while something is odd, again `soon`.
+        It looks once in `every` seconds. After an error, and during a migration, it looks again after `soon` seconds.
         """
         self._every, self._soon = every, soon
         self.found = found

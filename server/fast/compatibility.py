@@ -13,7 +13,7 @@ from types import NoneType
 from aiohttp import web
 
 from server.http.answers import json_bytes
-from server.http.protocol import HttpProtocol
+from server.http.connection import HttpProtocol
 from server.http.shortcuts import SHORTCUTS
 from server.http.slow_readers import SlowReaders
 
@@ -185,8 +185,8 @@ class _Memory(asyncio.Transport):
 
 async def _of_behaviour() -> str | None:
     """Have one conversation in both ways, and compare the answers."""
+    from server.fast.connection import FastProtocol  # noqa: PLC0415
     from server.fast.dispatch import dispatcher  # noqa: PLC0415
-    from server.fast.protocol import FastProtocol  # noqa: PLC0415
     from server.fast.whole_answers import fill  # noqa: PLC0415
 
     async def answer(request: web.Request) -> web.Response:

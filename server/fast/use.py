@@ -9,7 +9,7 @@ import aiohttp
 from aiohttp import web
 
 from server.fast.compatibility import find_problem, fits_feeding
-from server.http.protocol import HttpProtocol
+from server.http.connection import HttpProtocol
 from server.http.shortcuts import SHORTCUTS, Feeds
 from server.http.slow_readers import SlowReaders
 
@@ -38,8 +38,8 @@ async def connections(
             )
         return partial(HttpProtocol, server, readers, **options)
     # With another aiohttp this module may not even be importable.
+    from server.fast.connection import FastProtocol  # noqa: PLC0415
     from server.fast.dispatch import dispatcher  # noqa: PLC0415
-    from server.fast.protocol import FastProtocol  # noqa: PLC0415
     from server.fast.whole_answers import fill  # noqa: PLC0415
 
     SHORTCUTS.fill = fill

@@ -13,7 +13,7 @@ from aiohttp.typedefs import Handler
 
 from server.errors import StartupError
 from server.http.answers import SERVER, error_answer, json_answer
-from server.http.protocol import HttpProtocol
+from server.http.connection import HttpProtocol
 from server.http.slow_readers import SlowReaders
 from server.logs import ACCESS
 from server.metrics.exposition import CONTENT_TYPE, Service, render

@@ -31,6 +31,7 @@ from server.standalone.postgres import EmbeddedPostgres, exclusive
 from server.standalone.scheduler.child_process import keep_scheduler
 from server.standalone.scheduler.entry_point import check_direct
 from windsock.config import Config, Dsn, check_exposure, load_config
+from windsock.protocol import PREFIX
 
 if TYPE_CHECKING:
     import asyncpg
@@ -157,5 +158,5 @@ def _greet(url: str, dag_id: str | None, config: Config) -> None:
         missing = "" if config.dags_folder.is_dir() else "That folder does not exist. "
         click.echo(f"{missing}There are no DAGs yet: put a YAML file there, and it is loaded within a second or two")
         return
-    target = f"{url}/api/experimental/dags/{quote(dag_id, safe='')}/dag_runs"
+    target = f"{url}{PREFIX}/dags/{quote(dag_id, safe='')}/dag_runs"
     click.echo(f"Trigger one:\n\n{_CURL.format(url=shlex.quote(target), user=user)}\n")

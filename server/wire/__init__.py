@@ -6,18 +6,13 @@ warning through `server.wire.warning_header`.
 
 - `dates`, `prose`: the texts that Airflow accepted as an execution date
 - `bodies`: JSON bodies of triggers, pools and pauses, and names in paths
-- `query`: the query strings of lists
+- `query`, `ranges`: query strings, and the header `Range`
+- `strict_json`: reads JSON that the database can store
+- `warning_header`: collects the warnings of a request
 - `pickles`: the `conf` and `executor_config` columns
-- `answers`: the JSON of answers
+- `shapes`: the JSON of answers
 """
 
-from server.wire.answers import (
-    TaskInstance,
-    ascii_json,
-    delete_answer,
-    encode,
-    trigger_answer,
-)
 from server.wire.bodies import (
     PoolRequest,
     Trigger,
@@ -31,7 +26,6 @@ from server.wire.bodies import (
     read_trigger,
 )
 from server.wire.dates import parse_execution_date
-from server.wire.pickles import UnsafePickleError, load_conf, pickle_conf
 from server.wire.query import (
     DagRunsQuery,
     Page,
@@ -42,7 +36,7 @@ from server.wire.query import (
     parse_log_query,
     parse_map_index,
 )
-from server.wire.strict_json import parse_json
+from server.wire.shapes import TaskInstance, ascii_json, delete_answer, encode, trigger_answer
 
 __all__ = [
     "DagRunsQuery",
@@ -50,26 +44,22 @@ __all__ = [
     "PoolRequest",
     "TaskInstance",
     "Trigger",
-    "UnsafePickleError",
     "ascii_json",
     "check_id",
     "delete_answer",
     "encode",
-    "load_conf",
     "page_links",
     "parse_dag_patch",
     "parse_dag_runs_query",
     "parse_dags_query",
     "parse_execution_date",
     "parse_import_errors_query",
-    "parse_json",
     "parse_log_query",
     "parse_map_index",
     "parse_pause",
     "parse_pool",
     "parse_pool_name",
     "parse_trigger",
-    "pickle_conf",
     "read_pool",
     "read_trigger",
     "trigger_answer",

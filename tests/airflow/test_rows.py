@@ -16,7 +16,7 @@ import aiohttp
 import asyncpg
 import pytest
 
-from server.wire import load_conf
+from server.wire.pickles import load_conf
 from tests.airflow.conftest import Beside
 from tests.airflow.real import until
 from tests.live import live_server

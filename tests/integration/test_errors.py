@@ -76,6 +76,30 @@ async def test_every_error_is_json(
 
 
 @pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "dags/a%00b/dag_runs", b" " * 2_000),
+        ("POST", "dags/a%00b/dag_runs", b"{"),
+        ("POST", "dags/a%00b/dag_runs", b"[]"),
+        ("PATCH", "dags/a%00b", b" " * 2_000),
+        ("PATCH", "dags/a%00b", b"{"),
+        ("GET", "dags/a%00b/paused/perhaps", None),
+        ("GET", "dags/a%00b/dag_runs?limit=many", None),
+        ("GET", "dags/a%00b/dag_runs/2020-01-01/tasks/t?map_index=x", None),
+        ("GET", "dags/a%00b/dag_runs/2020-01-01/tasks/t/logs?tail=x", None),
+    ],
+)
+async def test_the_path_comes_first(
+    serve: Serve, session: aiohttp.ClientSession, method: str, path: str, body: bytes | None
+) -> None:
+    """Of two mistakes the one in the path is told, without a look at the query or the body."""
+    async with session.request(method, f"{await serve(max_body_size=1024)}{API}/{path}", data=body) as response:
+        assert response.status == 400
+        assert "dag_id holds a NUL character" in (await response.json())["error"]
+        assert "X-Windsock-Warning" not in response.headers
+
+
+@pytest.mark.parametrize(
     ("headers", "status", "code"),
     [
         (b"Expect: hush", b"417", "expectation_failed"),

@@ -84,7 +84,7 @@ def _checked_afresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compatibility, "_found", {})
     monkeypatch.setattr(SHORTCUTS, "fill", None)
     # What an aiohttp lacks is noticed when these are imported.
-    for name in ("whole_answers", "dispatch", "feeding", "protocol"):
+    for name in ("whole_answers", "dispatch", "feeding", "connection"):
         monkeypatch.delitem(__import__("sys").modules, f"server.fast.{name}", raising=False)
 
 

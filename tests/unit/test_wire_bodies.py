@@ -15,12 +15,12 @@ from server.wire import (
     Trigger,
     check_id,
     parse_dag_patch,
-    parse_json,
     parse_pause,
     parse_pool,
     parse_pool_name,
     parse_trigger,
 )
+from server.wire.strict_json import parse_json
 from server.wire.warning_header import begin, joined
 
 NOW = datetime(2026, 11, 22, 12, 4, 21, 18828, tzinfo=UTC)

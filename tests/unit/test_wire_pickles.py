@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.database.generations import AIRFLOW_1, AIRFLOW_2
-from server.wire import UnsafePickleError, load_conf
-from server.wire.pickles import is_cheap, is_linear, show_pickle
+from server.wire.pickles import UnsafePickleError, is_cheap, is_linear, load_conf, show_pickle
 from tests.hostile import pickled_laughs
 
 

@@ -7,8 +7,8 @@ has more.
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from windsock.api_client import JSON, client_kind
 from windsock.client.interface import ApiError, Client, ClientError, Unreachable
+from windsock.client_kind import JSON, client_kind
 
 if TYPE_CHECKING:
     from windsock.config import Config
@@ -31,8 +31,8 @@ def connect(
 
     `to` is the URL of a server. By default the configuration says which client to make: airflow.cfg, and the
     environment. A program may also pass a configuration that it has loaded itself. Over HTTP, `username` and `password`
-    count before all other credentials. `trace` is called with a line about each HTTP request, and `warn` with the
-    warning of each answer that has one.
+    count before all other credentials; empty ones do not count. `trace` is called with a line about each HTTP request,
+    and `warn` with the warning of each answer that has one.
     """
     given = {"endpoint_url": to, "api_client": JSON} if isinstance(to, str) else {}
     config = _load(given) if to is None or isinstance(to, str) else to
@@ -40,9 +40,9 @@ def connect(
         from windsock.client.json_client import JsonClient  # noqa: PLC0415 - each client imports what it needs alone
 
         return JsonClient.from_config(config, trace, warn, username=username, password=password)
-    from importlib import import_module  # noqa: PLC0415 - likewise
+    from windsock.service import module_of_service  # noqa: PLC0415 - likewise
 
-    client: Client = import_module(_LOCAL_CLIENT).LocalClient(config, warn)
+    client: Client = module_of_service(_LOCAL_CLIENT).LocalClient(config, warn)
     return client
 
 

@@ -13,23 +13,32 @@ if TYPE_CHECKING:
 _PLAIN = frozenset({"default", "deny_all", "password_auth", "basic_auth"})
 
 
-def find_auth(config: "Config", env: Mapping[str, str], host: str, in_url: tuple[str | None, str | None]) -> ClientAuth:
+Pair = tuple[str | None, str | None]
+"""User and password; None and "" are none."""
+
+
+def find_auth(
+    config: "Config", env: Mapping[str, str], host: str, in_url: Pair, given: Pair = (None, None)
+) -> ClientAuth:
     """Choose the credentials for `host`; raises ConfigError.
 
-    The backend's own `client_auth` comes first, then user and password from the environment (WINDSOCK_USERNAME,
-    WINDSOCK_PASSWORD), from `[cli]`, from the URL, and from netrc.
+    What the program has `given` comes first, then the backend's own `client_auth`, then user and password from the
+    environment (WINDSOCK_USERNAME, WINDSOCK_PASSWORD), from `[cli]`, from the URL, and from netrc. If only one of the
+    two is given, the other one is looked for in the same order.
     """
-    own = _backend_auth(config)
+    own = None if any(given) else _backend_auth(config)
     if own is not None:
         return own
-    username = env.get("WINDSOCK_USERNAME") or config.cli_username
-    password = env.get("WINDSOCK_PASSWORD") or config.cli_password
+    username = given[0] or env.get("WINDSOCK_USERNAME") or config.cli_username
+    password = given[1] or env.get("WINDSOCK_PASSWORD") or config.cli_password
     if username:
         return Basic(username, password)
-    if in_url[0]:
-        return Basic(in_url[0], in_url[1] or "")
-    found = _netrc(env, host)
-    return Basic(*found) if found else ClientAuth()
+    found = in_url if in_url[0] else _netrc(env, host)
+    if found is not None and found[0]:
+        return Basic(found[0], given[1] or found[1] or "")
+    if given[1]:
+        raise ConfigError("a password needs a username; neither the program nor the configuration has one")
+    return ClientAuth()
 
 
 def _backend_auth(config: "Config") -> ClientAuth | None:

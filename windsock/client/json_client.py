@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote, urlencode, urlsplit
 
 from windsock.client import paths
@@ -15,25 +15,21 @@ from windsock.client.interface import (
     Client,
     TaskLog,
     TaskLogPart,
-    Unreachable,
     runs_query,
     trigger_fields,
     unknown_dag,
     with_warning,
 )
 from windsock.client.repeats import made_before
-from windsock.client.replies import advice_on_credentials, error_of, shown, warning_of
+from windsock.client.replies import Answers, error_of, warning_of
 from windsock.client.transport import Reply, Transport
 from windsock.errors import ConfigError
-from windsock.protocol import Code
+from windsock.protocol import PREFIX, Code
 
 if TYPE_CHECKING:
     from windsock.config import Config
 
-_API = "/api/experimental"
-_OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
-_PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE = 206, 416
-_REDIRECTS, _SERVER_ERRORS = range(300, 400), range(500, 600)
+_OK, _PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE = 200, 206, 416
 
 
 class JsonClient(Client):
@@ -68,7 +64,9 @@ class JsonClient(Client):
             auth = Basic(username, password) if username else ClientAuth()
         self._transport = Transport(url, auth, timeout, trace or (lambda _line: None))
         self._warn = warn
-        self._base = url.path.rstrip("/").removesuffix(_API) + _API
+        place = url.path.rstrip("/").removesuffix(PREFIX)
+        self._base = place + PREFIX
+        self._read = Answers(self._transport.origin, place)
 
     @classmethod
     def from_config(
@@ -80,16 +78,13 @@ class JsonClient(Client):
         username: str | None = None,
         password: str | None = None,
     ) -> Self:
-        """Make the client that `config` and the environment describe, with this user if one is given.
+        """Make the client that `config` and the environment describe, with these credentials before all others.
 
         Raises ConfigError.
         """
         url = urlsplit(config.endpoint_url)
         in_url = unquote(url.username or "") or None, unquote(url.password or "") or None
-        if username is not None:
-            auth: ClientAuth = Basic(username, password or "")
-        else:
-            auth = find_auth(config, os.environ, url.hostname or "", in_url)
+        auth = find_auth(config, os.environ, url.hostname or "", in_url, (username, password))
         return cls(config.endpoint_url, auth=auth, timeout=config.client_timeout, trace=trace, warn=warn)
 
     def close(self) -> None:
@@ -98,7 +93,7 @@ class JsonClient(Client):
 
     def test(self) -> Answer:
         """See `Client.test`."""
-        return self._object(self._get("test"))
+        return self._read.object_of(self._get("test"))
 
     def trigger_dag(
         self,
@@ -120,7 +115,7 @@ class JsonClient(Client):
             runs = self.get_dag_runs(dag_id, run_id=run_id, execution_date_gte=date, execution_date_lte=date)
             if made := made_before(dag_id, run_id, date, runs, filtered=said.has_codes):
                 return made
-        return with_warning(self._object(self._read(reply)), warning_of(reply))
+        return with_warning(self._read.object_of(reply, "message"), warning_of(reply))
 
     def get_dag_runs(
         self,
@@ -136,67 +131,74 @@ class JsonClient(Client):
         """See `Client.get_dag_runs`."""
         pairs = runs_query(state, run_id, execution_date_gte, execution_date_lte, descending=descending, limit=limit)
         try:
-            return self._list(self._get(f"{paths.of_dag(dag_id)}/dag_runs", pairs))
+            return self._read.list_of(self._get(f"{paths.of_dag(dag_id)}/dag_runs", pairs))
         except ApiError as error:
             raise unknown_dag(error) from error
 
     def get_dag_run_state(self, dag_id: str, execution_date: str) -> str | None:
         """See `Client.get_dag_run_state`."""
-        state: str | None = self._object(self._get(paths.of_run(dag_id, execution_date)))["state"]
+        state: str | None = self._read.object_of(self._get(paths.of_run(dag_id, execution_date)), "state")["state"]
         return state
 
     def get_latest_runs(self) -> list[Answer]:
         """See `Client.get_latest_runs`."""
-        return self._list(self._object(self._get("latest_runs"))["items"])
+        reply = self._get("latest_runs")
+        return self._read.objects(reply, self._read.object_of(reply, "items")["items"])
 
     def get_dags(self) -> list[Answer]:
         """See `Client.get_dags`."""
-        return self._list(self._get("dags"))
+        return self._read.list_of(self._get("dags"))
 
     def get_import_errors(self) -> list[Answer]:
         """See `Client.get_import_errors`."""
-        return self._list(self._get("import_errors"))
+        return self._read.list_of(self._get("import_errors"))
 
     def delete_dag(self, dag_id: str) -> Answer:
         """See `Client.delete_dag`."""
-        return self._object(self._read(self._send("DELETE", paths.of_dag(dag_id))))
+        return self._read.object_of(self._send("DELETE", paths.of_dag(dag_id)))
 
     def is_paused(self, dag_id: str) -> bool | None:
         """See `Client.is_paused`."""
-        paused: bool | None = self._object(self._get(f"{paths.of_dag(dag_id)}/paused"))["is_paused"]
+        paused: bool | None = self._read.object_of(self._get(f"{paths.of_dag(dag_id)}/paused"), "is_paused")[
+            "is_paused"
+        ]
         return paused
 
     def set_paused(self, dag_id: str, *, is_paused: bool) -> None:
         """See `Client.set_paused`."""
-        self._read(self._send("PATCH", paths.of_dag(dag_id), {"is_paused": is_paused}))
+        self._read.value(self._send("PATCH", paths.of_dag(dag_id), {"is_paused": is_paused}))
 
     def get_code(self, dag_id: str) -> str:
         """See `Client.get_code`."""
-        return self._text(f"{paths.of_dag(dag_id)}/code").body.decode(errors="replace")
+        reply = self._get(f"{paths.of_dag(dag_id)}/code")
+        self._read.require(reply, _OK)
+        return reply.body.decode(errors="replace")
 
     def get_tasks(self, dag_id: str) -> list[Answer]:
         """See `Client.get_tasks`."""
-        return self._list(self._get(f"{paths.of_dag(dag_id)}/tasks"))
+        return self._read.list_of(self._get(f"{paths.of_dag(dag_id)}/tasks"))
 
     def get_task(self, dag_id: str, task_id: str) -> Answer:
         """See `Client.get_task`."""
-        return self._object(self._get(paths.of_task(dag_id, task_id)))
+        return self._read.object_of(self._get(paths.of_task(dag_id, task_id)))
 
     def get_task_instance(self, dag_id: str, execution_date: str, task_id: str) -> Answer:
         """See `Client.get_task_instance`."""
-        return self._object(self._get(paths.of_task_instance(dag_id, execution_date, task_id)))
+        return self._read.object_of(self._get(paths.of_task_instance(dag_id, execution_date, task_id)))
 
     def get_waits_for(self, dag_id: str, execution_date: str, task_id: str) -> list[str]:
         """See `Client.get_waits_for`."""
-        answer = self._object(self._get(f"{paths.of_task_instance(dag_id, execution_date, task_id)}/waits_for"))
-        return [str(reason) for reason in answer["waits_for"]]
+        reply = self._get(f"{paths.of_task_instance(dag_id, execution_date, task_id)}/waits_for")
+        reasons = self._read.object_of(reply, "waits_for")["waits_for"]
+        if not isinstance(reasons, list):
+            raise self._read.no_api(reply)
+        return [str(reason) for reason in reasons]
 
     def get_task_log(self, dag_id: str, execution_date: str, task_id: str, try_number: int | None = None) -> TaskLog:
         """See `Client.get_task_log`."""
-        reply = self._send("GET", paths.of_log(dag_id, execution_date, task_id, try_number), safe=True)
-        if reply.status != _OK:
-            raise self._failure(reply)
-        return TaskLog(self._number(reply, "X-Try-Number"), reply.body.decode(errors="replace"))
+        reply = self._get(paths.of_log(dag_id, execution_date, task_id, try_number))
+        self._read.require(reply, _OK)
+        return TaskLog(self._read.number(reply, "X-Try-Number"), reply.body.decode(errors="replace"))
 
     def get_task_log_part(
         self, dag_id: str, execution_date: str, task_id: str, try_number: int | None, start: int, size: int
@@ -204,45 +206,31 @@ class JsonClient(Client):
         """See `Client.get_task_log_part`."""
         part = {"Range": f"bytes={start}-{start + size - 1}"}
         reply = self._send("GET", paths.of_log(dag_id, execution_date, task_id, try_number), safe=True, headers=part)
-        if reply.status not in {_PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE}:
-            raise self._failure(reply)
+        self._read.require(reply, _PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE)
         data = reply.body if reply.status == _PARTIAL_CONTENT else b""
-        whole = self._number(reply, "Content-Range")
-        return TaskLogPart(self._number(reply, "X-Try-Number"), data, whole)
+        whole = self._read.number(reply, "Content-Range")
+        return TaskLogPart(self._read.number(reply, "X-Try-Number"), data, whole)
 
     def get_pools(self) -> list[Answer]:
         """See `Client.get_pools`."""
-        return self._list(self._get("pools"))
+        return self._read.list_of(self._get("pools"))
 
     def get_pool(self, name: str) -> Answer:
         """See `Client.get_pool`."""
-        return self._object(self._get(paths.of_pool(name)))
+        return self._read.object_of(self._get(paths.of_pool(name)))
 
     def create_pool(self, name: str, slots: int | str, description: str | None) -> Answer:
         """See `Client.create_pool`."""
         fields = {"name": name, "slots": slots, "description": description}
-        return self._object(self._read(self._send("POST", "pools", fields)))
+        return self._read.object_of(self._send("POST", "pools", fields))
 
     def delete_pool(self, name: str) -> Answer:
         """See `Client.delete_pool`."""
-        return self._object(self._read(self._send("DELETE", paths.of_pool(name))))
+        return self._read.object_of(self._send("DELETE", paths.of_pool(name)))
 
-    def _get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> object:
+    def _get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Reply:
         target = f"{path}?{urlencode(query, errors='surrogateescape')}" if query else path
-        return self._read(self._send("GET", target, safe=True))
-
-    def _number(self, reply: Reply, header: str) -> int:
-        """Return the number at the end of the header."""
-        try:
-            return int(reply.headers[header].rpartition("/")[2])
-        except (AttributeError, TypeError, ValueError) as error:
-            raise self._no_api(reply) from error
-
-    def _text(self, path: str) -> Reply:
-        reply = self._send("GET", path, safe=True)
-        if reply.status != _OK:
-            raise self._failure(reply)
-        return reply
+        return self._send("GET", target, safe=True)
 
     def _send(
         self,
@@ -258,44 +246,3 @@ class JsonClient(Client):
         if self._warn is not None and (warning := warning_of(reply)) is not None:
             self._warn(warning)
         return reply
-
-    def _read(self, reply: Reply) -> object:
-        if reply.status != _OK:
-            raise self._failure(reply)
-        try:
-            value: object = json.loads(reply.body)
-        except ValueError as error:
-            raise self._no_api(reply) from error
-        return value
-
-    def _object(self, value: object) -> dict[str, Any]:
-        if isinstance(value, dict):
-            return value
-        raise self._no_api(None)
-
-    def _list(self, value: object) -> list[Answer]:
-        if isinstance(value, list):
-            return value
-        raise self._no_api(None)
-
-    def _no_api(self, reply: Reply | None) -> Unreachable:
-        place = self._transport.origin + self._base.removesuffix(_API)
-        detail = shown(reply.body) if reply else ""
-        return Unreachable(f"what answers at {place} is not this API; check [cli] endpoint_url", detail)
-
-    def _failure(self, reply: Reply) -> Exception:
-        status, (text, code, _) = reply.status, error_of(reply)
-        if status in _REDIRECTS:
-            place = reply.headers.get("Location", "another place")
-            return Unreachable(f"{self._transport.origin} redirects to {place}; set [cli] endpoint_url to that server")
-        if status == _UNAUTHORIZED:
-            return ApiError(status, f"{text or 'Unauthorized'}; {advice_on_credentials(reply)}", code=code)
-        if status == _FORBIDDEN:
-            return ApiError(status, text or "Forbidden", code=code)
-        if status == _NOT_FOUND and (text is None or code == Code.ENDPOINT_NOT_FOUND):
-            return self._no_api(reply)
-        if status in _SERVER_ERRORS and (text is None or status == _SERVER_ERRORS.start):
-            number = reply.headers.get("X-Request-ID", "unknown")
-            said = text or f"status {status}"
-            return ApiError(status, f"{said}: the server failed; its log says why (request id {number})", code=code)
-        return ApiError(status, text or f"The server answered with status {status}", shown(reply.body), code=code)

@@ -16,14 +16,16 @@ def made_before(
     looked at id and date already: Airflow ignores these filters, and lists all runs.
     """
     for run in runs:
-        if run["run_id"] == run_id and (filtered or execution_date is None or _is_at(run, execution_date)):
-            date = run["execution_date"]
+        date = run.get("execution_date")
+        if run.get("run_id") != run_id or not isinstance(date, str):
+            continue
+        if filtered or execution_date is None or _is_at(date, execution_date):
             return {"execution_date": date, "message": created_message(dag_id, date, run_id), "run_id": run_id}
     return None
 
 
-def _is_at(run: Answer, date: str) -> bool:
+def _is_at(found: str, date: str) -> bool:
     try:
-        return datetime.fromisoformat(run["execution_date"]) == datetime.fromisoformat(date)
+        return datetime.fromisoformat(found) == datetime.fromisoformat(date)
     except (TypeError, ValueError):
         return False

@@ -1,14 +1,89 @@
 """What a reply of the API, or of whatever answers in its place, says."""
 
 import json
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from windsock.client import old_servers
+from windsock.client.interface import Answer, ApiError, ClientError, Unreachable
 from windsock.client.transport import Reply
-from windsock.protocol import WARNING_HEADER
+from windsock.protocol import WARNING_HEADER, Code
 from windsock.text import header_safe
 
 _SHOWN = 500
+_OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
+_REDIRECTS, _SERVER_ERRORS = range(300, 400), range(500, 600)
+
+
+class Answers:
+    """Reads the answers of one server; `origin` and `base_path` are its address, for people.
+
+    Every method raises what the reply means: Unreachable if what answers there is not the API, else ApiError.
+    """
+
+    def __init__(self, origin: str, base_path: str) -> None:
+        self._origin = origin
+        self._place = origin + base_path
+
+    def value(self, reply: Reply) -> object:
+        """Return the JSON of a good answer."""
+        self.require(reply, _OK)
+        try:
+            value: object = json.loads(reply.body)
+        except ValueError as error:
+            raise self.no_api(reply) from error
+        return value
+
+    def object_of(self, reply: Reply, *names: str) -> dict[str, Any]:
+        """Return the object of a good answer, which has at least these `names`."""
+        value = self.value(reply)
+        if isinstance(value, dict) and value.keys() >= set(names):
+            return value
+        raise self.no_api(reply)
+
+    def list_of(self, reply: Reply) -> list[Answer]:
+        """Return the objects of a good answer's list."""
+        return self.objects(reply, self.value(reply))
+
+    def objects(self, reply: Reply, value: object) -> list[Answer]:
+        """Return `value`, a part of the reply, if it is a list of objects."""
+        if isinstance(value, list) and all(isinstance(one, dict) for one in value):
+            return value
+        raise self.no_api(reply)
+
+    def number(self, reply: Reply, header: str) -> int:
+        """Return the number at the end of the header."""
+        try:
+            return int(reply.headers[header].rpartition("/")[2])
+        except (AttributeError, TypeError, ValueError) as error:
+            raise self.no_api(reply) from error
+
+    def require(self, reply: Reply, *statuses: int) -> None:
+        """Raise what the reply means unless it has one of these statuses."""
+        if reply.status not in statuses:
+            raise self._failure(reply)
+
+    def no_api(self, reply: Reply) -> Unreachable:
+        """Build the error for an answer that the API does not give."""
+        return Unreachable(
+            f"what answers at {self._place} is not this API; check [cli] endpoint_url", shown(reply.body)
+        )
+
+    def _failure(self, reply: Reply) -> ClientError:
+        status, (text, code, _) = reply.status, error_of(reply)
+        if status in _REDIRECTS:
+            elsewhere = reply.headers.get("Location", "another place")
+            return Unreachable(f"{self._origin} redirects to {elsewhere}; set [cli] endpoint_url to that server")
+        if status == _UNAUTHORIZED:
+            return ApiError(status, f"{text or 'Unauthorized'}; {advice_on_credentials(reply)}", code=code)
+        if status == _FORBIDDEN:
+            return ApiError(status, text or "Forbidden", code=code)
+        if status == _NOT_FOUND and (text is None or code == Code.ENDPOINT_NOT_FOUND):
+            return self.no_api(reply)
+        if status in _SERVER_ERRORS and (text is None or status == _SERVER_ERRORS.start):
+            number = reply.headers.get("X-Request-ID", "unknown")
+            said = text or f"status {status}"
+            return ApiError(status, f"{said}: the server failed; its log says why (request id {number})", code=code)
+        return ApiError(status, text or f"The server answered with status {status}", shown(reply.body), code=code)
 
 
 def shown(body: bytes) -> str:

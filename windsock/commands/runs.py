@@ -4,7 +4,7 @@ import click
 
 from windsock.commands.base import echo, run_of_no_date, session, subdir_option, verbose_option
 from windsock.commands.tables import optional_output_option, output_option, show
-from windsock.commands.waiting import wait_for
+from windsock.commands.wait import wait_for
 
 _COLUMNS = ("run_id", "state", "execution_date", "start_date", "id")
 _BACKFILL = "backfill_"

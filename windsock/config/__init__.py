@@ -1,10 +1,11 @@
 """The configuration: what `airflow.cfg`, the environment and the command line tell Windsock.
 
-- `options`: the one table of options; its fields are the fields of `Config`
+- `options`, `auth_options`: the one table of options; its fields are the fields of `Config`; `option` declares them
 - `values`: checks the text of an option and turns it into a value
 - `dsn`: turns SQLAlchemy's database URLs into arguments for asyncpg
 - `sources`: finds what is set, in Airflow's order
 - `load`: puts all of this together
+- `secrets`: keeps the values of options out of the environment of children
 - `exposure`: keeps an open API on loopback
 """
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from windsock.api_client import LOCAL, client_kind
+from windsock.client_kind import LOCAL, client_kind
 from windsock.config.options import OPTIONS, Config, Option
 from windsock.config.sources import Found, Sources
 from windsock.config.values import path_of
@@ -36,8 +36,6 @@ def load_config(
     given = {name: value for name, value in (overrides or {}).items() if value is not None}
     if unknown := [name for name in (*given, *(defaults or {})) if name not in OPTIONS]:
         raise TypeError(", ".join(unknown))
-    fields: dict[str, Any] = {}
-    places: dict[str, str] = {}
     warnings = list(sources.unknown())
     if database == "windsock" and (path := sources.leave_airflow()):
         warnings.append(f"{path} belongs to an Airflow (it names a database): only its [windsock] section is read")
@@ -46,24 +44,32 @@ def load_config(
     dsn = _find(sources, "dsn", OPTIONS["dsn"], given, database)
     if dsn is not None and "dsn" in (defaults or {}):
         defaults = None
+    fields: dict[str, Any] = {}
+    places: dict[str, str] = {}
     for name, option in OPTIONS.items():
         if name in given and not isinstance(given[name], str):
             fields[name], places[name] = given[name], _flag(name)
             continue
         found = dsn if name == "dsn" else _find(sources, name, option, given, database)
-        if found is None:
-            text = sources.expand((defaults or {}).get(name, option.default))
-            fields[name] = _read(option, Found(text, f"the default of {name}"))
-            continue
-        fields[name], places[name] = _read(option, found), found.place
-        if option.remark is not None and (remark := option.remark(found.text)):
-            warnings.append(f"{found.place}: {remark}")
+        fields[name] = _read(option, found or _default(sources, name, option, defaults or {}))
+        if found is not None:
+            places[name] = found.place
+            warnings += _remarks(option, found)
     if "base_path" not in places:
         # Airflow too serves below the path of `base_url`.
         fields["base_path"] = path_of(fields["base_url"])
     config = Config(**fields, sources=places, warnings=tuple(warnings))
     _check(config, database)
     return config
+
+
+def _default(sources: Sources, name: str, option: Option, defaults: Mapping[str, str]) -> Found:
+    return Found(sources.expand(defaults.get(name, option.default)), f"the default of {name}")
+
+
+def _remarks(option: Option, found: Found) -> list[str]:
+    remark = None if option.remark is None else option.remark(found.text)
+    return [] if remark is None else [f"{found.place}: {remark}"]
 
 
 def _find(

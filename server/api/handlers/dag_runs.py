@@ -14,7 +14,7 @@ from server.http.keys import USER
 
 async def trigger(request: web.Request) -> web.Response:
     """`POST /dags/<dag_id>/dag_runs`."""
-    operations, dag_id = request.app[OPERATIONS], request.match_info["dag_id"]
+    operations, dag_id = request.app[OPERATIONS], wire.check_id(request.match_info["dag_id"], "dag_id")
     asked = wire.parse_trigger(await read_body(request), operations.timezone, datetime.now(UTC))
     request[CHANGE] = made = await operations.trigger(dag_id, asked, request[USER])
     return json_answer(wire.trigger_answer(dag_id, made))
@@ -22,9 +22,9 @@ async def trigger(request: web.Request) -> web.Response:
 
 async def list_runs(request: web.Request) -> web.StreamResponse:
     """`GET /dags/<dag_id>/dag_runs`."""
-    operations = request.app[OPERATIONS]
+    operations, dag_id = request.app[OPERATIONS], wire.check_id(request.match_info["dag_id"], "dag_id")
     query = wire.parse_dag_runs_query(request.query.items(), operations.timezone)
-    pages, total = await operations.list_runs(request.match_info["dag_id"], query)
+    pages, total = await operations.list_runs(dag_id, query)
     return await json_list(request, pages, page_headers(request, query.page, total))
 
 

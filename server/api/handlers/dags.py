@@ -35,15 +35,17 @@ async def set_paused(request: web.Request) -> web.Response:
             "Pausing by GET is switched off here ([windsock] pause_by_get);"
             ' send PATCH /dags/<dag_id> with {"is_paused": true} or {"is_paused": false} instead'
         )
+    dag_id = wire.check_id(request.match_info["dag_id"], "dag_id")
     request[CHANGE] = paused = wire.parse_pause(request.match_info["paused"])
-    await request.app[OPERATIONS].pause(request.match_info["dag_id"], is_paused=paused)
+    await request.app[OPERATIONS].pause(dag_id, is_paused=paused)
     return json_answer({"response": "ok"})
 
 
 async def patch(request: web.Request) -> web.Response:
     """`PATCH /dags/<dag_id>`."""
+    dag_id = wire.check_id(request.match_info["dag_id"], "dag_id")
     request[CHANGE] = paused = wire.parse_dag_patch(await read_body(request))
-    await request.app[OPERATIONS].pause(request.match_info["dag_id"], is_paused=paused)
+    await request.app[OPERATIONS].pause(dag_id, is_paused=paused)
     return json_answer({"is_paused": paused})
 
 

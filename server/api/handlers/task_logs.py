@@ -20,11 +20,10 @@ _LAST_SECOND = 253_402_300_799
 
 async def task_log(request: web.Request) -> web.StreamResponse:
     """`GET /dags/<dag_id>/dag_runs/<execution_date>/tasks/<task_id>/logs`, by default of the last try."""
-    named = request.match_info
+    operations, named = request.app[OPERATIONS], request.match_info
+    instance = operations.instance(named["dag_id"], named["execution_date"], named["task_id"])
     query = wire.parse_log_query(request.query.items())
-    log = await request.app[OPERATIONS].task_log(
-        named["dag_id"], named["execution_date"], named["task_id"], query.try_number
-    )
+    log = await operations.task_log(instance, query.try_number)
     try:
         return _answer(request, log, query.tail)
     except RangeNotSatisfiable as error:

@@ -20,17 +20,14 @@ async def task(request: web.Request) -> web.Response:
 
 async def task_instance(request: web.Request) -> web.Response:
     """`GET /dags/<dag_id>/dag_runs/<execution_date>/tasks/<task_id>`; `?map_index=` chooses one of a mapped task."""
-    named = request.match_info
+    operations, named = request.app[OPERATIONS], request.match_info
+    instance = operations.instance(named["dag_id"], named["execution_date"], named["task_id"])
     map_index = wire.parse_map_index(request.query.items()) if request.query_string else None
-    return json_answer(
-        await request.app[OPERATIONS].task_instance(
-            named["dag_id"], named["execution_date"], named["task_id"], map_index
-        )
-    )
+    return json_answer(await operations.task_instance(instance, map_index))
 
 
 async def waits_for(request: web.Request) -> web.Response:
     """`GET /dags/<dag_id>/dag_runs/<execution_date>/tasks/<task_id>/waits_for`."""
-    named = request.match_info
-    reasons = await request.app[OPERATIONS].waits_for(named["dag_id"], named["execution_date"], named["task_id"])
-    return json_answer({"waits_for": reasons})
+    operations, named = request.app[OPERATIONS], request.match_info
+    instance = operations.instance(named["dag_id"], named["execution_date"], named["task_id"])
+    return json_answer({"waits_for": await operations.waits_for(instance)})

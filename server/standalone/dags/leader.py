@@ -15,7 +15,7 @@ import asyncpg
 import structlog
 
 from server.database import statements
-from server.database.connections import KEEPALIVE, open_pool, with_session
+from server.database.connections import KEEPALIVE, SESSION_ERRORS, open_pool, with_session
 from server.database.schema import SchemaError
 from server.process.loop import first_to_end
 from server.standalone.dags.loader import DagLoader
@@ -30,7 +30,6 @@ LEADER_LOCK = 0x77690004
 _CONNECT_TIMEOUT = 5.0
 # A leader that sends nothing for this many seconds loses the lock.
 _SILENCE = 15.0
-_TROUBLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 class Pace(NamedTuple):
@@ -55,7 +54,7 @@ async def keep_loading(config: Config, loaded: asyncio.Event | None = None, pace
         try:
             async with _leading(config, loaded, pace) as lost:
                 await _load_until(lost, config, loaded, pace)
-        except (SchemaError, *_TROUBLE) as error:
+        except (SchemaError, *SESSION_ERRORS) as error:
             _log.warning("DAG files are not watched for the moment", error=first_line(error))
             await asyncio.sleep(pace.after_error)
 
@@ -91,7 +90,7 @@ async def _keep_alive(connection: asyncpg.Connection, lost: asyncio.Event) -> No
         while not lost.is_set():
             await _ping(connection)
             await asyncio.sleep(_SILENCE / 5)
-    except _TROUBLE:
+    except SESSION_ERRORS:
         lost.set()
 
 

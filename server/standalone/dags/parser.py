@@ -1,4 +1,4 @@
-"""Has DAG files read by worker processes, so that no file can stop anything else."""
+"""Lets worker processes read DAG files, so that no file can stop anything else; `parsing` is what runs there."""
 
 import asyncio
 import os

@@ -8,7 +8,7 @@ from functools import partial
 import structlog
 
 from server.database import statements
-from server.database.connections import KEEPALIVE, Connections, no_database, open_pool
+from server.database.connections import KEEPALIVE, SESSION_ERRORS, Connections, no_database, open_pool
 from server.database.database import Database
 from server.database.schema import check_schema
 from server.errors import StartupError, Unavailable
@@ -18,7 +18,7 @@ from server.process.privileges import hide_from_others
 from server.standalone.dags.leader import keep_loading
 from server.standalone.scheduler.jobs import Jobs
 from server.standalone.scheduler.lease import Lease
-from server.standalone.scheduler.notifications import LOST, Listener
+from server.standalone.scheduler.notifications import Listener
 from server.standalone.scheduler.scheduler import Scheduler
 from server.standalone.scheduler.store import Store
 from windsock.config import Config
@@ -81,7 +81,7 @@ async def schedule(config: Config) -> None:
 def _one_line(config: Config) -> Iterator[None]:
     try:
         yield
-    except LOST as error:
+    except SESSION_ERRORS as error:
         raise no_database(config.dsn, error) from error
 
 

@@ -1,8 +1,9 @@
 """The scheduler's lease on its tasks: it is valid for a while from each renewal on.
 
-`notifications` renews it, `scheduler` confirms it, and `run_command` and `task_runner` wait for it before they start
-anything. Another scheduler takes over once Postgres has ended the session that holds the lock of this one. A process
-that was suspended (SIGSTOP, a frozen machine) learns that from its own clock.
+`notifications` renews it, and `scheduler` confirms it. `task_runner` waits for it before it starts anything, and
+`run_command` stops a process that it has just started until the lease is valid. Another scheduler takes over once
+Postgres has ended the session that holds the lock of this one. A process that was suspended (SIGSTOP, a frozen machine)
+learns that from its own clock.
 """
 
 import asyncio

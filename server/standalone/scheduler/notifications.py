@@ -12,7 +12,7 @@ import asyncpg
 import structlog
 
 from server.database.announcer import CHANNEL
-from server.database.connections import KEEPALIVE, with_session
+from server.database.connections import KEEPALIVE, SESSION_ERRORS, with_session
 from server.standalone.scheduler.jobs import Jobs
 from server.standalone.scheduler.lease import Lease
 from windsock.config import Dsn
@@ -21,7 +21,6 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 _AGAIN = 0.2
 _CHECK = 5.0
-LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 class Listener:
@@ -49,7 +48,7 @@ class Listener:
         while True:
             try:
                 await self._listen()
-            except LOST as error:
+            except SESSION_ERRORS as error:
                 _log.debug("the listening connection is lost", reason=str(error) or type(error).__name__)
             except Exception:  # noqa: BLE001 - structlog's, which ruff does not know
                 # Without this connection no task is started any more.

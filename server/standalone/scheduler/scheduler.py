@@ -15,6 +15,7 @@ from functools import partial
 import asyncpg
 import structlog
 
+from server.database.connections import SESSION_ERRORS
 from server.errors import Unavailable
 from server.standalone.scheduler.agenda import Agenda
 from server.standalone.scheduler.claim import Claimer
@@ -53,7 +54,7 @@ _ODD = (
     asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError,
     ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError,
 )  # fmt: skip
-_TROUBLE = (Unavailable, asyncpg.PostgresError, OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+_TROUBLE = (Unavailable, *SESSION_ERRORS)
 
 
 class Scheduler:

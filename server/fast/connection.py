@@ -9,7 +9,7 @@ from aiohttp.web_protocol import _ErrInfo
 from server.fast.dispatch import Dispatch
 from server.fast.whole_answers import whole
 from server.http.answers import ALWAYS, Answer
-from server.http.protocol import HttpProtocol
+from server.http.connection import HttpProtocol
 from server.http.slow_readers import SlowReaders
 
 

@@ -1,4 +1,4 @@
-"""Answers: the shapes and texts that scripts for Airflow 1.10 read."""
+"""The shapes and texts of answers, as scripts for Airflow 1.10 read them."""
 
 import re
 from json.encoder import encode_basestring_ascii

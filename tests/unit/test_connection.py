@@ -13,8 +13,8 @@ from aiohttp.test_utils import make_mocked_request
 from aiohttp.web_protocol import RequestHandler
 
 from server.api.middleware import errors
+from server.fast.connection import FastProtocol
 from server.fast.dispatch import dispatcher
-from server.fast.protocol import FastProtocol
 from server.http.answers import json_bytes
 from server.http.body import read_body
 from server.http.keys import CONFIG, TRAFFIC, Traffic
