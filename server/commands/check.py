@@ -11,7 +11,7 @@ from windsock.commands.base import EXIT_FAILED, echo, say
 from windsock.text import count
 
 if TYPE_CHECKING:
-    from server.standalone.dags.document import DagFileError
+    from server.standalone.dags.errors import DagFileError
     from server.standalone.dags.serialize import DagFile
 
 
@@ -40,7 +40,8 @@ def check(context: click.Context, files: tuple[Path, ...]) -> None:
 
 def _show(file: str, result: "DagFile | DagFileError") -> bool:
     """Print the result for a file; return whether it can be loaded."""
-    from server.standalone.dags.document import DagFileError, Problem  # noqa: PLC0415 - likewise
+    from server.standalone.dags.errors import DagFileError  # noqa: PLC0415 - likewise
+    from server.wire.document import Problem  # noqa: PLC0415 - likewise
 
     if isinstance(result, DagFileError):
         for problem in result.problems:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from server.standalone.dags.document import DagFileError
+from server.standalone.dags.errors import DagFileError
 from server.standalone.dags.folder import scan_folder
 from server.standalone.dags.parsing import Request, read_file
 from server.standalone.dags.serialize import DagFile

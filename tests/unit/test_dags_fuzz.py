@@ -12,10 +12,11 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from server.standalone.dags.document import DagFileError, read_document
+from server.standalone.dags.errors import DagFileError
 from server.standalone.dags.parsing import Answer
 from server.standalone.dags.plan import plan_dags
 from server.standalone.dags.serialize import DagFile, dag_row
+from server.wire.document import DocumentError, read_document
 from tests.dag_files import BAD, ETL, seeds
 
 _FILES = int(os.environ.get("WINDSOCK_FUZZ_FILES", "400"))
@@ -91,9 +92,9 @@ def read(raw: bytes) -> Answer:
     try:
         rows = [dag_row(plan, "/dags/file.yaml") for plan in plan_dags(read_document(raw), "/dags/file.yaml")]
         answer = Answer(file=DagFile("/dags/file.yaml", raw.decode("utf-8-sig"), rows))
-    except DagFileError as error:
+    except DocumentError as error:
         answer = Answer(problems=error.problems)
-        error.report("/dags/file.yaml").encode()
+        DagFileError(*error.problems).report("/dags/file.yaml").encode()
     return msgspec.json.decode(msgspec.json.encode(answer), type=Answer)
 
 

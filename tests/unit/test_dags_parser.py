@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from server.standalone.dags.document import DagFileError
+from server.standalone.dags.errors import DagFileError
 from server.standalone.dags.folder import scan_folder
 from server.standalone.dags.parser import Parsed, Parser
 from server.standalone.dags.serialize import DagFile

@@ -7,9 +7,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.standalone.dags.document import DagFileError, read_document
+from server.standalone.dags.errors import DagFileError
 from server.standalone.dags.plan import plan_dags
 from server.standalone.dags.spec import DagOptions, DagPlan, TaskOptions, TaskPlan
+from server.wire.document import DocumentError, read_document
 
 BASH = "airflow.operators.bash.BashOperator"
 
@@ -32,9 +33,9 @@ def task_of(body: dict[str, Any], **dag: object) -> TaskPlan:
 
 def problems(text: str) -> list[str]:
     """Return what is wrong with a file, as its author reads it."""
-    with pytest.raises(DagFileError) as caught:
+    with pytest.raises(DocumentError) as caught:
         plan_dags(read_document(text.encode()), "/dags/file.yaml")
-    return caught.value.report("file.yaml").splitlines()
+    return DagFileError(*caught.value.problems).report("file.yaml").splitlines()
 
 
 def test_tasks_as_list_and_as_mapping_are_the_same() -> None:
@@ -88,7 +89,7 @@ def test_retries_as_text(written: object, retries: int) -> None:
 @pytest.mark.parametrize("written", ["-1", "many", "1.5", "", "9" * 30, "{{ 1 }}"])
 def test_retries_that_are_no_number(written: str) -> None:
     """Airflow takes none of them either."""
-    with pytest.raises(DagFileError, match="`retries`"):
+    with pytest.raises(DocumentError, match="`retries`"):
         task_of({"retries": written})
 
 
@@ -322,5 +323,5 @@ ANYTHING = st.recursive(
 @given(st.dictionaries(st.sampled_from(["default", "one", "two"]), ANYTHING, max_size=3))
 def test_any_structure_is_plans_or_problems(data: dict[str, Any]) -> None:
     """Whatever stands under whatever key, a file is planned or refused; nothing else is raised."""
-    with suppress(DagFileError):
+    with suppress(DocumentError):
         plan_dags(read_document(yaml.safe_dump(data).encode()), "/dags/file.yaml")

@@ -2,9 +2,9 @@ import hashlib
 import json
 from typing import Any
 
-from server.standalone.dags.document import read_document
 from server.standalone.dags.plan import plan_dags
 from server.standalone.dags.serialize import DagRow, dag_row, fileloc_hash
+from server.wire.document import read_document
 
 INLETS = {"_inlets": {"auto": False, "task_ids": [], "datasets": []}, "_outlets": {"datasets": []}}
 BASH = {

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from server.standalone.dags.document import shortened
 from server.standalone.dags.section import Section, unknown_key
 from server.standalone.dags.spec import DAG_KEYS, DAG_OPTIONS, IDLE_DAG_KEYS, RENAMED_OPTIONS
+from server.wire.document import shortened
 
 DEFAULTS = ("defaults.yaml", "defaults.yml")
 _VARIABLE = re.compile(r"\$(?:[A-Za-z_]\w*|\{[A-Za-z_]\w*\})", re.ASCII)

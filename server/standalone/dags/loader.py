@@ -15,11 +15,12 @@ import structlog
 
 from server.database.schema import check_schema
 from server.standalone.dags.dag_rows import DagRows, Written
-from server.standalone.dags.document import DagFileError, Problem
+from server.standalone.dags.errors import DagFileError
 from server.standalone.dags.folder import Scan, Signature, scan_folder
 from server.standalone.dags.parser import AGAIN, Parsed, Parser
 from server.standalone.dags.serialize import DagFile
 from server.standalone.dags.settling import Change, Settling
+from server.wire.document import Problem
 from windsock.text import first_line
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)

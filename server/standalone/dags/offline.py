@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from server.standalone.dags.document import DagFileError, Problem
+from server.standalone.dags.errors import DagFileError
 from server.standalone.dags.folder import Scan, Signature, can_be_stored, scan_folder
 from server.standalone.dags.loader import resolve
 from server.standalone.dags.parser import Parser
 from server.standalone.dags.serialize import DagFile
+from server.wire.document import Problem
 
 Results = Mapping[str, DagFile | DagFileError]
 # Nothing compares it, because each file is read only once.

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from server.standalone.dags.document import shortened
+from server.wire.document import shortened
 
 # `task_instance.operator` stores the name of the class.
 _LONGEST_PATH = 500

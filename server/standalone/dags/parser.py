@@ -13,9 +13,10 @@ import structlog
 
 from server.process.offload import OffloadError, OutOfMemory, WorkerPool
 from server.standalone.dags import parsing
-from server.standalone.dags.document import DagFileError, Problem
+from server.standalone.dags.errors import DagFileError
 from server.standalone.dags.folder import Scan, Signature
 from server.standalone.dags.serialize import DagFile
+from server.wire.document import Problem
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import msgspec
 
 from server.standalone.dags.differences import of_place
-from server.standalone.dags.document import MAX_BYTES, DagFileError, Problem, read_document
+from server.standalone.dags.errors import DagFileError
 from server.standalone.dags.folder import open_regular
 from server.standalone.dags.ignoring import ignored
 from server.standalone.dags.plan import plan_dags
 from server.standalone.dags.serialize import DagFile, dag_row
+from server.wire.document import MAX_BYTES, DocumentError, Problem, read_document
 
 # The limit for all DAGs of a file together, as the database stores them.
 _MAX_STORED = 16 * 1024 * 1024
@@ -59,7 +60,7 @@ def read_file(request: Request) -> Answer:
         answer.digest = hashlib.sha256(raw).hexdigest()
         if answer.digest != request.bad_digest:
             answer.file = _parse(raw, request)
-    except DagFileError as error:
+    except DocumentError as error:
         answer.problems = error.problems
     except MemoryError:
         raise

@@ -11,11 +11,12 @@ import msgspec
 from msgspec import UNSET
 
 from server.standalone.dags import differences, spec
-from server.standalone.dags.document import DagFileError, Document, Problem
+from server.standalone.dags.errors import DagFileError
 from server.standalone.dags.operators import OperatorType, PythonArguments, find_operator
 from server.standalone.dags.section import Section, merge, without_nulls
 from server.standalone.dags.tasklist import tasks_by_id
 from server.standalone.dags.times import is_no_schedule, parse_schedule, zone
+from server.wire.document import Document, Problem
 
 # At most this many tasks of a circle are named.
 _SHOWN = 10

@@ -10,10 +10,11 @@ from typing import Any, NoReturn, TypeVar
 
 import msgspec
 
-from server.standalone.dags.document import DagFileError, Document, Path, Problem, shortened
+from server.standalone.dags.errors import DagFileError
 from server.standalone.dags.spec import DATES, DURATIONS, RENAMED_OPTIONS, RENAMED_RULES
 from server.standalone.dags.times import parse_date, parse_duration, plain
 from server.standalone.dags.type_check import Checker
+from server.wire.document import Document, Path, Problem, shortened
 
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from server.standalone.dags.document import DagFileError, Document, Path, Problem
+from server.standalone.dags.errors import DagFileError
+from server.wire.document import Document, Path, Problem
 
 
 def tasks_by_id(document: Document) -> Document:

@@ -8,7 +8,7 @@ from typing import TypeVar
 import pendulum
 from pendulum.parsing.exceptions import ParserError
 
-from server.standalone.dags.document import shortened
+from server.wire.document import shortened
 
 T = TypeVar("T")
 

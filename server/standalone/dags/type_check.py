@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
 import msgspec
 from msgspec import UnsetType, inspect
 
-from server.standalone.dags.document import shortened
+from server.wire.document import shortened
 
 Place = tuple[str | int, ...]
 

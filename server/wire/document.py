@@ -24,8 +24,8 @@ MAX_NODES = 50_000
 # Only numbers that every reader of JSON understands; Python's time for longer texts grows with their square.
 MAX_NUMBER_LENGTH = 100
 SMALLEST, LARGEST = -(2**63), 2**64 - 1
-_MAX_REPORT = 10_000
 _MAX_PROBLEM = 1_000
+_MAX_PROBLEMS = 100
 
 Path = tuple[str | int, ...]
 
@@ -40,7 +40,7 @@ _SCALARS = {
     f"{_YAML}float": "a number",
     f"{_YAML}timestamp": "a date",
 }
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class Problem(NamedTuple):
@@ -54,21 +54,13 @@ class Problem(NamedTuple):
         return f"{file}: {self.text}" if self.line is None else f"{file}:{self.line}: {self.text}"
 
 
-class DagFileError(Exception):
-    """A DAG file cannot be used; `problems` say where and why, and `dag_ids` which DAGs it seems to define."""
+class DocumentError(Exception):
+    """A file cannot be used; `problems` say where and why, and `rest` is what could be read all the same."""
 
-    def __init__(self, *problems: Problem, dag_ids: Sequence[str] = ()) -> None:
+    def __init__(self, *problems: Problem, rest: "Document | None" = None) -> None:
         super().__init__("; ".join(problem.text for problem in problems))
-        self.dag_ids = dag_ids
         self.problems: Sequence[Problem] = [Problem(line, shortened(text, _MAX_PROBLEM)) for line, text in problems]
-
-    def report(self, file: str) -> str:
-        """Return a line for each problem, as the database can store it, and one for DAGs that these do not name."""
-        text = "\n".join(problem.at(file) for problem in self.problems)
-        unnamed = [repr(dag_id) for dag_id in self.dag_ids if repr(dag_id) not in text]
-        if unnamed:
-            text += f"\n{file}: not loaded because of that: {', '.join(unnamed)}"
-        return _UNSTORABLE.sub("?", text)[:_MAX_REPORT]
+        self.rest = rest
 
 
 def shortened(text: str, length: int = 40) -> str:
@@ -95,7 +87,10 @@ def _ancestors(path: Path) -> Iterator[Path]:
 
 
 def read_document(raw: bytes) -> Document:
-    """Parse one YAML document; an empty one is `{}`. Raises DagFileError."""
+    """Parse one YAML document; an empty one is `{}`. Raises DocumentError.
+
+    That has all mistakes of single keys, and as its `rest` what stands beside them.
+    """
     text = _decode(raw)
     try:
         _check_shape(text)
@@ -108,21 +103,21 @@ def read_document(raw: bytes) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         reason = " ".join(filter(None, (error.context, error.problem)))
-        raise DagFileError(Problem(mark.line + 1 if mark else None, f"not valid YAML: {reason}")) from error
+        raise DocumentError(Problem(mark.line + 1 if mark else None, f"not valid YAML: {reason}")) from error
     except yaml.YAMLError as error:
-        raise DagFileError(Problem(None, "not valid YAML")) from error
+        raise DocumentError(Problem(None, "not valid YAML")) from error
 
 
 def _decode(raw: bytes) -> str:
     if len(raw) > MAX_BYTES:
-        raise DagFileError(Problem(None, f"the file is larger than {MAX_BYTES} bytes"))
+        raise DocumentError(Problem(None, f"the file is larger than {MAX_BYTES} bytes"))
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DagFileError(Problem(raw.count(b"\n", 0, error.start) + 1, "not UTF-8 text")) from error
+        raise DocumentError(Problem(raw.count(b"\n", 0, error.start) + 1, "not UTF-8 text")) from error
     if strange := yaml.reader.Reader.NON_PRINTABLE.search(text):
         line = text.count("\n", 0, strange.start()) + 1
-        raise DagFileError(Problem(line, f"the character {strange.group()!r} is not allowed in YAML"))
+        raise DocumentError(Problem(line, f"the character {strange.group()!r} is not allowed in YAML"))
     return text
 
 
@@ -143,12 +138,20 @@ def _check_shape(text: str) -> None:
 def _refuse_nodes(nodes: int, line: int) -> None:
     # This count includes keys, because they are nodes of YAML; aliases count when the nodes are walked.
     if nodes > 2 * MAX_NODES:
-        raise DagFileError(Problem(line, f"more than {MAX_NODES} values"))
+        raise DocumentError(Problem(line, f"more than {MAX_NODES} values"))
 
 
 def _refuse_depth(depth: int, line: int) -> None:
     if depth > MAX_DEPTH:
-        raise DagFileError(Problem(line, f"nested deeper than {MAX_DEPTH} levels"))
+        raise DocumentError(Problem(line, f"nested deeper than {MAX_DEPTH} levels"))
+
+
+class _Mistake(Exception):
+    """A key or value is wrong by itself: what stands beside it can be read all the same."""
+
+    def __init__(self, node: yaml.Node, text: str) -> None:
+        super().__init__(text)
+        self.problem = Problem(node.start_mark.line + 1, text)
 
 
 class _Builder:
@@ -159,16 +162,23 @@ class _Builder:
         self._lines: dict[Path, int] = {}
         self._nodes = 0
         self._open: list[yaml.Node] = []
+        self._problems: list[Problem] = []
 
     def build(self, root: yaml.Node) -> Document:
-        return Document(self._node(root, ()), self._lines)
+        try:
+            document = Document(self._node(root, ()), self._lines)
+        except _Mistake as mistake:
+            raise DocumentError(mistake.problem) from mistake
+        if self._problems:
+            raise DocumentError(*self._problems, rest=document)
+        return document
 
     def _node(self, node: yaml.Node, path: Path) -> Any:  # noqa: ANN401 - any YAML value
         line = node.start_mark.line + 1
         self._lines[path] = line
         self._nodes += 1
         if self._nodes > MAX_NODES:
-            raise DagFileError(Problem(line, f"more than {MAX_NODES} values, aliases counted where they are used"))
+            raise DocumentError(Problem(line, f"more than {MAX_NODES} values, aliases counted where they are used"))
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node)
         with self._inside(node, line):
@@ -176,57 +186,70 @@ class _Builder:
                 return self._mapping(node, path)
             if isinstance(node, yaml.SequenceNode) and node.tag == _SEQ:
                 return [self._node(item, (*path, index)) for index, item in enumerate(node.value)]
-        raise DagFileError(Problem(line, f"the tag {shortened(node.tag)} is not supported"))
+        raise _Mistake(node, f"the tag {shortened(node.tag)} is not supported")
 
     @contextmanager
     def _inside(self, node: yaml.Node, line: int) -> Iterator[None]:
         """Count the depth; nesting, aliases and merges all count."""
         if any(node is outer for outer in self._open):
-            raise DagFileError(Problem(line, "an alias stands inside of what it refers to: it is nested without end"))
+            raise DocumentError(Problem(line, "an alias stands inside of what it refers to: it is nested without end"))
         self._open.append(node)
         _refuse_depth(len(self._open), line)
-        yield
-        self._open.pop()
+        try:
+            yield
+        finally:
+            self._open.pop()
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         merged: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            if key_node.tag == _MERGE:
-                for other in self._merges(value_node, path):
-                    for key, value in other.items():
-                        merged.setdefault(key, value)
         own: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            if key_node.tag == _MERGE:
-                continue
-            key = self._key(key_node)
-            if key in own:
-                text = f"the key {shortened(key)!r} appears twice"
-                raise DagFileError(Problem(key_node.start_mark.line + 1, text))
-            own[key] = self._node(value_node, (*path, key))
-            self._lines[(*path, key)] = key_node.start_mark.line + 1
+        # What is merged comes first, so that the lines of the mapping's own keys are kept.
+        for key_node, value_node in sorted(node.value, key=lambda pair: pair[0].tag != _MERGE):
+            try:
+                if key_node.tag == _MERGE:
+                    for other in self._merges(value_node, path):
+                        merged = other | merged
+                else:
+                    self._pair(key_node, value_node, path, own)
+            except _Mistake as mistake:
+                self._note(mistake)
         return merged | own
+
+    def _pair(self, key_node: yaml.Node, value_node: yaml.Node, path: Path, own: dict[str, Any]) -> None:
+        key = self._key(key_node)
+        if key in own:
+            raise _Mistake(key_node, f"the key {shortened(key)!r} appears twice")
+        # Even if its value cannot be read, the key is known.
+        own[key] = None
+        own[key] = self._node(value_node, (*path, key))
+        self._lines[(*path, key)] = key_node.start_mark.line + 1
+
+    def _note(self, mistake: _Mistake) -> None:
+        self._problems.append(mistake.problem)
+        if len(self._problems) >= _MAX_PROBLEMS:
+            raise DocumentError(
+                *self._problems, Problem(mistake.problem.line, "too many mistakes: the rest is not read")
+            )
 
     def _merges(self, node: yaml.Node, path: Path) -> Iterator[dict[str, Any]]:
         for item in node.value if isinstance(node, yaml.SequenceNode) else [node]:
             value = self._node(item, path)
             if not isinstance(value, dict):
-                raise DagFileError(Problem(item.start_mark.line + 1, "only a mapping can be merged with <<"))
+                raise _Mistake(item, "only a mapping can be merged with <<")
             yield value
 
     def _key(self, node: yaml.Node) -> str:
         key = self._scalar(node) if isinstance(node, yaml.ScalarNode) else None
         if not isinstance(key, str):
             shown = node.value if isinstance(node, yaml.ScalarNode) else "a list or mapping"
-            text = f"keys must be text: put {shortened(shown)} in quotes"
-            raise DagFileError(Problem(node.start_mark.line + 1, text))
+            raise _Mistake(node, f"keys must be text: put {shortened(shown)} in quotes")
         return key
 
     def _scalar(self, node: yaml.ScalarNode) -> Any:  # noqa: ANN401 - any YAML value
         try:
             return self._value(node)
         except ValueError as error:
-            raise DagFileError(Problem(node.start_mark.line + 1, str(error))) from error
+            raise _Mistake(node, str(error)) from error
 
     def _value(self, node: yaml.ScalarNode) -> str | int | float | date | None:
         shown = repr(shortened(node.value))
@@ -249,7 +272,7 @@ class _Builder:
         if isinstance(value, int) and not SMALLEST <= value <= LARGEST:
             message = f"the number {shown} has more than 64 bits; put it in quotes"
             raise ValueError(message)
-        if isinstance(value, str) and _UNSTORABLE.search(value):
+        if isinstance(value, str) and UNSTORABLE.search(value):
             message = "NUL and lone surrogates cannot be stored"
             raise ValueError(message)
         return value

@@ -5,15 +5,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.standalone.dags.document import (
-    LARGEST,
-    MAX_BYTES,
-    MAX_DEPTH,
-    MAX_NODES,
-    SMALLEST,
-    DagFileError,
-    read_document,
-)
+from server.wire.document import LARGEST, MAX_BYTES, MAX_DEPTH, MAX_NODES, SMALLEST, DocumentError, read_document
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
 VALUES = st.recursive(
@@ -29,7 +21,7 @@ VALUES = st.recursive(
 
 def problem(raw: bytes) -> tuple[int | None, str]:
     """Return the line and text of the one problem that this YAML has."""
-    with pytest.raises(DagFileError) as caught:
+    with pytest.raises(DocumentError) as caught:
         read_document(raw)
     (only,) = caught.value.problems
     return only.line, only.text
@@ -43,15 +35,15 @@ def test_reads_what_yaml_writes(value: object) -> None:
 
 @given(st.binary(max_size=200))
 def test_bytes_are_data_or_a_problem(raw: bytes) -> None:
-    """No bytes make anything but a document or a DagFileError."""
-    with suppress(DagFileError):
+    """No bytes make anything but a document or a DocumentError."""
+    with suppress(DocumentError):
         read_document(raw)
 
 
 @given(st.text(alphabet="[]{}:,-&*!<|>'\"#%@ \n01aéx=?~.", max_size=80))
 def test_text_that_looks_like_yaml_is_data_or_a_problem(text: str) -> None:
     """The same for text that is made of YAML's own characters."""
-    with suppress(DagFileError):
+    with suppress(DocumentError):
         read_document(text.encode())
 
 
@@ -154,3 +146,19 @@ def test_aliases_cannot_multiply(first: bytes, pattern: str) -> None:
     """A billion laughs, by lists or by merge keys, is refused before it grows."""
     rest = "".join(pattern.format(step, ", ".join([f"*a{step - 1}"] * 9)) for step in range(1, 12))
     assert str(MAX_NODES) in problem(first + rest.encode())[1]
+
+
+def test_all_keys_that_are_wrong_by_themselves_are_reported() -> None:
+    """What stands beside them is read all the same."""
+    with pytest.raises(DocumentError) as caught:
+        read_document(b"a: 1\non: 2\nb:\n  c: 1\n  c: 2\n  d: !x 3\n<<: 4\ne: 5\n")
+    assert [line for line, _ in caught.value.problems] == [7, 2, 5, 6]
+    assert caught.value.rest is not None
+    assert caught.value.rest.data == {"a": 1, "b": {"c": 1, "d": None}, "e": 5}
+
+
+def test_the_number_of_mistakes_is_bounded() -> None:
+    """A file full of mistakes has a short report."""
+    with pytest.raises(DocumentError) as caught:
+        read_document(b"1: x\n" * 40_000)
+    assert len(caught.value.problems) == 101
