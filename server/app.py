@@ -1,6 +1,6 @@
 """The application: its middleware chain, routes and resources. This module shows the whole server."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import lru_cache
 
 from aiohttp import web
@@ -9,8 +9,10 @@ from server import auth
 from server.api import middleware, routes
 from server.api.authentication import authentication
 from server.api.handlers import health
-from server.api.resources import METADATA, OPERATIONS, SESSIONS
+from server.api.resources import AUTHORIZATION, METADATA, OPERATIONS, SESSIONS
+from server.auth.authorization import Authorization
 from server.auth.sessions import Sessions
+from server.auth.sources import choose_source
 from server.database.metadata import open_metadata
 from server.http import cors
 from server.http.keys import CONFIG, PATHS, PROXIES, TRAFFIC, Traffic
@@ -42,6 +44,7 @@ def create_app(config: Config) -> web.Application:
     app.router.register_resource(app[PATHS])
     cors.install(app, config)
     app.cleanup_ctx.append(_metadata)
+    app.cleanup_ctx.append(_authorization({auth.ALIASES.get(config.auth_backend, config.auth_backend): backend}))
     for hook, signal in (("startup", app.on_startup), ("cleanup", app.on_cleanup)):
         if hasattr(backend, hook):
             signal.append(getattr(backend, hook))
@@ -58,3 +61,11 @@ async def _metadata(app: web.Application) -> AsyncIterator[None]:
         app[METADATA] = metadata
         app[OPERATIONS] = Operations(metadata, app[CONFIG])
         yield
+
+
+def _authorization(backends: Mapping[str, auth.Backend]) -> Callable[[web.Application], AsyncIterator[None]]:
+    async def context(app: web.Application) -> AsyncIterator[None]:
+        app[AUTHORIZATION] = Authorization(choose_source(app[CONFIG], app[METADATA]), backends)
+        yield
+
+    return context

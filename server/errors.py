@@ -57,6 +57,15 @@ class Forbidden(WindsockError):
     code = Code.FORBIDDEN
 
 
+class PermissionMissing(Forbidden):
+    """403: the caller is known, and lacks a permission, which the message names; nothing was looked at."""
+
+    code = Code.PERMISSION_MISSING
+
+    def __init__(self, permission: object) -> None:
+        super().__init__(f"Forbidden: this needs {permission}")
+
+
 class NotFound(WindsockError):
     """404: what `code` names does not exist."""
 

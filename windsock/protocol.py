@@ -29,6 +29,7 @@ class Code(StrEnum):
     # 401, 403
     UNAUTHORIZED = "unauthorized"
     FORBIDDEN = "forbidden"
+    PERMISSION_MISSING = "permission_missing"
     CROSS_SITE = "cross_site"
     UNKNOWN_HOST = "unknown_host"
     LOG_NOT_READABLE = "log_not_readable"

@@ -1,4 +1,7 @@
-"""Default-deny: every path that is not listed as open needs the consent of the backend, or a session based on it."""
+"""Default-deny: every path that is not listed as open needs the consent of the backend, or a session based on it.
+
+What the caller may do is checked here, too, before a handler looks at anything.
+"""
 
 import logging
 from collections.abc import Callable
@@ -8,10 +11,10 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from server.api.audit import entry
-from server.api.resources import METADATA, SESSIONS
-from server.api.routes import CHANGING_GETS, UNLOGGED, WITHOUT_SESSION
+from server.api.resources import AUTHORIZATION, METADATA, PERMISSIONS, SESSIONS
+from server.api.routes import CHANGING_GETS, NEEDS, UNLOGGED, WITHOUT_SESSION
 from server.auth.contract import Backend, Identity
-from server.errors import WindsockError
+from server.errors import PermissionMissing, WindsockError
 from server.http import csrf
 from server.http.keys import ANSWER_HEADERS, USER
 from server.metrics.counters import COUNTERS
@@ -48,6 +51,7 @@ def authentication(backend: Backend, config: Config, is_open: Callable[[str], bo
         request[USER] = identity.user
         if identity.headers:
             request[ANSWER_HEADERS] = identity.headers
+        await _check_permissions(request, identity)
         response = await handler(request)
         if identity.headers and not response.prepared:
             response.headers.update(identity.headers)
@@ -56,6 +60,15 @@ def authentication(backend: Backend, config: Config, is_open: Callable[[str], bo
         return response
 
     return middleware
+
+
+async def _check_permissions(request: web.Request, identity: Identity) -> None:
+    """Raise PermissionMissing unless the caller may use this endpoint for this DAG; no DAG is looked at for that."""
+    app, match = request.app, request.match_info
+    request[PERMISSIONS] = permissions = await app[AUTHORIZATION].of(app, identity)
+    needs = NEEDS.get(match.handler)
+    if needs is not None and (missing := permissions.missing(needs, match.get("dag_id"))) is not None:
+        raise PermissionMissing(missing)
 
 
 async def _session(request: web.Request) -> Identity | None:

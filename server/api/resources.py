@@ -2,13 +2,18 @@
 
 from aiohttp import web
 
+from server.auth.authorization import Authorization
+from server.auth.permissions import Permissions
 from server.auth.sessions import Sessions
 from server.database.metadata import Metadata
 from server.operations import Operations
 
+AUTHORIZATION = web.AppKey("AUTHORIZATION", Authorization)
 METADATA = web.AppKey("METADATA", Metadata)
 OPERATIONS = web.AppKey("OPERATIONS", Operations)
 SESSIONS = web.AppKey("SESSIONS", Sessions)
 
+# All that the caller may do.
+PERMISSIONS = web.RequestKey("PERMISSIONS", Permissions)
 # What a handler has changed, for the row in the log table.
 CHANGE = web.RequestKey("CHANGE", object)

@@ -7,7 +7,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from server.api.handlers import dag_runs, dags, health, import_errors, pools, session, task_logs, tasks
-from server.wire.query import PAGE_PARAMETERS, RUN_PARAMETERS
+from server.auth.permissions import NOTHING_MORE, Needs, Permission, Resource, edits_dag, needs, reads
+from server.errors import StartupError
+from server.wire.query import LOG_PARAMETERS, PAGE_PARAMETERS, RUN_PARAMETERS
 
 HEALTH = "/health"
 
@@ -16,18 +18,28 @@ _DAG = "/dags/{dag_id}"
 _RUN = f"{_DAG}/dag_runs/{{execution_date}}"
 _TASK = f"{_RUN}/tasks/{{task_id}}"
 
+_DAG_READ = reads(Resource.DAGS)
+_RUN_READ = reads(Resource.DAGS, Resource.RUNS)
+_TASK_READ = reads(Resource.DAGS, Resource.TASKS)
+# Airflow has one resource for tasks and for their instances; for an instance it asks for that of the run too.
+_INSTANCE_READ = reads(Resource.DAGS, Resource.RUNS, Resource.TASKS)
+# The operation finds out whether the pool is new.
+_POOL_SET = Needs(either=(Permission("can_create", Resource.POOLS), Permission("can_edit", Resource.POOLS)))
+
 
 class Endpoint(NamedTuple):
     """An endpoint. In its path fixed words and variables alternate, as the router needs it.
 
-    `parameters` are those of the query that it knows. If a GET `changes` something, the protection against CSRF covers
-    it like any POST, and HEAD does not reach it. An endpoint that is not `logged` changes nothing that belongs in the
-    log of changes. One that does not take a `session` needs credentials.
+    It `needs` permissions, as Airflow 2's REST API does for the same thing; an endpoint that does not say which ones
+    stops the start. `parameters` are those of the query that it knows. If a GET `changes` something, the protection
+    against CSRF covers it like any POST, and HEAD does not reach it. An endpoint that is not `logged` changes nothing
+    that belongs in the log of changes. One that does not take a `session` needs credentials.
     """
 
     method: str
     path: str
     handler: Handler
+    needs: Needs | None = None
     parameters: AbstractSet[str] = frozenset()
     changes: bool = False
     logged: bool = True
@@ -35,44 +47,50 @@ class Endpoint(NamedTuple):
 
 
 ENDPOINTS = (
-    Endpoint("GET", "/test", health.test),
-    Endpoint("GET", "/openapi.json", health.openapi),
+    Endpoint("GET", "/test", health.test, NOTHING_MORE),
+    Endpoint("GET", "/openapi.json", health.openapi, NOTHING_MORE),
     # A session begins with credentials, never with another session, so none lasts longer than its lifetime.
-    Endpoint("POST", "/session", session.create, logged=False, session=False),
-    Endpoint("DELETE", "/session", session.delete, logged=False),
-    Endpoint("GET", "/dags", dags.list_dags, PAGE_PARAMETERS),
-    Endpoint("GET", "/import_errors", import_errors.list_import_errors, PAGE_PARAMETERS),
-    Endpoint("GET", "/latest_runs", dag_runs.latest_runs),
-    Endpoint("GET", "/pools", pools.list_pools),
-    Endpoint("POST", "/pools", pools.set_pool),
-    Endpoint("GET", _POOL, pools.pool),
-    Endpoint("DELETE", _POOL, pools.delete_pool),
-    Endpoint("POST", f"{_DAG}/dag_runs", dag_runs.trigger),
-    Endpoint("GET", f"{_DAG}/dag_runs", dag_runs.list_runs, RUN_PARAMETERS),
-    Endpoint("GET", _RUN, dag_runs.state),
-    Endpoint("GET", _TASK, tasks.task_instance, frozenset({"map_index"})),
-    Endpoint("GET", f"{_TASK}/logs", task_logs.task_log, frozenset({"try_number", "tail"})),
-    Endpoint("GET", f"{_TASK}/waits_for", tasks.waits_for),
-    Endpoint("GET", f"{_DAG}/tasks", tasks.list_tasks),
-    Endpoint("GET", f"{_DAG}/tasks/{{task_id}}", tasks.task),
-    Endpoint("GET", f"{_DAG}/paused", dags.is_paused),
-    Endpoint("GET", f"{_DAG}/paused/{{paused}}", dags.set_paused, changes=True),
-    Endpoint("GET", f"{_DAG}/code", dags.code),
-    Endpoint("PATCH", _DAG, dags.patch),
-    Endpoint("DELETE", _DAG, dags.delete),
+    Endpoint("POST", "/session", session.create, NOTHING_MORE, logged=False, session=False),
+    Endpoint("DELETE", "/session", session.delete, NOTHING_MORE, logged=False),
+    Endpoint("GET", "/dags", dags.list_dags, _DAG_READ, PAGE_PARAMETERS),
+    Endpoint("GET", "/import_errors", import_errors.list_import_errors, reads(Resource.IMPORT_ERRORS), PAGE_PARAMETERS),
+    Endpoint("GET", "/latest_runs", dag_runs.latest_runs, _RUN_READ),
+    Endpoint("GET", "/pools", pools.list_pools, reads(Resource.POOLS)),
+    Endpoint("POST", "/pools", pools.set_pool, _POOL_SET),
+    Endpoint("GET", _POOL, pools.pool, reads(Resource.POOLS)),
+    Endpoint("DELETE", _POOL, pools.delete_pool, needs("can_delete", Resource.POOLS)),
+    Endpoint("POST", f"{_DAG}/dag_runs", dag_runs.trigger, edits_dag(Permission("can_create", Resource.RUNS))),
+    Endpoint("GET", f"{_DAG}/dag_runs", dag_runs.list_runs, _RUN_READ, RUN_PARAMETERS),
+    Endpoint("GET", _RUN, dag_runs.state, _RUN_READ),
+    Endpoint("GET", _TASK, tasks.task_instance, _INSTANCE_READ, frozenset({"map_index"})),
+    Endpoint("GET", f"{_TASK}/logs", task_logs.task_log, reads(Resource.DAGS, Resource.LOGS), LOG_PARAMETERS),
+    Endpoint("GET", f"{_TASK}/waits_for", tasks.waits_for, _INSTANCE_READ),
+    Endpoint("GET", f"{_DAG}/tasks", tasks.list_tasks, _TASK_READ),
+    Endpoint("GET", f"{_DAG}/tasks/{{task_id}}", tasks.task, _TASK_READ),
+    Endpoint("GET", f"{_DAG}/paused", dags.is_paused, _DAG_READ),
+    Endpoint("GET", f"{_DAG}/paused/{{paused}}", dags.set_paused, edits_dag(), changes=True),
+    Endpoint("GET", f"{_DAG}/code", dags.code, reads(Resource.DAGS, Resource.CODE)),
+    Endpoint("PATCH", _DAG, dags.patch, edits_dag()),
+    Endpoint("DELETE", _DAG, dags.delete, needs("can_delete", Resource.DAGS)),
     # Some releases of Airflow's own client use this path.
-    Endpoint("DELETE", f"{_DAG}/delete_dag", dags.delete),
+    Endpoint("DELETE", f"{_DAG}/delete_dag", dags.delete, needs("can_delete", Resource.DAGS)),
 )
 
 # The same facts by handler, for the middlewares.
 PARAMETERS = {each.handler: each.parameters for each in ENDPOINTS if each.parameters}
 CHANGING_GETS = frozenset(each.handler for each in ENDPOINTS if each.changes)
 WITHOUT_SESSION = frozenset(each.handler for each in ENDPOINTS if not each.session)
+NEEDS = {each.handler: each.needs for each in ENDPOINTS if each.needs is not None}
 UNLOGGED = frozenset(each.handler for each in ENDPOINTS if not each.logged)
 
 
 def table(prefix: str) -> list[web.RouteDef]:
-    """Return the table as aiohttp takes it, below `prefix`; GET serves HEAD too, unless it changes something."""
+    """Return the table as aiohttp takes it, below `prefix`; GET serves HEAD too, unless it changes something.
+
+    Raises StartupError if an endpoint does not say what it needs.
+    """
+    if silent := [f"{each.method} {each.path}" for each in ENDPOINTS if each.needs is None]:
+        raise StartupError(f"server/api/routes.py: {', '.join(silent)} must say which permissions it needs")
     return [
         web.get(f"{prefix}{each.path}", each.handler, allow_head=not each.changes)
         if each.method == "GET"

@@ -12,6 +12,11 @@
     async def session_stamp(app: aiohttp.web.Application, user: str) -> str | None
         Returns a text that the user's sessions depend on: they end when it changes, or when it is None (no such user).
         Without it sessions end only with their lifetime.
+    async def roles(app: aiohttp.web.Application, user: str) -> Sequence[server.auth.permissions.RoleGrant] | None
+        Returns the roles that the credentials themselves carry; these count whatever `[windsock] authorization` is.
+        Without it, or if it is None, that option alone decides what the user may do.
+    KIND: str
+        The section of the permissions file in which the names stand: `users` (the default), `principals` or `tokens`.
     def client_auth(config: windsock.config.Config) -> windsock.client.auth.ClientAuth
         The client's side: how the command line authenticates. Without it, it sends user and password.
     CHECK_HOST: bool
@@ -29,10 +34,16 @@ from aiohttp import web
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who the caller is: `user` is None if the backend does not ask; `headers` are added to the answer."""
+    """Who the caller is: `user` is None if the backend does not ask; `headers` are added to the answer.
+
+    `backend` is the dotted name of the module that has said so; Windsock adds it. `realm` is that of a Kerberos
+    principal, also where `user` is without it.
+    """
 
     user: str | None
     headers: Mapping[str, str] = field(default_factory=dict)
+    backend: str = ""
+    realm: str | None = None
 
 
 class Backend(Protocol):

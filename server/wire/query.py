@@ -22,6 +22,7 @@ DAG_ORDERS = ("dag_id",)
 IMPORT_ERROR_ORDERS = ("filename",)
 _INTEGER = re.compile(r"\d{1,9}", re.ASCII)
 PAGE_PARAMETERS = frozenset({"limit", "offset", "order_by"})
+LOG_PARAMETERS = frozenset({"try_number", "tail"})
 RUN_PARAMETERS = PAGE_PARAMETERS | {"state", "run_id", "execution_date_gte", "execution_date_lte"}
 
 Pairs = Iterable[tuple[str, str]]

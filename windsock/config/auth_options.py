@@ -25,6 +25,12 @@ class AuthOptions:
         " `kerberos_auth` or a module.",
         remark=values.other_backends,
     )
+    authorization: str = option(
+        values.choice("auto", "airflow", "file", "none"), "auto", "windsock.authorization",
+        "What says who may do what: `airflow` (the roles of that Airflow's users), `file` (`permissions_file`) or"
+        " `none` (whoever authenticates may do everything); `auto`: `airflow` where the database has such roles, else"
+        " `none`.",
+    )
     kerberos_keytab: Path | None = option(
         values.keytab, "", "kerberos.keytab",
         "The keytab of the service, for `kerberos_auth`.",

@@ -1,0 +1,61 @@
+"""Some DAGs: a set of dag_ids, and patterns in which `*` stands for any text."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class DagPattern(NamedTuple):
+    """The DAGs with these ids, and those whose ids match one of the patterns."""
+
+    ids: frozenset[str] = frozenset()
+    patterns: tuple[str, ...] = ()
+
+    def matches(self, dag_id: str) -> bool:
+        """Whether the DAG is one of them."""
+        return dag_id in self.ids or any(_matches(pattern, dag_id) for pattern in self.patterns)
+
+    def __or__(self, other: "DagPattern") -> "DagPattern":
+        """Return the DAGs of both."""
+        return DagPattern(self.ids | other.ids, tuple(dict.fromkeys((*self.patterns, *other.patterns))))
+
+
+class Readable(NamedTuple):
+    """What a user who may not read all DAGs may read.
+
+    A DAG is one of them if for each permission one of its grants says so; a grant names patterns, which all must match.
+    """
+
+    every: tuple[tuple[tuple[DagPattern, ...], ...], ...]
+
+    def matches(self, dag_id: str) -> bool:
+        """Whether the DAG is one of them; `dag_id` is that of the root, for a sub-DAG."""
+        return all(any(all(one.matches(dag_id) for one in grant) for grant in grants) for grants in self.every)
+
+    @property
+    def candidates(self) -> DagPattern:
+        """The DAGs among which they all are."""
+        found = DagPattern()
+        for grant in self.every[0]:
+            found |= grant[0]
+        return found
+
+
+def dag_pattern(texts: Iterable[str]) -> DagPattern:
+    """Read dag_ids and patterns."""
+    given = list(texts)
+    patterns = tuple(dict.fromkeys(text for text in given if "*" in text))
+    return DagPattern(frozenset(text for text in given if "*" not in text), patterns)
+
+
+def _matches(pattern: str, dag_id: str) -> bool:
+    # A regular expression with several `.*` may take quadratic time and more; this takes the first place of each part.
+    first, *middle, last = pattern.split("*")
+    at, end = len(first), len(dag_id) - len(last)
+    if at > end or not dag_id.startswith(first) or not dag_id.endswith(last):
+        return False
+    for part in middle:
+        at = dag_id.find(part, at, end)
+        if at < 0:
+            return False
+        at += len(part)
+    return True
