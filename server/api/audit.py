@@ -1,7 +1,7 @@
 """The rows of Airflow's `log` table that say who changed what, as the API and the pages of that Airflow write them.
 
 Changes that Airflow does not log, and all changes in a standalone database, get rows in a form of our own: `api_` and
-the name of the handler, with method and path.
+the name of the handler, and JSON with method and path. Each row says which permissions the change needed.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +12,8 @@ import msgspec
 from aiohttp import web
 
 from server.api.handlers import dag_runs, dags, pools
-from server.api.resources import CHANGE
+from server.api.resources import CHANGE, PERMISSIONS
+from server.api.routes import NEEDS
 from server.database.audit_log import Entry
 from server.database.generations import LogStyle
 from server.http.keys import USER
@@ -73,11 +74,11 @@ def entry(request: web.Request, style: LogStyle, sensitive: tuple[str, ...]) -> 
     if owner is None:
         return None
     handler, dag_id = request.match_info.handler, request.match_info.get("dag_id")
+    details = _details(request, style, (*_SENSITIVE, *sensitive))
     event = _EVENTS[style].get(handler)
     if event is None:
         event = f"api_{getattr(handler, '__name__', 'change')}"
-        return Entry(event, dag_id, owner, f"{request.method} {request.rel_url.raw_path}")
-    details = _details(request, style, (*_SENSITIVE, *sensitive))
+        return Entry(event, dag_id, owner, _own_extra(request, details.run_id), details.run_id)
     return Entry(
         event=event,
         dag_id=dag_id,
@@ -106,11 +107,25 @@ def _details(request: web.Request, style: LogStyle, sensitive: tuple[str, ...]) 
     return _Details({} if pool is None else {"pool_name": pool})
 
 
+def _own_extra(request: web.Request, run_id: str | None) -> str:
+    described = {"method": request.method, "path": request.rel_url.raw_path, "permission": _permission(request)}
+    return _json(described if run_id is None else {**described, "run_id": run_id})
+
+
+def _permission(request: web.Request) -> str:
+    """Name the permissions that the caller needed, and of those that are alternatives the one that the caller has."""
+    needs, given = NEEDS[request.match_info.handler], request[PERMISSIONS]
+    dag_id = request.match_info.get("dag_id")
+    held = [one for one in needs.either if given.allows(one, dag_id)]
+    return ", ".join(map(str, (*needs.every, *held[:1])))
+
+
 def _extra(fields: Mapping[str, object], request: web.Request, style: LogStyle) -> str:
     if style in {LogStyle.VIEWS, LogStyle.PERMISSIONS}:
-        named = {"dag_id": request.match_info.get("dag_id"), **fields}
+        named = {"dag_id": request.match_info.get("dag_id"), **fields, "permission": _permission(request)}
         return str([(name, value if isinstance(value, str) else _json(value)) for name, value in named.items()])
-    return _json({**fields, "method": request.method} if style is LogStyle.API_V2 else fields)
+    described = {**fields, "permission": _permission(request)}
+    return _json({**described, "method": request.method} if style is LogStyle.API_V2 else described)
 
 
 def _json(value: object) -> str:

@@ -31,6 +31,11 @@ PLACES = (
     ("DELETE", "/pools/p", None),
     ("DELETE", "/dags/d", None),
 )  # fmt: skip
+# What Airflow 2's REST API asks for these.
+PERMISSIONS = (
+    "can_edit on DAGs, can_create on DAG Runs", "can_edit on DAGs", "can_edit on DAGs", "can_create on Pools",
+    "can_delete on Pools", "can_delete on DAGs",
+)  # fmt: skip
 
 
 async def _change_everything(dsn: str, headers: Mapping[str, str], **options: object) -> None:
@@ -70,11 +75,13 @@ async def test_every_change_has_its_row(empty_database: str, release: str, role:
     elif _order(release) >= _order("2.9.3"):
         method = {"method": "POST"} if generation_of(release) == 3 else {}
         asked = {"conf": MASKED, "dag_run_id": "r", "logical_date": DATE}
-        assert json.loads(rows[0]["extra"]) == asked | method
+        assert json.loads(rows[0]["extra"]) == asked | method | {"permission": PERMISSIONS[0]}
         paused = [json.loads(row["extra"])["is_paused"] for row in rows[1:3]]
         assert paused == [True, False]
         assert json.loads(rows[4]["extra"])["pool_name"] == "p"
     assert "hidden" not in "".join(row["extra"] for row in rows)
+    for row, permission in zip(rows, PERMISSIONS, strict=True):
+        assert permission in row["extra"]
 
 
 def _order(release: str) -> tuple[int, ...]:

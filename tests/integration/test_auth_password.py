@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 import logging
 import subprocess
 import time
@@ -224,7 +225,8 @@ async def test_who_did_what(database: str, start: Serve, capsys: pytest.CaptureF
     for method, path in (("GET", "/dags/d/paused/true"), ("GET", "/pools"), ("DELETE", "/pools/nope"), *[SESSION]):
         await ask(url, alice, method, path if path.startswith(API) else API + path)
     found = await execute(database, "SELECT event, dag_id, owner, extra FROM log")
-    assert [tuple(row) for row in found] == [("api_set_paused", "d", "alice", f"GET {API}/dags/d/paused/true")]
+    described = {"method": "GET", "path": f"{API}/dags/d/paused/true", "permission": "can_edit on DAGs"}
+    assert [(*row[:3], json.loads(row["extra"])) for row in found] == [("api_set_paused", "d", "alice", described)]
     assert "".join(capsys.readouterr()).count("user=alice") == 4
     url = await start(audit_log="False")
     assert await status(url, alice, "GET", f"{API}/dags/d/paused/false") == 200
