@@ -32,8 +32,9 @@ from aiohttp import web
 from server.api import middleware
 from server.api.authentication import authentication
 from server.api.handlers import health, session
-from server.api.resources import SESSIONS
-from server.auth import load_backend
+from server.api.resources import AUTHORIZATION, SESSIONS
+from server.auth import load_chain
+from server.auth.authorization import Authorization, Everything
 from server.auth.sessions import COOKIE, Sessions
 from server.http.keys import CONFIG, PROXIES, TRAFFIC, Traffic
 from server.http.proxies import Proxies
@@ -93,19 +94,18 @@ async def served(backend: str, options: Mapping[str, str]) -> AsyncIterator[str]
     """Serve `/test` and sessions behind a backend, without a database; yields the URL."""
     overrides = {"auth_backend": backend, "audit_log": "False", "access_log": "True", **options}
     config = load_config({"AIRFLOW_HOME": "/nonexistent"}, overrides=overrides, database="none")
-    module = load_backend(backend)
+    backends = load_chain(config.auth_backend)
     traffic = Traffic()
     errors = middleware.errors(config, traffic)
-    app = web.Application(middlewares=[errors, authentication(module, config, OPEN.__eq__)])
+    app = web.Application(middlewares=[errors, authentication(backends, config, OPEN.__eq__)])
     app[CONFIG], app[TRAFFIC], app[PROXIES] = config, traffic, Proxies(config.trusted_proxies)
-    app[SESSIONS] = Sessions(config, module, app[PROXIES])
+    app[SESSIONS] = Sessions(config, backends, app[PROXIES])
+    app[AUTHORIZATION] = Authorization(Everything, backends.backends)
     app.router.add_get(f"{API}/test", health.test)
     app.router.add_get(OPEN, health.test)
     app.router.add_post(f"{API}/session", session.create)
     app.router.add_delete(f"{API}/session", session.delete)
-    for hook, signal in (("startup", app.on_startup), ("cleanup", app.on_cleanup)):
-        if hasattr(module, hook):
-            signal.append(getattr(module, hook))
+    backends.install(app)
     runner = web.AppRunner(app, access_log=None, max_field_size=_MAX_HEADER)
     await runner.setup()
     try:

@@ -10,7 +10,7 @@ from server.auth import Identity
 
 # Nobody proves who they are, so only the Host header keeps pages of other web sites out (DNS rebinding).
 CHECK_HOST = True
-_ANYONE = Identity(None)
+_ANYONE = Identity(None, backend=__name__)
 
 
 async def authenticate(_request: web.Request) -> Identity:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+SCHEMES = ("negotiate",)
+
 _CHALLENGE = {"WWW-Authenticate": "Negotiate"}
 # The realm follows the last @ that is not escaped by a backslash.
 _PRINCIPAL = re.compile(r"(?P<name>(?:[^@\\]|\\.)+)@(?P<realm>[^@]+)")

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from server.api.resources import METADATA
 from server.auth import Identity, basic, hashes
+from server.auth.contract import ANY_SCHEME
 from server.auth.executor import Executor
 from server.auth.throttle import Throttle
 from server.auth.verified import Verified
@@ -26,6 +27,9 @@ from server.http.proxies import network
 from windsock.config import Config
 
 logger = logging.getLogger(__name__)
+
+# Airflow never looked at the word, and callers send `token`; other backends have theirs nevertheless.
+SCHEMES = ("basic", ANY_SCHEME)
 
 # No table has longer names, so they are not looked up; refusing them takes as long as for unknown names.
 _LONGEST_NAME = 512
@@ -106,7 +110,7 @@ class Passwords:
             # It takes as long as others all the same.
             return _Known(user.name, self._dummy)
         stamp = base64.b64encode(hashlib.sha256(f"session {user.password}".encode()).digest()[:18]).decode()
-        return _Known(user.name, user.password, Identity(user.name), stamp)
+        return _Known(user.name, user.password, Identity(user.name, backend=__name__), stamp)
 
     def _report(self, user: User, fault: str) -> None:
         """Log once that a user's hash cannot be used; users without a hash authenticate in other ways."""

@@ -24,30 +24,28 @@ from windsock.protocol import PREFIX
 
 
 def create_app(config: Config) -> web.Application:
-    """Build the server that `config` describes; raises StartupError if the backend does not fit."""
-    backend = auth.load_backend(config.auth_backend)
+    """Build the server that `config` describes; raises StartupError if a backend does not fit."""
+    backends = auth.load_chain(config.auth_backend)
     traffic = Traffic()
     app = web.Application(
         client_max_size=config.max_body_size,
         middlewares=[
             middleware.errors(config, traffic),
             *cors.middlewares(config),
-            authentication(backend, config, _health_rule(config.base_path)),
+            authentication(backends, config, _health_rule(config.base_path)),
         ],
     )
     app[CONFIG] = config
     app[PROXIES] = Proxies(config.trusted_proxies)
-    app[SESSIONS] = Sessions(config, backend, app[PROXIES])
+    app[SESSIONS] = Sessions(config, backends, app[PROXIES])
     app[TRAFFIC] = traffic
     others = [web.get(routes.HEALTH, health.health)]
     app[PATHS] = Paths(PREFIX, routes.table(PREFIX), others, config.base_path)
     app.router.register_resource(app[PATHS])
     cors.install(app, config)
     app.cleanup_ctx.append(_metadata)
-    app.cleanup_ctx.append(_authorization({auth.ALIASES.get(config.auth_backend, config.auth_backend): backend}))
-    for hook, signal in (("startup", app.on_startup), ("cleanup", app.on_cleanup)):
-        if hasattr(backend, hook):
-            signal.append(getattr(backend, hook))
+    app.cleanup_ctx.append(_authorization(backends.backends))
+    backends.install(app)
     return app
 
 

@@ -1,4 +1,4 @@
-"""Default-deny: every path that is not listed as open needs the consent of the backend, or a session based on it.
+"""Default-deny: every path that is not listed as open needs the consent of a backend, or a session based on it.
 
 What the caller may do is checked here, too, before a handler looks at anything.
 """
@@ -11,9 +11,10 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from server.api.audit import entry
-from server.api.resources import AUTHORIZATION, METADATA, PERMISSIONS, SESSIONS
+from server.api.resources import AUTHORIZATION, IDENTITY, METADATA, PERMISSIONS, SESSIONS
 from server.api.routes import CHANGING_GETS, NEEDS, UNLOGGED, WITHOUT_SESSION
-from server.auth.contract import Backend, Identity
+from server.auth.chain import Chain
+from server.auth.contract import Identity
 from server.errors import PermissionMissing, WindsockError
 from server.http import csrf
 from server.http.keys import ANSWER_HEADERS, USER
@@ -26,10 +27,10 @@ _GOOD = 400
 _OUTCOMES = {401: "no_credentials", 403: "refused", 429: "throttled"}
 
 
-def authentication(backend: Backend, config: Config, is_open: Callable[[str], bool]) -> Middleware:
-    """Build the middleware: only open paths bypass `backend`."""
-    check_host = csrf.host_rule(config, open_to_all=getattr(backend, "CHECK_HOST", False))
-    authenticate, outcomes = backend.authenticate, COUNTERS.authentication
+def authentication(backends: Chain, config: Config, is_open: Callable[[str], bool]) -> Middleware:
+    """Build the middleware: only open paths bypass `backends`."""
+    check_host = csrf.host_rule(config, open_to_all=backends.check_host)
+    authenticate, outcomes = backends.authenticate, COUNTERS.authentication
     origins = frozenset(config.cors_origins)
 
     @web.middleware
@@ -48,7 +49,7 @@ def authentication(backend: Backend, config: Config, is_open: Callable[[str], bo
             outcomes[_OUTCOMES.get(error.status, "unavailable")] += 1
             raise
         outcomes["accepted"] += 1
-        request[USER] = identity.user
+        request[USER], request[IDENTITY] = identity.user, identity
         if identity.headers:
             request[ANSWER_HEADERS] = identity.headers
         await _check_permissions(request, identity)

@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from server.auth.authorization import Authorization
+from server.auth.contract import Identity
 from server.auth.permissions import Permissions
 from server.auth.sessions import Sessions
 from server.database.metadata import Metadata
@@ -13,6 +14,8 @@ METADATA = web.AppKey("METADATA", Metadata)
 OPERATIONS = web.AppKey("OPERATIONS", Operations)
 SESSIONS = web.AppKey("SESSIONS", Sessions)
 
+# Who the caller is; `server.http.keys` has the name alone.
+IDENTITY = web.RequestKey("IDENTITY", Identity)
 # All that the caller may do.
 PERMISSIONS = web.RequestKey("PERMISSIONS", Permissions)
 # What a handler has changed, for the row in the log table.

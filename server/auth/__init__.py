@@ -2,6 +2,7 @@
 
 - `contract`: what a backend module offers, and the identity that it returns
 - `backends`: finds the backend that the configuration names, and refuses one that does not fit
+- `chain`: several backends; the scheme word of a request chooses
 - `basic`: reads HTTP Basic credentials
 - `hashes`: verifies bcrypt and werkzeug hashes
 - `fair_queue`: a queue in which nobody can push out the others
@@ -12,6 +13,7 @@
 """
 
 from server.auth.backends import ALIASES, load_backend
+from server.auth.chain import Chain, load_chain
 from server.auth.contract import Backend, Identity
 
-__all__ = ["ALIASES", "Backend", "Identity", "load_backend"]
+__all__ = ["ALIASES", "Backend", "Chain", "Identity", "load_backend", "load_chain"]

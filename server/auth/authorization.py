@@ -37,13 +37,12 @@ class Authorization:
     def __init__(self, source: Callable[[], Source], backends: Mapping[str, Backend]) -> None:
         """Ask `source` for the source that counts now; `backends` are the configured ones by their dotted names."""
         self._source = source
-        self._first = next(iter(backends), "")
         self._kinds = {name: str(getattr(backend, "KIND", "users")) for name, backend in backends.items()}
         self._carried = {name: backend.roles for name, backend in backends.items() if hasattr(backend, "roles")}
 
     async def of(self, app: web.Application, identity: Identity) -> Permissions:
         """Return all that the caller may do; raises Unavailable."""
-        source, backend = self._source(), identity.backend or self._first
+        source, backend = self._source(), identity.backend
         given = await source.permissions(identity, self._kinds.get(backend, "users"))
         if backend not in self._carried or identity.user is None:
             return given

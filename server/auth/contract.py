@@ -19,6 +19,10 @@
         The section of the permissions file in which the names stand: `users` (the default), `principals` or `tokens`.
     def client_auth(config: windsock.config.Config) -> windsock.client.auth.ClientAuth
         The client's side: how the command line authenticates. Without it, it sends user and password.
+    SCHEMES: tuple[str, ...]
+        The scheme words of `Authorization` that are for this backend, in lower case: ("bearer",); "*" stands for any
+        word that is for no other backend. With several backends the word of a request chooses one. A request without
+        that header is shown to each of them. A backend without SCHEMES can only be used alone.
     CHECK_HOST: bool
         Whether requests are refused if their `Host` is not this server's own: for backends that ask for no credentials.
 
@@ -30,6 +34,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from aiohttp import web
+
+ANY_SCHEME = "*"
 
 
 @dataclass(frozen=True, slots=True)

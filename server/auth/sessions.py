@@ -1,7 +1,8 @@
 """Sessions: an encrypted cookie instead of credentials.
 
 The server stores nothing. A cookie names the user, the backend that authenticated the user, and the backend's stamp
-(for passwords: a digest of the stored hash). So it ends with the user, with the password and with its lifetime.
+(for passwords: a digest of the stored hash). So it ends with the user, with the password and with its lifetime, and if
+that backend is no longer one of those that are configured. It never counts as a session of another backend.
 """
 
 import base64
@@ -15,7 +16,8 @@ from aiohttp import web
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from server.auth.contract import Backend, Identity
+from server.auth.chain import Chain
+from server.auth.contract import Identity
 from server.auth.cookies import SessionCookie
 from server.caching.bounded import BoundedMap
 from server.http.proxies import Proxies
@@ -39,10 +41,9 @@ class _Opened(NamedTuple):
 class Sessions:
     """Makes, reads and ends session cookies."""
 
-    def __init__(self, config: Config, backend: Backend, proxies: Proxies) -> None:
+    def __init__(self, config: Config, backends: Chain, proxies: Proxies) -> None:
         """Derive the keys from the configured secret, or make one up for the lifetime of the process."""
-        self._stamp_of = getattr(backend, "session_stamp", None)
-        self._backend = getattr(backend, "__name__", type(backend).__name__)
+        self._backends = backends
         self._proxies = proxies
         self._lifetime = lifetime = int(config.session_lifetime)
         keys = [_derive(secret) for secret in _secrets(config)]
@@ -67,16 +68,18 @@ class Sessions:
         if opened is None or time.time() >= opened.until:
             self._opened.drop(key)
             return None
-        if await self._stamp(request.app, str(opened.identity.user)) != opened.stamp:
+        if await self._backends.stamp(request.app, opened.identity) != opened.stamp:
             return None
         return opened.identity
 
-    async def begin(self, request: web.Request, response: web.Response, user: str) -> bool:
+    async def begin(self, request: web.Request, response: web.Response, identity: Identity) -> bool:
         """Add the cookie of a new session to the answer; False if the user does not exist any more."""
-        stamp = await self._stamp(request.app, user)
-        if stamp is None:
+        stamp = await self._backends.stamp(request.app, identity)
+        if stamp is None or identity.user is None:
             return False
-        values = {"user": user, "backend": self._backend, "stamp": stamp}
+        values = {"user": identity.user, "backend": identity.backend, "stamp": stamp}
+        if identity.realm is not None:
+            values["realm"] = identity.realm
         await self._cookie(request).begin(request, response, values)
         return True
 
@@ -93,18 +96,13 @@ class Sessions:
 
     async def _open(self, request: web.Request, key: tuple[bool, bytes]) -> _Opened | None:
         session = await self._cookie(request).load_session(request)
-        user, stamp = session.get("user"), session.get("stamp")
-        if session.new or session.get("backend") != self._backend or not isinstance(user, str):
+        user, backend, realm = session.get("user"), session.get("backend"), session.get("realm")
+        if session.new or not isinstance(user, str) or not isinstance(backend, str):
             return None
-        opened = _Opened(Identity(user), str(stamp), session.created + self._lifetime)
+        identity = Identity(user, backend=backend, realm=None if realm is None else str(realm))
+        opened = _Opened(identity, str(session.get("stamp")), session.created + self._lifetime)
         self._opened.put(key, opened)
         return opened
-
-    async def _stamp(self, app: web.Application, user: str) -> str | None:
-        if self._stamp_of is None:
-            return ""
-        stamp: str | None = await self._stamp_of(app, user)
-        return stamp
 
 
 def _secrets(config: Config) -> list[str]:

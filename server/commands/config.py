@@ -19,11 +19,11 @@ def config() -> None:
 def check(file: Path | None) -> None:
     """Check an airflow.cfg, by default the one that the service reads.
 
-    It reads the file and the environment as the service does when it starts and at a reload. It loads the backend and
+    It reads the file and the environment as the service does when it starts and at a reload. It loads the backends and
     the certificate, and connects to nothing. The exit status is 1 if something is wrong.
     """
     with one_line_errors():
-        from server.auth import load_backend  # noqa: PLC0415 - help needs none of it
+        from server.auth import load_chain  # noqa: PLC0415 - help needs none of it
         from server.serving.listener import tls_context  # noqa: PLC0415 - likewise
         from windsock.config import check_exposure, load_config  # noqa: PLC0415 - likewise
 
@@ -32,7 +32,7 @@ def check(file: Path | None) -> None:
         for warning in found.warnings:
             say(f"Warning: {warning}")
         check_exposure(found)
-        load_backend(found.auth_backend)
+        load_chain(found.auth_backend)
         tls_context(found)
         if not found.dsn:
             say("Warning: no database is set: windsock webserver needs [core] sql_alchemy_conn, standalone does not")

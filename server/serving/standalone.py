@@ -149,7 +149,8 @@ async def _pool(config: Config) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]
 
 def _greet(url: str, dag_id: str | None, config: Config) -> None:
     click.echo(f"Windsock serves the DAGs of {config.dags_folder} at {url} (Ctrl-C stops it)")
-    user = _USER.get(ALIASES.get(config.auth_backend, "").rpartition(".")[2], "")
+    names = [ALIASES.get(name, "").rpartition(".")[2] for name in config.auth_backend]
+    user = next((_USER[name] for name in names if name in _USER), "")
     if "NAME" in user:
         file = config.data_dir / "commands.cfg"
         beside = f"AIRFLOW_CONFIG={shlex.quote(str(file))} " if file.exists() else ""

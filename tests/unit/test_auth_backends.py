@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from server.auth import ALIASES, load_backend
+from server.auth import ALIASES, load_backend, load_chain
 from server.errors import StartupError
 
 GOOD = "async def authenticate(request):\n    raise NotImplementedError\n"
@@ -63,3 +63,44 @@ def test_a_name_of_nothing(name: str) -> None:
     """It never falls back to another; the choices are named."""
     with pytest.raises(StartupError, match="password_auth"):
         load_backend(name)
+
+
+OWN = GOOD + "SCHEMES = {}\n"
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        (("password_auth", "default"), "default lets everybody in, so there can be no other"),
+        (("airflow.api.auth.backend.deny_all", "kerberos_auth"), "deny_all lets nobody in, so there can be no other"),
+        (("password_auth", "airflow.api.auth.backend.basic_auth"), "auth_backends.password_auth is in it twice"),
+        (("kerberos_auth", "mute"), "mute can only be used alone.* it lacks SCHEMES"),
+        (("bearer", "plain", "again"), "both bearer and again are for the scheme bearer"),
+        (("password_auth", "rest"), "both auth_backends.password_auth and rest are for every other scheme"),
+        (("password_auth", "text"), "SCHEMES of text must be a tuple of scheme words in lower case"),
+        (("password_auth", "upper"), "SCHEMES of upper must be a tuple"),
+        (("password_auth", "no_such"), "there is no module no_such"),
+    ],
+)
+def test_what_cannot_stand_together_is_named(folder: Path, names: tuple[str, ...], reason: str) -> None:
+    """In one line, before anything is served."""
+    modules = {
+        "mute": GOOD, "bearer": OWN.format("('bearer',)"), "plain": OWN.format("['token']"),
+        "again": OWN.format("('bearer', 'x-mine')"), "rest": OWN.format("('*',)"), "text": OWN.format("'bearer'"),
+        "upper": OWN.format("('Bearer',)"),
+    }  # fmt: skip
+    for name, source in modules.items():
+        (folder / f"{name}.py").write_text(source)
+    with pytest.raises(StartupError, match=reason) as caught:
+        load_chain(names)
+    assert "[api] auth_backend" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_one_alone_needs_no_schemes(folder: Path) -> None:
+    """All requests are for it, as before."""
+    (folder / "mute.py").write_text(GOOD)
+    assert list(load_chain(["mute"]).backends) == ["mute"]
+    assert list(load_chain(["kerberos_auth", "password_auth"]).backends) == [
+        "auth_backends.kerberos_auth", "auth_backends.password_auth",
+    ]  # fmt: skip

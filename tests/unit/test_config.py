@@ -51,7 +51,7 @@ class TestPlaces:
         config = load({"AIRFLOW_HOME": str(tmp_path)})
         assert (config.host, config.port, config.base_path) == ("127.0.0.1", 8080, "")
         assert config.dags_folder == tmp_path / "dags"
-        assert (config.auth_backend, config.auth_backend_explicit) == ("default", False)
+        assert (config.auth_backend, config.auth_backend_explicit) == (("default",), False)
         assert (config.max_body_size, config.default_timezone, config.secret_key) == (1048576, "UTC", None)
         assert config.warnings == ()
 
@@ -420,27 +420,36 @@ class TestBackend:
     def test_raw_name_is_kept(self) -> None:
         """Aliases are the business of whoever loads the backend."""
         config = load({"AIRFLOW__API__AUTH_BACKEND": "airflow.contrib.auth.backends.password_auth"})
-        assert config.auth_backend == "airflow.contrib.auth.backends.password_auth"
+        assert config.auth_backend == ("airflow.contrib.auth.backends.password_auth",)
         assert config.auth_backend_explicit
 
     def test_one_that_is_called_session_may_be_your_own(self) -> None:
         """Only Airflow's session backend is without meaning."""
-        assert load({"AIRFLOW__API__AUTH_BACKEND": "mine.session"}).auth_backend == "mine.session"
+        assert load({"AIRFLOW__API__AUTH_BACKEND": "mine.session"}).auth_backend == ("mine.session",)
 
-    def test_list_takes_the_first_with_a_meaning(self, cfg: Write) -> None:
+    def test_a_list_counts_but_for_what_has_no_meaning(self, cfg: Write) -> None:
         """A 2.x list may run over lines; what is left aside is told."""
         text = "[api]\nauth_backends =\n  airflow.api.auth.backend.session,\n  airflow.api.auth.backend.basic_auth\n"
         config = load(cfg(text))
-        assert config.auth_backend == "airflow.api.auth.backend.basic_auth"
+        assert config.auth_backend == ("airflow.api.auth.backend.basic_auth",)
         assert config.warnings[0].endswith(
             "airflow.api.auth.backend.basic_auth is used; not used: airflow.api.auth.backend.session"
         )
 
+    @pytest.mark.parametrize(
+        "text", ["kerberos_auth, mine.sso,password_auth", "kerberos_auth mine.sso\n password_auth,"]
+    )
+    def test_all_count(self, text: str, cfg: Write) -> None:
+        """In their order, whatever separates them, under every name of the option."""
+        for key in ("[api]\nauth_backend", "[api]\nauth_backends", "[windsock]\nauth_backend"):
+            config = load(cfg(f"{key} = {text}\n"))
+            assert (config.auth_backend, config.warnings) == (("kerberos_auth", "mine.sso", "password_auth"), ())
+
     def test_ours_wins(self, cfg: Write) -> None:
         """Whatever Airflow's file says, [windsock] and then the singular name are obeyed."""
         env = cfg("[api]\nauth_backends = airflow.api.auth.backend.session\nauth_backend = deny_all\n")
-        assert load(env).auth_backend == "deny_all"
-        assert load(env | {"AIRFLOW__WINDSOCK__AUTH_BACKEND": "default"}).auth_backend == "default"
+        assert load(env).auth_backend == ("deny_all",)
+        assert load(env | {"AIRFLOW__WINDSOCK__AUTH_BACKEND": "default"}).auth_backend == ("default",)
 
     @pytest.mark.parametrize(
         ("section", "key", "name"),
@@ -455,7 +464,7 @@ class TestBackend:
         """Browser sessions and managers are refused with the choices, never replaced by an open API."""
         message = refused(cfg(f"[{section}]\n{key} = {name}\n"))
         assert f"[{section}] {key} = {name}: {name} has no meaning here; set [windsock] auth_backend" in message
-        assert "default, deny_all, password_auth, kerberos_auth" in message
+        assert "default, deny_all, password_auth, kerberos_auth, token_auth" in message
 
 
 class TestExposure:
@@ -474,7 +483,7 @@ class TestExposure:
             check_exposure(config)
         message = str(caught.value)
         assert message.startswith(f"AIRFLOW__WEBSERVER__WEB_SERVER_HOST = {host}: ")
-        assert "deny_all, password_auth, kerberos_auth" in message
+        assert "deny_all, password_auth, kerberos_auth, token_auth" in message
         assert "[api] auth_backend = airflow.api.auth.backend.default" in message
         assert "\n" not in message
 

@@ -26,20 +26,21 @@ def connect(
     *,
     username: str | None = None,
     password: str | None = None,
+    token: str | None = None,
 ) -> Client:
     """Make a client; it connects when it is first used. Raises ConfigError.
 
     `to` is the URL of a server. By default the configuration says which client to make: airflow.cfg, and the
-    environment. A program may also pass a configuration that it has loaded itself. Over HTTP, `username` and `password`
-    count before all other credentials; empty ones do not count. `trace` is called with a line about each HTTP request,
-    and `warn` with the warning of each answer that has one.
+    environment. A program may also pass a configuration that it has loaded itself. Over HTTP, `username` and
+    `password`, or a `token`, count before all other credentials; empty ones do not count. `trace` is called with a line
+    about each HTTP request, and `warn` with the warning of each answer that has one.
     """
     given = {"endpoint_url": to, "api_client": JSON} if isinstance(to, str) else {}
     config = _load(given) if to is None or isinstance(to, str) else to
     if client_kind(config.api_client) == JSON:
         from windsock.client.json_client import JsonClient  # noqa: PLC0415 - each client imports what it needs alone
 
-        return JsonClient.from_config(config, trace, warn, username=username, password=password)
+        return JsonClient.from_config(config, trace, warn, username=username, password=password, token=token)
     from windsock.service import module_of_service  # noqa: PLC0415 - likewise
 
     client: Client = module_of_service(_LOCAL_CLIENT).LocalClient(config, warn)

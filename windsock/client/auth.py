@@ -4,11 +4,18 @@ A backend that asks for more than user and password also has the client's side, 
 
     def client_auth(config: windsock.config.Config) -> ClientAuth
 
-It is called once, in the client's process, if `[api] auth_backend` names that backend. The client imports the module
-only for this, so its top should import nothing heavy (aiohttp, GSSAPI) that the client does not need.
+It is called once, in the client's process, if `[api] auth_backend` names that backend and the caller has neither a
+token nor, where another backend takes it, a password. The client imports the module only for this, so its top
+should import nothing heavy (aiohttp, GSSAPI) that the client does not need.
 """
 
+import re
 from collections.abc import Mapping, Sequence
+
+from windsock.errors import ConfigError
+
+# RFC 6750, 2.1.
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 
 class ClientAuth:
@@ -30,6 +37,25 @@ class ClientAuth:
 
         Raises ClientError if the server is not the right one; the client then ignores the answer.
         """
+
+
+class Bearer(ClientAuth):
+    """A bearer token (RFC 6750)."""
+
+    def __init__(self, token: str) -> None:
+        """Raises ConfigError, which does not show the token, if it has characters that no token has."""
+        if not _TOKEN.fullmatch(token):
+            raise ConfigError(
+                "the token has characters that a bearer token cannot have: it has letters, digits and - . _ ~ + / ="
+            )
+        self._token = token
+
+    def authorize(self, host: str, challenges: Sequence[str]) -> Mapping[str, str]:
+        """Send it at once; after a 401 there is nothing else to offer, unless a session has ended."""
+        del host
+        if challenges and not any(challenge.lower().startswith("bearer") for challenge in challenges):
+            return {}
+        return {"Authorization": f"Bearer {self._token}"}
 
 
 class Basic(ClientAuth):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote, urlencode, urlsplit
 
 from windsock.client import paths
-from windsock.client.auth import Basic, ClientAuth
-from windsock.client.credentials import find_auth
+from windsock.client.auth import Basic, Bearer, ClientAuth
+from windsock.client.credentials import Given, find_auth
 from windsock.client.interface import (
     Answer,
     ApiError,
@@ -46,12 +46,13 @@ class JsonClient(Client):
         *,
         username: str | None = None,
         password: str | None = None,
+        token: str | None = None,
         auth: ClientAuth | None = None,
         timeout: float = 60.0,
         trace: Callable[[str], None] | None = None,
         warn: Callable[[str], None] | None = None,
     ) -> None:
-        """Raises ConfigError if the URL is not valid."""
+        """Raises ConfigError if the URL or the token is not valid. A token counts before user and password."""
         try:
             url = urlsplit(endpoint_url)
             usable = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
@@ -61,7 +62,7 @@ class JsonClient(Client):
             raise ConfigError("[cli] endpoint_url: expected a URL such as http://localhost:8080")
         if auth is None:
             username, password = username or unquote(url.username or ""), password or unquote(url.password or "")
-            auth = Basic(username, password) if username else ClientAuth()
+            auth = Bearer(token) if token else Basic(username, password) if username else ClientAuth()
         self._transport = Transport(url, auth, timeout, trace or (lambda _line: None))
         self._warn = warn
         place = url.path.rstrip("/").removesuffix(PREFIX)
@@ -77,14 +78,15 @@ class JsonClient(Client):
         *,
         username: str | None = None,
         password: str | None = None,
+        token: str | None = None,
     ) -> Self:
         """Make the client that `config` and the environment describe, with these credentials before all others.
 
         Raises ConfigError.
         """
         url = urlsplit(config.endpoint_url)
-        in_url = unquote(url.username or "") or None, unquote(url.password or "") or None
-        auth = find_auth(config, os.environ, url.hostname or "", in_url, (username, password))
+        in_url = Given(unquote(url.username or ""), unquote(url.password or ""))
+        auth = find_auth(config, os.environ, url.hostname or "", in_url, Given(username, password, token))
         return cls(config.endpoint_url, auth=auth, timeout=config.client_timeout, trace=trace, warn=warn)
 
     def close(self) -> None:

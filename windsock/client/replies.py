@@ -122,8 +122,17 @@ def error_of(reply: Reply) -> Said:
     return Said(text, old_servers.code_of(reply.status, text), has_codes=False)
 
 
+# How to give what a server may ask for, by the scheme of its challenge.
+_WAYS = {
+    "negotiate": "the server wants a Kerberos ticket: run kinit, and set [api] auth_backend = kerberos_auth here too",
+    "basic": "set WINDSOCK_USERNAME and WINDSOCK_PASSWORD, or [cli] username and password, or use ~/.netrc",
+    "bearer": "set WINDSOCK_TOKEN, or [windsock] token, to a token",
+}
+
+
 def advice_on_credentials(reply: Reply) -> str:
     """Say which credentials the server wants, and where to put them."""
-    if reply.headers.get("WWW-Authenticate", "").lower().startswith("negotiate"):
-        return "the server wants a Kerberos ticket: run kinit, and set [api] auth_backend = kerberos_auth here too"
-    return "set WINDSOCK_USERNAME and WINDSOCK_PASSWORD, or [cli] username and password, or use ~/.netrc"
+    challenges = reply.headers.get_all("WWW-Authenticate") or []
+    wanted = {challenge.partition(" ")[0].lower() for challenge in challenges}
+    ways = [way for scheme, way in _WAYS.items() if scheme in wanted] or [_WAYS["basic"]]
+    return "; or ".join(ways)

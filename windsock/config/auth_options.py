@@ -18,11 +18,11 @@ class AuthOptions:
         "The key that encrypts sessions. A published or short key (under 16 characters) counts as unset.",
         remark=values.weak_secret, sensitive=True,
     )
-    auth_backend: str = option(
-        values.auth_backend, "default",
+    auth_backend: tuple[str, ...] = option(
+        values.auth_backends, "default",
         "windsock.auth_backend api.auth_backend fab.auth_backends api.auth_backends core.auth_manager",
-        "The backend that decides who may call the API: `default` (everybody), `deny_all`, `password_auth`,"
-        " `kerberos_auth` or a module.",
+        "The backends that decide who may call the API, separated by blanks or commas: `default` (everybody) or"
+        " `deny_all` alone, `password_auth`, `kerberos_auth`, `token_auth`, modules.",
         remark=values.other_backends,
     )
     authorization: str = option(

@@ -32,7 +32,8 @@ def check_exposure(config: Config) -> None:
 
 
 def _warn_of_every_host(config: Config) -> None:
-    if config.auth_backend.rpartition(".")[2] != BACKENDS[0] or config.allowed_hosts or is_loopback(config.host):
+    is_open = any(name.rpartition(".")[2] == BACKENDS[0] for name in config.auth_backend)
+    if not is_open or config.allowed_hosts or is_loopback(config.host):
         return
     logger.warning(
         "everyone who reaches %s may call the API, by any host name; set [windsock] allowed_hosts to the names by which"

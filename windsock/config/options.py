@@ -115,6 +115,10 @@ class Config(AuthOptions):
         str, "", "cli.password",
         "The password of that user; the environment variable `WINDSOCK_PASSWORD` wins.", sensitive=True,
     )
+    cli_token: str = option(
+        str, "", "windsock.token",
+        "The bearer token that the JSON client sends; the environment variable `WINDSOCK_TOKEN` wins.", sensitive=True,
+    )
     client_timeout: float = option(
         values.seconds(0.1, 3600), "60", "windsock.client_timeout",
         "How long the JSON client waits for a connection, and for each part of an answer.",

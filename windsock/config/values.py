@@ -12,7 +12,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-BACKENDS = ("default", "deny_all", "password_auth", "kerberos_auth")
+BACKENDS = ("default", "deny_all", "password_auth", "kerberos_auth", "token_auth")
 SECRET_LENGTH = 16
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Proxy = Network | Literal["unix:"]
@@ -240,11 +240,11 @@ def weak_secret(text: str) -> str | None:
     return None
 
 
-def auth_backend(text: str) -> str:
-    """Read the name of a backend, or a list of names, of which the first one that Windsock has is used."""
-    for name in _names(text):
-        if not _foreign(name):
-            return word(name)
+def auth_backends(text: str) -> tuple[str, ...]:
+    """Read the names of backends; those that have no meaning here are left out, unless there are no others."""
+    found = tuple(name for name in _names(text) if not _foreign(name))
+    if found:
+        return found
     message = (
         f"{', '.join(_names(text)) or 'an empty list'} has no meaning here; "
         f"set [windsock] auth_backend to one of {', '.join(BACKENDS)}, or to a module of your own"
@@ -254,8 +254,9 @@ def auth_backend(text: str) -> str:
 
 def other_backends(text: str) -> str | None:
     """Say which backends of a list are not used, or None."""
-    others = [name for name in _names(text) if name != auth_backend(text)]
-    return f"{auth_backend(text)} is used; not used: {', '.join(others)}" if others else None
+    used, others = auth_backends(text), [name for name in _names(text) if _foreign(name)]
+    verb = "is" if len(used) == 1 else "are"
+    return f"{', '.join(used)} {verb} used; not used: {', '.join(others)}" if others else None
 
 
 def _names(text: str) -> list[str]:

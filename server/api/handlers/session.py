@@ -2,17 +2,16 @@
 
 from aiohttp import web
 
-from server.api.resources import SESSIONS
+from server.api.resources import IDENTITY, SESSIONS
 from server.errors import Forbidden
 from server.http.answers import json_answer
-from server.http.keys import USER
 
 
 async def create(request: web.Request) -> web.Response:
     """`POST /session`: sets a cookie that replaces credentials, unless the backend asks for none."""
-    user = request.get(USER)
-    response = json_answer({"user": user})
-    if user is not None and not await request.app[SESSIONS].begin(request, response, user):
+    identity = request[IDENTITY]
+    response = json_answer({"user": identity.user})
+    if identity.user is not None and not await request.app[SESSIONS].begin(request, response, identity):
         raise Forbidden("Forbidden: this user is gone")
     return response
 
