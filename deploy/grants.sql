@@ -24,6 +24,11 @@ BEGIN
         -- the users who may authenticate, for password_auth; `windsock list_users`
         ('SELECT', 'id username email password superuser', 'users', ''),
         ('SELECT', 'id username email password active', 'ab_user', ''),
+        -- their roles, for [windsock] authorization = airflow
+        ('SELECT', 'user_id role_id', 'ab_user_role', ''),
+        ('SELECT', 'id name', 'ab_role ab_permission ab_view_menu', ''),
+        ('SELECT', 'permission_view_id role_id', 'ab_permission_view_role', ''),
+        ('SELECT', 'id permission_id view_menu_id', 'ab_permission_view', ''),
         -- DAGs, their source and their serialized form; xmin shows whether that row was written again
         ('SELECT', 'dag_id root_dag_id is_subdag is_paused is_active is_stale fileloc relative_fileloc bundle_name owners'
             ' bundle_version schedule_interval timetable_summary max_active_runs max_active_tasks', 'dag', ''),

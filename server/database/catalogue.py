@@ -1,7 +1,7 @@
 """What a database is: whose it is, its revision, its tables and columns."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -71,11 +71,13 @@ async def read_revision(connection: Connection) -> str:
     return " ".join(await _read_revisions(connection))
 
 
-async def check_privileges(connection: Connection, catalogue: Catalogue) -> None:
-    """Raise StartupError if the role lacks rights for the most important statements; changes nothing."""
+async def check_privileges(
+    connection: Connection, statements: Mapping[str, str], names: Iterable[str] = _ESSENTIAL
+) -> None:
+    """Raise StartupError if the role lacks rights for these statements, the most important ones; changes nothing."""
     try:
         async with connection.transaction(readonly=True):
-            for statement in map(catalogue.statements.__getitem__, _ESSENTIAL):
+            for statement in map(statements.__getitem__, names):
                 # Postgres checks the privileges of a statement that it explains, and does not run it.
                 await connection.fetch(f"EXPLAIN {statement}", *[None] * max(map(int, _PARAMETER.findall(statement))))
     except asyncpg.InsufficientPrivilegeError as error:

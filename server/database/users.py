@@ -35,7 +35,7 @@ class Users:
 
     def __init__(self, database: Database, settings: Settings) -> None:
         """Choose the table by the database's catalogue."""
-        self._database = database.with_statements(statements.load("users.sql"))
+        self._database = database.with_statements(statements.load("fragments.sql", "users.sql"))
         self.table = next((table for table in ("users", "ab_user") if table in settings.tables), None)
         self._plural = "ab_users" if self.table == "ab_user" else "users"
         self._find: Batcher[str, asyncpg.Record] = settings.batcher("find_users", self._find_many)

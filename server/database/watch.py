@@ -168,7 +168,7 @@ class SchemaWatch:
                     async with self._connections.lent_anyway() as connection:
                         now = await self._look(connection)
                         if now == before:
-                            await check_privileges(connection, now)
+                            await check_privileges(connection, now.statements)
                             return now
             except _UNREADABLE as error:
                 await self._refuse(_words(error))

@@ -58,7 +58,7 @@ async def statements_of(dsn: str) -> Mapping[str, str]:
         database = await read_catalogue(connection, allow_unknown=False)
     tables = database.tables
     found = {name: text for name, text in database.statements.items() if not _lacks_table(name, "delete_dag.", tables)}
-    for name, text in statements.load("users.sql").items():
+    for name, text in statements.load("fragments.sql", "users.sql").items():
         table = "ab_user" if "ab_user" in name else "users"
         if table in tables and name not in _OF_THE_OWNER:
             found[name] = text

@@ -36,3 +36,14 @@ CASE WHEN {fits_python({date})} THEN {date} END
 -- fragment: same_run(instance, run)
 -- Whether a task instance is of that run, in Airflow 1.10; later generations have it otherwise.
 {instance}.dag_id = {run}.dag_id AND {instance}.execution_date = {run}.execution_date
+
+-- fragment: ab_user(name, or_email)
+-- Airflow 2 ignores the case of a name. If several names differ only in case, `same` is more than 1: none of them is meant.
+SELECT found.*, count(*) OVER (PARTITION BY found.by_name) AS same
+FROM (
+    SELECT id, username, password, active, lower(username) = lower({name}) AS by_name
+    FROM ab_user
+    WHERE lower(username) = lower({name}) OR ({or_email} AND email = {name})
+) AS found
+ORDER BY found.by_name DESC
+LIMIT 1

@@ -13,6 +13,21 @@ true
 -- fragment: has_begun(run)
 {run}.state <> 'queued'
 
+-- fragment: ab_user_id
+SELECT id FROM (
+    {ab_user($1, $2::boolean)}
+) AS person
+WHERE active AND same = 1
+
+-- fragment: permission_of_dags
+-- The resource of a permission for one DAG is `DAG:` and its dag_id; for its runs (2.10 and later) `DAG Run:` and that.
+CASE
+    WHEN resource LIKE 'DAG:%' THEN 'DAGs'
+    WHEN resource LIKE 'DAG Run:%' THEN 'DAG Runs'  -- if task_instance.executor
+    ELSE resource
+END AS resource,
+CASE WHEN resource LIKE ANY (ARRAY['DAG:%', 'DAG Run:%']) THEN substr(resource, strpos(resource, ':') + 1) END AS dag_id
+
 -- fragment: chosen_instance
 -- For a mapped task without a map_index it is the instance that is furthest from its end, so that it is finished only when
 -- all of them are.

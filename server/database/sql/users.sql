@@ -8,20 +8,11 @@ LEFT JOIN users AS u ON u.username = requested.name
 ORDER BY requested.n
 
 -- name: find_ab_users
--- Airflow 2 ignores the case of a name, and accepts an e-mail address if there is no such name.
--- If several names differ only in case, none of them is found.
+-- Airflow 2 accepts an e-mail address if there is no such name.
 SELECT u.username, u.password
 FROM unnest($1::text[]) WITH ORDINALITY AS requested (name, n)
 LEFT JOIN LATERAL (
-    SELECT found.username, found.password, found.active, count(*) OVER (PARTITION BY found.by_name) AS same,
-        found.by_name
-    FROM (
-        SELECT username, password, active, lower(username) = lower(requested.name) AS by_name
-        FROM ab_user
-        WHERE lower(username) = lower(requested.name) OR email = requested.name
-    ) AS found
-    ORDER BY found.by_name DESC
-    LIMIT 1
+    {ab_user(requested.name, true)}
 ) AS u ON u.active AND u.same = 1
 ORDER BY requested.n
 
