@@ -7,9 +7,11 @@ serves loopback addresses only.
 from aiohttp import web
 
 from server.auth import Identity
+from server.auth.contract import ANYONE
 
 # Nobody proves who they are, so only the Host header keeps pages of other web sites out (DNS rebinding).
 CHECK_HOST = True
+KIND = ANYONE
 _ANYONE = Identity(None, backend=__name__)
 
 

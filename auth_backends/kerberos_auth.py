@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SCHEMES = ("negotiate",)
+KIND = "principals"
 
 _CHALLENGE = {"WWW-Authenticate": "Negotiate"}
 # The realm follows the last @ that is not escaped by a backslash.
@@ -81,14 +82,15 @@ class Kerberos:
         """
         try:
             accepted = await self._executor.run(client, self._step, token)
-            user = self._user(accepted)
+            user, realm = self._user(accepted)
         except _Refused as error:
             logger.info("a Kerberos token was refused", extra={"reason": str(error)})
             raise Forbidden("Forbidden: the Kerberos token is refused") from error
         if not accepted.token:
-            return Identity(user)
+            return Identity(user, realm=realm)
         # Airflow spells the scheme like this; clients accept upper and lower case.
-        return Identity(user, {"WWW-Authenticate": f"negotiate {base64.b64encode(accepted.token).decode()}"})
+        proof = {"WWW-Authenticate": f"negotiate {base64.b64encode(accepted.token).decode()}"}
+        return Identity(user, proof, realm=realm)
 
     def close(self) -> None:
         """End the threads."""
@@ -124,7 +126,8 @@ class Kerberos:
         known = isinstance(error, (_Refused, self._spnego.exceptions.SpnegoError))
         return _Refused(reason(error) if known else type(error).__name__)
 
-    def _user(self, accepted: _Accepted) -> str:
+    def _user(self, accepted: _Accepted) -> tuple[str, str]:
+        """Return the name of the user, and the realm."""
         client, service = _PRINCIPAL.fullmatch(accepted.principal), _PRINCIPAL.fullmatch(accepted.service)
         if client is None or service is None or client["name"].startswith("WELLKNOWN/"):
             raise _Refused("the ticket names nobody")
@@ -133,7 +136,7 @@ class Kerberos:
         realm = client["realm"]
         if realm not in (self._admitted or {service["realm"]}):
             raise _Refused(f"the realm {realm} is not admitted")
-        return client["name"] if realm in self._strip else accepted.principal
+        return client["name"] if realm in self._strip else accepted.principal, realm
 
 
 def _check(token: bytes) -> None:

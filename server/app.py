@@ -63,7 +63,7 @@ async def _metadata(app: web.Application) -> AsyncIterator[None]:
 
 def _authorization(backends: Mapping[str, auth.Backend]) -> Callable[[web.Application], AsyncIterator[None]]:
     async def context(app: web.Application) -> AsyncIterator[None]:
-        app[AUTHORIZATION] = Authorization(choose_source(app[CONFIG], app[METADATA]), backends)
+        app[AUTHORIZATION] = Authorization(await choose_source(app[CONFIG], app[METADATA]), backends)
         yield
 
     return context

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from aiohttp import web
 
-from server.auth.contract import Backend, Identity
+from server.auth.contract import ANYONE, Backend, Identity
 from server.auth.permissions import EVERYTHING, NOTHING, ROLES, Grant, Permissions, RoleGrant
 
 
@@ -43,7 +43,10 @@ class Authorization:
     async def of(self, app: web.Application, identity: Identity) -> Permissions:
         """Return all that the caller may do; raises Unavailable."""
         source, backend = self._source(), identity.backend
-        given = await source.permissions(identity, self._kinds.get(backend, "users"))
+        kind = self._kinds.get(backend, "users")
+        if kind == ANYONE:
+            return EVERYTHING
+        given = await source.permissions(identity, kind)
         if backend not in self._carried or identity.user is None:
             return given
         carried: Sequence[RoleGrant] | None = await self._carried[backend](app, identity.user)

@@ -16,7 +16,8 @@
         Returns the roles that the credentials themselves carry; these count whatever `[windsock] authorization` is.
         Without it, or if it is None, that option alone decides what the user may do.
     KIND: str
-        The section of the permissions file in which the names stand: `users` (the default), `principals` or `tokens`.
+        The section of the permissions file in which the names stand: `users` (the default), `principals` or `tokens`;
+        or `anyone`, for a backend that lets everybody in, who then may do everything.
     def client_auth(config: windsock.config.Config) -> windsock.client.auth.ClientAuth
         The client's side: how the command line authenticates. Without it, it sends user and password.
     SCHEMES: tuple[str, ...]
@@ -36,6 +37,8 @@ from typing import Protocol
 from aiohttp import web
 
 ANY_SCHEME = "*"
+ANYONE = "anyone"
+"""The KIND of a backend whose callers may do everything, whoever they are."""
 
 
 @dataclass(frozen=True, slots=True)

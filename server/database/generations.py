@@ -74,6 +74,8 @@ class Generation:
     """Whether tasks get their run in a message, and put its run_id into URLs."""
     has_mapped_tasks: bool = True
     """Whether a task may have several instances in a run, each with its map_index."""
+    names_views: bool = False
+    """Whether its roles name the views of its pages, not resources."""
     has_bundles: bool = False
     """Whether a run may be pinned to a version of its DAG's bundle, and may have deadlines."""
 
@@ -150,6 +152,7 @@ AIRFLOW_1 = Generation(
         ),
     ),
     has_mapped_tasks=False,
+    names_views=True,
 )
 AIRFLOW_2 = Generation(
     "Airflow 2",

@@ -19,6 +19,7 @@ from server.database.decoder import Decoder
 from server.database.generations import Generation
 from server.database.import_errors import ImportErrors
 from server.database.pools import Pools
+from server.database.roles import Roles
 from server.database.scheduler_health import Heartbeat, SchedulerHealth
 from server.database.schema import SchemaError, check_schema
 from server.database.settings import Settings
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class Metadata:
-    """All data of the API, by resource: `dags`, `dag_runs`, `task_instances`, `pools`, `users`, `log`.
+    """All data of the API, by resource: `dags`, `dag_runs`, `task_instances`, `pools`, `users`, `roles`, `log`.
 
     After a migration of the database these attributes are new objects for its schema, so do not keep them.
     """
@@ -63,6 +64,7 @@ class Metadata:
         self.waiting = Waiting(database, settings, self.scheduler)
         self.pools = Pools(database, settings)
         self.users = Users(database, settings)
+        self.roles = Roles(database, settings)
         self.log = Log(database, settings)
 
     @property

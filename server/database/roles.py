@@ -14,6 +14,7 @@ from server.errors import Unavailable
 from windsock.protocol import Code
 
 _STATEMENTS = ("user_permissions", "role_permissions")
+_Request = tuple[str, tuple[object, ...]]
 # No name in these tables is longer.
 _LONGEST_NAME = 512
 
@@ -48,11 +49,11 @@ class Roles:
 
     def __init__(self, database: Database, settings: Settings) -> None:
         """Read the roles in `database`."""
-        self.generation = settings.generation
+        self.names_views = settings.generation.names_views
         self._database = database
         # Whoever has roles in some of the tables alone must not pass for somebody without any limits.
         self.exists = not settings.tables.isdisjoint({"ab_role", "ab_user_role", "ab_permission_view_role"})
-        self._read: Batcher[tuple[object, ...], asyncpg.Record] = settings.queue(_STATEMENTS[0], self._read_one)
+        self._read: Batcher[_Request, asyncpg.Record] = settings.queue(_STATEMENTS[0], self._read_one)
 
     async def check(self) -> None:
         """Raise StartupError if the service may not read the tables."""
@@ -74,16 +75,21 @@ class Roles:
 
     async def _held(self, statement: str, name: str, *more: object, words: Words) -> Held:
         self._require_tables()
-        if "\0" in name or len(name) > _LONGEST_NAME or not name.isprintable():
+        if len(name) > _LONGEST_NAME or not _is_text(name):
             return Held()
-        row = await self._read((statement, name, *more, *words))
+        row = await self._read((statement, (name, *more, *words)))
         return Held(row["roles"], _GRANTED.decode(row["permissions"]))
 
-    async def _read_one(self, requests: Sequence[tuple[str, ...]]) -> Sequence[asyncpg.Record]:
-        return [row for request in requests for row in await self._database.fetch(*request)]
+    async def _read_one(self, requests: Sequence[_Request]) -> Sequence[asyncpg.Record]:
+        return [row for name, arguments in requests for row in await self._database.fetch(name, *arguments)]
 
     def _require_tables(self) -> Sequence[str]:
         if not all(one in self._database.statements for one in _STATEMENTS):
             message = "This database has no tables of roles, since its last migration"
             raise Unavailable(message, code=Code.SCHEMA_CHANGED)
         return _STATEMENTS
+
+
+def _is_text(name: str) -> bool:
+    """Whether Postgres takes the name as a text."""
+    return "\0" not in name and name.encode(errors="ignore").decode() == name

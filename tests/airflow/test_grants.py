@@ -9,6 +9,7 @@ import pytest
 
 from server.database import statements
 from server.database.catalogue import read_catalogue
+from tests.airflow.ab_tables import make_roles
 from tests.airflow.schemas import RELEASES, generation_of
 from tests.airflow.serving import GRANTS, connected, prepare
 
@@ -32,12 +33,8 @@ SELECT DISTINCT s.relname FROM pg_class AS c, aclexplode(c.relacl) AS acl, pg_de
 WHERE acl.grantee = $1::regrole AND acl.privilege_type = 'INSERT' AND d.refobjid = c.oid
     AND d.objid = s.oid AND s.relkind = 'S'
 """
-# What the schemas here leave out.
-_USERS = {
-    "users": "id serial PRIMARY KEY, username text, email text, password text, superuser boolean",
-    "ab_user": """id int PRIMARY KEY, first_name text NOT NULL, last_name text NOT NULL, username text NOT NULL,
-        password text, active boolean, email text NOT NULL, last_login timestamp""",
-}
+# What the schemas here leave out; the roles come from a file.
+_USERS = "CREATE TABLE users (id serial PRIMARY KEY, username text, email text, password text, superuser boolean)"
 
 
 class Privilege(NamedTuple):
@@ -70,10 +67,11 @@ def _lacks_table(name: str, prefix: str, tables: frozenset[str]) -> bool:
 
 
 async def prepared(dsn: str, release: str, role: str) -> str:
-    """Make a database of that release, with users and the log, and give the role its grants; the role's DSN."""
-    users = "users" if generation_of(release) == 1 else "ab_user"
+    """Make a database of that release, with users, roles and the log, and give the role its grants; the role's DSN."""
     async with connected(dsn) as owner:
-        await owner.execute(f"CREATE TABLE {users} ({_USERS[users]})")
+        await make_roles(owner, {})
+        if generation_of(release) == 1:
+            await owner.execute(_USERS)
     return await prepare(dsn, release, role)
 
 
