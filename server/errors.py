@@ -6,8 +6,18 @@ the message is for people, and may be reworded.
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple, Self
 
 from windsock.protocol import Code
+
+
+class Restricted(NamedTuple):
+    """The end of a message, for those alone who may read all these resources (the names that Airflow's roles have)."""
+
+    text: str
+    resources: tuple[str, ...]
+    of_the_dag: bool
+    """Whether it is enough to read those of the DAG that the request names; if not, only those of all DAGs are."""
 
 
 class WindsockError(Exception):
@@ -16,6 +26,8 @@ class WindsockError(Exception):
     Each class has a `code`, and a raise may say a more exact one. `logged` replaces the message in the access log, if
     the message quotes something that must not be logged.
     """
+
+    restricted: Restricted | None = None
 
     status = 500
     code = Code.INTERNAL_ERROR
@@ -27,6 +39,19 @@ class WindsockError(Exception):
         self.headers: Mapping[str, str] = headers or {}
         if code is not None:
             self.code = code
+
+    def adding(self, restricted: Restricted | None) -> Self:
+        """Add to the message what not everybody may read; nothing if it is None."""
+        if restricted is not None:
+            self.message += restricted.text
+            self.restricted = restricted
+        return self
+
+    def without_restricted(self) -> Self:
+        """Take out again what was added."""
+        if self.restricted is not None:
+            self.message = self.message.removesuffix(self.restricted.text)
+        return self
 
 
 class BadRequest(WindsockError):

@@ -38,6 +38,8 @@ from windsock.client.interface import (
 from windsock.config import Config, ConfigError
 
 T = TypeVar("T")
+# Who has the password of the database may read all of it.
+_ALL = None
 
 
 class LocalClient(Client):
@@ -94,7 +96,7 @@ class LocalClient(Client):
 
     def test(self) -> Answer:
         """See `Client.test`."""
-        self._call(lambda operations: operations.list_dags(wire.parse_dags_query([("limit", "1")])))
+        self._call(lambda operations: operations.list_dags(wire.parse_dags_query([("limit", "1")]), _ALL))
         return {"status": "OK"}
 
     def trigger_dag(
@@ -147,16 +149,18 @@ class LocalClient(Client):
 
     def get_latest_runs(self) -> list[Answer]:
         """See `Client.get_latest_runs`."""
-        items: list[Answer] = self._read(lambda operations: operations.latest_runs())["items"]
+        items: list[Answer] = self._read(lambda operations: operations.latest_runs(_ALL))["items"]
         return items
 
     def get_dags(self) -> list[Answer]:
         """See `Client.get_dags`."""
-        return self._call(lambda operations: _all(operations.list_dags(wire.parse_dags_query([]))))
+        return self._call(lambda operations: _all(operations.list_dags(wire.parse_dags_query([]), _ALL)))
 
     def get_import_errors(self) -> list[Answer]:
         """See `Client.get_import_errors`."""
-        return self._call(lambda operations: _all(operations.list_import_errors(wire.parse_import_errors_query([]))))
+        return self._call(
+            lambda operations: _all(operations.list_import_errors(wire.parse_import_errors_query([]), _ALL))
+        )
 
     def delete_dag(self, dag_id: str) -> Answer:
         """See `Client.delete_dag`."""

@@ -15,10 +15,11 @@ from server import wire
 from server.database.metadata import Metadata
 from server.database.pools import Pool
 from server.database.scheduler_health import Heartbeat
-from server.errors import NotFound
+from server.errors import BadRequest, NotFound, Restricted
 from server.task_logs.reading import LogFile, local_log
 from server.task_logs.writing import NoLogError
 from server.wire import DagRunsQuery, Page, PoolRequest, TaskInstance, Trigger
+from server.wire.dag_patterns import Readable
 from server.wire.dates import timezone_of
 from windsock.config import Config
 from windsock.protocol import Code
@@ -66,20 +67,32 @@ class Operations:
         total = await runs.count(checked, query) if query.page.partial else None
         return Listing(runs.pages(checked, query), total)
 
-    async def latest_runs(self) -> Raw:
-        """Return the newest run of each DAG: `{"items": [...]}`."""
-        return await self._metadata.dag_runs.latest()
+    async def latest_runs(self, readable: Readable | None) -> Raw:
+        """Return the newest run of each DAG that is `readable` (None: of all): `{"items": [...]}`."""
+        runs = self._metadata.dag_runs
+        return await (runs.latest() if readable is None else runs.latest_of(readable))
 
     async def run_state(self, dag_id: str, execution_date: str) -> str | None:
         """Return the state of the run at that date."""
         date = self._date(execution_date)
         return await self._metadata.dag_runs.state(wire.check_id(dag_id, "dag_id"), date)
 
-    async def list_dags(self, page: Page) -> Listing:
-        """List the DAGs by id, without sub-DAGs."""
-        dags = self._metadata.dags
-        total = await dags.count() if page.partial else None
-        return Listing(dags.pages(page.limit, page.offset, descending=page.descending), total)
+    async def root(self, dag_id: str) -> str:
+        """Return the id of the DAG whose permissions count for this one; the id itself may be nonsense."""
+        try:
+            checked = wire.check_id(dag_id, "dag_id")
+        except BadRequest:
+            return dag_id
+        return await self._metadata.dags.readable.root(checked)
+
+    async def list_dags(self, page: Page, readable: Readable | None) -> Listing:
+        """List the DAGs that are `readable` (None: all) by id, without sub-DAGs."""
+        dags, dag_ids = self._metadata.dags, await self._dag_ids(readable)
+        total = await dags.count(dag_ids) if page.partial else None
+        return Listing(dags.pages(page.limit, page.offset, descending=page.descending, readable=dag_ids), total)
+
+    async def _dag_ids(self, readable: Readable | None) -> Sequence[str] | None:
+        return None if readable is None else await self._metadata.dags.readable.ids(readable)
 
     async def code(self, dag_id: str) -> str:
         """Return the source of the DAG's file."""
@@ -97,11 +110,11 @@ class Operations:
         """Delete every row of the DAG and its sub-DAGs; return how many there were."""
         return await self._metadata.dags.delete(wire.check_id(dag_id, "dag_id"))
 
-    async def list_import_errors(self, page: Page) -> Listing:
-        """List the DAG files that could not be loaded, by name."""
-        import_errors = self._metadata.import_errors
-        total = await import_errors.count() if page.partial else None
-        return Listing(import_errors.pages(page.limit, page.offset, descending=page.descending), total)
+    async def list_import_errors(self, page: Page, readable: Readable | None) -> Listing:
+        """List the DAG files that could not be loaded, by name: those with a DAG that is `readable` (None: all)."""
+        errors, dag_ids = self._metadata.import_errors, await self._dag_ids(readable)
+        total = await errors.count(dag_ids) if page.partial else None
+        return Listing(errors.pages(page.limit, page.offset, descending=page.descending, readable=dag_ids), total)
 
     async def list_tasks(self, dag_id: str) -> Raw:
         """Return the DAG's tasks, as a list of objects."""
@@ -118,12 +131,13 @@ class Operations:
         """Return a task instance; `map_index` chooses one of a mapped task."""
         return await self._metadata.task_instances.get(*instance, map_index)
 
-    async def waits_for(self, instance: InstanceKey) -> list[str]:
+    async def waits_for(self, instance: InstanceKey, *, shows_pools: bool = True) -> list[str]:
         """Return what a task of a run waits for, in words; an empty list if it has begun or is done."""
         dag_id, date, task_id = instance
-        return await self._metadata.waiting.reasons(await self._metadata.dags.get(dag_id), date, task_id)
+        dag = await self._metadata.dags.get(dag_id)
+        return await self._metadata.waiting.reasons(dag, date, task_id, shows_pools=shows_pools)
 
-    async def task_log(self, instance: InstanceKey, try_number: int | None) -> LogFile:
+    async def task_log(self, instance: InstanceKey, try_number: int | None, *, shows_pools: bool = True) -> LogFile:
         """Open the log of a try, by default of the last one; the caller closes it."""
         await self._metadata.task_instances.get(*instance)
         if not self._metadata.standalone:
@@ -132,10 +146,11 @@ class Operations:
         try:
             return await local_log(self._logs, *instance, try_number)
         except NoLogError as error:
-            reason = str(error)
-            if try_number is None and (waits_for := await self.waits_for(instance)):
-                reason += f"; the task waits: {'; '.join(waits_for)}"
-            raise NotFound(reason, Code.LOG_NOT_FOUND) from error
+            missing = NotFound(str(error), Code.LOG_NOT_FOUND)
+            if try_number is None and (waits_for := await self.waits_for(instance, shows_pools=shows_pools)):
+                why = f"; the task waits: {'; '.join(waits_for)}"
+                missing.adding(Restricted(why, ("DAGs", "DAG Runs", "Task Instances"), of_the_dag=True))
+            raise missing from error
 
     async def list_pools(self) -> Raw:
         """Return all pools by id, as a list of objects."""
@@ -153,6 +168,14 @@ class Operations:
     async def set_pool(self, asked: PoolRequest) -> Pool:
         """Create the pool, or change the one of that name; return it as it is now."""
         return await self._metadata.pools.set(asked.name, asked.slots, asked.description)
+
+    async def create_pool(self, asked: PoolRequest) -> Pool | None:
+        """Create the pool; None if there is one of that name, which stays as it is."""
+        return await self._metadata.pools.create(asked.name, asked.slots, asked.description)
+
+    async def change_pool(self, asked: PoolRequest) -> Pool | None:
+        """Change the pool of that name; None if there is none."""
+        return await self._metadata.pools.change(asked.name, asked.slots, asked.description)
 
     async def delete_pool(self, name: str) -> Pool:
         """Delete the pool, and return what it was."""

@@ -11,11 +11,12 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from server.api.audit import entry
-from server.api.resources import AUTHORIZATION, IDENTITY, METADATA, PERMISSIONS, SESSIONS
-from server.api.routes import CHANGING_GETS, NEEDS, UNLOGGED, WITHOUT_SESSION
+from server.api.permission_check import check_permissions, withhold
+from server.api.resources import IDENTITY, METADATA, SESSIONS
+from server.api.routes import CHANGING_GETS, UNLOGGED, WITHOUT_SESSION
 from server.auth.chain import Chain
 from server.auth.contract import Identity
-from server.errors import PermissionMissing, WindsockError
+from server.errors import WindsockError
 from server.http import csrf
 from server.http.keys import ANSWER_HEADERS, USER
 from server.metrics.counters import COUNTERS
@@ -52,8 +53,12 @@ def authentication(backends: Chain, config: Config, is_open: Callable[[str], boo
         request[USER], request[IDENTITY] = identity.user, identity
         if identity.headers:
             request[ANSWER_HEADERS] = identity.headers
-        await _check_permissions(request, identity)
-        response = await handler(request)
+        dag_id = await check_permissions(request, identity)
+        try:
+            response = await handler(request)
+        except WindsockError as error:
+            withhold(error, request, dag_id)
+            raise
         if identity.headers and not response.prepared:
             response.headers.update(identity.headers)
         if changes and config.audit_log and response.status < _GOOD:
@@ -61,15 +66,6 @@ def authentication(backends: Chain, config: Config, is_open: Callable[[str], boo
         return response
 
     return middleware
-
-
-async def _check_permissions(request: web.Request, identity: Identity) -> None:
-    """Raise PermissionMissing unless the caller may use this endpoint for this DAG; no DAG is looked at for that."""
-    app, match = request.app, request.match_info
-    request[PERMISSIONS] = permissions = await app[AUTHORIZATION].of(app, identity)
-    needs = NEEDS.get(match.handler)
-    if needs is not None and (missing := permissions.missing(needs, match.get("dag_id"))) is not None:
-        raise PermissionMissing(missing)
 
 
 async def _session(request: web.Request) -> Identity | None:

@@ -7,6 +7,15 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from server.api.handlers import dag_runs, dags, health, import_errors, pools, session, task_logs, tasks
+from server.api.needs import (
+    DAG_READ,
+    INSTANCE_READ,
+    POOL_CREATE,
+    POOL_EDIT,
+    POOL_READ,
+    RUN_READ,
+    TASK_READ,
+)
 from server.auth.permissions import NOTHING_MORE, Needs, Permission, Resource, edits_dag, needs, reads
 from server.errors import StartupError
 from server.wire.query import LOG_PARAMETERS, PAGE_PARAMETERS, RUN_PARAMETERS
@@ -18,13 +27,8 @@ _DAG = "/dags/{dag_id}"
 _RUN = f"{_DAG}/dag_runs/{{execution_date}}"
 _TASK = f"{_RUN}/tasks/{{task_id}}"
 
-_DAG_READ = reads(Resource.DAGS)
-_RUN_READ = reads(Resource.DAGS, Resource.RUNS)
-_TASK_READ = reads(Resource.DAGS, Resource.TASKS)
-# Airflow has one resource for tasks and for their instances; for an instance it asks for that of the run too.
-_INSTANCE_READ = reads(Resource.DAGS, Resource.RUNS, Resource.TASKS)
 # The operation finds out whether the pool is new.
-_POOL_SET = Needs(either=(Permission("can_create", Resource.POOLS), Permission("can_edit", Resource.POOLS)))
+_POOL_SET = Needs(either=(POOL_CREATE, POOL_EDIT))
 
 
 class Endpoint(NamedTuple):
@@ -52,22 +56,22 @@ ENDPOINTS = (
     # A session begins with credentials, never with another session, so none lasts longer than its lifetime.
     Endpoint("POST", "/session", session.create, NOTHING_MORE, logged=False, session=False),
     Endpoint("DELETE", "/session", session.delete, NOTHING_MORE, logged=False),
-    Endpoint("GET", "/dags", dags.list_dags, _DAG_READ, PAGE_PARAMETERS),
+    Endpoint("GET", "/dags", dags.list_dags, DAG_READ, PAGE_PARAMETERS),
     Endpoint("GET", "/import_errors", import_errors.list_import_errors, reads(Resource.IMPORT_ERRORS), PAGE_PARAMETERS),
-    Endpoint("GET", "/latest_runs", dag_runs.latest_runs, _RUN_READ),
-    Endpoint("GET", "/pools", pools.list_pools, reads(Resource.POOLS)),
+    Endpoint("GET", "/latest_runs", dag_runs.latest_runs, RUN_READ),
+    Endpoint("GET", "/pools", pools.list_pools, POOL_READ),
     Endpoint("POST", "/pools", pools.set_pool, _POOL_SET),
-    Endpoint("GET", _POOL, pools.pool, reads(Resource.POOLS)),
+    Endpoint("GET", _POOL, pools.pool, POOL_READ),
     Endpoint("DELETE", _POOL, pools.delete_pool, needs("can_delete", Resource.POOLS)),
     Endpoint("POST", f"{_DAG}/dag_runs", dag_runs.trigger, edits_dag(Permission("can_create", Resource.RUNS))),
-    Endpoint("GET", f"{_DAG}/dag_runs", dag_runs.list_runs, _RUN_READ, RUN_PARAMETERS),
-    Endpoint("GET", _RUN, dag_runs.state, _RUN_READ),
-    Endpoint("GET", _TASK, tasks.task_instance, _INSTANCE_READ, frozenset({"map_index"})),
+    Endpoint("GET", f"{_DAG}/dag_runs", dag_runs.list_runs, RUN_READ, RUN_PARAMETERS),
+    Endpoint("GET", _RUN, dag_runs.state, RUN_READ),
+    Endpoint("GET", _TASK, tasks.task_instance, INSTANCE_READ, frozenset({"map_index"})),
     Endpoint("GET", f"{_TASK}/logs", task_logs.task_log, reads(Resource.DAGS, Resource.LOGS), LOG_PARAMETERS),
-    Endpoint("GET", f"{_TASK}/waits_for", tasks.waits_for, _INSTANCE_READ),
-    Endpoint("GET", f"{_DAG}/tasks", tasks.list_tasks, _TASK_READ),
-    Endpoint("GET", f"{_DAG}/tasks/{{task_id}}", tasks.task, _TASK_READ),
-    Endpoint("GET", f"{_DAG}/paused", dags.is_paused, _DAG_READ),
+    Endpoint("GET", f"{_TASK}/waits_for", tasks.waits_for, INSTANCE_READ),
+    Endpoint("GET", f"{_DAG}/tasks", tasks.list_tasks, TASK_READ),
+    Endpoint("GET", f"{_DAG}/tasks/{{task_id}}", tasks.task, TASK_READ),
+    Endpoint("GET", f"{_DAG}/paused", dags.is_paused, DAG_READ),
     Endpoint("GET", f"{_DAG}/paused/{{paused}}", dags.set_paused, edits_dag(), changes=True),
     Endpoint("GET", f"{_DAG}/code", dags.code, reads(Resource.DAGS, Resource.CODE)),
     Endpoint("PATCH", _DAG, dags.patch, edits_dag()),

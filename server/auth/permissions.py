@@ -7,7 +7,7 @@ DAG and on that something; what changes it needs `can_edit` on the DAG, and the 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from server.wire.dag_patterns import DagPattern, Readable
+from server.wire.dag_patterns import DagPattern, Readable, readable
 
 
 class Permission(NamedTuple):
@@ -138,7 +138,7 @@ class Permissions:
         limited = [one for one in wanted.every if one not in self._everywhere]
         if not limited:
             return None
-        return Readable(tuple(tuple(grant.dags for grant in self.grants if grant.gives(one, None)) for one in limited))
+        return readable((grant.dags for grant in self.grants if grant.gives(one, None)) for one in limited)
 
     def described(self) -> list[dict[str, object]]:
         """Return the grants for people: `permissions` as texts, `dags` as ids and patterns, or None for all."""

@@ -19,8 +19,9 @@ from server.database.new_runs import NewRun, Row
 from server.database.scheduler_health import SchedulerHealth
 from server.database.settings import Settings
 from server.database.whole_runs import DagChangedError, WholeRuns
-from server.errors import BadRequest, Conflict, NotFound
+from server.errors import BadRequest, Conflict, NotFound, Restricted
 from server.wire.bodies import Trigger
+from server.wire.dag_patterns import Readable
 from server.wire.query import DagRunsQuery
 from server.wire.warning_header import warn
 from windsock.protocol import Code
@@ -52,6 +53,7 @@ class DagRuns:
     ) -> None:
         """Trigger and read the runs of `database`, whose DAGs are `dags`."""
         self._database = database
+        self._readable = dags.readable
         self._scheduler = scheduler
         self._announce = announce
         self._dags = dags
@@ -68,6 +70,8 @@ class DagRuns:
         self._find: Batcher[tuple[str, datetime], asyncpg.Record] = settings.batcher("find_runs", self._find_many)
         self._first_page: SingleFlight[_Page, list[asyncpg.Record]] = SingleFlight(self._read_first_page, fresh=True)
         self._latest: Batcher[None, msgspec.Raw] = settings.shared("latest_runs", self._read_latest)
+        self._latest_of: SingleFlight[Readable, msgspec.Raw] = SingleFlight(self._read_latest_of, fresh=True)
+        self._graph_urls = settings.graph_url, settings.generation.graph_page
 
     async def trigger(self, dag_id: str, asked: Trigger, user: str | None = None) -> Trigger:
         """Make the run and those of its sub-DAGs, durably; if it will not start for now, a warning says why.
@@ -142,7 +146,9 @@ class DagRuns:
         try:
             await self._dags.require(dag_id)
         except NotFound as error:
-            raise BadRequest(error.message, code=error.code) from error
+            refused = BadRequest(error.message, code=error.code)
+            refused.restricted = error.restricted
+            raise refused from error
 
     async def count(self, dag_id: str, query: DagRunsQuery) -> int:
         """Return how many runs `query` has, without its limit and offset."""
@@ -152,6 +158,10 @@ class DagRuns:
     async def latest(self) -> msgspec.Raw:
         """Return the newest run of each DAG, as an object that Postgres has written: `{"items": [...]}`."""
         return await self._latest(None)
+
+    async def latest_of(self, readable: Readable) -> msgspec.Raw:
+        """Return the newest run of each DAG that is readable, in the same form."""
+        return await self._latest_of(readable)
 
     def _make(self, values: Row, run: NewRun, dag: Dag) -> Awaitable[asyncpg.Record | None]:
         """Insert a run with the statement that its DAG needs; returns what `trigger` does, None for a collision."""
@@ -217,8 +227,8 @@ class DagRuns:
             row = await self._find_collision(run, dag_id)
             if row["date_taken"]:
                 date, other = run.execution_date.isoformat(), row["run_at_date"] or "None"
-                taken = f"Execution date {date} is taken for dag id {dag_id} by run id {other}"
-                raise BadRequest(taken, code=Code.DATE_TAKEN)
+                taken = BadRequest(f"Execution date {date} is taken for dag id {dag_id}", code=Code.DATE_TAKEN)
+                raise taken.adding(Restricted(f" by run id {other}", ("DAGs", "DAG Runs"), of_the_dag=True))
 
     async def _refuse_run_id(self, run: NewRun, dag: Dag) -> None:
         """Raise BadRequest if another run has the run_id of this run, or of one of its sub-DAGs' runs."""
@@ -241,10 +251,12 @@ class DagRuns:
         return await self._database.fetch(page.statement, *page.arguments)
 
     async def _read_latest(self, requests: Sequence[None]) -> Sequence[msgspec.Raw]:
-        text: str = await self._database.fetchval(
-            "latest_runs", self._settings.graph_url, self._settings.generation.graph_page
-        )
+        text: str = await self._database.fetchval("latest_runs", *self._graph_urls)
         return [msgspec.Raw(text)] * len(requests)
+
+    async def _read_latest_of(self, readable: Readable) -> msgspec.Raw:
+        dag_ids = await self._readable.ids_with_runs(readable)
+        return msgspec.Raw(await self._database.fetchval("readable.latest_runs", *self._graph_urls, dag_ids))
 
 
 def missing_run(dag_id: str, execution_date: datetime) -> NotFound:

@@ -10,13 +10,14 @@ from server.caching.bounded import BoundedMap
 from server.caching.single_flight import SingleFlight
 from server.database.batch import Batcher
 from server.database.dag import Dag, memory_of
-from server.database.database import Database, ordered
+from server.database.database import DagIds, Database, of_readable, ordered
 from server.database.decoder import Decoder
 from server.database.decoding import MAX_DOCUMENT
 from server.database.import_errors import ImportErrors
+from server.database.readable import ReadableDags
 from server.database.settings import Settings
 from server.database.timetables import Interval
-from server.errors import BadRequest, Conflict, NotFound, Unavailable, WindsockError
+from server.errors import BadRequest, Conflict, NotFound, Restricted, Unavailable, WindsockError
 from windsock.protocol import Code
 
 _STREAM_PAGE = 2000
@@ -38,6 +39,7 @@ class Dags:
     def __init__(self, database: Database, settings: Settings, decoder: Decoder, import_errors: ImportErrors) -> None:
         """Read the DAGs of `database`; `decoder` reads their serialized rows."""
         self._import_errors = import_errors
+        self.readable = ReadableDags(database, settings)
         self._database = database
         self._decoder = decoder
         self._cache: BoundedMap[str, Dag] = BoundedMap(_CACHE, size=memory_of)
@@ -66,8 +68,12 @@ class Dags:
             if isinstance(error, Unavailable) and not isinstance(error.__cause__, asyncpg.InsufficientPrivilegeError):
                 raise
             reason = None
-        why = f": its file cannot be loaded: {reason}" if reason else ""
-        return NotFound(f"Dag id {dag_id} not found{where}{why}", Code.DAG_NOT_FOUND)
+        unknown = NotFound(f"Dag id {dag_id} not found{where}", Code.DAG_NOT_FOUND)
+        if reason is None:
+            return unknown
+        # Nobody knows whose file it is.
+        why = f": its file cannot be loaded: {reason}"
+        return unknown.adding(Restricted(why, ("DAGs", "ImportError"), of_the_dag=False))
 
     async def require(self, dag_id: str) -> None:
         """Raise NotFound unless the DAG is known and, if this database has serialized DAGs, serialized."""
@@ -153,14 +159,17 @@ class Dags:
             self.forget(member)
         return count
 
-    async def count(self) -> int:
+    async def count(self, readable: DagIds | None = None) -> int:
         """Return how many DAGs there are, without sub-DAGs."""
-        total: int = await self._database.fetchval("count_dags")
+        total: int = await self._database.fetchval(*of_readable("count_dags", readable))
         return total
 
-    def pages(self, limit: int | None, offset: int, *, descending: bool) -> AsyncGenerator[list[str], None]:
+    def pages(
+        self, limit: int | None, offset: int, *, descending: bool, readable: DagIds | None = None
+    ) -> AsyncGenerator[list[str], None]:
         """Yield pages of JSON objects, one for each DAG, ordered by dag_id."""
-        return self._database.stream(ordered("dags", descending=descending), (limit, offset), _STREAM_PAGE)
+        name, *arguments = of_readable("dags", readable)
+        return self._database.stream(ordered(name, descending=descending), (limit, offset, *arguments), _STREAM_PAGE)
 
     async def _delete(self, dag_id: str) -> tuple[list[str], int] | None:
         """Delete the DAG; return its id, those of its sub-DAGs and the number of rows; None if there is no such DAG."""

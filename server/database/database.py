@@ -21,6 +21,9 @@ _ATTEMPTS = 3
 _IN_THE_WAY = "Another transaction was in the way; nothing was done, try again shortly"
 
 
+DagIds = Sequence[str]
+
+
 class Database:
     """Runs named statements on pooled connections."""
 
@@ -174,6 +177,11 @@ class Database:
 def ordered(name: str, *, descending: bool) -> str:
     """Return the name of the statement that lists in that order."""
     return f"{name}_descending" if descending else name
+
+
+def of_readable(name: str, dag_ids: DagIds | None) -> tuple[Any, ...]:
+    """Return the name of the statement that lists what is of these DAGs alone, and its argument; None: of all DAGs."""
+    return (name,) if dag_ids is None else (f"readable.{name}", dag_ids)
 
 
 def json_column(column: Sequence[Any]) -> str:

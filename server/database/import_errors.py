@@ -6,13 +6,14 @@ from pathlib import PurePath
 from typing import NamedTuple
 
 from server.caching.recent import Recent
-from server.database.database import Database, ordered
+from server.database.database import DagIds, Database, of_readable, ordered
 
 # An error has some kilobytes, so a page of them is still a small answer.
 _STREAM_PAGE = 200
 # If a caller asks for an unknown DAG, the answer names its file; errors are read at most once in this many seconds.
 _SECONDS = 2.0
 _LONGEST_SUMMARY = 400
+_REDACTED = "REDACTED: this file also has DAGs that you may not read"
 _PLACE = re.compile(r'File "([^"\n]+)", line (\d+)')
 
 
@@ -50,13 +51,21 @@ class ImportErrors:
         self._database = database
         self._recent: Recent[list[BrokenFile]] = Recent(self._read_recent, _SECONDS)
 
-    def pages(self, limit: int | None, offset: int, *, descending: bool) -> AsyncGenerator[list[str], None]:
-        """Yield pages of JSON objects, one for each file, ordered by filename."""
-        return self._database.stream(ordered("import_errors", descending=descending), (limit, offset), _STREAM_PAGE)
+    def pages(
+        self, limit: int | None, offset: int, *, descending: bool, readable: DagIds | None = None
+    ) -> AsyncGenerator[list[str], None]:
+        """Yield pages of JSON objects, one for each file, ordered by filename.
 
-    async def count(self) -> int:
-        """Return how many there are."""
-        total: int = await self._database.fetchval("count_all_import_errors")
+        As Airflow 2 does it: only files with a DAG that is `readable`, and why one cannot be loaded only if all of its
+        DAGs are. None: all files.
+        """
+        name, *dag_ids = of_readable("import_errors", readable)
+        arguments = (limit, offset, *dag_ids, *([_REDACTED] if dag_ids else []))
+        return self._database.stream(ordered(name, descending=descending), arguments, _STREAM_PAGE)
+
+    async def count(self, readable: DagIds | None = None) -> int:
+        """Return how many there are in files with a DAG that is `readable`; None: in all files."""
+        total: int = await self._database.fetchval(*of_readable("count_all_import_errors", readable))
         return total
 
     async def of_dag(self, dag_id: str) -> str | None:

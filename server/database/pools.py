@@ -45,6 +45,16 @@ class Pools:
         """Create the pool, or change the one of that name."""
         return _pool(name, await self._database.fetchrow("set_pool", name, slots, description))
 
+    async def create(self, name: str, slots: int, description: str | None) -> Pool | None:
+        """Create the pool; None if there is one of that name."""
+        row = await self._database.fetchrow("create_pool", name, slots, description)
+        return None if row is None else _pool(name, row)
+
+    async def change(self, name: str, slots: int, description: str | None) -> Pool | None:
+        """Change the pool; None if there is none of that name."""
+        row = await self._database.fetchrow("change_pool", name, slots, description)
+        return None if row is None else _pool(name, row)
+
     async def delete(self, name: str) -> Pool:
         """Delete the pool and return what it was; raises NotFound, and BadRequest for default_pool."""
         if name == DEFAULT_POOL:

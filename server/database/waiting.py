@@ -29,9 +29,10 @@ class Waiting:
         self._settings = settings
         self._scheduler = scheduler
 
-    async def reasons(self, dag: Dag, execution_date: datetime, task_id: str) -> list[str]:
+    async def reasons(self, dag: Dag, execution_date: datetime, task_id: str, *, shows_pools: bool = True) -> list[str]:
         """Return what a task of the run at that date waits for, as a list of texts; empty if it has begun or is done.
 
+        Without `shows_pools` a text names the pool that the task waits for, and does not say how many slots it has.
         Raises NotFound for the task and the run, and Unavailable if it takes more than 2 seconds to find out.
         """
         task = dag.task(task_id)
@@ -46,9 +47,12 @@ class Waiting:
         if facts["state"] not in WAITING or facts["run_state"] not in _UNFINISHED:
             return []
         alive = (await self._scheduler.heartbeat()).alive
-        return [*([] if alive else ["no scheduler is alive"]), *self._explain(dag, task, facts)]
+        return [
+            *([] if alive else ["no scheduler is alive"]),
+            *self._explain(dag, task, facts, shows_pools=shows_pools),
+        ]
 
-    def _explain(self, dag: Dag, task: PreparedTask, facts: asyncpg.Record) -> Iterator[str]:
+    def _explain(self, dag: Dag, task: PreparedTask, facts: asyncpg.Record, *, shows_pools: bool) -> Iterator[str]:
         if facts["is_paused"]:
             yield "its DAG is paused"
         if facts["is_early"]:
@@ -65,6 +69,9 @@ class Waiting:
         if state == "queued":
             yield "it is queued, and a worker has to take it"
         else:
+            pool = _pool(task, facts)
+            if pool is not None:
+                yield pool if shows_pools else f"its pool {facts['pool']} has no room for it"
             yield from self._limits(dag, task, facts)
 
     def _limit_of_runs(self, dag: Dag, facts: asyncpg.Record) -> Iterator[str]:
@@ -75,7 +82,6 @@ class Waiting:
             yield f"its DAG has {count(runs, 'run')} under way, and max_active_runs is {limit}"
 
     def _limits(self, dag: Dag, task: PreparedTask, facts: asyncpg.Record) -> Iterator[str]:
-        yield from _pool(task, facts)
         if facts["state"] != "scheduled":
             return
         own = dag.serialized.max_active_tasks if dag.serialized else None
@@ -103,13 +109,15 @@ def _earlier_tasks(task: PreparedTask, facts: asyncpg.Record) -> Iterator[str]:
         yield f"it depends on the past, and in the run before, of {facts['before']}, it is {facts['state_before']}"
 
 
-def _pool(task: PreparedTask, facts: asyncpg.Record) -> Iterator[str]:
+def _pool(task: PreparedTask, facts: asyncpg.Record) -> str | None:
+    """Return why the task waits for its pool; None if it does not."""
     pool, slots, wanted = facts["pool"], facts["slots"], facts["wanted_slots"] or task.needs.pool_slots
     if pool is None or slots == -1:
-        return
+        return None
     if slots is None:
-        yield f"its pool {pool} does not exist"
-    elif wanted > slots:
-        yield f"it takes {count(wanted, 'slot')} of its pool {pool}, which has {slots}"
-    elif facts["state"] == "scheduled" and facts["used_slots"] + wanted > slots:
-        yield f"its pool {pool} is full: {facts['used_slots']} of {slots} slots are taken"
+        return f"its pool {pool} does not exist"
+    if wanted > slots:
+        return f"it takes {count(wanted, 'slot')} of its pool {pool}, which has {slots}"
+    if facts["state"] == "scheduled" and facts["used_slots"] + wanted > slots:
+        return f"its pool {pool} is full: {facts['used_slots']} of {slots} slots are taken"
+    return None

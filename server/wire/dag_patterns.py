@@ -1,6 +1,6 @@
 """Some DAGs: a set of dag_ids, and patterns in which `*` stands for any text."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 
@@ -34,10 +34,27 @@ class Readable(NamedTuple):
     @property
     def candidates(self) -> DagPattern:
         """The DAGs among which they all are."""
-        found = DagPattern()
-        for grant in self.every[0]:
-            found |= grant[0]
-        return found
+        return _any_of(grant[0] for grant in self.every[0])
+
+
+def readable(every: Iterable[Iterable[tuple[DagPattern, ...]]]) -> Readable:
+    """Put together what a user may read: for each permission the grants that give it for some DAGs.
+
+    Of thousands of grants for a DAG each it makes one, because whoever looks at a list asks for every DAG of it.
+    """
+    return Readable(tuple(dict.fromkeys(_merged(list(grants)) for grants in every)))
+
+
+def _merged(grants: Sequence[tuple[DagPattern, ...]]) -> tuple[tuple[DagPattern, ...], ...]:
+    alone = [grant[0] for grant in grants if len(grant) == 1]
+    others = dict.fromkeys(grant for grant in grants if len(grant) > 1)
+    return (*([(_any_of(alone),)] if alone else []), *others)
+
+
+def _any_of(patterns: Iterable[DagPattern]) -> DagPattern:
+    given = list(patterns)
+    ids = frozenset[str]().union(*(one.ids for one in given))
+    return DagPattern(ids, tuple(dict.fromkeys(pattern for one in given for pattern in one.patterns)))
 
 
 def dag_pattern(texts: Iterable[str]) -> DagPattern:

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from server import wire
 from server.api.handlers.paging import page_headers
+from server.api.needs import RUN_READ, readable
 from server.api.resources import CHANGE, OPERATIONS
 from server.http.answers import json_answer, json_list
 from server.http.body import read_body
@@ -36,4 +37,4 @@ async def state(request: web.Request) -> web.Response:
 
 async def latest_runs(request: web.Request) -> web.Response:
     """`GET /latest_runs`."""
-    return json_answer(await request.app[OPERATIONS].latest_runs())
+    return json_answer(await request.app[OPERATIONS].latest_runs(readable(request, RUN_READ)))

@@ -4,6 +4,7 @@ from aiohttp import web
 
 from server import wire
 from server.api.handlers.paging import page_headers
+from server.api.needs import DAG_READ, readable
 from server.api.resources import CHANGE, OPERATIONS
 from server.errors import MethodNotAllowed
 from server.http.answers import json_answer, json_list, text_answer
@@ -14,7 +15,7 @@ from server.http.keys import CONFIG
 async def list_dags(request: web.Request) -> web.StreamResponse:
     """`GET /dags`."""
     page = wire.parse_dags_query(request.query.items())
-    pages, total = await request.app[OPERATIONS].list_dags(page)
+    pages, total = await request.app[OPERATIONS].list_dags(page, readable(request, DAG_READ))
     return await json_list(request, pages, page_headers(request, page, total))
 
 

@@ -45,6 +45,11 @@ LEFT JOIN dag ON dag.dag_id = dag_version.dag_id
 WHERE dag_version.dag_id = $1
 ORDER BY dag_version.version_number DESC LIMIT 1
 
+-- fragment: files_of_dags
+SELECT dag.dag_id, dag.bundle_name, dag.relative_fileloc AS filename FROM dag
+UNION
+SELECT dag.dag_id, dag.bundle_name, dag.fileloc FROM dag
+
 -- name: dag_code
 SELECT left(dag_code.source_code, $2)
 FROM dag_version JOIN dag_code ON dag_code.dag_version_id = dag_version.id
@@ -192,13 +197,11 @@ INSERT INTO deadline (
     id, created_at, last_updated_at, dagrun_id, deadline_time, missed, callback_id, deadline_alert_id)
 SELECT id, now(), now(), $1, moment, false, callback_id, alert_id FROM timed WHERE moment IS NOT NULL
 
--- name: latest_runs
+-- fragment: newest_runs
 -- The newest run of each DAG by run_after: a run without a date may be newer than all that have one. No index has a DAG's
 -- runs in that order. The latest runs of all DAGs contain the newest one of each DAG that ran lately; their cost does not
 -- grow with the runs. For other DAGs all runs are read if they are few; if they are many, it costs less to look further
 -- back first. (run_after, id) is compared as a row, so that no plan walks the index of every DAG's runs for an old one.
-WITH RECURSIVE
-{dag_ids_of_runs}
 , recent AS (
     SELECT id, dag_id, run_id, run_after, logical_date, start_date FROM dag_run ORDER BY run_after DESC, id DESC LIMIT 5000
 ), recent_by_dag AS (

@@ -56,7 +56,7 @@ FROM dag JOIN dag_code ON dag_code.fileloc = dag.fileloc
 WHERE dag.dag_id = $1
 LIMIT 1
 
--- fragment: list_of_dags(order)
+-- fragment: dag_as_json
 SELECT row_to_json(one)::text
 FROM dag
 CROSS JOIN LATERAL (
@@ -72,7 +72,17 @@ CROSS JOIN LATERAL (
         timetable_summary AS schedule_interval,  -- unless dag.schedule_interval
         ARRAY (SELECT name FROM dag_tag WHERE dag_tag.dag_id = dag.dag_id ORDER BY name) AS tags
 ) AS one
+
+-- fragment: list_of_dags(order)
+{dag_as_json}
 WHERE NOT coalesce(dag.is_subdag, false)  -- if dag.is_subdag
+ORDER BY dag.dag_id COLLATE "C" {order}
+LIMIT $1 OFFSET $2
+
+-- fragment: list_of_readable_dags(order)
+{dag_as_json}
+WHERE dag.dag_id IN (SELECT unnest($3::text[]))
+    AND NOT coalesce(dag.is_subdag, false)  -- if dag.is_subdag
 ORDER BY dag.dag_id COLLATE "C" {order}
 LIMIT $1 OFFSET $2
 
@@ -85,6 +95,48 @@ LIMIT $1 OFFSET $2
 -- name: count_dags
 SELECT count(*) FROM dag
 WHERE NOT coalesce(is_subdag, false)  -- if dag.is_subdag
+
+-- name: readable.dags
+-- Those of `dags` with the ids $3.
+{list_of_readable_dags(ASC)}
+
+-- name: readable.dags_descending
+{list_of_readable_dags(DESC)}
+
+-- name: readable.count_dags
+SELECT count(*) FROM dag
+WHERE dag_id IN (SELECT unnest($1::text[]))
+    AND NOT coalesce(is_subdag, false)  -- if dag.is_subdag
+
+-- fragment: root_of_subdag
+-- The DAG whose permissions count: for a sub-DAG its root. As in Airflow, only an id with a dot may be that of a sub-DAG.
+CASE WHEN strpos(dag.dag_id, '.') > 0 THEN {root_dag_id} ELSE dag.dag_id END
+
+-- name: find_roots
+-- only if dag.root_dag_id
+-- For each DAG the one whose permissions count; for an unknown one itself.
+SELECT coalesce(d.root_dag_id, requested.dag_id)
+FROM unnest(ARRAY(SELECT json_array_elements_text($1))) WITH ORDINALITY AS requested (dag_id, n)
+LEFT JOIN LATERAL (
+    SELECT {root_of_subdag} AS root_dag_id FROM dag WHERE dag.dag_id = requested.dag_id
+) AS d ON true
+ORDER BY requested.n
+
+-- name: readable_dags
+-- The DAGs among which are all that have, or whose root has, one of the ids $1 or an id that matches one of the patterns
+-- $2. Only patterns cost a look at the whole table.
+SELECT dag.dag_id, {root_of_subdag} AS root_dag_id FROM dag WHERE dag.dag_id IN (SELECT unnest($1::text[]))
+UNION
+SELECT dag.dag_id, {root_of_subdag} FROM dag WHERE dag.root_dag_id IN (SELECT unnest($1::text[]))  -- if dag.root_dag_id
+UNION  -- if dag.root_dag_id
+SELECT dag.dag_id, {root_of_subdag} FROM dag WHERE cardinality($2::text[]) > 0 AND {root_of_subdag} LIKE ANY ($2)
+
+-- name: readable_dags_of_runs
+-- The ids in `dag_run` that match one of the patterns $1 but have no row in `dag`.
+WITH RECURSIVE
+{dag_ids_of_runs}
+SELECT dag_ids.dag_id FROM dag_ids
+WHERE dag_ids.dag_id LIKE ANY ($1::text[]) AND NOT EXISTS (SELECT FROM dag WHERE dag.dag_id = dag_ids.dag_id)
 
 -- fragment: is_active
 -- Only later generations leave a run queued if its DAG is not active.
@@ -335,6 +387,11 @@ dag_ids AS (
     FROM dag_ids WHERE dag_ids.dag_id IS NOT NULL
 )
 
+-- fragment: given_dag_ids
+dag_ids AS (
+    SELECT DISTINCT unnest($3::text[]) AS dag_id
+)
+
 -- fragment: list_of_latest
 '{"items":[' || coalesce(string_agg(row_to_json(run)::text, ',' ORDER BY newest.dag_id COLLATE "C"), '') || ']}'
 
@@ -346,10 +403,7 @@ SELECT
     {iso_date(newest.{run_date})} AS execution_date,
     coalesce({iso_date(newest.start_date)}, '') AS start_date
 
--- name: latest_runs
--- The newest run of each DAG.
-WITH RECURSIVE
-{dag_ids_of_runs}
+-- fragment: newest_runs
 SELECT {list_of_latest}
 FROM dag_ids
 CROSS JOIN LATERAL (
@@ -360,6 +414,18 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
     {latest_run}
 ) AS run
+
+-- name: latest_runs
+-- The newest run of each DAG.
+WITH RECURSIVE
+{dag_ids_of_runs}
+{newest_runs}
+
+-- name: readable.latest_runs
+-- The newest run of each DAG with one of the ids $3.
+WITH
+{given_dag_ids}
+{newest_runs}
 
 -- name: lock_dag
 -- The DAG that is to be deleted, with the ids of its sub-DAGs.
@@ -387,15 +453,28 @@ FROM unnest(ARRAY(SELECT json_array_elements_text($1))) WITH ORDINALITY AS reque
 LEFT JOIN LATERAL (SELECT id, pool, slots, description FROM slot_pool WHERE slot_pool.pool = requested.name) AS p ON true
 ORDER BY requested.n
 
--- name: set_pool
+-- fragment: new_pool
 INSERT INTO slot_pool (
     include_deferred,  -- if slot_pool.include_deferred
     pool, slots, description)
 VALUES (
     false,  -- if slot_pool.include_deferred
     $1, $2, $3)
+
+-- name: set_pool
+{new_pool}
 ON CONFLICT (pool) DO UPDATE SET slots = excluded.slots, description = excluded.description
 RETURNING id, pool, slots, description
+
+-- name: create_pool
+-- Nothing if there is such a pool.
+{new_pool}
+ON CONFLICT (pool) DO NOTHING
+RETURNING id, pool, slots, description
+
+-- name: change_pool
+-- Nothing if there is no such pool.
+UPDATE slot_pool SET slots = $2, description = $3 WHERE pool = $1 RETURNING id, pool, slots, description
 
 -- name: delete_pool
 DELETE FROM slot_pool WHERE pool = $1 RETURNING id, pool, slots, description
@@ -432,18 +511,60 @@ FROM (SELECT queued_dttm FROM task_instance WHERE state = 'queued' AND isfinite(
 -- name: count_import_errors
 SELECT count(*) FROM (SELECT FROM import_error LIMIT 10000) AS found
 
--- fragment: list_of_import_errors(order)
--- Files that could not be loaded, as JSON objects. If an error is very long, its beginning is enough.
-SELECT row_to_json(one)::text
-FROM import_error
-CROSS JOIN LATERAL (
-    SELECT
+-- fragment: fields_of_import_error(stacktrace)
+-- If an error is very long, its beginning is enough.
+SELECT
         bundle_name,  -- if import_error.bundle_name
         NULL::text AS bundle_name,  -- unless import_error.bundle_name
         filename,
         id,
-        left(stacktrace, 20000) AS stacktrace,
+        left({stacktrace}, 20000) AS stacktrace,
         {iso_date("timestamp")} AS "timestamp"
+
+-- fragment: list_of_import_errors(order)
+-- Files that could not be loaded, as JSON objects.
+SELECT row_to_json(one)::text
+FROM import_error
+CROSS JOIN LATERAL (
+    {fields_of_import_error(stacktrace)}
+) AS one
+ORDER BY import_error.filename COLLATE "C" {order}, import_error.id
+LIMIT $1 OFFSET $2
+
+-- fragment: files_of_dags
+SELECT dag.dag_id, dag.fileloc AS filename FROM dag
+
+-- fragment: files_with(dag_ids)
+-- The files that have one of these DAGs, and whether they have no others.
+files AS (
+    SELECT
+        of_dag.bundle_name AS bundle,  -- if import_error.bundle_name
+        of_dag.filename AS file, bool_and(given.dag_id IS NOT NULL) AS have_no_others
+    FROM (
+        {files_of_dags}
+    ) AS of_dag
+    LEFT JOIN (SELECT DISTINCT unnest({dag_ids}::text[]) AS dag_id) AS given ON given.dag_id = of_dag.dag_id
+    GROUP BY
+        of_dag.bundle_name,  -- if import_error.bundle_name
+        of_dag.filename
+    HAVING bool_or(given.dag_id IS NOT NULL)
+)
+
+-- fragment: errors_of_files
+FROM import_error JOIN files ON files.file = import_error.filename
+    AND files.bundle IS NOT DISTINCT FROM import_error.bundle_name  -- if import_error.bundle_name
+
+-- fragment: list_of_readable_import_errors(order)
+-- Those of files with one of the DAGs $3. If a file has others too, $4 is in place of the error.
+WITH
+{files_with($3)}
+SELECT row_to_json(one)::text
+{errors_of_files}
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN files.have_no_others THEN import_error.stacktrace ELSE $4::text END AS stacktrace
+) AS shown
+CROSS JOIN LATERAL (
+    {fields_of_import_error(shown.stacktrace)}
 ) AS one
 ORDER BY import_error.filename COLLATE "C" {order}, import_error.id
 LIMIT $1 OFFSET $2
@@ -453,6 +574,18 @@ LIMIT $1 OFFSET $2
 
 -- name: import_errors_descending
 {list_of_import_errors(DESC)}
+
+-- name: readable.import_errors
+{list_of_readable_import_errors(ASC)}
+
+-- name: readable.import_errors_descending
+{list_of_readable_import_errors(DESC)}
+
+-- name: readable.count_all_import_errors
+WITH
+{files_with($1)}
+SELECT count(*)
+{errors_of_files}
 
 -- name: count_all_import_errors
 SELECT count(*) FROM import_error

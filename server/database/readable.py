@@ -1,0 +1,56 @@
+"""Which DAGs a user may read who may not read all of them. The permissions of a sub-DAG are those of its root."""
+
+from collections.abc import Sequence
+
+from server.caching.single_flight import SingleFlight
+from server.database.batch import Batcher
+from server.database.database import Database
+from server.database.settings import Settings
+from server.wire.dag_patterns import Readable
+
+_LIKE = str.maketrans({"\\": r"\\", "%": r"\%", "_": r"\_", "*": "%"})
+
+
+class ReadableDags:
+    """Finds the DAGs that somebody's permissions are about."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        """Read the tables `dag` and `dag_run` of `database`."""
+        self._database = database
+        self._has_subdags = "find_roots" in database.statements
+        self._root: Batcher[str, str] = settings.batcher("find_roots", self._find_roots)
+        # Users who have the same permissions, and ask at the same time, share the look at the table.
+        self._ids: SingleFlight[Readable, list[str]] = SingleFlight(self._read, fresh=True)
+
+    async def root(self, dag_id: str) -> str:
+        """Return the id of the DAG whose permissions count for this one: for a sub-DAG its root; for others its own."""
+        return await self._root(dag_id) if self._has_subdags and "." in dag_id else dag_id
+
+    async def ids(self, readable: Readable) -> list[str]:
+        """Return the ids of the readable DAGs and of their sub-DAGs."""
+        return await self._ids(readable)
+
+    async def ids_with_runs(self, readable: Readable) -> list[str]:
+        """Return the same ids, and those that only runs have: Airflow keeps the runs when it forgets a DAG."""
+        candidates = readable.candidates
+        found = await self.ids(readable)
+        if candidates.patterns:
+            rows = await self._database.fetch("readable_dags_of_runs", _like(candidates.patterns))
+            found = [*found, *(row[0] for row in rows if readable.matches(row[0]))]
+        return found
+
+    async def _find_roots(self, dag_ids: Sequence[str]) -> Sequence[str]:
+        rows = await self._database.fetch_each("find_roots", [(dag_id,) for dag_id in dag_ids])
+        return [row[0] for row in rows]
+
+    async def _read(self, readable: Readable) -> list[str]:
+        candidates = readable.candidates
+        rows = await self._database.fetch("readable_dags", sorted(candidates.ids), _like(candidates.patterns))
+        known = {row["dag_id"] for row in rows}
+        unknown = [dag_id for dag_id in candidates.ids - known if readable.matches(dag_id)]
+        return [*unknown, *(row["dag_id"] for row in rows if readable.matches(row["root_dag_id"]))]
+
+
+def _like(patterns: Sequence[str]) -> list[str]:
+    """Write patterns as LIKE has them."""
+    return [pattern.translate(_LIKE) for pattern in patterns]
