@@ -6,7 +6,6 @@ process that reads DAGs, has written as JSON is a `Raw`: HTTP sends it as it is,
 """
 
 from collections.abc import AsyncGenerator, Sequence
-from datetime import datetime
 from typing import NamedTuple
 
 from msgspec import Raw
@@ -18,7 +17,7 @@ from server.database.scheduler_health import Heartbeat
 from server.errors import BadRequest, NotFound, Restricted
 from server.task_logs.reading import LogFile, local_log
 from server.task_logs.writing import NoLogError
-from server.wire import DagRunsQuery, Page, PoolRequest, TaskInstance, Trigger
+from server.wire import DagRunsQuery, Page, PoolRequest, RunName, TaskInstance, Trigger
 from server.wire.dag_patterns import Readable
 from server.wire.dates import timezone_of
 from windsock.config import Config
@@ -36,7 +35,7 @@ class InstanceKey(NamedTuple):
     """What a caller names a task instance by, checked."""
 
     dag_id: str
-    execution_date: datetime
+    run: RunName
     task_id: str
 
 
@@ -49,13 +48,10 @@ class Operations:
         self._logs = config.base_log_folder
         self.timezone = timezone_of(config.default_timezone)
 
-    def _date(self, text: str) -> datetime:
-        return wire.parse_execution_date(text, self.timezone)
-
     def instance(self, dag_id: str, execution_date: str, task_id: str) -> InstanceKey:
         """Check what a task instance is named by, before anything else that its caller sent is read."""
-        date = self._date(execution_date)
-        return InstanceKey(wire.check_id(dag_id, "dag_id"), date, wire.check_id(task_id, "task_id"))
+        run = wire.parse_run(execution_date, self.timezone)
+        return InstanceKey(wire.check_id(dag_id, "dag_id"), run, wire.check_id(task_id, "task_id"))
 
     async def trigger(self, dag_id: str, asked: Trigger, user: str | None) -> Trigger:
         """Make a run, and those of its sub-DAGs, for `user` (None: unknown); return it as it was made."""
@@ -73,9 +69,9 @@ class Operations:
         return await (runs.latest() if readable is None else runs.latest_of(readable))
 
     async def run_state(self, dag_id: str, execution_date: str) -> str | None:
-        """Return the state of the run at that date."""
-        date = self._date(execution_date)
-        return await self._metadata.dag_runs.state(wire.check_id(dag_id, "dag_id"), date)
+        """Return the state of a run; `execution_date` may also be `run_id=` and its run_id, here and below."""
+        run = wire.parse_run(execution_date, self.timezone)
+        return await self._metadata.dag_runs.state(wire.check_id(dag_id, "dag_id"), run)
 
     async def root(self, dag_id: str) -> str:
         """Return the id of the DAG whose permissions count for this one; the id itself may be nonsense."""
@@ -133,18 +129,18 @@ class Operations:
 
     async def waits_for(self, instance: InstanceKey, *, shows_pools: bool = True) -> list[str]:
         """Return what a task of a run waits for, in words; an empty list if it has begun or is done."""
-        dag_id, date, task_id = instance
-        dag = await self._metadata.dags.get(dag_id)
-        return await self._metadata.waiting.reasons(dag, date, task_id, shows_pools=shows_pools)
+from server.wire import DagRunsQuery, Page, PoolRequest, RunName, TaskInstance, Trigger
+from server.wire.dag_patterns import Readable
 
     async def task_log(self, instance: InstanceKey, try_number: int | None, *, shows_pools: bool = True) -> LogFile:
         """Open the log of a try, by default of the last one; the caller closes it."""
-        await self._metadata.task_instances.get(*instance)
+        found = await self._metadata.task_instances.get(*instance)
         if not self._metadata.standalone:
             message = "Logs are there where Windsock runs the tasks itself; Airflow keeps these"
             raise NotFound(message, Code.LOG_NOT_FOUND)
         try:
-            return await local_log(self._logs, *instance, try_number)
+            date = wire.parse_execution_date(found.execution_date, self.timezone)
+            return await local_log(self._logs, instance.dag_id, date, instance.task_id, try_number)
         except NoLogError as error:
             missing = NotFound(str(error), Code.LOG_NOT_FOUND)
             if try_number is None and (waits_for := await self.waits_for(instance, shows_pools=shows_pools)):

@@ -3,6 +3,8 @@
 from enum import StrEnum
 
 PREFIX = "/api/experimental"
+# In a path this and a run_id may stand for an execution_date.
+BY_RUN_ID = "run_id="
 WARNING_HEADER = "X-Windsock-Warning"
 
 

@@ -18,6 +18,7 @@ from server.database.decoder import Decoder
 from server.database.prepared import PreparedTask
 from server.database.settings import Settings
 from server.errors import Conflict, NotFound
+from server.wire.run_names import RunId, RunName, in_words
 from server.wire.shapes import TaskInstance
 from windsock.protocol import Code
 
@@ -29,10 +30,13 @@ _UNFINISHED = frozenset({"queued", "running"})
 
 
 class Key(NamedTuple):
-    """What a task instance is found by; where no task has several instances, the statement has no `map_index`."""
+    """What a task instance is found by: of its run the date or, by another statement, the run_id.
+
+    Where no task has several instances, the statement has no `map_index`.
+    """
 
     dag_id: str
-    execution_date: datetime
+    run: datetime | str
     task_id: str
     map_index: int | None
 
@@ -50,29 +54,33 @@ class TaskInstances:
         # It reads the columns by their names, in the order of the fields.
         self._columns = itemgetter(*_COLUMNS, *(_MAPPED if self._has_mapped else ()))
         self._find: Batcher[Key, asyncpg.Record] = settings.batcher("find_task_instances", self._find_many)
+        self._find_by_id: Batcher[Key, asyncpg.Record] = settings.batcher(
+            "find_task_instances_by_id", self._find_many_by_id
+        )
 
-    async def get(
-        self, dag_id: str, execution_date: datetime, task_id: str, map_index: int | None = None
-    ) -> TaskInstance:
+    async def get(self, dag_id: str, run: RunName, task_id: str, map_index: int | None = None) -> TaskInstance:
         """Return a task instance; raises NotFound for DAG, task, run, instance.
 
         While the run is queued or running, an instance without a row is answered as its first row will be. For a mapped
         task (Airflow 2.3 and later) `map_index` chooses the instance; without it, it is the one that is furthest from
         its end. Airflow 1.10 has no such tasks: there `map_index` has no meaning.
         """
-        row = await self._find(Key(dag_id, execution_date, task_id, map_index))
+        if isinstance(run, RunId):
+            row = await self._find_by_id(Key(dag_id, run.run_id, task_id, map_index))
+        else:
+            row = await self._find(Key(dag_id, run, task_id, map_index))
         if not row["known"]:
             raise await self._dags.unknown(dag_id)
         dag = await self._dags.at(dag_id, row["root_dag_id"], row["version"], any_serialized=row["any_serialized"])
         task = dag.task(task_id)
         if row["run"] is None:
-            raise missing_run(dag_id, execution_date)
+            raise missing_run(dag_id, run)
         if row["task_id"] is not None:
             pickled = row["executor_config"]
             return self._instance(row, await self._decoder.shown(dag_id, pickled) if pickled else _unread(pickled))
         if row["run_state"] in _UNFINISHED and (map_index in _UNMAPPED or not self._has_mapped):
             return self._first_instance(row["execution_date"], dag_id, task_id, task)
-        raise _missing_instance(task_id, execution_date, map_index if self._has_mapped else None)
+        raise _missing_instance(task_id, run, map_index if self._has_mapped else None)
 
     def _instance(self, row: asyncpg.Record, executor_config: str) -> TaskInstance:
         instance = TaskInstance(*map(str, self._columns(row)))
@@ -90,8 +98,14 @@ class TaskInstances:
         return TaskInstance(hostname="", executor_config="{}", **known)
 
     async def _find_many(self, keys: Sequence[Key]) -> Sequence[asyncpg.Record]:
+        return await self._database.fetch_each("find_task_instances", self._columns_of(keys))
+
+    async def _find_many_by_id(self, keys: Sequence[Key]) -> Sequence[asyncpg.Record]:
+        return await self._database.fetch_each("find_task_instances_by_id", self._columns_of(keys))
+
+    def _columns_of(self, keys: Sequence[Key]) -> list[tuple[object, ...]]:
         width = len(Key._fields) if self._has_mapped else len(Key._fields) - 1
-        return await self._database.fetch_each("find_task_instances", [key[:width] for key in keys])
+        return [key[:width] for key in keys]
 
 
 def _unread(pickled: bytes | None) -> str:
@@ -99,7 +113,7 @@ def _unread(pickled: bytes | None) -> str:
     return str(None) if pickled is None else _TOO_MUCH
 
 
-def _missing_instance(task_id: str, execution_date: datetime, map_index: int | None) -> NotFound:
+def _missing_instance(task_id: str, run: RunName, map_index: int | None) -> NotFound:
     which = "" if map_index is None else f" with map_index {map_index}"
-    message = f"Task {task_id} instance for date {execution_date.isoformat()}{which} not found"
+    message = f"Task {task_id} instance for {in_words(run)}{which} not found"
     return NotFound(message, Code.TASK_INSTANCE_NOT_FOUND)

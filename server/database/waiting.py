@@ -1,7 +1,6 @@
 """Why a task does not begin: finds out what it waits for, and says so in words."""
 
 from collections.abc import Iterator
-from datetime import datetime
 
 import asyncpg
 
@@ -11,6 +10,7 @@ from server.database.database import Database
 from server.database.prepared import PreparedTask
 from server.database.scheduler_health import SchedulerHealth
 from server.database.settings import Settings
+from server.wire.run_names import RunId, RunName
 from windsock.text import count
 
 WAITING = frozenset({None, "scheduled", "queued", "up_for_retry", "up_for_reschedule"})
@@ -29,21 +29,22 @@ class Waiting:
         self._settings = settings
         self._scheduler = scheduler
 
-    async def reasons(self, dag: Dag, execution_date: datetime, task_id: str, *, shows_pools: bool = True) -> list[str]:
-        """Return what a task of the run at that date waits for, as a list of texts; empty if it has begun or is done.
+    async def reasons(self, dag: Dag, run: RunName, task_id: str, *, shows_pools: bool = True) -> list[str]:
+        """Return what a task of a run waits for, as a list of texts; empty if it has begun or is done.
 
         Without `shows_pools` a text names the pool that the task waits for, and does not say how many slots it has.
         Raises NotFound for the task and the run, and Unavailable if it takes more than 2 seconds to find out.
         """
         task = dag.task(task_id)
+        name, by = ("waiting_facts_by_id", run.run_id) if isinstance(run, RunId) else ("waiting_facts", run)
         statements = self._database.statements
         async with self._database.transaction() as connection:
             await connection.execute(statements["bound_counting"])
             facts = await connection.fetchrow(
-                statements["waiting_facts"], dag.dag_id, execution_date, task_id, task.needs.pool, task.needs.upstream
+                statements[name], dag.dag_id, by, task_id, task.needs.pool, task.needs.upstream
             )
         if facts is None:
-            raise missing_run(dag.dag_id, execution_date)
+            raise missing_run(dag.dag_id, run)
         if facts["state"] not in WAITING or facts["run_state"] not in _UNFINISHED:
             return []
         alive = (await self._scheduler.heartbeat()).alive

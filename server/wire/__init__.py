@@ -6,6 +6,7 @@ warning through `server.wire.warning_header`.
 
 - `dates`, `prose`: the texts that Airflow accepted as an execution date
 - `bodies`: JSON bodies of triggers, pools and pauses, and names in paths
+- `run_names`: what a run is named by in a path
 - `query`, `ranges`: query strings, and the header `Range`
 - `strict_json`: reads JSON that the database can store
 - `warning_header`: collects the warnings of a request
@@ -36,12 +37,15 @@ from server.wire.query import (
     parse_log_query,
     parse_map_index,
 )
+from server.wire.run_names import RunId, RunName, parse_run
 from server.wire.shapes import TaskInstance, ascii_json, delete_answer, encode, trigger_answer
 
 __all__ = [
     "DagRunsQuery",
     "Page",
     "PoolRequest",
+    "RunId",
+    "RunName",
     "TaskInstance",
     "Trigger",
     "ascii_json",
@@ -59,6 +63,7 @@ __all__ = [
     "parse_pause",
     "parse_pool",
     "parse_pool_name",
+    "parse_run",
     "parse_trigger",
     "read_pool",
     "read_trigger",

@@ -103,7 +103,9 @@ KEYS = {
     "find_dags": ['["d"]'],
     "find_pools": ['["p"]'],
     "find_runs": ['["d"]', DATE],
+    "find_runs_by_id": ['["d"]', '["r"]'],
     "find_task_instances": ['["d"]', DATE, '["t"]', "[null]"],
+    "find_task_instances_by_id": ['["d"]', '["r"]', '["t"]', "[null]"],
     "find_collisions": ['["d"]', '["r"]', DATE],
     "trigger": ['["d"]', '["d"]', DATE, "[null]", '["d"]', '["d"]', DATE, DATE, '["u"]', "[false]", "revision"],
 }

@@ -10,7 +10,7 @@ replace({percent_encoded({dag_id})}, '%20', '+')
 EXISTS (SELECT FROM task_instance AS begun WHERE {same_run(begun, {run})})
 
 -- fragment: chosen_instance
-task_instance.dag_id = requested.dag_id AND task_instance.execution_date = requested.run_date
+task_instance.dag_id = requested.dag_id AND task_instance.execution_date = r.execution_date
 AND task_instance.task_id = requested.task_id
 
 -- fragment: mapped_instances

@@ -246,13 +246,13 @@ FROM dag_run
 WHERE
     {chosen_runs}
 
--- name: find_runs
--- Each run's state, found by DAG and date, with what the answer needs to know about the DAG.
+-- fragment: states_of_runs(column, type)
+-- Each run's state, found by DAG and date or run_id, with what the answer needs to know about the DAG.
 SELECT d.dag_id IS NOT NULL AS known, s.present OR NOT {any_serialized} AS serialized, r.id, r.state
 FROM unnest(
     ARRAY(SELECT json_array_elements_text($1)),
-    ARRAY(SELECT json_array_elements_text($2)::timestamptz)
-) WITH ORDINALITY AS requested (dag_id, run_date, n)
+    ARRAY(SELECT json_array_elements_text($2)::{type})
+) WITH ORDINALITY AS requested (dag_id, run, n)
 LEFT JOIN LATERAL (
     SELECT dag.dag_id, {root_dag_id} AS root_dag_id FROM dag WHERE dag.dag_id = requested.dag_id
 ) AS d ON true
@@ -261,25 +261,31 @@ CROSS JOIN LATERAL (
 ) AS s
 LEFT JOIN LATERAL (
     SELECT dag_run.id, dag_run.state FROM dag_run
-    WHERE dag_run.dag_id = requested.dag_id AND dag_run.{run_date} = requested.run_date
+    WHERE dag_run.dag_id = requested.dag_id AND dag_run.{column} = requested.run
 ) AS r ON true
 ORDER BY requested.n
 
--- name: find_task_instances
--- Each task instance with its run's state and what the answer needs to know about the DAG. The columns after `run_state` are
+-- name: find_runs
+{states_of_runs({run_date}, timestamptz)}
+
+-- name: find_runs_by_id
+{states_of_runs(run_id, text)}
+
+-- fragment: instances_of_runs(column, type)
+-- Each task instance, found by DAG, task and the date or run_id of the run, with its run's state and what the answer needs to know about the DAG. The columns after `run_state` are
 -- the fields of `TaskInstance`, dates as Python's str shows them. If there is no instance, `task_id` is NULL.
 SELECT d.dag_id IS NOT NULL AS known, d.root_dag_id, s.version, {any_serialized} AS any_serialized,
     r.id AS run, r.state AS run_state,
-    requested.dag_id, {plain_date(requested.run_date)} AS execution_date, false AS test_mode,
+    requested.dag_id, {plain_date(r.{run_date})} AS execution_date, false AS test_mode,
     r.run_id, nullif(mapped.instances, 0) AS mapped_instances,  -- if task_instance.map_index
     ti.*
 FROM unnest(
     ARRAY(SELECT json_array_elements_text($1)),
-    ARRAY(SELECT json_array_elements_text($2)::timestamptz),
+    ARRAY(SELECT json_array_elements_text($2)::{type}),
     ARRAY(SELECT json_array_elements_text($3)),
     ARRAY(SELECT json_array_elements_text($4)::integer)  -- if task_instance.map_index
     NULL::integer[]  -- unless task_instance.map_index
-) WITH ORDINALITY AS requested (dag_id, run_date, task_id, map_index, n)
+) WITH ORDINALITY AS requested (dag_id, run, task_id, map_index, n)
 LEFT JOIN LATERAL (
     SELECT
         dag.bundle_version,  -- if dag.bundle_version
@@ -291,7 +297,7 @@ LEFT JOIN LATERAL (
 ) AS s ON true
 LEFT JOIN LATERAL (
     SELECT dag_run.id, dag_run.dag_id, dag_run.run_id, dag_run.{run_date}, dag_run.state FROM dag_run
-    WHERE dag_run.dag_id = requested.dag_id AND dag_run.{run_date} = requested.run_date
+    WHERE dag_run.dag_id = requested.dag_id AND dag_run.{column} = requested.run
 ) AS r ON true
 LEFT JOIN LATERAL (
     SELECT
@@ -309,13 +315,19 @@ LEFT JOIN LATERAL (
 {mapped_instances}
 ORDER BY requested.n
 
+-- name: find_task_instances
+{instances_of_runs({run_date}, timestamptz)}
+
+-- name: find_task_instances_by_id
+{instances_of_runs(run_id, text)}
+
 -- fragment: run_start(run)
 {run}.{run_date}
 
 -- fragment: last_states
 'success', 'failed', 'skipped', 'upstream_failed', 'removed'
 
--- name: waiting_facts
+-- fragment: waiting_facts_of(column, type)
 -- Everything that a task of a run may wait for: the DAG, the run and those before it, the pool, the upstream tasks, the
 -- limits. Each is found with an index, and of many rows only 10,000 are read. Of a mapped task it is the first instance that
 -- has not ended.
@@ -364,7 +376,7 @@ SELECT d.is_paused, r.state AS run_state, {run_start(r)} > now() AS is_early, {s
         ORDER BY one.map_index LIMIT 1  -- if task_instance.map_index
     ) AS state_before
 FROM dag AS d
-JOIN dag_run AS r ON r.dag_id = d.dag_id AND r.{run_date} = $2::timestamptz
+JOIN dag_run AS r ON r.dag_id = d.dag_id AND r.{column} = $2::{type}
 LEFT JOIN LATERAL (
     SELECT one.state, one.pool, one.pool_slots FROM task_instance AS one
     WHERE one.task_id = $3::text AND {same_run(one, r)}
@@ -377,6 +389,12 @@ LEFT JOIN LATERAL (
     ORDER BY earlier.{run_date} DESC LIMIT 1
 ) AS before ON true
 WHERE d.dag_id = $1::text
+
+-- name: waiting_facts
+{waiting_facts_of({run_date}, timestamptz)}
+
+-- name: waiting_facts_by_id
+{waiting_facts_of(run_id, text)}
 
 -- fragment: dag_ids_of_runs
 -- Walks the index from DAG to DAG: the cost grows with the DAGs, not with the runs.
