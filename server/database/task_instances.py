@@ -79,7 +79,7 @@ class TaskInstances:
             pickled = row["executor_config"]
             return self._instance(row, await self._decoder.shown(dag_id, pickled) if pickled else _unread(pickled))
         if row["run_state"] in _UNFINISHED and (map_index in _UNMAPPED or not self._has_mapped):
-            return self._first_instance(row["execution_date"], dag_id, task_id, task)
+            return self._first_instance(str(row["execution_date"]), dag_id, task_id, task)
         raise _missing_instance(task_id, run, map_index if self._has_mapped else None)
 
     def _instance(self, row: asyncpg.Record, executor_config: str) -> TaskInstance:

@@ -62,6 +62,7 @@ async def _check_runs(api: Api, generation: int) -> None:
     assert "r1" in (await api.trigger(run_id="r2", execution_date=DATE))[1]["error"]
     state = "running" if generation == 1 else "queued"
     assert await api.call("GET", f"/dags/d/dag_runs/{DATE.replace('+', '%2B')}") == (200, {"state": state})
+    assert await api.call("GET", "/dags/d/dag_runs/run_id=r1") == (200, {"state": state})
     _, runs = await api.call("GET", "/dags/d/dag_runs")
     assert [(run["dag_run_url"], run["state"], run["execution_date"]) for run in runs] == [
         (RUN_URLS[generation], state, DATE)
@@ -78,6 +79,12 @@ async def _check_tasks(api: Api, generation: int) -> None:
     path = f"/dags/d/dag_runs/{DATE.replace('+', '%2B')}/tasks"
     status, first = await api.call("GET", f"{path}/t")
     assert (status, first["state"], first["max_tries"]) == (200, "None", "2")
+    by_id = "/dags/d/dag_runs/run_id=r1/tasks"
+    assert await api.call("GET", f"{by_id}/t") == (200, first)
+    assert await api.call("GET", f"{by_id}/t/waits_for") == await api.call("GET", f"{path}/t/waits_for")
+    for task in ("t", "t/waits_for"):
+        status, missing = await api.call("GET", f"/dags/d/dag_runs/run_id=r0/tasks/{task}")
+        assert (status, missing["code"]) == (404, "run_not_found")
     assert (await api.call("GET", f"{path}/nothing"))[0] == 404
     assert (await api.call("GET", "/dags/d/tasks/t"))[1]["retries"] == "2"
     if generation > 1:
@@ -136,6 +143,10 @@ async def test_a_run_without_a_date_is_found_by_its_id(empty_database: str, role
         assert [run["run_id"] for run in runs] == ["r1", "none"]
         _, found = await api.call("GET", "/dags/d/dag_runs?run_id=none")
         assert [run["execution_date"] for run in found] == [None]
+        assert await api.call("GET", "/dags/d/dag_runs/run_id=none") == (200, {"state": "queued"})
+        _, instance = await api.call("GET", "/dags/d/dag_runs/run_id=none/tasks/t")
+        assert (instance["execution_date"], instance["state"]) == ("None", "None")
+        assert (await api.call("GET", "/dags/d/dag_runs/run_id=none/tasks/t/waits_for"))[0] == 200
         _, latest = await api.call("GET", "/latest_runs")
         assert [item["execution_date"] for item in latest["items"]] == [DATE]
 

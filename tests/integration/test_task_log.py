@@ -60,3 +60,20 @@ async def test_a_task_that_is_never_begun(b: Bench, environment: Mapping[str, st
             done = await windsock("task_log", "-f", "d", "t", DATE, **environment)
     assert done.code == 3
     assert "there is no log of any try" in done.err
+
+
+async def test_runs_named_by_their_ids(b: Bench, environment: Mapping[str, str]) -> None:
+    """Any run_id that a caller may choose leads to its log."""
+    odd = "a/b+c%2F d=\u017c&?#"
+    await b.load({"d": {"tasks": {"t": bash("echo done")}}})
+    await b.pool.execute(
+        "INSERT INTO dag_run (dag_id, run_id, execution_date, state, external_trigger)"
+        " VALUES ('d', $1, '2024-01-01', 'running', true)",
+        odd,
+    )
+    async with b.scheduler():
+        await b.until("SELECT state = 'success' FROM task_instance")
+    for named in (odd, f"run_id={odd}"):
+        assert (await windsock("task_state", "d", "t", named, **environment)).out == "success\n"
+        assert (await windsock("task_log", "d", "t", named, **environment)).out == b.log("d", "t", 1)
+    assert (await windsock("dag_state", "d", f"run_id={odd}", **environment)).out == "success\n"

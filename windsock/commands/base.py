@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from windsock.errors import ConfigError
-from windsock.protocol import Code
+from windsock.protocol import BY_RUN_ID, Code
 from windsock.text import printable
 
 if TYPE_CHECKING:
@@ -120,6 +120,11 @@ def run_of_no_date(client: "Client", dag_id: str, named: str, error: "ApiError")
     if not runs:
         raise Failure(f"Dag {dag_id} has no run with the id {named}, and {named} is not a date", EXIT_NOT_FOUND)
     return runs[0]
+
+
+def path_name(run: "Answer") -> str:
+    """Return what names a run in a path: its date, or its id if it has none (Airflow 3)."""
+    return run["execution_date"] or f"{BY_RUN_ID}{run['run_id']}"
 
 
 def _load(*, verbose: bool) -> "Config":

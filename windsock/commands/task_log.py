@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from windsock.commands.base import run_of_no_date, session, verbose_option
+from windsock.commands.base import path_name, run_of_no_date, session, verbose_option
 from windsock.protocol import Code
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def task_log(
         try:
             client.get_task_instance(dag_id, execution_date, task_id)
         except ApiError as error:
-            execution_date = str(run_of_no_date(client, dag_id, execution_date, error)["execution_date"])
+            execution_date = path_name(run_of_no_date(client, dag_id, execution_date, error))
         log = (dag_id, execution_date, task_id)
         for data in _follow(client, log, try_number) if follow else _parts(client, log, try_number):
             click.echo(data, nl=False)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from windsock.commands.base import echo, run_of_no_date, say, session, subdir_option, verbose_option
+from windsock.commands.base import echo, path_name, run_of_no_date, say, session, subdir_option, verbose_option
 from windsock.commands.tables import optional_output_option, show
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def task_state(dag_id: str, task_id: str, execution_date: str, *, verbose: bool)
         try:
             found = client.get_task_instance(dag_id, execution_date, task_id)
         except client.error as error:
-            execution_date = run_of_no_date(client, dag_id, execution_date, error)["execution_date"]
+            execution_date = path_name(run_of_no_date(client, dag_id, execution_date, error))
             found = client.get_task_instance(dag_id, execution_date, task_id)
         echo(str(found["state"]))
         if found["state"] in _WAITING:
