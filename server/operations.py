@@ -129,8 +129,9 @@ class Operations:
 
     async def waits_for(self, instance: InstanceKey, *, shows_pools: bool = True) -> list[str]:
         """Return what a task of a run waits for, in words; an empty list if it has begun or is done."""
-from server.wire import DagRunsQuery, Page, PoolRequest, RunName, TaskInstance, Trigger
-from server.wire.dag_patterns import Readable
+        dag_id, run, task_id = instance
+        dag = await self._metadata.dags.get(dag_id)
+        return await self._metadata.waiting.reasons(dag, run, task_id, shows_pools=shows_pools)
 
     async def task_log(self, instance: InstanceKey, try_number: int | None, *, shows_pools: bool = True) -> LogFile:
         """Open the log of a try, by default of the last one; the caller closes it."""
