@@ -275,3 +275,14 @@ CREATE TRIGGER windsock_new_runs AFTER INSERT ON dag_run
     WHEN (current_setting('windsock.announces', true) IS DISTINCT FROM 'on') EXECUTE FUNCTION windsock_new_runs();
 
 INSERT INTO windsock_schema (version) VALUES (3) ON CONFLICT DO NOTHING;
+
+-- version: 4
+-- The roles of users, for `[windsock] authorization = file`. Airflow 1.10 has them in tables of its RBAC interface only.
+
+CREATE TABLE IF NOT EXISTS windsock_user_role (
+    user_id  integer     NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    role     varchar(64) NOT NULL,
+    PRIMARY KEY (user_id, role)
+);
+
+INSERT INTO windsock_schema (version) VALUES (4) ON CONFLICT DO NOTHING;

@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 
 import asyncpg
 from msgspec import Raw, Struct, to_builtins
-from msgspec.json import decode
+from msgspec.json import decode, encode
 
 from server import wire
+from server.auth.permissions import EVERYTHING
 from server.database.metadata import open_metadata
 from server.database.pools import Pool
 from server.errors import SchemaChanged, StartupError, Unavailable, WindsockError
@@ -98,6 +99,12 @@ class LocalClient(Client):
         """See `Client.test`."""
         self._call(lambda operations: operations.list_dags(wire.parse_dags_query([("limit", "1")]), _ALL))
         return {"status": "OK"}
+
+    def whoami(self) -> Answer:
+        """See `Client.whoami`."""
+        self.test()
+        described: Answer = decode(encode(EVERYTHING.described()))
+        return {"user": None, "backend": None, **described}
 
     def trigger_dag(
         self,

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from windsock.commands import dags, pools, runs, task_log, tasks
+from windsock.commands import dags, pools, runs, task_log, tasks, whoami
 from windsock.commands.base import EXIT_CODES, EXIT_INTERRUPTED, Failure
 from windsock.errors import ConfigError
 from windsock.service import module_of_service
@@ -62,6 +62,8 @@ _SERVICE: Mapping[str, str] = {
 }
 _USERS: Mapping[str, str] = {
     "create_user": "server.commands.users:create_user",
+    "add_role": "server.commands.users:add_role",
+    "remove_role": "server.commands.users:remove_role",
     "list_users": "server.commands.users:list_users",
     "change_password": "server.commands.users:change_password",
     "delete_user": "server.commands.users:delete_user",
@@ -133,7 +135,7 @@ def version() -> None:
 
 
 def _add_all() -> None:
-    for command in (*_BY_AIRFLOW_1, version):
+    for command in (*_BY_AIRFLOW_1, whoami.whoami, version):
         main.add_command(command)
     for name, members in _BY_AIRFLOW_2.items():
         group = Sections(name, help=f"{', '.join(members)}.")
@@ -145,7 +147,7 @@ def _add_all() -> None:
     main.sections = {
         "DAGs, runs, tasks and pools": [str(command.name) for command in _BY_AIRFLOW_1],
         "The same under Airflow 2's names": list(_BY_AIRFLOW_2),
-        "The service": [*_SERVICE, "version"],
+        "The service": [*_SERVICE, "whoami", "version"],
         "Users of password_auth, on the database": list(_USERS),
     }
 

@@ -53,6 +53,7 @@ class Endpoint(NamedTuple):
 ENDPOINTS = (
     Endpoint("GET", "/test", health.test, NOTHING_MORE),
     Endpoint("GET", "/openapi.json", health.openapi, NOTHING_MORE),
+    Endpoint("GET", "/whoami", session.whoami, NOTHING_MORE),
     # A session begins with credentials, never with another session, so none lasts longer than its lifetime.
     Endpoint("POST", "/session", session.create, NOTHING_MORE, logged=False, session=False),
     Endpoint("DELETE", "/session", session.delete, NOTHING_MORE, logged=False),

@@ -140,15 +140,27 @@ class Permissions:
             return None
         return readable((grant.dags for grant in self.grants if grant.gives(one, None)) for one in limited)
 
-    def described(self) -> list[dict[str, object]]:
-        """Return the grants for people: `permissions` as texts, `dags` as ids and patterns, or None for all."""
-        return [
-            {
-                "dags": [sorted((*one.ids, *one.patterns)) for one in grant.dags] or None,
-                "permissions": sorted(map(str, grant.permissions)),
-            }
+    def described(self) -> dict[str, object]:
+        """Return `roles` and `permissions`, for people: each permission with its DAGs, None for all.
+
+        `dags` are lists of dag_ids and patterns; a DAG must match one of each list.
+        """
+        found = {
+            (str(permission), tuple(tuple(sorted((*one.ids, *one.patterns))) for one in grant.dags))
             for grant in self.grants
-        ]
+            for permission in grant.permissions
+            if not grant.dags or permission.resource in OF_DAGS
+        }
+        # What counts for all DAGs need not be said again for some.
+        whole = {permission for permission, dags in found if not dags}
+        return {
+            "roles": self.roles,
+            "permissions": [
+                {"permission": permission, "dags": dags or None}
+                for permission, dags in sorted(found)
+                if not dags or permission not in whole
+            ],
+        }
 
 
 def _role(*permissions: tuple[Sequence[str], Iterable[str]]) -> frozenset[Permission]:

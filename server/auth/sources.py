@@ -1,10 +1,11 @@
 """Chooses the source of permissions that `[windsock] authorization` names."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from server.auth.airflow_source import AirflowRoles
 from server.auth.authorization import Everything, Source
+from server.auth.file_source import FileSource, load_permissions
 from server.database.metadata import Metadata
 from server.errors import StartupError, Unavailable
 from windsock.config import Config
@@ -18,15 +19,35 @@ async def choose_source(config: Config, metadata: Metadata) -> Callable[[], Sour
     Raises StartupError if this database, or the permissions file, does not have what the source needs.
     """
     if config.authorization == "file":
-        raise StartupError("[windsock] authorization = file is not there yet")
+        file = _file_source(config, metadata)
+        return lambda: file
     everything, airflow = Everything(), AirflowRoles(metadata, config.user_check_seconds)
     if config.authorization == "airflow" or (config.authorization == "auto" and metadata.roles.exists):
         await _require_roles(metadata)
+        logger.info("users may do what their roles in this Airflow give", extra={"authorization": "airflow"})
+    else:
+        logger.info("whoever authenticates may do everything", extra={"authorization": "none"})
     if config.authorization == "airflow":
         return lambda: airflow
     if config.authorization == "auto":
         return lambda: airflow if metadata.roles.exists else everything
     return lambda: everything
+
+
+def _file_source(config: Config, metadata: Metadata) -> FileSource:
+    if config.permissions_file is None and not metadata.users.has_roles:
+        raise StartupError(
+            "[windsock] authorization = file: set permissions_file too; only a standalone database stores roles itself"
+        )
+    file = load_permissions(config)
+    where = config.permissions_file or "the database has the roles of users"
+    logger.info("who may do what: %s (%s)", where, file.summary(), extra={"authorization": "file"})
+
+    async def stored(user: str) -> Sequence[str]:
+        # A migration makes another object of the users.
+        return await metadata.users.roles(user)
+
+    return FileSource(file, stored, config.user_check_seconds)
 
 
 async def _require_roles(metadata: Metadata) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 
 from server.commands.service import one_line_errors
-from windsock.commands.base import echo, say
+from windsock.commands.base import Failure, echo, say
+from windsock.text import count
 
 
 @click.group()
@@ -20,15 +21,20 @@ def check(file: Path | None) -> None:
     """Check an airflow.cfg, by default the one that the service reads.
 
     It reads the file and the environment as the service does when it starts and at a reload. It loads the backends and
-    the certificate, and connects to nothing. The exit status is 1 if something is wrong.
+    the certificate, reads the permissions file, and connects to nothing. The exit status is 1 if something is wrong.
     """
     with one_line_errors():
-        from server.auth import load_chain  # noqa: PLC0415 - help needs none of it
+        from server.auth import file_source, load_chain  # noqa: PLC0415 - help needs none of it
         from server.serving.listener import tls_context  # noqa: PLC0415 - likewise
         from windsock.config import check_exposure, load_config  # noqa: PLC0415 - likewise
 
         env = os.environ if file is None else {**os.environ, "AIRFLOW_CONFIG": str(file)}
-        found = load_config(env, database="optional")
+        try:
+            found = file_source.with_permissions(load_config(env, database="optional"))
+        except file_source.PermissionsFileError as error:
+            for line in error.lines:
+                echo(line)
+            raise Failure(f"{count(len(error.lines), 'problem')} in the permissions file") from error
         for warning in found.warnings:
             say(f"Warning: {warning}")
         check_exposure(found)
@@ -36,4 +42,6 @@ def check(file: Path | None) -> None:
         tls_context(found)
         if not found.dsn:
             say("Warning: no database is set: windsock webserver needs [core] sql_alchemy_conn, standalone does not")
+        if found.permissions is not None:
+            echo(f"{found.permissions_file}: {file_source.load_permissions(found).summary()}")
     echo(f"{file or 'the configuration'}: no problem found")

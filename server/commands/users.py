@@ -4,24 +4,27 @@ Their names and options are those of Airflow 1.10. They work straight on the dat
 """
 
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from server.commands.service import one_line_errors
-from windsock.commands.base import Failure
+from windsock.commands.base import Failure, say
 from windsock.commands.tables import output_option, show
 
 if TYPE_CHECKING:
+    from server.auth.permissions_file import PermissionsFile
     from server.database.users import Users
+    from windsock.config import Config
 
 Result = TypeVar("Result")
 
-_ROLE = "Admin"
+_ADMIN = "Admin"
 _LONGEST = 250
 _LONGEST_EMAIL = 500
 _username = click.option("-u", "--username", required=True, help="The user's name.")
+_role = click.option("-r", "--role", required=True, help="The role.")
 _password = click.option(
     "-p", "--password", help="The password. Other users of this machine can see it.  [default: ask, or read stdin]"
 )
@@ -31,30 +34,63 @@ _random = click.option("--use_random_password", is_flag=True, help="Make up a pa
 @click.command("create_user")
 @_username
 @click.option("-e", "--email", help="The user's e-mail address.")
-@click.option("-r", "--role", help=f"Only {_ROLE}: whoever authenticates may do everything.")
+@click.option("-r", "--role", "roles", multiple=True, help="A role, for [windsock] authorization = file. Repeatable.")
 @click.option("-f", "--firstname", help="Accepted because Airflow has it, but ignored.")
 @click.option("-l", "--lastname", help="Likewise.")
 @_password
 @_random
-def create_user(username: str, email: str | None, role: str | None, password: str | None, **others: object) -> None:
+def create_user(
+    username: str, email: str | None, roles: tuple[str, ...], password: str | None, **others: object
+) -> None:
     """Create a user for password_auth.
 
-    The user may do everything.
+    With [windsock] authorization = file the user may do what the roles give: Viewer, User, Op, Admin, or roles of the
+    permissions file. Without that setting, every user of a standalone database may do everything.
     """
-    if role is not None and role.lower() != _ROLE.lower():
-        raise Failure(
-            f"There are no roles: every user may do everything. Leave --role out, or say {_ROLE}, to create a user"
-        )
     if not username or ":" in username or len(username) > _LONGEST:
         raise Failure(f"A user name has 1 to {_LONGEST} characters and no colon")
     if not f"{username}{email or ''}".isprintable() or len(email or "") > _LONGEST_EMAIL:
         raise Failure(
             f"A user name and an e-mail address (at most {_LONGEST_EMAIL} characters) may only have printable ones"
         )
+    config, file = _configured()
+    named = [_known_role(role, file) for role in dict.fromkeys(roles)]
     chosen, hashed = _choose(password, made_up=bool(others["use_random_password"]))
-    _with_users(lambda users: users.create(username, email, hashed))
+
+    def create(users: "Users") -> Awaitable[None]:
+        # Beside Airflow 1.10 there is no place for roles, and an Admin needs none: all users may do everything.
+        needed = users.has_roles or config.authorization == "file" or named != [_ADMIN]
+        return users.create(username, email, hashed, named if needed else ())
+
+    _with_users(config, create)
     click.echo(f"User {username} created")
     _tell(chosen, made_up=bool(others["use_random_password"]))
+    _tell_of_roles(config, username, named, has_others=bool(file.given("users", username)))
+
+
+@click.command("add_role")
+@_username
+@_role
+def add_role(username: str, role: str) -> None:
+    """Give a user a role, for [windsock] authorization = file."""
+    config, file = _configured()
+    name = _known_role(role, file)
+    new = _with_users(config, lambda users: users.add_role(username, name))
+    click.echo(f"User {username} now has the role {name}" if new else f"User {username} has the role {name} already")
+    _tell_of_roles(config, username, [name])
+
+
+@click.command("remove_role")
+@_username
+@_role
+def remove_role(username: str, role: str) -> None:
+    """Take a role away from a user."""
+    config, file = _configured()
+    # A role that is no longer defined can be taken away too.
+    name = _spelled(role, file) or role
+    if not _with_users(config, lambda users: users.remove_role(username, name)):
+        raise Failure(f"User {username} does not have the role {name}")
+    click.echo(f"User {username} no longer has the role {name}")
 
 
 @click.command("change_password")
@@ -64,7 +100,7 @@ def create_user(username: str, email: str | None, role: str | None, password: st
 def change_password(username: str, password: str | None, *, use_random_password: bool) -> None:
     """Give a user another password. This ends all sessions of the user."""
     chosen, hashed = _choose(password, made_up=use_random_password)
-    _with_users(lambda users: users.change_password(username, hashed))
+    _with_users(_load(), lambda users: users.change_password(username, hashed))
     click.echo(f"Password of {username} changed")
     _tell(chosen, made_up=use_random_password)
 
@@ -73,7 +109,7 @@ def change_password(username: str, password: str | None, *, use_random_password:
 @_username
 def delete_user(username: str) -> None:
     """Delete a user."""
-    _with_users(lambda users: users.delete(username))
+    _with_users(_load(), lambda users: users.delete(username))
     click.echo(f"User {username} deleted")
 
 
@@ -81,20 +117,73 @@ def delete_user(username: str) -> None:
 @output_option
 def list_users(output: str) -> None:
     """List the users who may authenticate with a password."""
-    users = _with_users(lambda users: users.all())
+    users = _with_users(_load(), lambda users: users.all())
     columns = ("id", "username", "email", "superuser")
-    show([{name: getattr(user, name) for name in columns} for user in users], columns, output)
+    show(
+        [{**{name: getattr(user, name) for name in columns}, "roles": list(user.roles)} for user in users],
+        columns,
+        output,
+    )
 
 
-def _with_users(work: Callable[["Users"], Awaitable[Result]]) -> Result:
+def _load() -> "Config":
+    from windsock.commands.configuration import load  # noqa: PLC0415 - help needs none of it
+
+    with one_line_errors():
+        return load()
+
+
+def _configured() -> tuple["Config", "PermissionsFile"]:
+    """Return the configuration and the permissions file, an empty one if it does not count. Raises Failure."""
+    from server.auth.file_source import load_permissions  # noqa: PLC0415 - likewise
+    from server.auth.permissions_file import PermissionsFile  # noqa: PLC0415 - likewise
+
+    config = _load()
+    with one_line_errors():
+        return config, load_permissions(config) if config.authorization == "file" else PermissionsFile()
+
+
+def _spelled(given: str, file: "PermissionsFile") -> str | None:
+    """Return the name of a role as it is defined, None if there is none; case does not matter for built-in ones."""
+    from server.auth.permissions import ROLES  # noqa: PLC0415 - likewise
+
+    names = {name.casefold(): name for name in ROLES} | {name: name for name in file.roles}
+    return names.get(given) or names.get(given.casefold())
+
+
+def _known_role(given: str, file: "PermissionsFile") -> str:
+    """Return the name of a role as it is defined; raises Failure if there is no such role."""
+    from server.auth.permissions import ROLES  # noqa: PLC0415 - likewise
+
+    name = _spelled(given, file)
+    if name is None:
+        raise Failure(
+            f"There is no role {given}; there are {', '.join((*ROLES, *file.roles))}; the permissions_file, with"
+            " [windsock] authorization = file, may define others"
+        )
+    return name
+
+
+def _tell_of_roles(config: "Config", username: str, named: Sequence[str], *, has_others: bool = False) -> None:
+    """Say so if the roles have no effect, or if the user may do nothing without one."""
+    if config.authorization == "file":
+        if not named and not has_others:
+            say(f"User {username} has no role, and may do nothing: windsock add_role -u {username} -r ROLE")
+    elif named and list(named) != [_ADMIN]:
+        say(
+            f"Warning: roles have no effect without [windsock] authorization = file (it is {config.authorization}):"
+            f" {username} may do everything"
+        )
+
+
+def _with_users(config: "Config", work: Callable[["Users"], Awaitable[Result]]) -> Result:
     with one_line_errors():
         import asyncio  # noqa: PLC0415 - help needs none of it
 
         from server.database.metadata import open_metadata  # noqa: PLC0415 - likewise
-        from windsock.commands.configuration import load  # noqa: PLC0415 - likewise
 
         async def run() -> Result:
-            async with open_metadata(load()) as metadata:
+            async with open_metadata(config) as metadata:
                 return await work(metadata.users)
 
         return asyncio.run(run())

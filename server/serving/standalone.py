@@ -19,6 +19,7 @@ import click
 import structlog
 
 from server.auth.backends import ALIASES
+from server.auth.file_source import with_permissions
 from server.database import statements
 from server.database.connections import open_pool
 from server.database.schema import initdb
@@ -49,7 +50,7 @@ _USER = {"password_auth": " -u NAME", "kerberos_auth": " --negotiate -u :"}
 def run_standalone(*, host: str | None, port: int | None, data_dir: Path | None, dags_folder: Path | None) -> None:
     """Run everything until SIGINT or SIGTERM. Raises StartupError, if possible before it has touched anything."""
     hide_from_others()
-    config = read_config(host=host, port=port, data_dir=data_dir, dags_folder=dags_folder)
+    config = with_permissions(read_config(host=host, port=port, data_dir=data_dir, dags_folder=dags_folder))
     setup_logs(config.log_level, config.log_format)
     for warning in config.warnings:
         _log.warning(warning)
@@ -132,11 +133,16 @@ def _write_commands_file(config: Config, dsn: str) -> str:
         "dags_are_paused_at_creation": config.dags_are_paused_at_creation,
         "dag_ignore_file_syntax": config.dag_ignore_file_syntax,
     }
+    # By its folder `windsock db` finds the embedded database, even if it does not run.
+    ours = {
+        "data_dir": config.data_dir,
+        "authorization": config.authorization,
+        "permissions_file": config.permissions_file,
+    }
     # A percent sign must be doubled, as in every airflow.cfg.
     lines = [f"{key} = {str(value).replace('%', '%%')}\n" for key, value in found.items()]
-    # By this folder `windsock db` finds the embedded database, even if it does not run.
-    folder = f"[windsock]\ndata_dir = {str(config.data_dir).replace('%', '%%')}\n"
-    text = f"# Written by `windsock standalone` at each start.\n[core]\n{''.join(lines)}{folder}"
+    own = [f"{key} = {str(value).replace('%', '%%')}\n" for key, value in ours.items() if value]
+    text = f"# Written by `windsock standalone` at each start.\n[core]\n{''.join(lines)}[windsock]\n{''.join(own)}"
     path.write_text(text, encoding="utf-8")
     return str(path)
 

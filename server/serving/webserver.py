@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 from functools import partial
 
+from server.auth.file_source import with_permissions
 from server.logs import setup_logs
 from server.process.loop import run
 from server.process.privileges import hide_from_others
@@ -25,6 +26,7 @@ def run_webserver(read: Callable[[], Config]) -> None:
     passed = systemd.passed_socket()
     if passed:
         read = partial(_read_beside, passed, read)
+    read = partial(_read_all, read)
     config = read()
     setup_logs(config.log_level, config.log_format)
     for warning in config.warnings:
@@ -46,6 +48,11 @@ async def _main(supervisor: Supervisor) -> None:
 def _shared_key(config: Config, key: str) -> Config:
     """Give all workers the same key: otherwise a session of one worker would be unknown to the others."""
     return config if config.secret_key else dataclasses.replace(config, secret_key=key)
+
+
+def _read_all(read: Callable[[], Config]) -> Config:
+    """Read the permissions file too, which then counts for all workers."""
+    return with_permissions(read())
 
 
 def _read_beside(sock: socket.socket, read: Callable[[], Config]) -> Config:

@@ -1,7 +1,12 @@
 """Some DAGs: a set of dag_ids, and patterns in which `*` stands for any text."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
+
+_LONGEST = 250
+# The characters of a dag_id, in Airflow too, and the star.
+_PATTERN = re.compile(rf"[\w.*-]{{1,{_LONGEST}}}")
 
 
 class DagPattern(NamedTuple):
@@ -55,6 +60,14 @@ def _any_of(patterns: Iterable[DagPattern]) -> DagPattern:
     given = list(patterns)
     ids = frozenset[str]().union(*(one.ids for one in given))
     return DagPattern(ids, tuple(dict.fromkeys(pattern for one in given for pattern in one.patterns)))
+
+
+def check_dag_pattern(text: str) -> str:
+    """Return a dag_id or pattern; raises ValueError if no DAG can have such an id."""
+    if not _PATTERN.fullmatch(text):
+        message = f"expected a dag_id of at most {_LONGEST} letters, digits, `_`, `-` and `.`; `*` stands for any text"
+        raise ValueError(message)
+    return text
 
 
 def dag_pattern(texts: Iterable[str]) -> DagPattern:

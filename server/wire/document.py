@@ -6,9 +6,10 @@ are not text, NaN, NUL), because the database cannot store it as the author mean
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
+from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 import yaml
@@ -26,6 +27,8 @@ MAX_NUMBER_LENGTH = 100
 SMALLEST, LARGEST = -(2**63), 2**64 - 1
 _MAX_PROBLEM = 1_000
 _MAX_PROBLEMS = 100
+# Nobody misspells a longer name, and comparing it would take long.
+_LONGEST_NAME = 50
 
 Path = tuple[str | int, ...]
 
@@ -66,6 +69,12 @@ class DocumentError(Exception):
 def shortened(text: str, length: int = 40) -> str:
     """Return the text, or its beginning."""
     return text if len(text) <= length else f"{text[:length]}..."
+
+
+def suggestion(name: str, known: Collection[str]) -> str:
+    """Return the end of a message about an unknown name: the known one that was probably meant, "" if there is none."""
+    close = get_close_matches(name, known, n=1) if len(name) <= _LONGEST_NAME else []
+    return f", did you mean `{close[0]}`?" if close else ""
 
 
 class Document(NamedTuple):

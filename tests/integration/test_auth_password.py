@@ -253,7 +253,7 @@ CREATE TABLE ab_user (id int PRIMARY KEY, first_name varchar(256) NOT NULL, last
 
 async def test_users_of_newer_airflows(database: str) -> None:
     """`ab_user`: active ones, in any case, by e-mail too; werkzeug's hashes and bcrypt's."""
-    await execute(database, "DROP TABLE users")
+    await execute(database, "DROP TABLE users CASCADE")
     await execute(database, AB_USER)
     hashed = "scrypt:1024:8:1$salty$" + hashlib.scrypt(b"secret", salt=b"salty", n=1024, r=8, p=1).hex()
     rows = [("Alice", hashed, True), ("bcrypt", CHEAP, True), ("gone", hashed, False), ("never", hashed, None),
@@ -278,7 +278,7 @@ async def test_users_of_newer_airflows(database: str) -> None:
 
 async def test_without_users_the_server_does_not_start(database: str) -> None:
     """A stock Airflow 3 has no table of users: the line says so."""
-    await execute(database, "DROP TABLE users")
+    await execute(database, "DROP TABLE users CASCADE")
     with pytest.raises(StartupError, match="no table of users"):
         async with live_server(database, auth_backend="password_auth"):
             pass

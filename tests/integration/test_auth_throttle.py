@@ -23,7 +23,7 @@ __all__ = ["start"]
 
 async def ab_users(database: str, *rows: tuple[str, str, str | None]) -> None:
     """Make `ab_user` with these names, e-mails and hashes instead of `users`."""
-    await execute(database, "DROP TABLE users")
+    await execute(database, "DROP TABLE users CASCADE")
     await execute(database, AB_USER)
     for number, row in enumerate(rows):
         await execute(database, "INSERT INTO ab_user VALUES ($1, '', '', $2, $4, true, $3)", number, *row)

@@ -13,9 +13,9 @@ from tests.integration.passwords import execute
 WINDSOCK = str(Path(sys.executable).with_name("windsock"))
 
 
-async def windsock(dsn: str, *arguments: str, stdin: str = "") -> tuple[int, str, str]:
+async def windsock(dsn: str, *arguments: str, stdin: str = "", **options: str) -> tuple[int, str, str]:
     """Run a command; status, stdout, stderr."""
-    environment = {**os.environ, "AIRFLOW__CORE__SQL_ALCHEMY_CONN": dsn}
+    environment = {**os.environ, "AIRFLOW__CORE__SQL_ALCHEMY_CONN": dsn, **options}
     done = await asyncio.to_thread(
         subprocess.run,
         [WINDSOCK, *arguments],
@@ -87,7 +87,10 @@ async def test_what_will_not_do(database: str) -> None:
         (("create_user", "-u", "a:b", "-p", "secret"), "no colon"),
         (("create_user", "-u", "a\x1b", "-p", "secret"), "printable"),
         (("create_user", "-u", "eve", "-e", "e" * 501, "-p", "secret"), "at most 500"),
-        (("create_user", "-u", "eve", "-r", "Viewer", "-p", "secret"), "no roles"),
+        (
+            ("create_user", "-u", "eve", "-r", "Viwer", "-p", "secret"),
+            "There is no role Viwer; there are Public",
+        ),
         (("create_user", "-u", "eve", "-p", "x" * 73), "72 bytes"),
         (("create_user", "-u", "eve"), "must not be empty"),
         (("create_user", "-u", "eve", "-p", "x", "--use_random_password"), "either"),
@@ -111,6 +114,51 @@ async def test_a_password_that_is_no_text(database: str) -> None:
 
 async def test_users_of_newer_airflows_are_their_business(database: str) -> None:
     """The command says which of Airflow's own to use."""
-    await execute(database, "DROP TABLE users")
+    await execute(database, "DROP TABLE users CASCADE")
     status, _, err = await windsock(database, "create_user", "-u", "eve", "-p", "secret")
     assert (status, "airflow users create" in err) == (1, True)
+
+
+async def test_roles_come_and_go(database: str, tmp_path: Path) -> None:
+    """Built-in ones in any case, and those of the permissions file; deleting a user deletes the roles."""
+    file = tmp_path / "permissions.yaml"
+    file.write_text("roles: {deployer: [can_edit on DAGs]}\nusers: {ann: Viewer}\n")
+    chosen = {"AIRFLOW__WINDSOCK__AUTHORIZATION": "file", "AIRFLOW__WINDSOCK__PERMISSIONS_FILE": str(file)}
+    new = ("create_user", "-p", "secret", "-u")
+    status, out, err = await windsock(database, *new, "alice", "-r", "viewer", "-r", "deployer", **chosen)
+    assert (status, out, err) == (0, "User alice created\n", "")
+    assert (await windsock(database, *new, "ann", **chosen))[2] == ""
+    status, _, err = await windsock(database, *new, "bob", **chosen)
+    assert (status, "bob has no role, and may do nothing: windsock add_role -u bob -r ROLE" in err) == (0, True)
+    assert await windsock(database, "add_role", "-u", "alice", "-r", "Op", **chosen) == (
+        0, "User alice now has the role Op\n", "",
+    )  # fmt: skip
+    assert (await windsock(database, "add_role", "-u", "alice", "-r", "Op", **chosen))[1].endswith("already\n")
+    assert await listed_roles(database) == {"alice": ["Op", "Viewer", "deployer"], "ann": [], "bob": []}
+    # The role is not defined any more.
+    assert (await windsock(database, "remove_role", "-u", "alice", "-r", "deployer"))[0] == 0
+    for command, said in (
+        (("remove_role", "-u", "alice", "-r", "deployer"), "does not have the role deployer"),
+        (("add_role", "-u", "alice", "-r", "deployer"), "There is no role deployer"),
+        (("add_role", "-u", "nobody", "-r", "Op"), "User nobody not found"),
+    ):
+        status, _, err = await windsock(database, *command)
+        assert (status, said in err) == (1, True), err
+    assert await listed_roles(database) == {"alice": ["Op", "Viewer"], "ann": [], "bob": []}
+    assert (await windsock(database, "delete_user", "-u", "alice"))[0] == 0
+    assert await execute(database, "SELECT FROM windsock_user_role") == []
+
+
+async def test_roles_without_effect(database: str) -> None:
+    """A warning says what to set; Admin needs none, because everybody may do everything."""
+    new = ("create_user", "-p", "secret", "-u")
+    status, _, err = await windsock(database, *new, "alice", "-r", "Viewer")
+    assert (status, "no effect without [windsock] authorization = file" in err) == (0, True)
+    assert await windsock(database, *new, "bob", "-r", "admin") == (0, "User bob created\n", "")
+    assert await listed_roles(database) == {"alice": ["Viewer"], "bob": ["Admin"]}
+
+
+async def listed_roles(dsn: str) -> dict[str, list[str]]:
+    """Return what `list_users` shows."""
+    _, out, _ = await windsock(dsn, "list_users", "-o", "json")
+    return {user["username"]: user["roles"] for user in json.loads(out)}

@@ -73,8 +73,8 @@ def test_every_method_has_a_case() -> None:
         name for call in (*CALLS.values(), *(call for call, _ in ERRORS.values())) for name in call.__code__.co_names
     }
     methods = {name for name, value in vars(Client).items() if callable(value) and not name.startswith("_")}
-    # `error` is a class; a part of a log is read as the whole one is.
-    assert methods - called == {"close", "error", "get_task_log_part"}
+    # `error` is a class; a part of a log is read as the whole one is; `whoami` differs on purpose.
+    assert methods - called == {"close", "error", "get_task_log_part", "whoami"}
 
 
 async def test_results(clients: tuple[Client, Client]) -> None:
@@ -104,3 +104,13 @@ async def test_a_conf_that_is_no_json_is_refused(clients: tuple[Client, Client],
             await asyncio.to_thread(client.trigger_dag, "ref_setup", "new", UNSTORABLE[name])
         assert error.value.status == 400
         assert await asyncio.to_thread(lambda: clients[0].get_dag_runs("ref_setup", run_id="new")) == []
+
+
+async def test_who_is_asked(clients: tuple[Client, Client]) -> None:
+    """Straight on the database nobody authenticates; what may be done is the same as on an open server."""
+    over_http, local = [await asyncio.to_thread(client.whoami) for client in clients]
+    assert over_http.pop("backend") == "default"
+    assert local.pop("backend") is None
+    assert over_http == local
+    assert (local["user"], local["roles"]) == (None, ["Admin"])
+    assert {"permission": "can_create on DAG Runs", "dags": None} in local["permissions"]

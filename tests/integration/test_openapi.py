@@ -26,6 +26,7 @@ RUN = f"{DAG}/dag_runs/2020-01-05T00:00:00+00:00"
 REQUESTS = [
     ("GET", f"{API}/test", None, 200),
     ("GET", f"{API}/openapi.json", None, 200),
+    ("GET", f"{API}/whoami", None, 200),
     ("GET", "/health", None, 200),
     ("POST", f"{API}/session", None, 200),
     ("DELETE", f"{API}/session", None, 200),

@@ -136,7 +136,7 @@ async def test_passwords(database: str, told: Told, tmp_path: Path) -> None:
         assert await send(told, url, wrong, REQUESTS[0]) == {403}
         await clients(told, url, tmp_path)
         assert await send(told, url, wrong, *REQUESTS) >= {429}
-        await execute(database, "DROP TABLE users")
+        await execute(database, "DROP TABLE users CASCADE")
         assert await send(told, url, [*basic("bob", WRONG).items()], REQUESTS[0]) <= {500, 503}
         assert await send(told, url, session, REQUESTS[0]) <= {500, 503}
         told.add("metrics", str(server.metrics()))

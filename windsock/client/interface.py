@@ -66,6 +66,13 @@ class Client(ABC):
         """Return `{"status": "OK"}` if the API can be used."""
 
     @abstractmethod
+    def whoami(self) -> Answer:
+        """Return who the caller is and may do: `user`, `backend`, `roles`, and `permissions` with their `dags`.
+
+        `backend` is None if the client works straight on the database: there are no users then.
+        """
+
+    @abstractmethod
     def trigger_dag(
         self,
         dag_id: str,

@@ -97,6 +97,10 @@ class JsonClient(Client):
         """See `Client.test`."""
         return self._read.object_of(self._get("test"))
 
+    def whoami(self) -> Answer:
+        """See `Client.whoami`."""
+        return self._read.object_of(self._get("whoami"))
+
     def trigger_dag(
         self,
         dag_id: str,

@@ -12,8 +12,11 @@ if TYPE_CHECKING:
     from windsock.config.load import DatabaseUse
 
 _FILE = Path(".windsock", "commands.cfg")
-# The keys that `windsock standalone` writes there, and the fields of the configuration that they set.
-_FIELDS = {"sql_alchemy_conn": "dsn", "base_log_folder": "base_log_folder", "dags_folder": "dags_folder"}
+# The keys that `windsock standalone` writes there, by section, and the fields of the configuration that they set.
+_FIELDS = {
+    "core": {"sql_alchemy_conn": "dsn", "base_log_folder": "base_log_folder", "dags_folder": "dags_folder"},
+    "windsock": {"authorization": "authorization", "permissions_file": "permissions_file"},
+}
 
 
 def load(database: "DatabaseUse" = "configured") -> "Config":
@@ -34,12 +37,17 @@ def _of_standalone(env: Mapping[str, str]) -> dict[str, str]:
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read(_FILE, encoding="utf-8")
-        found = {key: value.replace("%%", "%") for key, value in parser["core"].items() if key in _FIELDS}
+        found = {
+            field: parser[section][key].replace("%%", "%")
+            for section, fields in _FIELDS.items()
+            for key, field in fields.items()
+            if parser.has_option(section, key)
+        }
     except (OSError, ValueError, KeyError, configparser.Error):
         return {}
-    if any("$" in value for value in found.values()) or not _is_here(found.get("sql_alchemy_conn", "")):
+    if any("$" in value for value in found.values()) or not _is_here(found.get("dsn", "")):
         return {}
-    return {_FIELDS[key]: value for key, value in found.items()}
+    return found
 
 
 def _is_here(dsn: str) -> bool:

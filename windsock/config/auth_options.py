@@ -31,6 +31,10 @@ class AuthOptions:
         " `none` (whoever authenticates may do everything); `auto`: `airflow` where the database has such roles, else"
         " `none`.",
     )
+    permissions_file: Path | None = option(
+        lambda text: values.path(text) if text else None, "", "windsock.permissions_file",
+        "The YAML file with roles and who has them, for `authorization = file`.",
+    )
     kerberos_keytab: Path | None = option(
         values.keytab, "", "kerberos.keytab",
         "The keytab of the service, for `kerberos_auth`.",

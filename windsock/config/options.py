@@ -250,6 +250,8 @@ class Config(AuthOptions):
     """Where each field was set, in words; fields with their default are missing."""
     warnings: tuple[str, ...] = ()
     """Warnings to log once logging is set up."""
+    permissions: bytes | None = dataclasses.field(default=None, repr=False)
+    """The content of `permissions_file` as the service has read it; None before that."""
 
     @property
     def auth_backend_explicit(self) -> bool:

@@ -1,10 +1,17 @@
-"""Sessions: a cookie for those who have authenticated."""
+"""Who the caller is, and sessions: a cookie for those who have authenticated."""
 
 from aiohttp import web
 
-from server.api.resources import IDENTITY, SESSIONS
+from server.api.resources import IDENTITY, PERMISSIONS, SESSIONS
 from server.errors import Forbidden
 from server.http.answers import json_answer
+
+
+async def whoami(request: web.Request) -> web.Response:
+    """`GET /whoami`: who has authenticated, and what this user may do."""
+    identity, permissions = request[IDENTITY], request[PERMISSIONS]
+    backend = identity.backend.removeprefix("auth_backends.")
+    return json_answer({"user": identity.user, "backend": backend, **permissions.described()})
 
 
 async def create(request: web.Request) -> web.Response:

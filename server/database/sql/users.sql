@@ -36,3 +36,42 @@ UPDATE users SET password = $2 WHERE username = $1 RETURNING id
 
 -- name: delete_user
 DELETE FROM users WHERE username = $1 RETURNING id
+
+-- name: create_user_with_roles
+WITH created AS (
+    INSERT INTO users (username, email, password, superuser) VALUES ($1, $2, $3, true)
+    ON CONFLICT (username) DO NOTHING
+    RETURNING id
+), given AS (
+    INSERT INTO windsock_user_role (user_id, role) SELECT id, role FROM created, unnest($4::text[]) AS role
+)
+SELECT id FROM created
+
+-- name: find_roles
+SELECT ARRAY(
+    SELECT r.role FROM windsock_user_role AS r JOIN users AS u ON u.id = r.user_id
+    WHERE u.username = requested.name ORDER BY r.role
+)
+FROM unnest($1::text[]) WITH ORDINALITY AS requested (name, n)
+ORDER BY requested.n
+
+-- name: list_roles
+SELECT user_id, array_agg(role ORDER BY role) AS roles FROM windsock_user_role GROUP BY user_id
+
+-- name: add_role
+-- The number of roles that are new: null if there is no such user.
+WITH found AS (
+    SELECT id FROM users WHERE username = $1
+), added AS (
+    INSERT INTO windsock_user_role (user_id, role) SELECT id, $2 FROM found ON CONFLICT DO NOTHING RETURNING role
+)
+SELECT (SELECT count(*) FROM added) FROM found
+
+-- name: remove_role
+-- The number of roles that are gone: null if there is no such user.
+WITH found AS (
+    SELECT id FROM users WHERE username = $1
+), removed AS (
+    DELETE FROM windsock_user_role WHERE user_id = (SELECT id FROM found) AND role = $2 RETURNING role
+)
+SELECT (SELECT count(*) FROM removed) FROM found

@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
-from difflib import get_close_matches
 from functools import cache
 from typing import Any, NoReturn, TypeVar
 
@@ -14,13 +13,11 @@ from server.standalone.dags.errors import DagFileError
 from server.standalone.dags.spec import DATES, DURATIONS, RENAMED_OPTIONS, RENAMED_RULES
 from server.standalone.dags.times import parse_date, parse_duration, plain
 from server.standalone.dags.type_check import Checker
-from server.wire.document import Document, Path, Problem, shortened
+from server.wire.document import Document, Path, Problem, shortened, suggestion
 
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
 
-# Nobody misspells a longer key, and comparing it would take long.
-_LONGEST_KEY = 50
 _WHOLE = re.compile(r"\s*[+-]?\d{1,20}\s*", re.ASCII)
 
 
@@ -127,8 +124,7 @@ _checker = cache(Checker)
 
 def unknown_key(key: str, known: Collection[str]) -> str:
     """Return the message about an unknown key."""
-    close = get_close_matches(key, known, n=1) if len(key) <= _LONGEST_KEY else []
-    return f"unknown key `{shortened(key)}`" + (f", did you mean `{close[0]}`?" if close else "")
+    return f"unknown key `{shortened(key)}`{suggestion(key, known)}"
 
 
 def without_nulls(data: Mapping[str, Any]) -> dict[str, Any]:

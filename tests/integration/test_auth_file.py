@@ -1,0 +1,186 @@
+"""`[windsock] authorization = file`: who may do what, over a real server and database."""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from auth_backends.conformance import API, ask
+from server.api.routes import ENDPOINTS
+from server.auth.permissions import NOTHING_MORE
+from tests.integration.passwords import add_user, basic, execute
+from tests.live import live_server
+
+ROLES = ("Public", "Viewer", "User", "Op", "Admin")
+FILE = """
+roles:
+  trigger: [can_edit on DAG:etl_*, can_create on DAG Runs]
+  nothing_but_runs: [can_read on DAG Runs]
+users:
+  public: Public
+  viewer: Viewer
+  user: User
+  op: Op
+  admin: Admin
+  etl: {role: User, dags: [etl_*, one]}
+  bot: trigger
+  runs: nothing_but_runs
+  both: [Viewer, trigger]
+"""
+USERS = ("public", "viewer", "user", "op", "admin", "etl", "bot", "runs", "both", "unlisted")
+_TI = "/dags/{dag_id}/dag_runs/{execution_date}/tasks/{task_id}"
+# What each endpoint needs, and the first of the built-in roles that has it, as Airflow 2's documentation says.
+NEEDED = {
+    "GET /test": ("", "Public"),
+    "GET /openapi.json": ("", "Public"),
+    "GET /whoami": ("", "Public"),
+    "POST /session": ("", "Public"),
+    "DELETE /session": ("", "Public"),
+    "GET /dags": ("can_read on DAGs", "Viewer"),
+    "GET /import_errors": ("can_read on ImportError", "Viewer"),
+    "GET /latest_runs": ("can_read on DAGs, can_read on DAG Runs", "Viewer"),
+    "GET /pools": ("can_read on Pools", "Viewer"),
+    "POST /pools": ("can_create on Pools", "Op"),
+    "GET /pools/{name}": ("can_read on Pools", "Viewer"),
+    "DELETE /pools/{name}": ("can_delete on Pools", "Op"),
+    "POST /dags/{dag_id}/dag_runs": ("can_edit on DAGs, can_create on DAG Runs", "User"),
+    "GET /dags/{dag_id}/dag_runs": ("can_read on DAGs, can_read on DAG Runs", "Viewer"),
+    "GET /dags/{dag_id}/dag_runs/{execution_date}": ("can_read on DAGs, can_read on DAG Runs", "Viewer"),
+    f"GET {_TI}": ("can_read on DAGs, can_read on DAG Runs, can_read on Task Instances", "Viewer"),
+    f"GET {_TI}/logs": ("can_read on DAGs, can_read on Task Logs", "Viewer"),
+    f"GET {_TI}/waits_for": ("can_read on DAGs, can_read on DAG Runs, can_read on Task Instances", "Viewer"),
+    "GET /dags/{dag_id}/tasks": ("can_read on DAGs, can_read on Task Instances", "Viewer"),
+    "GET /dags/{dag_id}/tasks/{task_id}": ("can_read on DAGs, can_read on Task Instances", "Viewer"),
+    "GET /dags/{dag_id}/paused": ("can_read on DAGs", "Viewer"),
+    "GET /dags/{dag_id}/paused/{paused}": ("can_edit on DAGs", "User"),
+    "GET /dags/{dag_id}/code": ("can_read on DAGs, can_read on DAG Code", "Viewer"),
+    "PATCH /dags/{dag_id}": ("can_edit on DAGs", "User"),
+    "DELETE /dags/{dag_id}": ("can_delete on DAGs", "User"),
+    "DELETE /dags/{dag_id}/delete_dag": ("can_delete on DAGs", "User"),
+}
+OF_DAGS = {name: needs for name, needs in NEEDED.items() if "{dag_id}" in name}
+
+
+@pytest.fixture
+async def url(database: str, tmp_path: Path) -> AsyncIterator[str]:
+    """Serve with the file, and with a user of each kind."""
+    for name in USERS:
+        await add_user(database, name)
+    file = tmp_path / "permissions.yaml"
+    file.write_text(FILE)
+    options = {"authorization": "file", "permissions_file": str(file), "user_check_seconds": "0"}
+    async with live_server(database, auth_backend="password_auth", **options) as address:
+        yield address
+
+
+async def missing(url: str, user: str, endpoint: str, dag_id: str = "nope") -> str | None:
+    """Return the permission that the user lacks for a request that changes nothing, None if the server goes on."""
+    method, _, path = endpoint.partition(" ")
+    path = re.sub(
+        r"\{(\w+)\}", lambda name: {"dag_id": dag_id, "execution_date": "2020-01-01"}.get(name[1], "true"), path
+    )
+    reply = await ask(url, basic(user), method, f"{API}{path}")
+    if reply.status != 403:
+        return None
+    refusal = json.loads(reply.text)
+    assert refusal["code"] == "permission_missing"
+    return str(refusal["error"].removeprefix("Forbidden: this needs "))
+
+
+def test_every_endpoint_is_in_the_table() -> None:
+    """Also one that is added later."""
+    table = {f"{each.method} {each.path}": each.needs for each in ENDPOINTS}
+    assert sorted(table) == sorted(NEEDED)
+    for name, needs in table.items():
+        assert needs is not None
+        assert ", ".join(map(str, needs.every or needs.either[:1])) == NEEDED[name][0]
+    assert [name for name, needs in table.items() if needs == NOTHING_MORE] == [
+        name for name, (needed, _) in NEEDED.items() if not needed
+    ]
+
+
+async def test_built_in_roles(url: str) -> None:
+    """Every endpoint with every role: allowed, or a 403 that names the first permission that is missing."""
+    for endpoint, (needed, first) in NEEDED.items():
+        for role in ROLES:
+            found = await missing(url, role.lower(), endpoint)
+            assert (found is None) == (ROLES.index(role) >= ROLES.index(first)), (endpoint, role, found)
+            assert found is None or found in needed.split(", "), (endpoint, role)
+        assert await missing(url, "unlisted", endpoint) == await missing(url, "public", endpoint)
+
+
+async def test_some_dags(url: str) -> None:
+    """A role for some DAGs gives what it gives for these alone, and nothing of what belongs to no DAG."""
+    for endpoint, (needed, _) in OF_DAGS.items():
+        for dag_id, allowed in (("etl_1", True), ("one", True), ("one2", False), ("other", False)):
+            found = await missing(url, "etl", endpoint, dag_id)
+            assert found == (None if allowed else needed.split(", ")[0]), (endpoint, dag_id)
+    for endpoint in ("GET /pools", "POST /pools", "GET /pools/{name}", "DELETE /pools/{name}"):
+        assert await missing(url, "etl", endpoint) == NEEDED[endpoint][0]
+
+
+async def test_roles_of_the_file(url: str) -> None:
+    """They give what they list, and several roles give all of theirs."""
+    trigger, state = "POST /dags/{dag_id}/dag_runs", "GET /dags/{dag_id}/dag_runs/{execution_date}"
+    assert [await missing(url, "bot", trigger, dag_id) for dag_id in ("etl_1", "x")] == [None, "can_edit on DAGs"]
+    assert await missing(url, "bot", state, "etl_1") == "can_read on DAGs"
+    assert await missing(url, "runs", state) == "can_read on DAGs"
+    assert await missing(url, "both", state) is None
+    assert await missing(url, "both", trigger, "etl_1") is None
+    assert await missing(url, "both", "PATCH /dags/{dag_id}", "x") == "can_edit on DAGs"
+
+
+async def test_who_am_i(url: str) -> None:
+    """User, backend, roles, and each permission once, with its DAGs."""
+    answers = {}
+    for user in ("both", "etl", "unlisted"):
+        reply = await ask(url, basic(user), "GET", f"{API}/whoami")
+        assert reply.status == 200
+        answers[user] = json.loads(reply.text)
+    both, etl, unlisted = answers["both"], answers["etl"], answers["unlisted"]
+    assert (both["user"], both["backend"], both["roles"]) == ("both", "password_auth", ["Viewer", "trigger"])
+    assert {"permission": "can_edit on DAGs", "dags": [["etl_*"]]} in both["permissions"]
+    assert {"permission": "can_create on DAG Runs", "dags": None} in both["permissions"]
+    assert [each["permission"] for each in both["permissions"]].count("can_read on DAGs") == 1
+    assert etl["roles"] == ["User (etl_*, one)"]
+    assert {str(each["dags"]) for each in etl["permissions"]} == {"[['etl_*', 'one']]"}
+    assert "can_read on Pools" not in {each["permission"] for each in etl["permissions"]}
+    assert unlisted == {"user": "unlisted", "backend": "password_auth", "roles": [], "permissions": []}
+
+
+async def test_roles_in_the_database(database: str, url: str) -> None:
+    """They count besides the file's, at once or after user_check_seconds, and end with the user."""
+    create = "POST /pools"
+    assert await missing(url, "unlisted", create) == "can_create on Pools"
+    give = "INSERT INTO windsock_user_role SELECT id, $2 FROM users WHERE username = $1"
+    await execute(database, give, "unlisted", "Op")
+    assert await missing(url, "unlisted", create) is None
+    assert await missing(url, "public", create) == "can_create on Pools"
+    await execute(database, "DELETE FROM windsock_user_role")
+    assert await missing(url, "unlisted", create) == "can_create on Pools"
+    # A role that nobody defines gives nothing.
+    await execute(database, give, "unlisted", "gone")
+    assert await missing(url, "unlisted", "GET /dags") == "can_read on DAGs"
+    await execute(database, "DELETE FROM users WHERE username = 'unlisted'")
+    assert await execute(database, "SELECT FROM windsock_user_role") == []
+
+
+async def test_without_a_file(database: str) -> None:
+    """A standalone database may have all the roles itself; an open server asks nobody, so all may do everything."""
+    await add_user(database, "alice")
+    async with live_server(database, auth_backend="password_auth", authorization="file") as url:
+        assert await missing(url, "alice", "GET /dags") == "can_read on DAGs"
+    async with live_server(database, auth_backend="default", authorization="file") as url:
+        assert (await ask(url, {}, "GET", f"{API}/dags")).status == 200
+
+
+async def test_concurrent_users_do_not_mix(url: str) -> None:
+    """Each request has the permissions of its own user."""
+    asked = [(user, endpoint) for user in ("viewer", "op", "public") * 10 for endpoint in ("GET /pools", "POST /pools")]
+    found = await asyncio.gather(*(missing(url, *each) for each in asked))
+    for (user, endpoint), one in zip(asked, found, strict=True):
+        allowed = user == "op" or (user == "viewer" and endpoint == "GET /pools")
+        assert (one is None) == allowed, (user, endpoint)
