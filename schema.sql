@@ -286,3 +286,18 @@ CREATE TABLE IF NOT EXISTS windsock_user_role (
 );
 
 INSERT INTO windsock_schema (version) VALUES (4) ON CONFLICT DO NOTHING;
+
+-- version: 5
+-- Bearer tokens, of which only digests are stored. `dags` has dag_ids and patterns; NULL means all DAGs.
+
+CREATE TABLE IF NOT EXISTS windsock_token (
+    name       varchar(100) PRIMARY KEY,
+    digest     bytea        NOT NULL UNIQUE CHECK (length(digest) = 32),
+    role       varchar(64)  NOT NULL,
+    dags       text[]       CHECK (array_position(dags, NULL) IS NULL),
+    created    timestamptz  NOT NULL DEFAULT now(),
+    expires    timestamptz,
+    last_used  date
+);
+
+INSERT INTO windsock_schema (version) VALUES (5) ON CONFLICT DO NOTHING;

@@ -68,6 +68,11 @@ _USERS: Mapping[str, str] = {
     "change_password": "server.commands.users:change_password",
     "delete_user": "server.commands.users:delete_user",
 }
+_TOKENS: Mapping[str, str] = {
+    "create_token": "server.commands.tokens:create_token",
+    "list_tokens": "server.commands.tokens:list_tokens",
+    "revoke_token": "server.commands.tokens:revoke_token",
+}
 
 _CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 
@@ -143,12 +148,13 @@ def _add_all() -> None:
             group.add_command(command, member)
         main.add_command(group)
     assert isinstance(main, Sections)  # noqa: S101 - for the type checker
-    main.elsewhere = {**_SERVICE, **_USERS}
+    main.elsewhere = {**_SERVICE, **_USERS, **_TOKENS}
     main.sections = {
         "DAGs, runs, tasks and pools": [str(command.name) for command in _BY_AIRFLOW_1],
         "The same under Airflow 2's names": list(_BY_AIRFLOW_2),
         "The service": [*_SERVICE, "whoami", "version"],
         "Users of password_auth, on the database": list(_USERS),
+        "Tokens of token_auth": list(_TOKENS),
     }
 
 

@@ -9,6 +9,7 @@
 - `executor`: does slow work in threads of its own, with a bounded queue
 - `verified`: does not hash credentials again that were verified a moment ago
 - `throttle`: makes those wait who guess passwords
+- `tokens`, `token_file`, `private_file`: bearer tokens, and a file of theirs that others may not read
 - `sessions`, `cookies`: encrypted cookies instead of credentials
 """
 

@@ -11,7 +11,9 @@ from typing import cast
 from server.auth.contract import Backend
 from server.errors import StartupError
 
-_OURS = {name: f"auth_backends.{name}" for name in ("default", "deny_all", "password_auth", "kerberos_auth")}
+_OURS = {
+    name: f"auth_backends.{name}" for name in ("default", "deny_all", "password_auth", "kerberos_auth", "token_auth")
+}
 
 ALIASES: Mapping[str, str] = {
     **_OURS,

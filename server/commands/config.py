@@ -21,10 +21,12 @@ def check(file: Path | None) -> None:
     """Check an airflow.cfg, by default the one that the service reads.
 
     It reads the file and the environment as the service does when it starts and at a reload. It loads the backends and
-    the certificate, reads the permissions file, and connects to nothing. The exit status is 1 if something is wrong.
+    the certificate, reads the files of permissions and of tokens, and connects to nothing. The exit status is 1 if
+    something is wrong.
     """
     with one_line_errors():
-        from server.auth import file_source, load_chain  # noqa: PLC0415 - help needs none of it
+        from server.auth import ALIASES, file_source, load_chain  # noqa: PLC0415 - help needs none of it
+        from server.auth.token_file import TokenFile  # noqa: PLC0415 - likewise
         from server.serving.listener import tls_context  # noqa: PLC0415 - likewise
         from windsock.config import check_exposure, load_config  # noqa: PLC0415 - likewise
 
@@ -38,8 +40,10 @@ def check(file: Path | None) -> None:
         for warning in found.warnings:
             say(f"Warning: {warning}")
         check_exposure(found)
-        load_chain(found.auth_backend)
+        backends = load_chain(found.auth_backend).backends
         tls_context(found)
+        if found.tokens_file is not None and ALIASES["token_auth"] in backends:
+            TokenFile(found.tokens_file).read()
         if not found.dsn:
             say("Warning: no database is set: windsock webserver needs [core] sql_alchemy_conn, standalone does not")
         if found.permissions is not None:

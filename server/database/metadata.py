@@ -24,6 +24,7 @@ from server.database.scheduler_health import Heartbeat, SchedulerHealth
 from server.database.schema import SchemaError, check_schema
 from server.database.settings import Settings
 from server.database.task_instances import TaskInstances
+from server.database.tokens import TokenTable
 from server.database.users import Users
 from server.database.waiting import Waiting
 from server.database.watch import SchemaWatch
@@ -65,6 +66,7 @@ class Metadata:
         self.pools = Pools(database, settings)
         self.users = Users(database, settings)
         self.roles = Roles(database, settings)
+        self.tokens = TokenTable(database, settings)
         self.log = Log(database, settings)
 
     @property

@@ -44,7 +44,11 @@ _SQL = statements.load("standalone.sql")
 _LOAD_PATIENCE = 10.0
 _CURL = 'curl -X POST {url}{user} -H \'Content-Type: application/json\' -d \'{{"conf":"{{\\"key\\":\\"value\\"}}"}}\''
 # The options that curl needs if the API asks for credentials.
-_USER = {"password_auth": " -u NAME", "kerberos_auth": " --negotiate -u :"}
+_USER = {
+    "password_auth": " -u NAME",
+    "kerberos_auth": " --negotiate -u :",
+    "token_auth": ' -H "Authorization: Bearer $TOKEN"',
+}
 
 
 def run_standalone(*, host: str | None, port: int | None, data_dir: Path | None, dags_folder: Path | None) -> None:

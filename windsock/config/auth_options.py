@@ -51,6 +51,11 @@ class AuthOptions:
         values.words, "", "windsock.kerberos_strip_realms",
         "The realms whose users are admitted, and are known without `@REALM`.",
     )
+    tokens_file: Path | None = option(
+        lambda text: values.path(text) if text else None, "", "windsock.tokens_file",
+        "The file of the tokens for `token_auth`, of mode 0600; needed beside an Airflow. A standalone database has a"
+        " table for them.",
+    )
     verified_seconds: float = option(
         values.seconds(0, 60), "60", "windsock.verified_seconds",
         "How long after its last use a right password is remembered, so that it is hashed only once; 0: never.",

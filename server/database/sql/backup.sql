@@ -35,6 +35,9 @@ SELECT count(*) FROM dag_run;
 -- name: count_users
 SELECT count(*) FROM users;
 
+-- name: count_windsock_token
+SELECT count(*) FROM windsock_token;
+
 -- name: count_slot_pool
 -- The pool that every database begins with does not count.
 SELECT count(*) FROM slot_pool WHERE pool <> 'default_pool';

@@ -12,7 +12,14 @@ from windsock.config import Dsn
 from windsock.text import count
 
 _SQL = statements.load("backup.sql")
-_NOUNS = {"dag": "DAG", "dag_run": "run", "users": "user", "slot_pool": "pool", "log": "log row"}
+_NOUNS = {
+    "dag": "DAG",
+    "dag_run": "run",
+    "users": "user",
+    "windsock_token": "token",
+    "slot_pool": "pool",
+    "log": "log row",
+}
 _OURS = re.compile(r"^CREATE (?:TABLE IF NOT EXISTS|OR REPLACE FUNCTION) (\w+)", re.MULTILINE)
 
 
