@@ -20,9 +20,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_every_alias_leads_to_a_backend() -> None:
-    """The four of ours, by all of their names."""
+    """The five of ours, by all of their names."""
     assert {load_backend(name).__name__ for name in ALIASES} == {  # type: ignore[attr-defined]
         "auth_backends.default", "auth_backends.deny_all", "auth_backends.password_auth", "auth_backends.kerberos_auth",
+        "auth_backends.token_auth",
     }  # fmt: skip
 
 
