@@ -11,6 +11,7 @@ from pathlib import Path
 from server.auth.contract import Identity
 from server.auth.permissions import NOTHING, Grant, Permissions, RoleGrant
 from server.auth.permissions_file import PermissionsFile, parse_permissions
+from server.auth.tokens import USER_PREFIX
 from server.caching.bounded import BoundedMap
 from server.caching.recent import Recent
 from server.errors import StartupError
@@ -21,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 StoredRoles = Callable[[str], Awaitable[Sequence[str]]]
 _SHOWN = 10
-_USERS, _PRINCIPALS, _REALMS = "users", "principals", "realms"
+_USERS, _PRINCIPALS, _REALMS, _TOKENS = "users", "principals", "realms", "tokens"
 _REMEMBERED = 10_000
 
 
@@ -64,7 +65,9 @@ class FileSource:
         if kind == _PRINCIPALS and realm is not None:
             held = (*self._file.given(_PRINCIPALS, _principal(user, realm)), *self._file.given(_REALMS, realm))
         else:
-            held = (*self._file.given(kind, user), *map(RoleGrant, stored))
+            # The section of the tokens has their names alone.
+            name = user.removeprefix(USER_PREFIX) if kind == _TOKENS else user
+            held = (*self._file.given(kind, name), *map(RoleGrant, stored))
         result = NOTHING
         for each in dict.fromkeys(held):
             result |= Permissions([grant.limited_to(each.dags) for grant in self._role(each.role)], [str(each)])
