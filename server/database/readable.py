@@ -1,4 +1,7 @@
-"""Which DAGs a user may read who may not read all of them. The permissions of a sub-DAG are those of its root."""
+"""Which DAGs a user may read who may not read all of them.
+
+As in Airflow 2 the permissions of a sub-DAG are those of its root; in Airflow 1.10 it has permissions of its own.
+"""
 
 from collections.abc import Sequence
 
@@ -17,17 +20,17 @@ class ReadableDags:
     def __init__(self, database: Database, settings: Settings) -> None:
         """Read the tables `dag` and `dag_run` of `database`."""
         self._database = database
-        self._has_subdags = "find_roots" in database.statements
+        self._looks_for_roots = "find_roots" in database.statements
         self._root: Batcher[str, str] = settings.batcher("find_roots", self._find_roots)
         # Users who have the same permissions, and ask at the same time, share the look at the table.
         self._ids: SingleFlight[Readable, list[str]] = SingleFlight(self._read, fresh=True)
 
     async def root(self, dag_id: str) -> str:
-        """Return the id of the DAG whose permissions count for this one: for a sub-DAG its root; for others its own."""
-        return await self._root(dag_id) if self._has_subdags and "." in dag_id else dag_id
+        """Return the id of the DAG whose permissions count for this one: of a sub-DAG that of its root."""
+        return await self._root(dag_id) if self._looks_for_roots and "." in dag_id else dag_id
 
     async def ids(self, readable: Readable) -> list[str]:
-        """Return the ids of the readable DAGs and of their sub-DAGs."""
+        """Return the ids of the readable DAGs and sub-DAGs."""
         return await self._ids(readable)
 
     async def ids_with_runs(self, readable: Readable) -> list[str]:

@@ -71,17 +71,12 @@ FROM json_to_recordset($1) AS one (file text, bundle text)"""
 
 @dataclass(frozen=True)
 class Dag:
-    """A row of `dag`; `root_dag_id` as it is there."""
+    """A row of `dag`; `root` is the DAG whose permissions count, as Airflow finds it."""
 
     dag_id: str
-    root_dag_id: str | None
+    root: str
     is_subdag: bool
     files: frozenset[tuple[str, str | None]]
-
-    @property
-    def root(self) -> str:
-        """The DAG whose permissions count, as Airflow finds it."""
-        return self.root_dag_id or self.dag_id if "." in self.dag_id else self.dag_id
 
 
 @dataclass(frozen=True)
@@ -122,10 +117,11 @@ def _dag_rows(random: Random, generation: int) -> list[dict[str, Any]]:
     return rows
 
 
-def _known(row: Mapping[str, Any]) -> Dag:
-    bundle = row.get("bundle_name")
+def _known(row: Mapping[str, Any], generation: int) -> Dag:
+    bundle, dag_id = row.get("bundle_name"), row["dag_id"]
+    root = row.get("root_dag_id") if generation == 2 and "." in dag_id else None
     files = frozenset((row[name], bundle) for name in ("fileloc", "relative_fileloc") if row.get(name))
-    return Dag(row["dag_id"], row.get("root_dag_id"), bool(row.get("is_subdag")), files)
+    return Dag(dag_id, root or dag_id, bool(row.get("is_subdag")), files)
 
 
 async def _fill(dsn: str, generation: int, random: Random) -> Rows:
@@ -141,7 +137,7 @@ async def _fill(dsn: str, generation: int, random: Random) -> Rows:
         given = [{"file": file, "bundle": bundle} for file, bundle in errors]
         await conn.execute(statements.fit(ADD_ERROR, columns), json.dumps(given))
         originals = [dict(row) for row in await conn.fetch("SELECT * FROM dag WHERE dag_id = 'd'")]
-    known = [_known(row) for row in [*dags, *originals]]
+    known = [_known(row, generation) for row in [*dags, *originals]]
     return Rows({dag.dag_id: dag for dag in known}, frozenset(run_dag_ids), frozenset(errors))
 
 

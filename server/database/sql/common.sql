@@ -109,18 +109,8 @@ WHERE dag_id IN (SELECT unnest($1::text[]))
     AND NOT coalesce(is_subdag, false)  -- if dag.is_subdag
 
 -- fragment: root_of_subdag
--- The DAG whose permissions count: for a sub-DAG its root. As in Airflow, only an id with a dot may be that of a sub-DAG.
-CASE WHEN strpos(dag.dag_id, '.') > 0 THEN {root_dag_id} ELSE dag.dag_id END
-
--- name: find_roots
--- only if dag.root_dag_id
--- For each DAG the one whose permissions count; for an unknown one itself.
-SELECT coalesce(d.root_dag_id, requested.dag_id)
-FROM unnest(ARRAY(SELECT json_array_elements_text($1))) WITH ORDINALITY AS requested (dag_id, n)
-LEFT JOIN LATERAL (
-    SELECT {root_of_subdag} AS root_dag_id FROM dag WHERE dag.dag_id = requested.dag_id
-) AS d ON true
-ORDER BY requested.n
+-- The DAG whose permissions count. In Airflow 1.10 a sub-DAG has permissions of its own.
+dag.dag_id
 
 -- name: readable_dags
 -- The DAGs among which are all that have, or whose root has, one of the ids $1 or an id that matches one of the patterns

@@ -47,6 +47,20 @@ LEFT JOIN LATERAL (
         AND task_instance.run_id = r.run_id
 ) AS mapped ON true
 
+-- fragment: root_of_subdag
+-- A sub-DAG has the permissions of its root. As in Airflow, only an id with a dot may be that of a sub-DAG.
+CASE WHEN strpos(dag.dag_id, '.') > 0 THEN {root_dag_id} ELSE dag.dag_id END
+
+-- name: find_roots
+-- only if dag.root_dag_id
+-- For each DAG the one whose permissions count; for an unknown one itself.
+SELECT coalesce(d.root_dag_id, requested.dag_id)
+FROM unnest(ARRAY(SELECT json_array_elements_text($1))) WITH ORDINALITY AS requested (dag_id, n)
+LEFT JOIN LATERAL (
+    SELECT {root_of_subdag} AS root_dag_id FROM dag WHERE dag.dag_id = requested.dag_id
+) AS d ON true
+ORDER BY requested.n
+
 -- name: unfinished_runs
 -- How many runs are in each state that is not final, at most 10,000 for each state; each has an index.
 SELECT 'queued' AS state, count(*) AS number
