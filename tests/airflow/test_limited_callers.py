@@ -146,6 +146,23 @@ async def test_unknown_and_forbidden_dags_are_alike(
         assert (await service.ask("etl", "GET", "/dags/d/paused")).statements == ("find_dags",)
 
 
+@pytest.mark.parametrize("release", ["1.10.15", "2.10.5"])
+async def test_whose_permissions_a_subdag_has(
+    empty_database: str, release: str, monkeypatch: pytest.MonkeyPatch, carried: dict[str, list[RoleGrant]]
+) -> None:
+    """Those of its root; in Airflow 1.10 its own. Only a look at the database can tell, and nobody else needs one."""
+    for name in ("secret", "secret.s"):
+        carried[name] = [RoleGrant("Viewer", dag_pattern([name]))]
+    may = {"secret.s"} if release == "1.10.15" else {"secret"}
+    async with served(empty_database, release, monkeypatch) as service:
+        for user in ("secret", "secret.s"):
+            answer = await service.ask(user, "GET", "/dags/secret.s/paused")
+            assert (answer.status == 200) == (user in may), user
+            assert answer.statements.count("find_roots") == (release != "1.10.15")
+        for user, path in (("secret", "/dags/secret/paused"), ("admin", "/dags/secret.s/paused")):
+            assert (await service.ask(user, "GET", path)).statements == ("find_dags",)
+
+
 @pytest.mark.parametrize("release", RELEASES)
 async def test_lists_over_http(
     empty_database: str, release: str, monkeypatch: pytest.MonkeyPatch, carried: dict[str, list[RoleGrant]]
