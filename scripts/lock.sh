@@ -20,7 +20,7 @@ ours() {
 for name in uv build peers clients; do
     ours "$name" "requirements/$name.in"
 done
-for name in dag-factory git-bundle; do
+for name in dag-factory git-bundle fab; do
     ours "$name" "requirements/$name.in" --no-deps
 done
 # One version of everything, whatever is installed of it.

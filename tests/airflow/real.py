@@ -179,9 +179,14 @@ class RealAirflow:
 
     def ask(self, question: str, argument: object, **settings: str) -> Any:  # noqa: ANN401 - whatever JSON holds
         """Call a function of in_airflow.py in this Airflow's environment, with some settings otherwise."""
-        program = [self.python, str(HERE / "in_airflow.py"), question]
+        return self.ask_of("in_airflow.py", argument, question, **settings)
+
+    def ask_of(self, file: str, argument: object, *words: str, **settings: str) -> Any:  # noqa: ANN401 - as above
+        """Run a file of this folder in this Airflow's environment: JSON on its standard input and output."""
         env = {**self.env, **{f"AIRFLOW__{name}": value for name, value in settings.items()}}
-        return json.loads(_run(program, env, 300, json.dumps(argument)).splitlines()[-1])
+        return json.loads(
+            _run([self.python, str(HERE / file), *words], env, 300, json.dumps(argument)).splitlines()[-1]
+        )
 
     def start(self) -> None:
         """Start the scheduler; for 3.x also what parses DAG files and what tasks report to."""
