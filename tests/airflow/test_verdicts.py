@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+import re
 from pathlib import Path
 
 import aiohttp
 import bcrypt
 import pytest
 
+from server.api.routes import ENDPOINTS
+from server.auth.permissions import NOTHING_MORE
 from server.standalone.postgres import EmbeddedPostgres
 from tests.airflow import verdicts
 from tests.airflow.ab_tables import add_user, make_roles
@@ -56,6 +59,15 @@ async def test_everybody_may_do_what_airflow_admits(empty_database: str, release
                         found.add((name, same.name))
     real = {(name, request) for name, requests in known["allowed"].items() for request in requests}
     assert found ^ real == _OTHERWISE[release]
+
+
+def test_every_endpoint_is_asked_for() -> None:
+    """One that needs a permission has its counterpart in Airflow."""
+    asked = [same.request[:2] for same in verdicts.everything()]
+    for endpoint in ENDPOINTS:
+        path = re.compile(re.sub(r"\{\w+\}", "[^/]+", endpoint.path))
+        found = any(method == endpoint.method and path.fullmatch(where) for method, where in asked)
+        assert found or endpoint.needs == NOTHING_MORE, endpoint.path
 
 
 @pytest.mark.airflow
