@@ -172,8 +172,10 @@ async def test_both_clients_do_the_same(
 
 OTHERS = {"standalone", "webserver", "scheduler", "initdb"}  # They serve.
 OTHERS |= {"create_user", "list_users", "change_password", "delete_user"}  # They use the database alone.
+OTHERS |= {"add_role", "remove_role"}  # Likewise.
 OTHERS |= {"db backup", "db clean", "db init", "db restore", "db upgrade"}  # Likewise.
 OTHERS |= {"check", "config check", "reload"}  # They use files and processes.
+OTHERS |= {"whoami"}  # Its answer depends on the way.
 
 
 def _paths(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[str]:
@@ -226,3 +228,15 @@ async def test_waiting_ends_with_the_run(twins: tuple[str, str], state: str, cod
     assert done.code == code
     assert f"w: {state}" in done.err
     assert json.loads(done.out)[0]["run_id"] == "w"
+
+
+async def test_who_is_asked(twins: tuple[str, str]) -> None:
+    """Over HTTP it is the server's answer; straight on the database there are no users, and the command says so."""
+    async with live_server(twins[1]) as url:
+        remote = await windsock("whoami", "-o", "plain", **over_http(url))
+    assert (remote.code, remote.err) == (0, "")
+    assert remote.out.splitlines()[0].split() == ["user", "roles", "permission", "dags"]
+    assert re.search(r"^ +Admin +can_create on DAG Runs +all$", remote.out, re.MULTILINE)
+    local = await windsock("whoami", "-o", "json", **on_database(twins[0]))
+    assert (local.code, json.loads(local.out)[0]["backend"]) == (0, None)
+    assert local.err.startswith("This works straight on the database, where there are no users")

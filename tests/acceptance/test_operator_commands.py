@@ -68,6 +68,24 @@ async def test_config_check(tmp_path: Path) -> None:
         assert words in done.err
 
 
+async def test_config_check_reads_the_permissions_file(tmp_path: Path) -> None:
+    """It says what it has found, or each problem on a line of its own."""
+    file, permissions = tmp_path / "my.cfg", tmp_path / "permissions.yaml"
+    file.write_text(f"[windsock]\nauthorization = file\npermissions_file = {permissions}\n")
+    permissions.write_text("roles: {deployer: [can_edit on DAGs]}\nusers: {ann: Admin, bob: deployer}\n")
+    done = await windsock("config", "check", str(file))
+    found = f"{permissions}: 1 role, 2 users, 0 principals, 0 realms, 0 tokens\n{file}: no problem found\n"
+    assert (done.code, done.out) == (0, found)
+    permissions.write_text("users:\n  ann: Amin\n  bob: 7\n")
+    done = await windsock("config", "check", str(file))
+    assert (done.code, done.err) == (1, "Error: 2 problems in the permissions file\n")
+    assert done.out.splitlines()[0] == f"{permissions}:2: unknown role `Amin`, did you mean `Admin`?"
+    assert done.out.splitlines()[1].startswith(f"{permissions}:3: expected a role")
+    file.write_text(f"[windsock]\npermissions_file = {permissions}\n")
+    done = await windsock("config", "check", str(file))
+    assert "this file has no effect without [windsock] authorization = file" in done.err
+
+
 @pytest.fixture
 def service(database: str, tmp_path: Path) -> Iterator[Service]:
     folder = tmp_path / "run"

@@ -1,5 +1,6 @@
 """`windsock webserver --workers`: one service in several processes, its admin listener, reload, and systemd's side."""
 
+import asyncio
 import json
 import os
 import re
@@ -19,6 +20,8 @@ import pytest
 from server.serving.supervisor import RESTART_NEEDED
 from tests.acceptance.process import is_running, wait_until
 from tests.acceptance.service import Service, activated
+from tests.integration.passwords import PASSWORD, add_user
+from windsock.client.json_client import JsonClient
 
 
 @pytest.fixture
@@ -96,6 +99,35 @@ def test_reload_changes_what_it_can(service: Service) -> None:
     metrics = service.metrics()
     assert metrics['windsock_reloads_total{outcome="refused"}'] == 2
     assert metrics['windsock_reloads_total{outcome="done"}'] == 1
+
+
+async def test_permissions_change_at_a_reload_alone(database: str, service: Service, tmp_path: Path) -> None:
+    """A broken file is refused, and a worker that starts meanwhile has the permissions of the others."""
+    await add_user(database, "ann")
+    file = tmp_path / "permissions.yaml"
+
+    def roles() -> list[object]:
+        found = []
+        for _ in range(6):
+            # Another connection may be another worker's.
+            with JsonClient(f"http://127.0.0.1:{service.port}", username="ann", password=PASSWORD) as client:
+                found.append(client.whoami()["roles"])
+        return found
+
+    file.write_text("users: {ann: Viewer}")
+    service.configure(auth_backend="password_auth", authorization="file", permissions_file=str(file))
+    await asyncio.to_thread(service.reload, "reloaded")
+    assert await asyncio.to_thread(roles) == [["Viewer"]] * 6
+    file.write_text("users: {ann: Viewre}")
+    await asyncio.to_thread(service.reload, "reload refused")
+    assert f"{file}:1: unknown role `Viewre`, did you mean `Viewer`?" in service.log
+    os.kill(service.workers()[0], signal.SIGKILL)
+    await asyncio.to_thread(wait_until, lambda: service.metrics()["windsock_worker_restarts_total"] == 1)
+    await asyncio.to_thread(wait_until, lambda: service.metrics()["windsock_workers"] == 2)
+    assert await asyncio.to_thread(roles) == [["Viewer"]] * 6
+    file.write_text("users: {ann: [Op, Viewer]}")
+    await asyncio.to_thread(service.reload, "reloaded")
+    assert await asyncio.to_thread(roles) == [["Op", "Viewer"]] * 6
 
 
 def test_a_slow_program_holds_up_nobody_at_a_reload(service: Service, tmp_path: Path) -> None:

@@ -89,7 +89,9 @@ async def test_sections_do_not_mix() -> None:
     assert (await of(GOOD, Identity("alice"), "tokens")).grants == ()
     assert (await of(GOOD, Identity("alice"), "principals", ["Admin"])).grants == ()
     assert (await of(GOOD, Identity("nightly"))).grants == ()
-    assert (await of(GOOD, Identity("nightly"), "tokens")).roles == ("User (etl_*, nightly)",)
+    for user in ("nightly", "token:nightly"):
+        assert (await of(GOOD, Identity(user), "tokens")).roles == ("User (etl_*, nightly)",)
+    assert (await of(GOOD, Identity("token:alice"))).grants == ()
     assert (await of(GOOD, Identity("EXAMPLE.COM"), "users")).grants == ()
     assert (await of(GOOD, Identity(None))).grants == ()
 
