@@ -22,6 +22,7 @@ POOL = '{"name": "p", "slots": 3, "description": null}'
 REQUESTS: list[tuple[str, str, str | None, int | tuple[int, int, int]]] = [
     ("GET", f"{API}/test", None, 200),
     ("GET", f"{API}/openapi.json", None, 200),
+    ("GET", f"{API}/whoami", None, 200),
     ("GET", "/health", None, 200),
     ("POST", f"{API}/session", None, 200),
     ("DELETE", f"{API}/session", None, 200),
