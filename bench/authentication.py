@@ -1,15 +1,13 @@
 """What authentication costs, and what it gives away. `python -m bench.authentication`, `make bench-auth`."""
 
 import asyncio
-import base64
 import http.client
-import json
 import secrets
 import subprocess
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from statistics import median
@@ -20,17 +18,15 @@ import aiohttp
 import asyncpg
 import click
 
-from bench import cache
-from bench.sides import Side, running, windsock
+from bench import cache, permissions
+from bench.asking import CONNECTIONS, PASSWORD, POOL, USER, Headers, basic, load, served, tell
 from bench.works import API
 from server.auth import hashes
 from server.database.schema import initdb
 from server.standalone.postgres import EmbeddedPostgres
 from windsock.config import Dsn
 
-_PATH = f"{API}/pools/default_pool"
-_USER, _PASSWORD = "bench", "a good password"
-_CONNECTIONS, _GUESSERS, _GUESSES = 32, 50, 20_000
+_GUESSERS, _GUESSES = 50, 20_000
 _OK, _FORBIDDEN = 200, 403
 _FLOOD, _PATIENCE = 48, 2
 _USERS = [f"carol{number}" for number in range(1, 7)]
@@ -44,44 +40,21 @@ _TITLES = {
 _BARS = (("basic", "default", 0.75), ("session", "default", 0.7), ("guessed", "basic", 0.5))
 _TIMING = 0.05
 
-Headers = Mapping[str, str]
-
-
-def basic(user: str, password: str) -> str:
-    """Return the credentials as the header has them."""
-    return base64.b64encode(f"{user}:{password}".encode()).decode()
-
 
 def _session(url: str, good: Headers) -> Headers:
     with urlopen(Request(f"{url}{API}/session", headers=dict(good), method="POST")) as answer:
         return {"Cookie": answer.headers["Set-Cookie"].partition(";")[0]}
 
 
-def _load(url: str, headers: Headers, seconds: int) -> float:
-    """Requests/s that were answered well."""
-    with tempfile.NamedTemporaryFile("w", suffix=".txt") as paths:
-        paths.write(_PATH)
-        paths.flush()
-        command = [cache.require_wrk(), f"-c{_CONNECTIONS}", "-t1", f"-d{seconds}s"]
-        command += [part for name, value in headers.items() for part in ("-H", f"{name}: {value}")]
-        command += ["-s", str(cache.HERE / "wrk.lua"), url, "--", "get", paths.name]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    found = next((line for line in done.stdout.splitlines() if line.startswith("RESULT ")), None)
-    if found is None:
-        raise click.ClickException(f"wrk failed: {done.stderr or done.stdout}")
-    result = json.loads(found.removeprefix("RESULT "))
-    return float((result["requests"] - result["failed"]) / result["seconds"])
-
-
 @contextmanager
 def _guessing(url: str) -> Iterator[None]:
     """Have clients guess while the block runs, half of them a user who exists; wait until all guesses are answered."""
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as guesses:
-        users = ((_USER if n % 2 else f"user{n}", f"guess {n}") for n in range(_GUESSES))
+        users = ((USER if n % 2 else f"user{n}", f"guess {n}") for n in range(_GUESSES))
         guesses.write("\n".join(basic(user, password) for user, password in users))
         guesses.flush()
         command = [cache.require_wrk(), f"-c{_GUESSERS}", "-t1", "-d600s", "--timeout", "60s"]
-        command += ["-s", str(cache.HERE / "guess.lua"), url + _PATH, "--", guesses.name]
+        command += ["-s", str(cache.HERE / "guess.lua"), url + POOL, "--", guesses.name]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         try:
             time.sleep(1)
@@ -101,7 +74,7 @@ def _client(url: str) -> Iterator[Callable[[str], int]]:
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
 
     def status(credentials: str) -> int:
-        connection.request("GET", _PATH, headers={"Authorization": f"Basic {credentials}"})
+        connection.request("GET", POOL, headers={"Authorization": f"Basic {credentials}"})
         answer = connection.getresponse()
         answer.read()
         return answer.status
@@ -112,25 +85,25 @@ def _client(url: str) -> Iterator[Callable[[str], int]]:
 
 def throughput(default: str, password: str, rounds: int, seconds: int) -> None:
     """Measure every way in turn, in each round; print medians, and ratios as medians of the rounds' ratios."""
-    good = {"Authorization": f"Basic {basic(_USER, _PASSWORD)}"}
+    good = {"Authorization": f"Basic {basic(USER, PASSWORD)}"}
     ways = {"default": (default, {}), "basic": (password, good), "session": (password, _session(password, good))}
     for url, headers in ways.values():
-        _load(url, headers, 1)
+        load(url, headers, 1)
     found: dict[str, list[float]] = defaultdict(list)
     for number in range(rounds):
         click.echo(f"\rround {number + 1}/{rounds}", nl=False, err=True)
         for name, (url, headers) in ways.items():
-            found[name].append(_load(url, headers, seconds))
+            found[name].append(load(url, headers, seconds))
         with _guessing(password):
-            found["guessed"].append(_load(*ways["basic"], seconds))
+            found["guessed"].append(load(*ways["basic"], seconds))
     click.echo(err=True)
-    click.echo(f"GET {_PATH}, {_CONNECTIONS} connections, medians of {rounds} rounds of {seconds} s\n")
+    click.echo(f"GET {POOL}, {CONNECTIONS} connections, medians of {rounds} rounds of {seconds} s\n")
     for name, title in _TITLES.items():
         click.echo(f"{title:<38} {median(found[name]):>8,.0f} requests/s")
     click.echo()
     for ours, other, limit in _BARS:
         ratio = median(mine / theirs for mine, theirs in zip(found[ours], found[other], strict=True))
-        _tell(f"{_TITLES[ours]} / {other}", f"{ratio:.2f}", f"at least {limit:g}", met=ratio >= limit)
+        tell(f"{_TITLES[ours]} / {other}", f"{ratio:.2f}", f"at least {limit:g}", met=ratio >= limit)
 
 
 def timing(url: str, tries: int) -> None:
@@ -140,14 +113,14 @@ def timing(url: str, tries: int) -> None:
         # The first one opens the connection.
         status("")
         for number in range(tries):
-            for kind, user in (("unknown", f"nobody{number}"), ("wrong", _USER)):
+            for kind, user in (("unknown", f"nobody{number}"), ("wrong", USER)):
                 start = time.perf_counter()
                 if status(basic(user, f"wrong {number}")) != _FORBIDDEN:
                     raise click.ClickException("a wrong password was not answered with 403")
                 seconds[kind].append(time.perf_counter() - start)
     unknown, wrong = (median(seconds[kind]) for kind in ("unknown", "wrong"))
     shown = f"{unknown * 1000:.1f} ms / {wrong * 1000:.1f} ms = {unknown / wrong:.3f}"
-    _tell(f"unknown user / wrong password, {tries} tries", shown, f"within {_TIMING:.0%}",
+    tell(f"unknown user / wrong password, {tries} tries", shown, f"within {_TIMING:.0%}",
           met=abs(unknown / wrong - 1) <= _TIMING)  # fmt: skip
 
 
@@ -163,7 +136,7 @@ async def lockout(url: str) -> None:
         async def come_in(name: str) -> float:
             start = time.perf_counter()
             # Those who find no room are answered after a moment.
-            while await _answer(user, url, name, _PASSWORD) != _OK:
+            while await _answer(user, url, name, PASSWORD) != _OK:
                 pass
             return time.perf_counter() - start
 
@@ -173,7 +146,7 @@ async def lockout(url: str) -> None:
         guessing = False
         await asyncio.gather(*guessers)
     shown = f"{min(waited):.2f} to {max(waited):.2f} s"
-    _tell(f"{len(_USERS)} users, beside {_FLOOD} guessers elsewhere", shown, f"each in {_PATIENCE} s",
+    tell(f"{len(_USERS)} users, beside {_FLOOD} guessers elsewhere", shown, f"each in {_PATIENCE} s",
           met=max(waited) <= _PATIENCE)  # fmt: skip
 
 
@@ -183,27 +156,16 @@ def _from(address: str) -> aiohttp.ClientSession:
 
 async def _answer(client: aiohttp.ClientSession, url: str, user: str, password: str) -> int:
     headers = {"Authorization": f"Basic {basic(user, password)}"}
-    async with client.get(url + _PATH, headers=headers) as answer:
+    async with client.get(url + POOL, headers=headers) as answer:
         return answer.status
-
-
-def _tell(what: str, measured: str, bar: str, *, met: bool) -> None:
-    click.echo(f"{what:<48} {measured:<32} {bar}: {'met' if met else 'MISSED'}")
 
 
 async def _fill(postgres: EmbeddedPostgres) -> None:
     await initdb(Dsn.parse(postgres.dsn))
     connection = await asyncpg.connect(postgres.dsn)
     add = "INSERT INTO users (username, password) SELECT name, $2 FROM unnest($1::text[]) AS name"
-    await connection.execute(add, [_USER, *_USERS], hashes.make(_PASSWORD))
+    await connection.execute(add, [USER, *_USERS], hashes.make(PASSWORD))
     await connection.close()
-
-
-@contextmanager
-def _served(dsn: str, name: str, **options: str) -> Iterator[str]:
-    side = Side(f"auth-{name}", name, windsock(1, **options), ready="/health")
-    with running(side, dsn) as target:
-        yield target.url
 
 
 @click.command()
@@ -211,7 +173,7 @@ def _served(dsn: str, name: str, **options: str) -> Iterator[str]:
 @click.option("--seconds", default=5, show_default=True, help="How long each measurement takes.")
 @click.option("--tries", default=200, show_default=True, help="How often each kind of wrong credentials is timed.")
 def main(rounds: int, seconds: int, tries: int) -> None:
-    """Measure what authentication costs, and whether unknown users can be told from wrong passwords."""
+    """Measure what authentication and permissions cost, and whether unknown users can be told from wrong passwords."""
     cache.require_wrk()
     cache.CACHE.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="windsock-bench-") as folder, asyncio.Runner() as runner:
@@ -219,13 +181,14 @@ def main(rounds: int, seconds: int, tries: int) -> None:
         runner.run(postgres.start())
         try:
             runner.run(_fill(postgres))
-            with _served(postgres.dsn, "default", auth_backend="default") as default, \
-                 _served(postgres.dsn, "password", auth_backend="password_auth") as password:  # fmt: skip
+            with served(postgres.dsn, "default", auth_backend="default") as default, \
+                 served(postgres.dsn, "password", auth_backend="password_auth") as password:  # fmt: skip
                 throughput(default, password, rounds, seconds)
-            with _served(postgres.dsn, "timing", auth_backend="password_auth", throttle_failures="0") as url:
+            with served(postgres.dsn, "timing", auth_backend="password_auth", throttle_failures="0") as url:
                 timing(url, tries)
-            with _served(postgres.dsn, "lockout", auth_backend="password_auth") as url:
+            with served(postgres.dsn, "lockout", auth_backend="password_auth") as url:
                 runner.run(lockout(url))
+            permissions.measure(postgres, runner, rounds, seconds)
         finally:
             runner.run(postgres.stop())
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import authentication, bars, cache, data, memory, report, works
+from bench import asking, authentication, bars, cache, data, memory, permissions, report, works
 from bench.load import Load
 from bench.rounds import measure
 from bench.sides import Running, available
@@ -82,10 +82,13 @@ async def test_authentication_is_measured(database: str, capsys: pytest.CaptureF
     """All ways to authenticate are answered well, guesses are not, and every bar is said to be met or not."""
     await add_user(database, "bench", other_hash("a good password"))
     options = {"auth_backend": "password_auth", "throttle_failures": "0"}
+    good = {"Authorization": f"Basic {asking.basic(asking.USER, asking.PASSWORD)}"}
     async with live_server(database) as default, live_server(database, **options) as password:
         await asyncio.to_thread(authentication.throughput, default, password, 1, 1)
         await asyncio.to_thread(authentication.timing, password, 2)
+        ways = {"default": (default, {}), "password": (password, good)}
+        assert await asyncio.to_thread(permissions.ratio, ways, asking.POOL, 1, 1) > 0
     told = capsys.readouterr().out
-    assert told.count("requests/s") == 4
+    assert told.count("requests/s") == 6
     assert " 0 requests/s" not in told
     assert told.count(": met") + told.count(": MISSED") == 4
