@@ -1,4 +1,4 @@
-"""Several backends at once: Kerberos, passwords and modules of somebody else, each by its scheme word."""
+"""Several backends at once: tickets, passwords, tokens and modules of somebody else, each by its scheme word."""
 
 import base64
 import json
@@ -12,6 +12,7 @@ import pytest
 from yarl import URL
 
 from auth_backends.conformance import API, BackendConformance, ask, served
+from server.auth import tokens
 from server.auth.sessions import COOKIE
 from tests.integration.passwords import add_user, basic, execute, other_hash
 from tests.kerberos import REALM, Realm
@@ -20,6 +21,7 @@ from windsock.client.credentials import Given, find_auth
 from windsock.config import load_config
 
 SESSION = ("POST", f"{API}/session")
+TOKEN = tokens.make()
 BEARER = """
 from server.auth import Identity
 from server.errors import Forbidden, Unauthorized
@@ -63,8 +65,10 @@ async def url(database: str, realm: Realm, modules: None, fast_path: str) -> Asy
     """Serve with all of them."""
     del modules
     await add_user(database, "alice")
+    insert = "INSERT INTO windsock_token (name, digest, role) VALUES ('ci', $1, 'User')"
+    await execute(database, insert, tokens.digest(TOKEN))
     options = {"kerberos_keytab": str(realm.keytab), "kerberos_hostname": "localhost", "fast_path": fast_path}
-    names = "kerberos_auth, password_auth chain_bearer, chain_header"
+    names = "kerberos_auth, password_auth token_auth, chain_header"
     async with live_server(
         database, auth_backend=names, user_check_seconds="0", verified_seconds="0", **options
     ) as url:
@@ -102,7 +106,7 @@ async def test_tickets(url: str, word: str) -> None:
     status, proof = await challenges(url, ("Authorization", f"{word} {ticket()}"))
     assert (status, len(proof), proof[0].partition(" ")[0]) == (200, 1, "negotiate")
     assert await challenges(url, ("Authorization", f"{word} {PASSWORD}")) == (403, [])
-    assert await challenges(url, ("Authorization", f"{word} of-alice")) == (403, [])
+    assert await challenges(url, ("Authorization", f"{word} {TOKEN}")) == (403, [])
 
 
 @pytest.mark.parametrize("word", ["Basic", "bAsIc", "token", "Digest-of-mine", "B\u00e4sic"])
@@ -111,12 +115,12 @@ async def test_passwords(url: str, word: str) -> None:
     assert (await ask(url, sent(f"{word} {PASSWORD}"))).status == 200
     wrong = basic("alice", "guessed")["Authorization"].partition(" ")[2]
     assert await challenges(url, ("Authorization", f"{word} {wrong}")) == (403, [])
-    assert await challenges(url, ("Authorization", f"{word} of-alice")) == (401, CHALLENGES)
+    assert await challenges(url, ("Authorization", f"{word} {TOKEN}")) == (401, CHALLENGES)
 
 
 async def test_a_module_of_ones_own(url: str) -> None:
     """One has a word of its own, one none; a refusal by one is not mended by another."""
-    assert (await ask(url, sent("bEARER of-alice"))).status == 200
+    assert (await ask(url, sent(f"bEARER {TOKEN}"))).status == 200
     assert (await ask(url, sent(f"Bearer {PASSWORD}"))).status == 403
     assert (await ask(url, {"X-Signed-User": "carol"}, *SESSION)).text == '{"user":"carol"}\n'
     assert (await ask(url, {"X-Signed-User": "carol", **sent("Bearer x")})).status == 403
@@ -129,9 +133,9 @@ async def test_a_module_of_ones_own(url: str) -> None:
         (),
         (("Authorization", ""),),
         (("Authorization", ""), ("Authorization", "")),
-        (("Authorization", f"Basic {PASSWORD}"), ("Authorization", "Bearer of-alice")),
-        (("Authorization", "Bearer of-alice"), ("Authorization", "Bearer of-alice")),
-        (("Authorization", ""), ("Authorization", "Bearer of-alice")),
+        (("Authorization", f"Basic {PASSWORD}"), ("Authorization", f"Bearer {TOKEN}")),
+        (("Authorization", f"Bearer {TOKEN}"), ("Authorization", f"Bearer {TOKEN}")),
+        (("Authorization", ""), ("Authorization", f"Bearer {TOKEN}")),
         (("Authorization", "Bearer"),),
         (("Authorization", "Basic !!!"), ("X-Odd", "\udcff\u00e9")),
         (("Cookie", f"{COOKIE}=forged"),),
@@ -156,16 +160,19 @@ async def test_sessions(url: str, database: str) -> None:
     begun = {
         way: await ask(url, sent(value), *SESSION)
         for way, value in (
-            ("ticket", f"Negotiate {ticket()}"), ("password", f"Basic {PASSWORD}"), ("token", "Bearer of-alice"),
+            ("ticket", f"Negotiate {ticket()}"), ("password", f"Basic {PASSWORD}"), ("token", f"Bearer {TOKEN}"),
         )
     }  # fmt: skip
     users = {way: json.loads(reply.text)["user"] for way, reply in begun.items()}
-    assert users == {"ticket": f"alice@{REALM}", "password": "alice", "token": "alice"}
+    assert users == {"ticket": f"alice@{REALM}", "password": "alice", "token": "token:ci"}
     cookies = {way: {"Cookie": f"{COOKIE}={reply.cookies[COOKIE]}"} for way, reply in begun.items()}
     assert {way: (await ask(url, cookie)).status for way, cookie in cookies.items()} == dict.fromkeys(cookies, 200)
     assert {(await ask(url, cookie, *SESSION)).status for cookie in cookies.values()} == {401}
     await execute(database, "UPDATE users SET password = $1", other_hash())
     ended = {"ticket": 200, "password": 401, "token": 200}
+    assert {way: (await ask(url, cookie)).status for way, cookie in cookies.items()} == ended
+    await execute(database, "DELETE FROM windsock_token")
+    ended |= {"token": 401}
     assert {way: (await ask(url, cookie)).status for way, cookie in cookies.items()} == ended
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -358,3 +359,12 @@ async def test_a_file_of_somebody_else(database: str, tmp_path: Path) -> None:
     with pytest.raises(StartupError, match="belongs to the user with the id 12345"):
         async with live_server(database, **place.options):
             pass
+
+
+def test_no_command_takes_a_token() -> None:
+    """Everybody may read the arguments of a process."""
+    context = click.Context(main)
+    commands = [main.get_command(context, name) for name in main.list_commands(context)]
+    options = {option for command in commands if command for one in command.params for option in one.opts}
+    assert "--name" in options
+    assert not [option for option in options if "token" in option]
