@@ -7,6 +7,10 @@ from aiohttp import web
 
 from server.auth.contract import ANYONE, Backend, Identity
 from server.auth.permissions import EVERYTHING, NOTHING, ROLES, Grant, Permissions, RoleGrant
+from server.caching.bounded import BoundedMap
+
+_Granted = tuple[tuple[RoleGrant, tuple[Grant, ...]], ...]
+_REMEMBERED = 10_000
 
 
 class Source(Protocol):
@@ -38,6 +42,8 @@ class Authorization:
         """Ask `source` for the source that counts now; `backends` are the configured ones by their dotted names."""
         self._source = source
         self._kinds = {name: str(getattr(backend, "KIND", "users")) for name, backend in backends.items()}
+        # What roles give together costs more to put together than to look up.
+        self._resolved: BoundedMap[_Granted, Permissions] = BoundedMap(_REMEMBERED)
         self._carried = {name: backend.roles for name, backend in backends.items() if hasattr(backend, "roles")}
 
     async def of(self, app: web.Application, identity: Identity) -> Permissions:
@@ -52,15 +58,17 @@ class Authorization:
         carried: Sequence[RoleGrant] | None = await self._carried[backend](app, identity.user)
         if carried is None:
             return given
-        own = await _resolve(source, carried)
+        own = await self._resolve(source, carried)
         # Under `none` the source gives everything, and a credential that carries roles has only these.
-        return own if given is EVERYTHING else own | given
+        return own if given is EVERYTHING or given is NOTHING else own | given
 
-
-async def _resolve(source: Source, carried: Sequence[RoleGrant]) -> Permissions:
-    """Return what the roles give; one that the source does not know gives nothing."""
-    result = NOTHING
-    for each in carried:
-        grants = await source.role(each.role) or ()
-        result |= Permissions([grant.limited_to(each.dags) for grant in grants], [str(each)])
-    return result
+    async def _resolve(self, source: Source, carried: Sequence[RoleGrant]) -> Permissions:
+        """Return what the roles give; one that the source does not know gives nothing."""
+        granted = tuple([(each, tuple(await source.role(each.role) or ())) for each in carried])
+        known = self._resolved.get(granted)
+        if known is None:
+            known = NOTHING
+            for each, grants in granted:
+                known |= Permissions([grant.limited_to(each.dags) for grant in grants], [str(each)])
+            self._resolved.put(granted, known)
+        return known

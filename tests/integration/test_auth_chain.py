@@ -1,7 +1,9 @@
 """Several backends at once: tickets, passwords, tokens and modules of somebody else, each by its scheme word."""
 
+import asyncio
 import base64
 import json
+import re
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
@@ -136,14 +138,27 @@ async def test_a_module_of_ones_own(url: str) -> None:
         (("Authorization", f"Basic {PASSWORD}"), ("Authorization", f"Bearer {TOKEN}")),
         (("Authorization", f"Bearer {TOKEN}"), ("Authorization", f"Bearer {TOKEN}")),
         (("Authorization", ""), ("Authorization", f"Bearer {TOKEN}")),
+        (("Authorization", "Negotiate AAAA"), ("Authorization", f"Bearer {TOKEN}")),
         (("Authorization", "Bearer"),),
-        (("Authorization", "Basic !!!"), ("X-Odd", "\udcff\u00e9")),
+        (("Authorization", "Basic !!!"), ("X-Odd", "\u00e9")),
         (("Cookie", f"{COOKIE}=forged"),),
     ],
 )
 async def test_what_is_no_credential(url: str, headers: Sequence[tuple[str, str]]) -> None:
     """A 401 with the challenge of each backend on a line of its own, in their order."""
     assert await challenges(url, *headers) == (401, CHALLENGES)
+
+
+async def test_bytes_that_are_not_utf_8(url: str) -> None:
+    """Wherever they are in a request, the 401 has every challenge."""
+    host, port = str(URL(url).host), int(URL(url).port or 0)
+    reader, writer = await asyncio.open_connection(host, port)
+    head = f"GET {API}/test HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nX-Odd: ".encode()
+    writer.write(head + b"\xff\xe9\r\nAuthorization: Basic \xff\r\n\r\n")
+    answer = (await reader.read()).decode()
+    writer.close()
+    assert answer.startswith("HTTP/1.1 401 ")
+    assert re.findall(r"(?mi)^www-authenticate: (.*?)\r$", answer) == CHALLENGES
 
 
 async def test_an_unknown_word_without_passwords(realm: Realm, modules: None) -> None:
