@@ -127,13 +127,13 @@ class Operations:
         """Return a task instance; `map_index` chooses one of a mapped task."""
         return await self._metadata.task_instances.get(*instance, map_index)
 
-    async def waits_for(self, instance: InstanceKey, *, shows_pools: bool = True) -> list[str]:
+    async def waits_for(self, instance: InstanceKey, *, shows_totals: bool = True) -> list[str]:
         """Return what a task of a run waits for, in words; an empty list if it has begun or is done."""
         dag_id, run, task_id = instance
         dag = await self._metadata.dags.get(dag_id)
-        return await self._metadata.waiting.reasons(dag, run, task_id, shows_pools=shows_pools)
+        return await self._metadata.waiting.reasons(dag, run, task_id, shows_totals=shows_totals)
 
-    async def task_log(self, instance: InstanceKey, try_number: int | None, *, shows_pools: bool = True) -> LogFile:
+    async def task_log(self, instance: InstanceKey, try_number: int | None, *, shows_totals: bool = True) -> LogFile:
         """Open the log of a try, by default of the last one; the caller closes it."""
         found = await self._metadata.task_instances.get(*instance)
         if not self._metadata.standalone:
@@ -144,7 +144,7 @@ class Operations:
             return await local_log(self._logs, instance.dag_id, date, instance.task_id, try_number)
         except NoLogError as error:
             missing = NotFound(str(error), Code.LOG_NOT_FOUND)
-            if try_number is None and (waits_for := await self.waits_for(instance, shows_pools=shows_pools)):
+            if try_number is None and (waits_for := await self.waits_for(instance, shows_totals=shows_totals)):
                 why = f"; the task waits: {'; '.join(waits_for)}"
                 missing.adding(Restricted(why, ("DAGs", "DAG Runs", "Task Instances"), of_the_dag=True))
             raise missing from error

@@ -23,6 +23,7 @@ def readable(request: web.Request, needs: Needs) -> Readable | None:
     return request[PERMISSIONS].readable(needs)
 
 
-def shows_pools(request: web.Request) -> bool:
-    """Whether the caller may read how many slots a pool has."""
-    return request[PERMISSIONS].missing(POOL_READ) is None
+def shows_totals(request: web.Request) -> bool:
+    """Whether the caller may read how many slots a pool has, and how many tasks of all DAGs are running."""
+    permissions = request[PERMISSIONS]
+    return permissions.missing(POOL_READ) is None and not permissions.is_limited(INSTANCE_READ)

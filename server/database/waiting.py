@@ -29,10 +29,10 @@ class Waiting:
         self._settings = settings
         self._scheduler = scheduler
 
-    async def reasons(self, dag: Dag, run: RunName, task_id: str, *, shows_pools: bool = True) -> list[str]:
+    async def reasons(self, dag: Dag, run: RunName, task_id: str, *, shows_totals: bool = True) -> list[str]:
         """Return what a task of a run waits for, as a list of texts; empty if it has begun or is done.
 
-        Without `shows_pools` a text names the pool that the task waits for, and does not say how many slots it has.
+        Without `shows_totals` no text says how many slots the pool has, or how many tasks of all DAGs are running.
         Raises NotFound for the task and the run, and Unavailable if it takes more than 2 seconds to find out.
         """
         task = dag.task(task_id)
@@ -50,10 +50,10 @@ class Waiting:
         alive = (await self._scheduler.heartbeat()).alive
         return [
             *([] if alive else ["no scheduler is alive"]),
-            *self._explain(dag, task, facts, shows_pools=shows_pools),
+            *self._explain(dag, task, facts, shows_totals=shows_totals),
         ]
 
-    def _explain(self, dag: Dag, task: PreparedTask, facts: asyncpg.Record, *, shows_pools: bool) -> Iterator[str]:
+    def _explain(self, dag: Dag, task: PreparedTask, facts: asyncpg.Record, *, shows_totals: bool) -> Iterator[str]:
         if facts["is_paused"]:
             yield "its DAG is paused"
         if facts["is_early"]:
@@ -72,8 +72,10 @@ class Waiting:
         else:
             pool = _pool(task, facts)
             if pool is not None:
-                yield pool if shows_pools else f"its pool {facts['pool']} has no room for it"
+                yield pool if shows_totals else f"its pool {facts['pool']} has no room for it"
             yield from self._limits(dag, task, facts)
+            if self._settings.standalone and facts["state"] == "scheduled":
+                yield from self._limit_of_all_tasks(facts, shows_totals=shows_totals)
 
     def _limit_of_runs(self, dag: Dag, facts: asyncpg.Record) -> Iterator[str]:
         own = dag.serialized.max_active_runs if dag.serialized else None
@@ -93,9 +95,12 @@ class Waiting:
         if task.needs.concurrency and facts["same_tasks"] >= task.needs.concurrency:
             running = count(facts["same_tasks"], "running instance")
             yield f"it has {running}, and its task_concurrency is {task.needs.concurrency}"
-        if self._settings.standalone and 0 < self._settings.parallelism <= facts["tasks"]:
+
+    def _limit_of_all_tasks(self, facts: asyncpg.Record, *, shows_totals: bool) -> Iterator[str]:
+        if 0 < self._settings.parallelism <= facts["tasks"]:
             running = count(facts["tasks"], "running task")
-            yield f"there are {running}, and parallelism is {self._settings.parallelism}"
+            there_are = f"there are {running}, and parallelism is {self._settings.parallelism}"
+            yield there_are if shows_totals else "as many tasks are running as parallelism allows"
 
 
 def _earlier_tasks(task: PreparedTask, facts: asyncpg.Record) -> Iterator[str]:

@@ -17,10 +17,11 @@ from server.database import statements
 from server.database.database import Database
 from server.wire.dag_patterns import dag_pattern
 from tests import limited
-from tests.airflow.schemas import add_dag, copy_dag, generation_of, make_schema
-from tests.airflow.serving import connected
+from tests.airflow.schemas import copy_dag, generation_of
+from tests.airflow.serving import connected, prepare
 from tests.live import live_server
 
+pytestmark = pytest.mark.usefixtures("role")
 RELEASES = ["1.10.15", "2.10.5", "3.3.2"]
 DATE = "2021-01-01T00:01:00+00:00"
 ADD_ERRORS = """
@@ -97,16 +98,15 @@ def carried(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[RoleGrant]]:
 
 @asynccontextmanager
 async def served(dsn: str, release: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Service]:
-    """Serve a database with the DAGs `d`, `secret` and, where there are such, its sub-DAG."""
-    await make_schema(dsn, release)
-    await add_dag(dsn, release)
+    """Serve a database with the DAGs `d`, `secret` and, where there are such, its sub-DAG; as a role of few rights."""
+    served_dsn = await prepare(dsn, release, "ws_least")
     await copy_dag(dsn, "secret", subdag_id=None if generation_of(release) == 3 else "secret.s")
     async with connected(dsn) as conn:
         columns = {row[0] for row in await conn.fetch(statements.load("catalogue.sql")["columns"])}
         names = ["d.py", "/d.py"] if generation_of(release) == 3 else ["/d.py"]
         await conn.execute(statements.fit(ADD_ERRORS, columns), ["etl_new.py", "secret.py", *names])
     ran = _spy(monkeypatch)
-    async with live_server(dsn, auth_backend=limited.NAME) as url, aiohttp.ClientSession() as session:
+    async with live_server(served_dsn, auth_backend=limited.NAME) as url, aiohttp.ClientSession() as session:
         yield Service(url, session, ran)
 
 

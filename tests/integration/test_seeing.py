@@ -2,14 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
+from server.auth import permissions
+from server.auth.permissions import Permission, RoleGrant
 from server.database import scheduler_health
 from server.standalone.dags.loader import DagLoader
+from server.wire.dag_patterns import dag_pattern
+from tests import limited
 from tests.live import config_for, live_server
 from tests.scheduling import START, Bench, bash, bench
 
@@ -132,6 +137,39 @@ async def test_hostile_import_errors(b: Bench, api: Api) -> None:
     status, answer = await api.ask("/dags/x7/tasks")
     assert status == 404
     assert len(answer["error"]) < 600
+
+
+async def test_reasons_tell_nothing_that_may_not_be_read(b: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many slots and tasks there are in all is for those who may read all; a log's error is for readers of logs."""
+    logs = {Permission("can_read", "DAGs"), Permission("can_read", "Task Logs")}
+    monkeypatch.setitem(permissions.ROLES, "logs", frozenset(logs))
+    some = {"one": [RoleGrant("Viewer", dag_pattern(["d"]))], "logs": [RoleGrant("logs")]}
+    monkeypatch.setattr(limited, "CARRIED", some)
+    await b.pool.execute(ALIVE, datetime.now(UTC))
+    await b.load({"d": {"tasks": {"t": bash("true")}}})
+    await b.trigger("d")
+    await b.pool.execute("UPDATE slot_pool SET slots = 2")
+    await b.pool.execute(
+        "INSERT INTO task_instance (dag_id, task_id, execution_date, state, pool, pool_slots)"
+        " SELECT dag_id, task_id, timestamptz '2024-01-01', state, 'default_pool', 1"
+        " FROM (VALUES ('d', 't', 'scheduled'), ('e', 't', 'running'), ('e', 'u', 'running'))"
+        " AS one (dag_id, task_id, state)"
+    )
+    options = {"auth_backend": limited.NAME, "base_log_folder": b.log_folder, "parallelism": "2"}
+    said = {}
+    async with live_server(b.dsn, **options) as url:
+        for user in ("admin", "one", "logs"):
+            async with aiohttp.ClientSession(headers={limited.HEADER: user}) as session:
+                api = Api(session, url)
+                _, answer = await api.ask("/dags/d/dag_runs/2024-01-01/tasks/t/logs")
+                said[user] = answer["error"].partition("; the task waits: ")[2]
+                status, _ = await api.ask("/dags/d/dag_runs/2024-01-01/tasks/t/waits_for")
+                assert status == (403 if user == "logs" else 200)
+                if status == 200:
+                    assert await api.waits_for("d") == said[user]
+    assert said["admin"].startswith("its pool default_pool is full: 2 of 2 slots are taken; there are 2 running tasks")
+    assert said["one"] == "its pool default_pool has no room for it; as many tasks are running as parallelism allows"
+    assert said["logs"] == ""
 
 
 async def test_what_a_task_waits_for(b: Bench, api: Api) -> None:

@@ -7,7 +7,7 @@ from aiohttp import payload, web
 from aiohttp.abc import AbstractStreamWriter
 
 from server import wire
-from server.api.needs import shows_pools
+from server.api.needs import shows_totals
 from server.api.resources import OPERATIONS
 from server.errors import BadRequest, RangeNotSatisfiable
 from server.http.answers import SERVER
@@ -24,7 +24,7 @@ async def task_log(request: web.Request) -> web.StreamResponse:
     operations, named = request.app[OPERATIONS], request.match_info
     instance = operations.instance(named["dag_id"], named["execution_date"], named["task_id"])
     query = wire.parse_log_query(request.query.items())
-    log = await operations.task_log(instance, query.try_number, shows_pools=shows_pools(request))
+    log = await operations.task_log(instance, query.try_number, shows_totals=shows_totals(request))
     try:
         return _answer(request, log, query.tail)
     except RangeNotSatisfiable as error:

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from server import wire
-from server.api.needs import shows_pools
+from server.api.needs import shows_totals
 from server.api.resources import OPERATIONS
 from server.http.answers import json_answer
 
@@ -31,4 +31,4 @@ async def waits_for(request: web.Request) -> web.Response:
     """`GET /dags/<dag_id>/dag_runs/<execution_date>/tasks/<task_id>/waits_for`."""
     operations, named = request.app[OPERATIONS], request.match_info
     instance = operations.instance(named["dag_id"], named["execution_date"], named["task_id"])
-    return json_answer({"waits_for": await operations.waits_for(instance, shows_pools=shows_pools(request))})
+    return json_answer({"waits_for": await operations.waits_for(instance, shows_totals=shows_totals(request))})
