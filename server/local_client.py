@@ -183,7 +183,7 @@ class LocalClient(Client):
 
     def get_code(self, dag_id: str) -> str:
         """See `Client.get_code`."""
-        return self._call(lambda operations: operations.code(dag_id))
+        return self._call(lambda operations: operations.code(dag_id, None))
 
     def get_tasks(self, dag_id: str) -> list[Answer]:
         """See `Client.get_tasks`."""

@@ -14,7 +14,7 @@ from server import wire
 from server.database.metadata import Metadata
 from server.database.pools import Pool
 from server.database.scheduler_health import Heartbeat
-from server.errors import BadRequest, NotFound, Restricted
+from server.errors import BadRequest, NotFound, PermissionMissing, Restricted
 from server.task_logs.reading import LogFile, local_log
 from server.task_logs.writing import NoLogError
 from server.wire import DagRunsQuery, Page, PoolRequest, RunName, TaskInstance, Trigger
@@ -90,9 +90,13 @@ class Operations:
     async def _dag_ids(self, readable: Readable | None) -> Sequence[str] | None:
         return None if readable is None else await self._metadata.dags.readable.ids(readable)
 
-    async def code(self, dag_id: str) -> str:
-        """Return the source of the DAG's file."""
-        return await self._metadata.dags.code(wire.check_id(dag_id, "dag_id"))
+    async def code(self, dag_id: str, readable: Readable | None) -> str:
+        """Return the source of the DAG's file; raises PermissionMissing unless its DAGs are `readable` (None: all)."""
+        dags, checked = self._metadata.dags, wire.check_id(dag_id, "dag_id")
+        source = await dags.code(checked)
+        if readable is not None and not await dags.readable.is_whole_file(checked, readable):
+            raise PermissionMissing("can_read on all DAGs in the file")
+        return source
 
     async def is_paused(self, dag_id: str) -> bool | None:
         """Whether the DAG is paused; None if its row does not say."""

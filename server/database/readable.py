@@ -45,6 +45,11 @@ class ReadableDags:
             found = [*found, *await _readable(readable, [(row[0], row[0]) for row in rows])]
         return found
 
+    async def is_whole_file(self, dag_id: str, readable: Readable) -> bool:
+        """Whether all DAGs in the file of this one are readable."""
+        rows = await self._database.fetch("dags_of_file", dag_id)
+        return all(readable.matches(row["root_dag_id"]) for row in rows)
+
     async def _find_roots(self, dag_ids: Sequence[str]) -> Sequence[str]:
         rows = await self._database.fetch_each("find_roots", [(dag_id,) for dag_id in dag_ids])
         return [row[0] for row in rows]

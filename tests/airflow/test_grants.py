@@ -57,7 +57,8 @@ async def statements_of(dsn: str) -> Mapping[str, str]:
     found = {name: text for name, text in database.statements.items() if not _lacks_table(name, "delete_dag.", tables)}
     for name, text in statements.load("fragments.sql", "users.sql").items():
         table = "ab_user" if "ab_user" in name else "users"
-        if table in tables and name not in _OF_THE_OWNER:
+        # Only standalone databases have tables of Windsock's own.
+        if table in tables and name not in _OF_THE_OWNER and "windsock_" not in text:
             found[name] = text
     return found
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import aiohttp
 import asyncpg
 import pytest
 
@@ -13,7 +14,7 @@ from server.database.metadata import open_metadata
 from server.database.roles import Roles, Words
 from server.errors import StartupError
 from tests.airflow.ab_tables import add_role, add_user, make_roles
-from tests.airflow.schemas import RELEASES, generation_of, make_schema
+from tests.airflow.schemas import RELEASES, copy_dag, generation_of, make_schema
 from tests.airflow.serving import connected, prepare
 from tests.live import config_for, live_server
 
@@ -105,6 +106,30 @@ async def test_names_are_compared_as_that_airflow_does(empty_database: str, rele
         assert (await of(source, "host/ci@X.ORG", "principals")).roles == ("all",)
         for name, kind in (("alice@x.org", "principals"), ("Alice", "tokens"), (None, "users"), ("y" * 10**6, "users")):
             assert not (await of(source, name, kind)).roles
+
+
+@pytest.mark.parametrize("release", RELEASES)
+async def test_a_file_with_other_dags_is_not_shown(empty_database: str, release: str, role: str) -> None:
+    """As in Airflow 2 and 3, whoever may not read all DAGs in a file may not read it."""
+    async with connected(empty_database) as owner:
+        await make_roles(owner, {})
+        for name, dag_ids in (("one", "d"), ("both", "de")):
+            if generation_of(release) == 1:
+                pairs = [("can_dag_read", dag_id) for dag_id in dag_ids]
+            else:
+                pairs = [("can_read", f"DAG:{dag_id}") for dag_id in dag_ids]
+            more = [("can_index", "Airflow"), ("can_code", "Airflow"), ("can_read", "DAG Code")]
+            await add_role(owner, name, [*pairs, *more])
+            await add_user(owner, name, name)
+    dsn = await prepare(empty_database, release, role)
+    found: list[int] = []
+    async with live_server(dsn, auth_backend="tests.airflow.named") as url, aiohttp.ClientSession() as http:
+        for name in ("one", "both", "one"):
+            if len(found) == 1:
+                await copy_dag(empty_database, "e")
+            async with http.get(f"{url}/api/experimental/dags/d/code", headers={"X-Caller": name}) as answer:
+                found.append(answer.status)
+    assert found == [200, 200, 403]
 
 
 async def test_a_change_counts_at_once(empty_database: str) -> None:

@@ -21,7 +21,8 @@ async def list_dags(request: web.Request) -> web.StreamResponse:
 
 async def code(request: web.Request) -> web.Response:
     """`GET /dags/<dag_id>/code`."""
-    return text_answer(await request.app[OPERATIONS].code(request.match_info["dag_id"]))
+    may_read = readable(request, DAG_READ)
+    return text_answer(await request.app[OPERATIONS].code(request.match_info["dag_id"], may_read))
 
 
 async def is_paused(request: web.Request) -> web.Response:

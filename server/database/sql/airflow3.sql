@@ -1,6 +1,10 @@
 -- The statements for Airflow 3.x: common.sql, then newer.sql, then these. A DAG has a row in `serialized_dag` for each row
 -- in `dag_version`; the newest one counts.
 
+-- fragment: is_of_file(one, other)
+{one}.bundle_name = {other}.bundle_name
+AND ({one}.relative_fileloc = {other}.relative_fileloc OR {one}.fileloc = {other}.fileloc)
+
 -- fragment: root_dag_id
 dag.dag_id
 

@@ -121,6 +121,16 @@ SELECT dag.dag_id, {root_of_subdag} FROM dag WHERE dag.root_dag_id IN (SELECT un
 UNION  -- if dag.root_dag_id
 SELECT dag.dag_id, {root_of_subdag} FROM dag WHERE cardinality($2::text[]) > 0 AND {root_of_subdag} LIKE ANY ($2)
 
+-- fragment: is_of_file(one, other)
+{one}.fileloc = {other}.fileloc
+
+-- name: dags_of_file
+-- The DAGs in the same file as $1.
+SELECT {root_dag_id} AS root_dag_id
+FROM dag JOIN dag AS asked ON
+    {is_of_file(dag, asked)}
+WHERE asked.dag_id = $1
+
 -- name: readable_dags_of_runs
 -- The ids in `dag_run` that match one of the patterns $1 but have no row in `dag`.
 WITH RECURSIVE
