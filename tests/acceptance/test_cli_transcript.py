@@ -172,7 +172,7 @@ async def test_both_clients_do_the_same(
 
 OTHERS = {"standalone", "webserver", "scheduler", "initdb"}  # They serve.
 OTHERS |= {"create_user", "list_users", "change_password", "delete_user"}  # They use the database alone.
-OTHERS |= {"add_role", "remove_role"}  # Likewise.
+OTHERS |= {"add_role", "remove_role", "create_token", "list_tokens", "revoke_token"}  # Likewise.
 OTHERS |= {"db backup", "db clean", "db init", "db restore", "db upgrade"}  # Likewise.
 OTHERS |= {"check", "config check", "reload"}  # They use files and processes.
 OTHERS |= {"whoami"}  # Its answer depends on the way.
