@@ -164,7 +164,8 @@ def _greet(url: str, dag_id: str | None, config: Config) -> None:
     if "NAME" in user:
         file = config.data_dir / "commands.cfg"
         beside = f"AIRFLOW_CONFIG={shlex.quote(str(file))} " if file.exists() else ""
-        click.echo(f"Create a user first (this asks for the password):\n\n{beside}windsock create_user -u NAME\n")
+        role = " -r Admin" if config.authorization == "file" else ""
+        click.echo(f"Create a user first (this asks for the password):\n\n{beside}windsock create_user -u NAME{role}\n")
     if dag_id is None:
         missing = "" if config.dags_folder.is_dir() else "That folder does not exist. "
         click.echo(f"{missing}There are no DAGs yet: put a YAML file there, and it is loaded within a second or two")

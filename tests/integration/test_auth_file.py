@@ -105,6 +105,23 @@ async def test_some_dags(url: str) -> None:
         assert await missing(url, "etl", endpoint) == NEEDED[endpoint][0]
 
 
+async def test_lists_and_what_they_leave_out(database: str, url: str) -> None:
+    """They have only the DAGs that may be read, and a DAG that may not be is answered like one that is not there."""
+    dags = "INSERT INTO dag (dag_id, is_paused, is_active) SELECT id, false, true FROM unnest($1::text[]) AS id"
+    await execute(database, dags, ["etl_1", "etl_2", "one", "one2", "other"])
+    listed: dict[str, object] = {}
+    for user in ("etl", "viewer", "bot"):
+        reply = await ask(url, basic(user), "GET", f"{API}/dags")
+        listed[user] = [dag["dag_id"] for dag in json.loads(reply.text)] if reply.status == 200 else reply.status
+    assert listed == {
+        "etl": ["etl_1", "etl_2", "one"],
+        "viewer": ["etl_1", "etl_2", "one", "one2", "other"],
+        "bot": 403,
+    }
+    for endpoint in OF_DAGS:
+        assert await missing(url, "etl", endpoint, "other") == await missing(url, "etl", endpoint, "nope") is not None
+
+
 async def test_roles_of_the_file(url: str) -> None:
     """They give what they list, and several roles give all of theirs."""
     trigger, state = "POST /dags/{dag_id}/dag_runs", "GET /dags/{dag_id}/dag_runs/{execution_date}"

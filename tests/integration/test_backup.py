@@ -73,6 +73,21 @@ async def test_what_was_lost_is_back(database: str, file: str) -> None:
     assert (await run(database, "init")).out == "schema.sql: nothing to do\n"
 
 
+async def test_roles_of_users_are_in_it(database: str, tmp_path: Path) -> None:
+    """A restore does not give a user other rights."""
+    await execute(database, "INSERT INTO users (username) VALUES ('ann'), ('bob')")
+    await execute(database, "INSERT INTO windsock_user_role SELECT id, 'Viewer' FROM users WHERE username = 'ann'")
+    await run(database, "backup", str(tmp_path / "file"))
+    await execute(database, "DELETE FROM users; INSERT INTO users (username) VALUES ('eve')")
+    await execute(database, "INSERT INTO windsock_user_role SELECT id, 'Admin' FROM users")
+    await run(database, "restore", "--force", str(tmp_path / "file"))
+    async with connected(database) as conn:
+        found = await conn.fetch(
+            "SELECT username, role FROM users LEFT JOIN windsock_user_role ON user_id = id ORDER BY 1"
+        )
+    assert [tuple(row) for row in found] == [("ann", "Viewer"), ("bob", None)]
+
+
 async def test_an_empty_database_needs_no_force(empty_database: str, database: str, file: str) -> None:
     """With tables or without: there is nothing to lose."""
     await run(empty_database, "restore", file)
