@@ -57,7 +57,8 @@ def _health_rule(base_path: str) -> Callable[[str], bool]:
 async def _metadata(app: web.Application) -> AsyncIterator[None]:
     async with open_metadata(app[CONFIG], serving=True) as metadata:
         app[METADATA] = metadata
-        app[OPERATIONS] = Operations(metadata, app[CONFIG])
+        app[OPERATIONS] = operations = Operations(metadata, app[CONFIG])
+        app[TRAFFIC].on_stop.append(operations.stop_waiting)
         yield
 
 

@@ -152,7 +152,7 @@ class LocalClient(Client):
 
     def get_dag_run_state(self, dag_id: str, execution_date: str) -> str | None:
         """See `Client.get_dag_run_state`."""
-        return self._call(lambda operations: operations.run_state(dag_id, execution_date))
+        return self._call(lambda operations: operations.run_state(operations.run(dag_id, execution_date)))
 
     def get_latest_runs(self) -> list[Answer]:
         """See `Client.get_latest_runs`."""

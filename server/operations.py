@@ -31,6 +31,13 @@ class Listing(NamedTuple):
     total: int | None
 
 
+class RunKey(NamedTuple):
+    """What a caller names a run by, checked."""
+
+    dag_id: str
+    run: RunName
+
+
 class InstanceKey(NamedTuple):
     """What a caller names a task instance by, checked."""
 
@@ -46,6 +53,7 @@ class Operations:
         """Work on `metadata`; dates without an offset are in the time zone that `config` names."""
         self._metadata = metadata
         self._logs = config.base_log_folder
+        self._wait_limit = config.wait_limit
         self.timezone = timezone_of(config.default_timezone)
 
     def instance(self, dag_id: str, execution_date: str, task_id: str) -> InstanceKey:
@@ -68,10 +76,19 @@ class Operations:
         runs = self._metadata.dag_runs
         return await (runs.latest() if readable is None else runs.latest_of(readable))
 
-    async def run_state(self, dag_id: str, execution_date: str) -> str | None:
-        """Return the state of a run; `execution_date` may also be `run_id=` and its run_id, here and below."""
+    def run(self, dag_id: str, execution_date: str) -> RunKey:
+        """Check what a run is named by; `execution_date` may also be `run_id=` and its run_id, here and below."""
         run = wire.parse_run(execution_date, self.timezone)
-        return await self._metadata.dag_runs.state(wire.check_id(dag_id, "dag_id"), run)
+        return RunKey(wire.check_id(dag_id, "dag_id"), run)
+
+    async def run_state(self, run: RunKey, wait: float = 0) -> str | None:
+        """Return the state of a run: as soon as it has ended, or after `wait` seconds (at most `wait_limit`)."""
+        states = self._metadata.run_states
+        return await (states.state_at_end(*run, min(wait, self._wait_limit)) if wait else states.state(*run))
+
+    def stop_waiting(self) -> None:
+        """Answer now all who wait for runs, with what is known."""
+        self._metadata.run_watch.stop()
 
     async def root(self, dag_id: str) -> str:
         """Return the id of the DAG whose permissions count for this one; the id itself may be nonsense."""

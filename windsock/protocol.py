@@ -6,6 +6,7 @@ PREFIX = "/api/experimental"
 # In a path this and a run_id may stand for an execution_date.
 BY_RUN_ID = "run_id="
 WARNING_HEADER = "X-Windsock-Warning"
+STATE_HEADER = "X-Windsock-State"
 
 
 def created_message(dag_id: str, shown_date: str, run_id: str) -> str:

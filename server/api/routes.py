@@ -18,7 +18,7 @@ from server.api.needs import (
 )
 from server.auth.permissions import NOTHING_MORE, Needs, Permission, Resource, edits_dag, needs, reads
 from server.errors import StartupError
-from server.wire.query import LOG_PARAMETERS, PAGE_PARAMETERS, RUN_PARAMETERS
+from server.wire.query import LOG_PARAMETERS, PAGE_PARAMETERS, RUN_PARAMETERS, WAIT_PARAMETERS
 
 HEALTH = "/health"
 
@@ -64,9 +64,15 @@ ENDPOINTS = (
     Endpoint("POST", "/pools", pools.set_pool, _POOL_SET),
     Endpoint("GET", _POOL, pools.pool, POOL_READ),
     Endpoint("DELETE", _POOL, pools.delete_pool, needs("can_delete", Resource.POOLS)),
-    Endpoint("POST", f"{_DAG}/dag_runs", dag_runs.trigger, edits_dag(Permission("can_create", Resource.RUNS))),
+    Endpoint(
+        "POST",
+        f"{_DAG}/dag_runs",
+        dag_runs.trigger,
+        edits_dag(Permission("can_create", Resource.RUNS)),
+        WAIT_PARAMETERS,
+    ),
     Endpoint("GET", f"{_DAG}/dag_runs", dag_runs.list_runs, RUN_READ, RUN_PARAMETERS),
-    Endpoint("GET", _RUN, dag_runs.state, RUN_READ),
+    Endpoint("GET", _RUN, dag_runs.state, RUN_READ, WAIT_PARAMETERS),
     Endpoint("GET", _TASK, tasks.task_instance, INSTANCE_READ, frozenset({"map_index"})),
     Endpoint("GET", f"{_TASK}/logs", task_logs.task_log, reads(Resource.DAGS, Resource.LOGS), LOG_PARAMETERS),
     Endpoint("GET", f"{_TASK}/waits_for", tasks.waits_for, INSTANCE_READ),

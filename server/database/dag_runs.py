@@ -23,7 +23,6 @@ from server.errors import BadRequest, Conflict, NotFound, Restricted
 from server.wire.bodies import Trigger
 from server.wire.dag_patterns import Readable
 from server.wire.query import DagRunsQuery
-from server.wire.run_names import RunId, RunName, in_words
 from server.wire.warning_header import warn
 from windsock.protocol import Code
 
@@ -68,10 +67,6 @@ class DagRuns:
         self._collision: Batcher[tuple[str, str, datetime], asyncpg.Record] = settings.batcher(
             "find_collisions", self._find_collisions
         )
-        self._find: Batcher[tuple[str, datetime], asyncpg.Record] = settings.batcher("find_runs", self._find_many)
-        self._find_by_id: Batcher[tuple[str, str], asyncpg.Record] = settings.batcher(
-            "find_runs_by_id", self._find_many_by_id
-        )
         self._first_page: SingleFlight[_Page, list[asyncpg.Record]] = SingleFlight(self._read_first_page, fresh=True)
         self._latest: Batcher[None, msgspec.Raw] = settings.shared("latest_runs", self._read_latest)
         self._latest_of: SingleFlight[Readable, msgspec.Raw] = SingleFlight(self._read_latest_of, fresh=True)
@@ -115,18 +110,6 @@ class DagRuns:
                     await self._refuse_run_id(run, dag)
                 asked = asked.moved(datetime.now(UTC))
         raise Conflict(f"Dag {dag_id} or its runs keep changing; try again", Code.DAG_CHANGES)
-
-    async def state(self, dag_id: str, run: RunName) -> str | None:
-        """Return the state of a run; raises NotFound."""
-        row = await (self._find_by_id((dag_id, run.run_id)) if isinstance(run, RunId) else self._find((dag_id, run)))
-        if not row["known"]:
-            raise await self._dags.unknown(dag_id)
-        if not row["serialized"]:
-            raise NotFound(f"Dag id {dag_id} not found", Code.DAG_NOT_FOUND)
-        if row["id"] is None:
-            raise missing_run(dag_id, run)
-        state: str | None = row["state"]
-        return state
 
     async def pages(self, dag_id: str, query: DagRunsQuery) -> AsyncGenerator[Sequence[str], None]:
         """Yield pages of JSON objects, one for each run; for an unknown DAG raises BadRequest, as Airflow does."""
@@ -248,12 +231,6 @@ class DagRuns:
     async def _find_collisions(self, runs: Sequence[tuple[str, str, datetime]]) -> Sequence[asyncpg.Record]:
         return await self._database.fetch_each("find_collisions", runs)
 
-    async def _find_many(self, keys: Sequence[tuple[str, datetime]]) -> Sequence[asyncpg.Record]:
-        return await self._database.fetch_each("find_runs", keys)
-
-    async def _find_many_by_id(self, keys: Sequence[tuple[str, str]]) -> Sequence[asyncpg.Record]:
-        return await self._database.fetch_each("find_runs_by_id", keys)
-
     async def _read_first_page(self, page: _Page) -> list[asyncpg.Record]:
         return await self._database.fetch(page.statement, *page.arguments)
 
@@ -264,9 +241,3 @@ class DagRuns:
     async def _read_latest_of(self, readable: Readable) -> msgspec.Raw:
         dag_ids = await self._readable.ids_with_runs(readable)
         return msgspec.Raw(await self._database.fetchval("readable.latest_runs", *self._graph_urls, dag_ids))
-
-
-def missing_run(dag_id: str, run: RunName) -> NotFound:
-    """Build the error for a date, or a run_id, of which the DAG has no run."""
-    message = f"Dag Run for {in_words(run)} not found in dag {dag_id}"
-    return NotFound(message, Code.RUN_NOT_FOUND)

@@ -20,6 +20,8 @@ from server.database.generations import Generation
 from server.database.import_errors import ImportErrors
 from server.database.pools import Pools
 from server.database.roles import Roles
+from server.database.run_states import RunStates
+from server.database.run_watch import RunWatch
 from server.database.scheduler_health import Heartbeat, SchedulerHealth
 from server.database.schema import SchemaError, check_schema
 from server.database.settings import Settings
@@ -48,6 +50,8 @@ class Metadata:
         self._config = config
         self._announces = announces
         self.decoder = Decoder(cron_intervals=config.create_cron_data_intervals)
+        notices = config.dsn if found.revision is None and not config.pgbouncer else None
+        self.run_watch = RunWatch(lambda: self._database, config.watch_interval, notices)
         self.watch = SchemaWatch(connections, found, self._serve, allow_unknown=config.allow_unknown_airflow)
         self._serve(found)
 
@@ -61,6 +65,7 @@ class Metadata:
         self.import_errors = ImportErrors(database)
         self.dags = Dags(database, settings, self.decoder, self.import_errors)
         self.dag_runs = DagRuns(database, settings, self.dags, self.announcer, self.scheduler)
+        self.run_states = RunStates(database, settings, self.dags, self.run_watch)
         self.task_instances = TaskInstances(database, settings, self.dags, self.decoder)
         self.waiting = Waiting(database, settings, self.scheduler)
         self.pools = Pools(database, settings)
@@ -113,6 +118,7 @@ async def open_metadata(config: "Config", *, serving: bool = False) -> AsyncIter
         finally:
             if watching is not None:
                 watching.cancel()
+            await metadata.run_watch.close()
             await metadata.decoder.close()
         await metadata.announcer.close()
     finally:

@@ -11,11 +11,11 @@ import msgspec
 from msgspec import UNSET
 
 from server.database.batch import Batcher
-from server.database.dag_runs import missing_run
 from server.database.dags import Dags
 from server.database.database import Database
 from server.database.decoder import Decoder
 from server.database.prepared import PreparedTask
+from server.database.run_states import missing_run
 from server.database.settings import Settings
 from server.errors import Conflict, NotFound
 from server.wire.run_names import RunId, RunName, in_words

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import asyncpg
 
 from server.database.dag import Dag
-from server.database.dag_runs import missing_run
 from server.database.database import Database
 from server.database.prepared import PreparedTask
+from server.database.run_states import missing_run
 from server.database.scheduler_health import SchedulerHealth
 from server.database.settings import Settings
 from server.wire.run_names import RunId, RunName

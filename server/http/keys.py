@@ -1,7 +1,7 @@
 """What the parts of the application share, by key; `server.api.resources` has the rest."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
@@ -16,6 +16,14 @@ class Traffic:
 
     in_flight: int = 0
     stopping: bool = False
+    on_stop: list[Callable[[], None]] = field(default_factory=list)
+    """Called once, when the stop begins."""
+
+    def stop(self) -> None:
+        """Begin to stop."""
+        self.stopping = True
+        for call in self.on_stop:
+            call()
 
 
 CONFIG = web.AppKey("CONFIG", Config)

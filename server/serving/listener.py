@@ -126,7 +126,7 @@ async def _finish(traffic: Traffic, seconds: float) -> None:
 
     Meanwhile every answer closes its connection, so that clients with keep-alive open a new one for their next request.
     """
-    traffic.stopping = True
+    traffic.stop()
     end = time.monotonic() + seconds
     await asyncio.sleep(min(_GRACE, seconds))
     while traffic.in_flight and time.monotonic() < end:  # noqa: ASYNC110 - a counter costs a request less than an event

@@ -36,6 +36,7 @@ from server.wire.query import (
     parse_import_errors_query,
     parse_log_query,
     parse_map_index,
+    parse_wait,
 )
 from server.wire.run_names import RunId, RunName, parse_run
 from server.wire.shapes import TaskInstance, ascii_json, delete_answer, encode, trigger_answer
@@ -65,6 +66,7 @@ __all__ = [
     "parse_pool_name",
     "parse_run",
     "parse_trigger",
+    "parse_wait",
     "read_pool",
     "read_trigger",
     "trigger_answer",

@@ -22,6 +22,7 @@ DAG_ORDERS = ("dag_id",)
 IMPORT_ERROR_ORDERS = ("filename",)
 _INTEGER = re.compile(r"\d{1,9}", re.ASCII)
 PAGE_PARAMETERS = frozenset({"limit", "offset", "order_by"})
+WAIT_PARAMETERS = frozenset({"wait"})
 LOG_PARAMETERS = frozenset({"try_number", "tail"})
 RUN_PARAMETERS = PAGE_PARAMETERS | {"state", "run_id", "execution_date_gte", "execution_date_lte"}
 
@@ -103,9 +104,19 @@ class LogQuery(NamedTuple):
     tail: int | None
 
 
+def parse_wait(pairs: Pairs) -> float:
+    """Read `?wait=`, a number of seconds; 0 without it. Raises BadRequest."""
+    values = _collect(pairs, WAIT_PARAMETERS).get("wait")
+    if not values:
+        return 0
+    if re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", values[-1], re.ASCII):
+        return float(values[-1])
+    raise BadRequest("`wait` must be a number of seconds such as 30")
+
+
 def parse_log_query(pairs: Pairs) -> LogQuery:
     """Read the parameters of `GET .../logs`. Raises BadRequest."""
-    given = _collect(pairs, frozenset({"try_number", "tail"}))
+    given = _collect(pairs, LOG_PARAMETERS)
     return LogQuery(_integer(given, "try_number", 1, 10**9 - 1), _integer(given, "tail", 0, 10**15))
 
 

@@ -87,6 +87,14 @@ class Config(AuthOptions):
         values.base_path, "", "windsock.base_path",
         "The prefix of all URLs, if a proxy adds one; by default the path of `base_url`. The root answers too.",
     )
+    wait_limit: float = option(
+        values.seconds(0, 3600), "50", "windsock.wait_limit",
+        "How long at most a request waits for a run (`?wait=`); a proxy in between must allow for more.",
+    )
+    watch_interval: float = option(
+        values.seconds(0.1, 60), "1", "windsock.watch_interval",
+        "How often a process looks at the runs that somebody waits for.",
+    )
     base_url: str = option(
         values.http_url, "http://localhost:8080", "api.base_url webserver.base_url",
         "The address of Airflow's web interface; run URLs point there.",

@@ -7,18 +7,26 @@ from aiohttp import web
 from server import wire
 from server.api.handlers.paging import page_headers
 from server.api.needs import RUN_READ, readable
-from server.api.resources import CHANGE, OPERATIONS
+from server.api.resources import CHANGE, OPERATIONS, PERMISSIONS
+from server.errors import PermissionMissing, WindsockError
 from server.http.answers import json_answer, json_list
 from server.http.body import read_body
 from server.http.keys import USER
+from server.operations import Operations, RunKey
+from server.wire.warning_header import warn
+from windsock.protocol import STATE_HEADER
 
 
 async def trigger(request: web.Request) -> web.Response:
-    """`POST /dags/<dag_id>/dag_runs`."""
+    """`POST /dags/<dag_id>/dag_runs`; with `?wait=` it answers when the run has ended, and a header has its state."""
     operations, dag_id = request.app[OPERATIONS], wire.check_id(request.match_info["dag_id"], "dag_id")
+    wait = _wait(request)
+    if wait and (missing := request[PERMISSIONS].missing(RUN_READ, dag_id)) is not None:
+        raise PermissionMissing(missing)
     asked = wire.parse_trigger(await read_body(request), operations.timezone, datetime.now(UTC))
     request[CHANGE] = made = await operations.trigger(dag_id, asked, request[USER])
-    return json_answer(wire.trigger_answer(dag_id, made))
+    headers = await _state_header(operations, RunKey(dag_id, wire.RunId(made.run_id)), wait) if wait else None
+    return json_answer(wire.trigger_answer(dag_id, made), headers=headers)
 
 
 async def list_runs(request: web.Request) -> web.StreamResponse:
@@ -30,11 +38,25 @@ async def list_runs(request: web.Request) -> web.StreamResponse:
 
 
 async def state(request: web.Request) -> web.Response:
-    """`GET /dags/<dag_id>/dag_runs/<execution_date>`."""
-    named = request.match_info
-    return json_answer({"state": await request.app[OPERATIONS].run_state(named["dag_id"], named["execution_date"])})
+    """`GET /dags/<dag_id>/dag_runs/<execution_date>`; with `?wait=` it answers when the run has ended."""
+    operations, named = request.app[OPERATIONS], request.match_info
+    run = operations.run(named["dag_id"], named["execution_date"])
+    return json_answer({"state": await operations.run_state(run, _wait(request))})
 
 
 async def latest_runs(request: web.Request) -> web.Response:
     """`GET /latest_runs`."""
     return json_answer(await request.app[OPERATIONS].latest_runs(readable(request, RUN_READ)))
+
+
+def _wait(request: web.Request) -> float:
+    return wire.parse_wait(request.query.items()) if request.query_string else 0
+
+
+async def _state_header(operations: Operations, run: RunKey, wait: float) -> dict[str, str]:
+    """Return the header with the state of a run that was just made; what fails now does not unmake it."""
+    try:
+        return {STATE_HEADER: str(await operations.run_state(run, wait))}
+    except WindsockError as error:
+        warn(f"The run was made, and its state is not known: {error.message}")
+        return {}

@@ -315,6 +315,12 @@ LEFT JOIN LATERAL (
 {mapped_instances}
 ORDER BY requested.n
 
+-- name: ended_runs
+-- Those of the runs with these ids that have ended, or are gone.
+SELECT waited.id
+FROM unnest($1::bigint[]) AS waited (id) LEFT JOIN dag_run ON dag_run.id = waited.id
+WHERE dag_run.id IS NULL OR dag_run.state IN ('success', 'failed')
+
 -- name: find_task_instances
 {instances_of_runs({run_date}, timestamptz)}
 

@@ -155,9 +155,16 @@ WHERE {same_run(ti, new)} AND ti.task_id = new.task_id
     AND ti.state IS NOT DISTINCT FROM new.old_state
 
 -- name: finish_runs
-UPDATE dag_run AS r SET state = new.state, end_date = now()
-FROM unnest($1::int[], $2::text[]) AS new (id, state)
-WHERE r.id = new.id AND r.state = 'running'
+-- Those who wait for runs listen on the channel $3. An empty text says that there are too many to name them.
+WITH ended AS (
+    UPDATE dag_run AS r SET state = new.state, end_date = now()
+    FROM unnest($1::int[], $2::text[]) AS new (id, state)
+    WHERE r.id = new.id AND r.state = 'running'
+    RETURNING r.id
+)
+SELECT pg_notify($3, CASE WHEN length(ids) < 7900 THEN ids ELSE '' END)
+FROM (SELECT string_agg(id::text, ',') AS ids FROM ended) AS named
+WHERE ids IS NOT NULL
 
 -- name: lock_claims
 -- Only one claim at a time in this database: each claim sees what all others have claimed.

@@ -15,6 +15,7 @@ import asyncpg
 
 from server.database.connections import Connection
 from server.database.database import Database
+from server.database.run_watch import ENDED_CHANNEL
 from server.standalone.scheduler.graph import Node
 from server.standalone.scheduler.states import State, TaskState, check_transition
 
@@ -139,7 +140,7 @@ class Store:
     async def finish_runs(self, conn: Connection, states: Mapping[int, State]) -> None:
         """End runs."""
         if states:
-            await conn.execute(self._sql["finish_runs"], list(states), list(states.values()))
+            await conn.execute(self._sql["finish_runs"], list(states), list(states.values()), ENDED_CHANNEL)
 
     async def lock_claims(self, conn: Connection) -> list[str]:
         """Let no other scheduler claim tasks in this transaction; return the DAGs that have scheduled tasks."""

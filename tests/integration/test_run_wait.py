@@ -1,0 +1,122 @@
+"""`?wait=`: an answer when the run has ended."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import aiohttp
+import asyncpg
+import pytest
+
+from tests.live import live_server
+from tests.scheduling import Bench, bash, bench
+from windsock.protocol import STATE_HEADER
+
+API = "/api/experimental/dags/d/dag_runs"
+
+
+@pytest.fixture
+async def b(database: str, tmp_path: Path) -> AsyncIterator[Bench]:
+    """Set up a bench."""
+    async with bench(database, tmp_path) as made:
+        yield made
+
+
+async def _make(connection: asyncpg.Connection, run_id: str, state: str = "running") -> None:
+    await connection.execute(
+        "INSERT INTO dag_run (dag_id, run_id, execution_date, state, external_trigger)"
+        " VALUES ('d', $1, now() + random() * interval '1 year', $2, true)",
+        run_id, state,
+    )  # fmt: skip
+
+
+@pytest.fixture
+async def connection(database: str) -> AsyncIterator[asyncpg.Connection]:
+    """Connect to a database with a DAG."""
+    made = await asyncpg.connect(database)
+    await made.execute("INSERT INTO dag (dag_id, is_paused, is_active) VALUES ('d', false, true)")
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+async def _state(session: aiohttp.ClientSession, url: str, run_id: str, wait: str) -> tuple[int, object]:
+    async with session.get(f"{url}{API}/run_id={run_id}?wait={wait}") as answer:
+        body = await answer.json()
+        return answer.status, body.get("state", body.get("code"))
+
+
+async def test_it_answers_when_the_run_has_ended(database: str, connection: asyncpg.Connection) -> None:
+    """Whoever ends it: also somebody who tells nobody."""
+    async with live_server(database, watch_interval="0.1") as url, aiohttp.ClientSession() as session:
+        for run_id in "abcd":
+            await _make(connection, run_id)
+        waiting = [asyncio.create_task(_state(session, url, run_id, "30")) for run_id in "aabcd"]
+        done, _ = await asyncio.wait(waiting, timeout=0.5)
+        assert not done
+        await connection.execute("UPDATE dag_run SET state = 'success' WHERE run_id = 'a'")
+        assert await asyncio.gather(*waiting[:2]) == [(200, "success")] * 2
+        await connection.execute("UPDATE dag_run SET state = 'failed' WHERE run_id = 'b'")
+        assert await waiting[2] == (200, "failed")
+        await connection.execute("DELETE FROM dag_run WHERE run_id = 'c'")
+        assert await waiting[3] == (404, "run_not_found")
+        assert not waiting[4].done()
+        waiting[4].cancel()
+
+
+async def test_it_is_bounded(database: str, connection: asyncpg.Connection) -> None:
+    """By what was asked, and by the operator; nonsense is a 400."""
+    await _make(connection, "a")
+    async with live_server(database, wait_limit="0.3") as url, aiohttp.ClientSession() as session:
+        begun = time.monotonic()
+        assert await _state(session, url, "a", "0.2") == (200, "running")
+        assert await _state(session, url, "a", "99999") == (200, "running")
+        assert time.monotonic() - begun < 10
+        for odd in ("-1", "nan", "inf", "1e3", "x", "", "9" * 50, "%00"):
+            assert (await _state(session, url, "a", odd))[0] == 400, odd
+        assert await _state(session, url, "none", "30") == (404, "run_not_found")
+        await connection.execute("UPDATE dag_run SET state = 'success'")
+        assert await _state(session, url, "a", "30") == (200, "success")
+
+
+async def test_a_stop_answers_those_who_wait(database: str, connection: asyncpg.Connection) -> None:
+    """With what is known."""
+    await _make(connection, "a")
+    async with aiohttp.ClientSession() as session:
+        async with live_server(database) as url:
+            waiting = asyncio.create_task(_state(session, url, "a", "45"))
+            await asyncio.sleep(0.3)
+            begun = time.monotonic()
+        assert await waiting == (200, "running")
+        assert time.monotonic() - begun < 20
+
+
+async def test_nothing_is_read_while_nobody_waits(database: str, connection: asyncpg.Connection) -> None:
+    """One statement in an interval for all, and none afterwards."""
+    looks = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%waited.id%' OR query LIKE 'LISTEN%'"
+    await _make(connection, "a")
+    async with live_server(database, watch_interval="0.1") as url, aiohttp.ClientSession() as session:
+        waiting = asyncio.create_task(_state(session, url, "a", "30"))
+        async with asyncio.timeout(10):
+            while not await connection.fetchval(looks):
+                await asyncio.sleep(0.02)
+            await connection.execute("UPDATE dag_run SET state = 'success'")
+            assert await waiting == (200, "success")
+            while await connection.fetchval("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"):
+                await asyncio.sleep(0.02)
+
+
+async def test_a_trigger_that_waits(b: Bench, serve: Callable[..., Awaitable[str]]) -> None:
+    """The body keeps its three keys; the scheduler wakes those who wait, long before the next look."""
+    await b.load({"d": {"tasks": {"t": bash("true")}}, "e": {"tasks": {"t": bash("false")}}})
+    url = await serve(watch_interval="60")
+    async with b.scheduler(), aiohttp.ClientSession() as session:
+        for dag_id, state in (("d", "success"), ("e", "failed")):
+            path = f"{url}/api/experimental/dags/{dag_id}/dag_runs?wait=45"
+            async with asyncio.timeout(30), session.post(path, json={}) as answer:
+                assert set(await answer.json()) == {"execution_date", "message", "run_id"}
+                assert answer.headers[STATE_HEADER] == state
+        async with session.post(f"{url}{API}", json={}) as answer:
+            assert STATE_HEADER not in answer.headers
