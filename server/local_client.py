@@ -150,9 +150,9 @@ class LocalClient(Client):
         except ApiError as error:
             raise unknown_dag(error) from error
 
-    def get_dag_run_state(self, dag_id: str, execution_date: str) -> str | None:
+    def get_dag_run_state(self, dag_id: str, execution_date: str, wait: float = 0) -> str | None:
         """See `Client.get_dag_run_state`."""
-        return self._call(lambda operations: operations.run_state(operations.run(dag_id, execution_date)))
+        return self._call(lambda operations: operations.run_state(operations.run(dag_id, execution_date), wait))
 
     def get_latest_runs(self) -> list[Answer]:
         """See `Client.get_latest_runs`."""

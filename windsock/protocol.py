@@ -5,6 +5,8 @@ from enum import StrEnum
 PREFIX = "/api/experimental"
 # In a path this and a run_id may stand for an execution_date.
 BY_RUN_ID = "run_id="
+# The states in which a run is over.
+ENDED = frozenset({"success", "failed"})
 WARNING_HEADER = "X-Windsock-Warning"
 STATE_HEADER = "X-Windsock-State"
 

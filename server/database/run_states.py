@@ -13,9 +13,7 @@ from server.database.run_watch import RunWatch
 from server.database.settings import Settings
 from server.errors import NotFound
 from server.wire.run_names import RunId, RunName, in_words
-from windsock.protocol import Code
-
-_ENDED = frozenset({"success", "failed"})
+from windsock.protocol import ENDED, Code
 
 
 class RunStates:
@@ -45,7 +43,7 @@ class RunStates:
         while True:
             row = await self._row(dag_id, run)
             left = until - time.monotonic()
-            if row["state"] in _ENDED or left <= 0 or self._watch.stopped:
+            if row["state"] in ENDED or left <= 0 or self._watch.stopped:
                 state: str | None = row["state"]
                 return state
             await self._watch.wait(row["id"], left)

@@ -1,15 +1,20 @@
 """What both clients offer. The command line starts with this module, so it imports little."""
 
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from windsock.protocol import Code
+from windsock.protocol import ENDED, Code
 
 Answer = dict[str, Any]
 
 _BAD_REQUEST, _NOT_FOUND = 400, 404
+# In seconds. If an answer comes sooner than this, the server did not wait. Then the client pauses: shortly at first, for
+# runs that take seconds; ten seconds are enough for runs that take hours.
+_PROMPT = 1.0
+_FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH = 0.2, 10.0, 1.5
 
 
 class TaskLog(NamedTuple):
@@ -60,6 +65,8 @@ class Client(ABC):
     """
 
     error = ApiError
+    longest_wait = 25.0
+    """How long, in seconds, one request waits at most for the end of a run."""
 
     @abstractmethod
     def test(self) -> Answer:
@@ -102,8 +109,38 @@ class Client(ABC):
         """List runs by execution_date; for an unknown DAG the ApiError has status 404."""
 
     @abstractmethod
-    def get_dag_run_state(self, dag_id: str, execution_date: str) -> str | None:
-        """Return the state of the run at that date."""
+    def get_dag_run_state(self, dag_id: str, execution_date: str, wait: float = 0) -> str | None:
+        """Return the state of a run: once it has ended, or after `wait` seconds.
+
+        `execution_date` is its date, or `run_id=` and its run_id; here and below. The answer may come earlier: the
+        server has a limit of its own, is about to stop, or is an older one, which does not wait.
+        """
+
+    def wait(
+        self,
+        dag_id: str,
+        execution_date: str,
+        timeout: float | None = None,
+        seen: Callable[[str | None], None] | None = None,
+    ) -> str | None:
+        """Return the state of a run once it has ended, or the one that it has after `timeout` seconds (None: no limit).
+
+        `seen` is called with the state after each look. Raises what `get_dag_run_state` does.
+        """
+        start, pause = time.monotonic(), _FIRST_PAUSE
+        while True:
+            asked = time.monotonic()
+            left = timeout - (asked - start) if timeout is not None else self.longest_wait
+            state = self.get_dag_run_state(dag_id, execution_date, max(0, min(left, self.longest_wait)))
+            if seen is not None:
+                seen(state)
+            now = time.monotonic()
+            if state in ENDED or (timeout is not None and now - start >= timeout):
+                return state
+            if now - asked < min(left, self.longest_wait, _PROMPT):
+                # This server did not wait.
+                time.sleep(min(pause, start + timeout - now if timeout is not None else pause))
+                pause = min(pause * _GROWTH, _LONGEST_PAUSE)
 
     @abstractmethod
     def get_latest_runs(self) -> list[Answer]:

@@ -65,6 +65,8 @@ class JsonClient(Client):
             auth = Bearer(token) if token else Basic(username, password) if username else ClientAuth()
         self._transport = Transport(url, auth, timeout, trace or (lambda _line: None))
         self._warn = warn
+        # Otherwise the client would give up before the server answers.
+        self.longest_wait = min(self.longest_wait, timeout / 2)
         place = url.path.rstrip("/").removesuffix(PREFIX)
         self._base = place + PREFIX
         self._read = Answers(self._transport.origin, place)
@@ -141,9 +143,11 @@ class JsonClient(Client):
         except ApiError as error:
             raise unknown_dag(error) from error
 
-    def get_dag_run_state(self, dag_id: str, execution_date: str) -> str | None:
+    def get_dag_run_state(self, dag_id: str, execution_date: str, wait: float = 0) -> str | None:
         """See `Client.get_dag_run_state`."""
-        state: str | None = self._read.object_of(self._get(paths.of_run(dag_id, execution_date)), "state")["state"]
+        pairs = [("wait", f"{wait:.3f}")] if wait else []
+        reply = self._get(paths.of_run(dag_id, execution_date), pairs)
+        state: str | None = self._read.object_of(reply, "state")["state"]
         return state
 
     def get_latest_runs(self) -> list[Answer]:

@@ -1,4 +1,4 @@
-"""`trigger_dag --wait`: looks at the run, less and less often, until it has ended."""
+"""`trigger_dag --wait`: waits until the run has ended, and shows its state meanwhile."""
 
 import sys
 import time
@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 import click
 
 from windsock.commands.base import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_TIMEOUT, Failure, say
+from windsock.protocol import ENDED
 from windsock.text import count, printable
 
 if TYPE_CHECKING:
     from windsock.client import Client
 
-# The seconds between two looks: few at first, for runs that take seconds; ten are enough for runs that take hours.
-_FIRST, _LONGEST, _GROWTH = 0.2, 10.0, 1.5
-_GOOD, _BAD = frozenset({"success"}), frozenset({"failed"})
+# In seconds: on a terminal people want to see that it goes on.
+_LOOK = 2.0
+_BAD = frozenset({"failed"})
 
 
 def wait_for(
@@ -31,25 +32,25 @@ def wait_for(
     `seen` is called with each state.
     """
     progress = sys.stderr.isatty()
-    start, interval = time.monotonic(), _FIRST
-    try:
-        while True:
-            seen(state := client.get_dag_run_state(dag_id, execution_date))
+    start = time.monotonic()
+
+    def look(state: str | None) -> None:
+        seen(state)
+        if progress:
             waited = time.monotonic() - start
-            if progress:
-                click.echo(f"\r\x1b[K{printable(f'{run_id}: {state}')} ({waited:.0f} s)", err=True, nl=False)
-            if state in _GOOD | _BAD:
-                break
-            if timeout is not None and waited >= timeout:
-                raise Failure(f"{run_id} is still {state} after {count(timeout, 'second')}; it goes on", EXIT_TIMEOUT)
-            left = timeout - waited if timeout is not None else interval
-            time.sleep(min(interval, left))
-            interval = min(interval * _GROWTH, _LONGEST)
+            click.echo(f"\r\x1b[K{printable(f'{run_id}: {state}')} ({waited:.0f} s)", err=True, nl=False)
+
+    if progress:
+        client.longest_wait = _LOOK
+    try:
+        state = client.wait(dag_id, execution_date, timeout, look)
     except KeyboardInterrupt:
         raise Failure(f"no longer waiting; {run_id} goes on", EXIT_INTERRUPTED) from None
     finally:
         if progress:
             click.echo("\r\x1b[K", err=True, nl=False)
+    if state not in ENDED:
+        raise Failure(f"{run_id} is still {state} after {count(timeout or 0, 'second')}; it goes on", EXIT_TIMEOUT)
     if state in _BAD:
         raise Failure(f"{run_id}: {state}", EXIT_FAILED)
     say(f"{run_id}: {state}")
