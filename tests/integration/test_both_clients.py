@@ -23,6 +23,8 @@ CALLS: dict[str, Callable[[Client], object]] = {
     "some runs": lambda client: client.get_dag_runs("ref_setup", "SUCCESS", descending=True, limit=2),
     "runs of dates": lambda client: client.get_dag_runs("ref_setup", execution_date_gte="2020-01-06 00:00"),
     "state": lambda client: client.get_dag_run_state(*RUN),
+    "state by run_id": lambda client: client.get_dag_run_state(RUN[0], "run_id=setup_1", wait=30),
+    "wait": lambda client: client.wait(*RUN, timeout=5),
     "latest": lambda client: client.get_latest_runs(),
     "dags": lambda client: client.get_dags(),
     "import errors": lambda client: client.get_import_errors(),

@@ -9,8 +9,11 @@ import aiohttp
 import asyncpg
 import pytest
 
-from tests.live import live_server
+from server.local_client import LocalClient
+from tests.live import config_for, live_server
 from tests.scheduling import Bench, bash, bench
+from windsock.client import Client
+from windsock.client.json_client import JsonClient
 from windsock.protocol import STATE_HEADER
 
 API = "/api/experimental/dags/d/dag_runs"
@@ -120,3 +123,38 @@ async def test_a_trigger_that_waits(b: Bench, serve: Callable[..., Awaitable[str
                 assert answer.headers[STATE_HEADER] == state
         async with session.post(f"{url}{API}", json={}) as answer:
             assert STATE_HEADER not in answer.headers
+
+
+@pytest.mark.parametrize("limit", ["50", "0"], ids=["waits", "does not wait"])
+async def test_clients_wait(database: str, connection: asyncpg.Connection, limit: str) -> None:
+    """Also where the server does not, as older ones; and straight on the database."""
+    await _make(connection, "a")
+    async with live_server(database, wait_limit=limit, watch_interval="0.1") as url:
+        clients: list[Client] = [JsonClient(url), LocalClient(config_for(database, watch_interval="0.1"))]
+        seen: list[str | None] = []
+        for client in clients:
+            assert await asyncio.to_thread(client.wait, "d", "run_id=a", 0.5, seen.append) == "running"
+        assert set(seen) == {"running"}
+        waiting = [asyncio.to_thread(client.wait, "d", "run_id=a", 45) for client in clients]
+        both = asyncio.gather(*waiting)
+        await asyncio.sleep(0.5)
+        await connection.execute("UPDATE dag_run SET state = 'failed'")
+        assert await both == ["failed", "failed"]
+        for client in clients:
+            await asyncio.to_thread(client.close)
+
+
+async def test_a_lost_database_ends_no_wait(database: str, connection: asyncpg.Connection) -> None:
+    """Each gets the true state in the end."""
+    await _make(connection, "a")
+    async with live_server(database, watch_interval="0.1") as url, aiohttp.ClientSession() as session:
+        waiting = [asyncio.create_task(_state(session, url, "a", "30")) for _ in range(20)]
+        await asyncio.sleep(0.5)
+        for _ in range(3):
+            await connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            await asyncio.sleep(0.2)
+        await connection.execute("UPDATE dag_run SET state = 'success'")
+        assert await asyncio.gather(*waiting) == [(200, "success")] * 20

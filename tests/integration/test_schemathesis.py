@@ -24,14 +24,14 @@ CHECKS = (
 
 
 @pytest.fixture
-async def url(database: str, serve: Callable[[], Awaitable[str]]) -> str:
+async def url(database: str, serve: Callable[..., Awaitable[str]]) -> str:
     """Serve the example DAGs, which the description's examples name."""
     async with (
         asyncpg.create_pool(database, min_size=1) as pool,
         DagLoader(pool, DAGS, paused_at_creation=False, settle=0) as loader,
     ):
         await loader.load_once()
-    return await serve()
+    return await serve(wait_limit="0.1")
 
 
 # Whatever deletes DAGs has a run of its own: without DAGs there is little to find in the rest.

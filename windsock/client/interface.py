@@ -11,8 +11,8 @@ from windsock.protocol import ENDED, Code
 Answer = dict[str, Any]
 
 _BAD_REQUEST, _NOT_FOUND = 400, 404
-# In seconds. If an answer comes sooner than this, the server did not wait. Then the client pauses: shortly at first, for
-# runs that take seconds; ten seconds are enough for runs that take hours.
+# In seconds. If an answer comes sooner than this, the server did not wait. Then the client pauses: shortly at first,
+# for runs that take seconds; ten seconds are enough for runs that take hours.
 _PROMPT = 1.0
 _FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH = 0.2, 10.0, 1.5
 
