@@ -1,5 +1,6 @@
 """The states of DAG runs, now or when the runs have ended."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from datetime import datetime
@@ -24,6 +25,8 @@ class RunStates:
         self._database = database
         self._dags = dags
         self._watch = watch
+        # Those who come, or are woken, together must not fill the queue, in which everybody waits for the database.
+        self._turns = asyncio.Semaphore(max(1, settings.batch_queue_limit // 8))
         self._find: Batcher[tuple[str, datetime], asyncpg.Record] = settings.batcher("find_runs", self._find_many)
         self._find_by_id: Batcher[tuple[str, str], asyncpg.Record] = settings.batcher(
             "find_runs_by_id", self._find_many_by_id
@@ -41,7 +44,8 @@ class RunStates:
         """
         until = time.monotonic() + seconds
         while True:
-            row = await self._row(dag_id, run)
+            async with self._turns:
+                row = await self._row(dag_id, run)
             left = until - time.monotonic()
             if row["state"] in ENDED or left <= 0 or self._watch.stopped:
                 state: str | None = row["state"]

@@ -158,3 +158,17 @@ async def test_a_lost_database_ends_no_wait(database: str, connection: asyncpg.C
             await asyncio.sleep(0.2)
         await connection.execute("UPDATE dag_run SET state = 'success'")
         assert await asyncio.gather(*waiting) == [(200, "success")] * 20
+
+
+async def test_many_who_are_woken_together(database: str, connection: asyncpg.Connection) -> None:
+    """They do not fill the queue for the database, in which others wait, too."""
+    await _make(connection, "a")
+    connector = aiohttp.TCPConnector(limit=0)
+    options = {"watch_interval": "0.1", "batch_queue_limit": "16", "batch_size": "1", "batch_in_flight": "1"}
+    async with live_server(database, **options) as url, aiohttp.ClientSession(connector=connector) as session:
+        waiting = []
+        for _ in range(20):
+            waiting += [asyncio.create_task(_state(session, url, "a", "30")) for _ in range(5)]
+            await asyncio.sleep(0.05)
+        await connection.execute("UPDATE dag_run SET state = 'success'")
+        assert await asyncio.gather(*waiting) == [(200, "success")] * 100
