@@ -51,13 +51,13 @@ def test_what_cannot_be_put_in_is_refused(statement: str) -> None:
 
 
 def test_no_text_stands_twice() -> None:
-    """Neither a statement nor a fragment says what another one says, in whatever file."""
+    """Neither a statement nor a fragment says what another one says, in whatever file; a single column is no text."""
     named = defaultdict(list)
     for file, text in FILES.items():
         heads, bodies = HEAD.findall(text), HEAD.split(text)[2::2]
         for head, body in zip(heads, bodies, strict=True):
             named[re.sub(r"--.*|[\s;]+", " ", body).strip()].append(f"{file}: {head}")
-    assert [names for names in named.values() if len(names) > 1] == []
+    assert [names for text, names in named.items() if len(names) > 1 and " " in text] == []
 
 
 @pytest.mark.parametrize(("word", "file"), [("to_char(", "fragments.sql"), ("convert_to(", "fragments.sql")])
