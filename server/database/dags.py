@@ -186,8 +186,10 @@ class Dags:
                 raise BadRequest(subdag, code=Code.SUBDAG_NOT_DELETABLE)
             dag_ids = [dag_id, *dag["subdag_ids"]]
             if (query := statements.get("running_instance")) and (task_id := await connection.fetchval(query, dag_ids)):
-                running = f"Dag id {dag_id} cannot be deleted while a task of it is running: {task_id}"
-                raise Conflict(running, Code.DAG_IS_RUNNING)
+                running = Conflict(
+                    f"Dag id {dag_id} cannot be deleted while a task of it is running", Code.DAG_IS_RUNNING
+                )
+                raise running.adding(Restricted(f": {task_id}", ("DAGs", "Task Instances"), of_the_dag=True))
             counts = [
                 int((await connection.execute(statements[name], dag_ids)).split()[-1])
                 for name in self._delete_statements

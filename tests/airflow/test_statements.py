@@ -101,6 +101,7 @@ async def test_the_option_overrules_by_what_the_catalogue_says(empty_database: s
 DATE = '["2030-01-01T00:00:00Z"]'
 KEYS = {
     "find_dags": ['["d"]'],
+    "find_roots": ['["d"]'],
     "find_pools": ['["p"]'],
     "find_runs": ['["d"]', DATE],
     "find_runs_by_id": ['["d"]', '["r"]'],
@@ -123,6 +124,8 @@ async def test_a_lone_key_is_not_planned_anew(empty_database: str, release: str)
         named = (await _find(pool, config)).statements
         async with pool.acquire() as connection:
             for name, keys in KEYS.items():
+                if name not in named:
+                    continue
                 statement = await connection.prepare(named[name])
                 arguments = keys[: len(statement.get_parameters())]
                 for _ in range(12):
