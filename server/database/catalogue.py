@@ -71,6 +71,13 @@ async def read_revision(connection: Connection) -> str:
     return " ".join(await _read_revisions(connection))
 
 
+async def is_unchanged(connection: Connection, found: Catalogue) -> bool:
+    """Whether an Airflow's database still has the revision that was `found`, and tables of roles if it had them."""
+    rows = await connection.fetch(_SQL["revisions"])
+    revision, has_roles = " ".join(sorted(row[0] for row in rows)), {row[1] for row in rows}
+    return revision == found.revision and has_roles <= {"ab_role" in found.tables}
+
+
 async def check_privileges(
     connection: Connection, statements: Mapping[str, str], names: Iterable[str] = _ESSENTIAL
 ) -> None:

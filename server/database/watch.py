@@ -15,7 +15,14 @@ from functools import partial
 import asyncpg
 
 from server.caching.single_flight import SingleFlight
-from server.database.catalogue import Catalogue, check_privileges, missing_privilege, read_catalogue, read_revision
+from server.database.catalogue import (
+    Catalogue,
+    check_privileges,
+    is_unchanged,
+    missing_privilege,
+    read_catalogue,
+    read_revision,
+)
 from server.database.connections import Connection, Connections
 from server.database.generations import UnknownAirflow
 from server.database.lost import lost_database
@@ -142,7 +149,8 @@ class SchemaWatch:
         raise SchemaChanged(problem)
 
     async def _has_found_revision(self, connection: Connection) -> bool:
-        return await _revision(connection) == self.found.revision
+        async with connection.transaction(readonly=True):
+            return await is_unchanged(connection, self.found)
 
     async def _is_as_found(self, connection: Connection) -> bool:
         # Others may add tables and columns of their own.

@@ -14,6 +14,7 @@ from server.database.metadata import open_metadata
 from server.database.roles import Roles, Words
 from server.errors import StartupError
 from tests.airflow.ab_tables import add_role, add_user, make_roles
+from tests.airflow.real import until
 from tests.airflow.schemas import RELEASES, copy_dag, generation_of, make_schema
 from tests.airflow.serving import connected, prepare
 from tests.live import config_for, live_server
@@ -150,6 +151,31 @@ async def test_a_change_counts_at_once(empty_database: str) -> None:
         assert (await of(source, "Alice")).allows(READ, "z")
         await owner.execute("UPDATE ab_user SET active = false")
         assert not (await of(source, "Alice")).roles
+
+
+@pytest.mark.parametrize("release", ["1.10.15", "3.3.2"])
+async def test_roles_that_come_while_it_serves_count(empty_database: str, release: str) -> None:
+    """The RBAC interface of 1.10 or the auth manager of 3.x is switched on: the revision stays, and the tables come."""
+    await make_schema(empty_database, release)
+    async with (
+        connected(empty_database) as owner,
+        live_server(empty_database, auth_backend="tests.airflow.named") as url,
+        aiohttp.ClientSession() as http,
+    ):
+
+        async def status(path: str) -> int:
+            async with http.get(f"{url}{path}", headers={"X-Caller": "somebody"}) as answer:
+                return answer.status
+
+        assert await status("/api/experimental/dags") == 200
+        await make_roles(owner, {})
+        # It looks at the revision at once.
+        await status("/health")
+
+        async def is_refused() -> bool:
+            return await status("/api/experimental/dags") == 403
+
+        await until(is_refused, "the roles count")
 
 
 async def test_a_hundred_thousand_permissions(empty_database: str) -> None:
