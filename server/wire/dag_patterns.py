@@ -58,6 +58,8 @@ def _merged(grants: Sequence[tuple[DagPattern, ...]]) -> tuple[tuple[DagPattern,
 
 def _any_of(patterns: Iterable[DagPattern]) -> DagPattern:
     given = list(patterns)
+    if len(given) == 1:
+        return given[0]
     ids = frozenset[str]().union(*(one.ids for one in given))
     return DagPattern(ids, tuple(dict.fromkeys(pattern for one in given for pattern in one.patterns)))
 

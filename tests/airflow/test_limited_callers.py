@@ -32,6 +32,8 @@ SELECT
     'dags-folder',  -- if import_error.bundle_name
     file, 'secret = 1', now()
 FROM unnest($1::text[]) AS file"""
+# A DAG that may not be read, and one that does not exist.
+ALIKE = [("secret", "absent"), ("secret.s", "absent.s"), ("secret", "absent\\"), ("secret.s", "a.%00")]
 # What belongs to one answer.
 OWN_HEADERS = {"date", "x-request-id"}
 
@@ -131,15 +133,14 @@ async def test_unknown_and_forbidden_dags_are_alike(
     """Status, headers and bytes are the same for every endpoint, and so are the statements that an answer takes."""
     assert carried
     async with served(empty_database, release, monkeypatch) as service:
-        for user in ("etl", "nobody"):
-            for forbidden, unknown in [("secret", "absent"), ("secret.s", "absent.s"), ("secret", "absent\\"),
-                                       ("secret", "%00"), ("secret.s", "a.%00")]:  # fmt: skip
+        for user, pairs in (("etl", ALIKE), ("nobody", ALIKE[:1])):
+            for forbidden, unknown in pairs:
                 asked = zip(_requests(forbidden), _requests(unknown), strict=True)
                 for (method, path, body), (_, other, _) in asked:
                     one, two = await service.ask(user, method, path, body), await service.ask(user, method, other, body)
                     assert one == two, (user, method, path, other)
                     assert one.status in {403, 404, 405}, (user, method, path)
-                    if "\0" not in unknown and "%" not in unknown:
+                    if "%" not in unknown:
                         assert one.statements == two.statements, (user, method, path, other)
                     assert len(one.statements) <= ("." in forbidden), (user, method, path)
         assert (await service.ask("admin", "GET", "/dags/secret/paused")).status == 200

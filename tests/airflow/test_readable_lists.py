@@ -27,7 +27,7 @@ from tests.airflow.serving import connected
 from tests.live import config_for
 
 SEED = int(os.environ.get("WINDSOCK_FUZZ_SEED", "1"))
-USERS = 40
+USERS = 30
 STANDALONE = "standalone"
 FILES = [f"{folder}{name}.py" for folder in ("", "/dags/") for name in "abc"]
 ROOTS = ["a", "b", "etl_1", "etl_2", "etlx1", "a%", "a_", "a\\", "p", "q", "Ω.x", "not.a.subdag", "x" * 250]
