@@ -7,7 +7,7 @@ import asyncio
 import dataclasses
 import getpass
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, closing
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -131,7 +131,7 @@ class LocalClient(Client):
         dag_id: str,
         state: str | None = None,
         *,
-        run_id: str | None = None,
+        run_id: str | Sequence[str] | None = None,
         execution_date_gte: str | None = None,
         execution_date_lte: str | None = None,
         descending: bool = False,

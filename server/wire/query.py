@@ -44,18 +44,18 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class DagRunsQuery(msgspec.Struct, frozen=True):
-    """Which runs a list has: empty `states` (lower case) mean any state, and None does not filter."""
+    """Which runs a list has: empty `states` (lower case) and `run_ids` mean any, and None does not filter."""
 
     page: Page
     states: tuple[str, ...] = ()
-    run_id: str | None = None
+    run_ids: tuple[str, ...] = ()
     execution_date_gte: datetime | None = None
     execution_date_lte: datetime | None = None
 
     @property
     def conditions(self) -> tuple[object, ...]:
         """Return the arguments of the statements' WHERE clause, which can be the key of a cache."""
-        return self.states or None, self.run_id, self.execution_date_gte, self.execution_date_lte
+        return self.states or None, self.run_ids or None, self.execution_date_gte, self.execution_date_lte
 
 
 def parse_dag_runs_query(pairs: Pairs, default_timezone: tzinfo) -> DagRunsQuery:
@@ -65,13 +65,13 @@ def parse_dag_runs_query(pairs: Pairs, default_timezone: tzinfo) -> DagRunsQuery
     page = _page(given, RUN_ORDERS)
     if "order_by" not in given:
         _needs_order(("`offset`", "offset" in given), ("More than one `state`", len(states) > 1))
-    run_id = _single(given, "run_id")
-    if run_id == "":
+    run_ids = [check_id(restore_plus(run_id), "run_id") for run_id in given.get("run_id", ())]
+    if "" in run_ids:
         raise BadRequest("`run_id` must not be empty; leave it out to list all runs")
     return DagRunsQuery(
         page=page,
         states=tuple(dict.fromkeys(filter(None, states))),
-        run_id=None if run_id is None else check_id(restore_plus(run_id), "run_id"),
+        run_ids=tuple(dict.fromkeys(run_ids)),
         execution_date_gte=_date(given, "execution_date_gte", default_timezone),
         execution_date_lte=_date(given, "execution_date_lte", default_timezone),
     )
@@ -106,11 +106,11 @@ class LogQuery(NamedTuple):
 
 def parse_wait(pairs: Pairs) -> float:
     """Read `?wait=`, a number of seconds; 0 without it. Raises BadRequest."""
-    values = _collect(pairs, WAIT_PARAMETERS).get("wait")
-    if not values:
+    text = _single(_collect(pairs, WAIT_PARAMETERS), "wait")
+    if text is None:
         return 0
-    if re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", values[-1], re.ASCII):
-        return float(values[-1])
+    if re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", text, re.ASCII):
+        return float(text)
     raise BadRequest("`wait` must be a number of seconds such as 30")
 
 

@@ -21,6 +21,7 @@ CALLS: dict[str, Callable[[Client], object]] = {
     "test": lambda client: client.test(),
     "runs": lambda client: client.get_dag_runs("ref_setup"),
     "some runs": lambda client: client.get_dag_runs("ref_setup", "SUCCESS", descending=True, limit=2),
+    "runs of ids": lambda client: client.get_dag_runs("ref_setup", run_id=["setup_1", "setup_2", "none"]),
     "runs of dates": lambda client: client.get_dag_runs("ref_setup", execution_date_gte="2020-01-06 00:00"),
     "state": lambda client: client.get_dag_run_state(*RUN),
     "state by run_id": lambda client: client.get_dag_run_state(RUN[0], "run_id=setup_1", wait=30),

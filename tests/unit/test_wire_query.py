@@ -41,13 +41,13 @@ def test_airflows_answers_do_not_change_by_accident(query: str) -> None:
 def test_everything_together() -> None:
     """All parameters, with dates as anywhere else and the plus that a query string eats put back."""
     query = read(
-        "state=failed&state=SUCCESS&state=failed&order_by=-execution_date&limit=2&offset=4&run_id=r"
+        "state=failed&state=SUCCESS&state=failed&order_by=-execution_date&limit=2&offset=4&run_id=r&run_id=s&run_id=r"
         "&execution_date_gte=2020-01-01&execution_date_lte=2020-02-01T05:00:00+05:30"
     )
     assert query == DagRunsQuery(
         page=Page("execution_date", descending=True, limit=2, offset=4),
         states=("failed", "success"),
-        run_id="r",
+        run_ids=("r", "s"),
         execution_date_gte=datetime(2020, 1, 1, tzinfo=UTC),
         execution_date_lte=datetime(2020, 1, 31, 23, 30, tzinfo=UTC),
     )
@@ -56,9 +56,9 @@ def test_everything_together() -> None:
 
 def test_a_run_id_with_its_plus_eaten_is_found() -> None:
     """A default run_id holds a + that few people encode."""
-    assert read("run_id=manual__2020-01-01T00:00:00+00:00").run_id == "manual__2020-01-01T00:00:00+00:00"
-    assert read("run_id=manual__2020-01-01T00:00:00%2B00:00").run_id == "manual__2020-01-01T00:00:00+00:00"
-    assert read("run_id=a+b").run_id == "a b"
+    assert read("run_id=manual__2020-01-01T00:00:00+00:00").run_ids == ("manual__2020-01-01T00:00:00+00:00",)
+    assert read("run_id=manual__2020-01-01T00:00:00%2B00:00").run_ids == ("manual__2020-01-01T00:00:00+00:00",)
+    assert read("run_id=a+b").run_ids == ("a b",)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -100,13 +100,13 @@ class Client(ABC):
         dag_id: str,
         state: str | None = None,
         *,
-        run_id: str | None = None,
+        run_id: str | Sequence[str] | None = None,
         execution_date_gte: str | None = None,
         execution_date_lte: str | None = None,
         descending: bool = False,
         limit: int | None = None,
     ) -> list[Answer]:
-        """List runs by execution_date; for an unknown DAG the ApiError has status 404."""
+        """List runs by execution_date, of one or several `run_id`s; for an unknown DAG the ApiError has status 404."""
 
     @abstractmethod
     def get_dag_run_state(self, dag_id: str, execution_date: str, wait: float = 0) -> str | None:
@@ -246,7 +246,7 @@ def with_warning(answer: Answer, warning: str | None) -> Answer:
 
 def runs_query(
     state: str | None,
-    run_id: str | None,
+    run_id: str | Sequence[str] | None,
     execution_date_gte: str | None,
     execution_date_lte: str | None,
     *,
@@ -256,13 +256,16 @@ def runs_query(
     """Build the query for a list of runs."""
     given = {
         "state": state,
-        "run_id": run_id,
         "execution_date_gte": execution_date_gte,
         "execution_date_lte": execution_date_lte,
         "order_by": "-execution_date" if descending else None,
         "limit": None if limit is None else str(limit),
     }
-    return [(name, value) for name, value in given.items() if value is not None]
+    run_ids = [run_id] if isinstance(run_id, str) else run_id or ()
+    return [
+        *((name, value) for name, value in given.items() if value is not None),
+        *(("run_id", one) for one in run_ids),
+    ]
 
 
 def unknown_dag(error: ApiError) -> ApiError:

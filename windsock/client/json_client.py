@@ -130,7 +130,7 @@ class JsonClient(Client):
         dag_id: str,
         state: str | None = None,
         *,
-        run_id: str | None = None,
+        run_id: str | Sequence[str] | None = None,
         execution_date_gte: str | None = None,
         execution_date_lte: str | None = None,
         descending: bool = False,

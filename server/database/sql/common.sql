@@ -206,7 +206,7 @@ ORDER BY requested.n
 -- fragment: chosen_runs
 dag_run.dag_id = $1
 AND ($2::text[] IS NULL OR dag_run.state = ANY ($2))
-AND ($3::text IS NULL OR dag_run.run_id = $3)
+AND ($3::text[] IS NULL OR dag_run.run_id = ANY ($3))
 AND ($4::timestamptz IS NULL OR dag_run.{run_date} >= $4)
 AND ($5::timestamptz IS NULL OR dag_run.{run_date} <= $5)
 
