@@ -7,9 +7,10 @@ nobody has more than the file says.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from server.auth.permissions import ACTIONS, RESOURCES, ROLES, Grant, Permission, Resource, RoleGrant
@@ -27,8 +28,8 @@ _LISTED = 20
 # Airflow's own spelling for some of the DAGs, and for their runs.
 _OF_A_DAG = {"DAG": Resource.DAGS, "DAG Run": Resource.RUNS}
 # As Kerberos writes it: the realm follows the last @ that is not escaped by a backslash.
-_PRINCIPAL = re.compile(r"(?:[^@\\]|\\.)+@[^@\\/]+")
-_REALM = re.compile(r"[^@\\/]+")
+_PRINCIPAL = re.compile(r"(?:[^@\\]|\\.)+@[^@]+")
+_REALM = re.compile(r"[^@]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +61,11 @@ def parse_permissions(raw: bytes) -> PermissionsFile:
         if error.rest is None:
             raise
         reader = _Reader(error.rest, error.problems)
-    found = reader.read()
+    found = PermissionsFile()
+    with suppress(_TooMany):
+        found = reader.read()
     if reader.problems:
-        raise DocumentError(*sorted(reader.problems, key=lambda problem: problem.line or 0)[:MAX_PROBLEMS])
+        raise DocumentError(*sorted(reader.problems, key=lambda problem: problem.line or 0))
     return found
 
 
@@ -75,6 +78,10 @@ class _Refused(Exception):
         self.text = text
 
 
+class _TooMany(Exception):
+    """The report is long enough."""
+
+
 class _Reader:
     """Reads the sections, and keeps what is wrong in them."""
 
@@ -84,6 +91,8 @@ class _Reader:
         # What stands in these lines could not be read, so there is nothing else to say about it.
         self._incomplete = frozenset(problem.line for problem in problems)
         self._roles: dict[str, tuple[Grant, ...]] = {}
+        # In the order in which messages list them; there may be thousands.
+        self._names = dict.fromkeys(ROLES)
 
     def read(self) -> PermissionsFile:
         data = self._document.data
@@ -96,6 +105,7 @@ class _Reader:
                         raise _Refused((name,), f"unknown key `{shortened(name)}`{suggestion(name, SECTIONS)}")
             for name, value in self._section("roles"):
                 self._roles[name] = self._permissions(name, value)
+                self._names[name] = None
             holders = {
                 section: {name: self._held(section, name, value) for name, value in self._section(section)}
                 for section in HOLDERS
@@ -112,6 +122,9 @@ class _Reader:
             line = self._document.line(refused.path)
             if line not in self._incomplete:
                 self.problems.append(Problem(line, refused.text))
+            if len(self.problems) >= MAX_PROBLEMS:
+                self.problems.append(Problem(line, "too many mistakes: the rest is not read"))
+                raise _TooMany from None
 
     def _section(self, section: str) -> Iterator[tuple[str, Any]]:
         """Yield the names of a section and what stands below them; a section may be empty."""
@@ -172,11 +185,10 @@ class _Reader:
         return dag_pattern(found)
 
     def _role_name(self, path: Path, value: object) -> str:
-        names = (*ROLES, *self._roles)
         if not isinstance(value, str):
-            raise _Refused(path, f"expected a role ({_listed(names)}), not {_shown(value)}")
-        if value not in names:
-            hint = suggestion(value, names) or f"; there are {_listed(names)}"
+            raise _Refused(path, f"expected a role ({_listed(self._names)}), not {_shown(value)}")
+        if value not in self._names:
+            hint = suggestion(value, self._names) or f"; there are {_listed(self._names)}"
             raise _Refused(path, f"unknown role `{shortened(value)}`{hint}")
         return value
 
@@ -189,8 +201,8 @@ def _items(path: Path, value: object) -> Iterator[tuple[Path, object]]:
         yield path, value
 
 
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join([*map(shortened, names[:_LISTED]), *(["..."] if len(names) > _LISTED else [])])
+def _listed(names: Collection[str]) -> str:
+    return ", ".join([*map(shortened, islice(names, _LISTED)), *(["..."] if len(names) > _LISTED else [])])
 
 
 def _check_name(section: str, name: str) -> None:

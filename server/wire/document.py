@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any, NamedTuple
 
 import yaml
@@ -27,8 +28,8 @@ MAX_NUMBER_LENGTH = 100
 SMALLEST, LARGEST = -(2**63), 2**64 - 1
 _MAX_PROBLEM = 1_000
 _MAX_PROBLEMS = 100
-# Nobody misspells a longer name, and comparing it would take long.
-_LONGEST_NAME = 50
+# Nobody misspells a longer name, and comparing it, or comparing with very many, would take long.
+_LONGEST_NAME, _COMPARED = 50, 200
 
 Path = tuple[str | int, ...]
 
@@ -73,7 +74,9 @@ def shortened(text: str, length: int = 40) -> str:
 
 def suggestion(name: str, known: Collection[str]) -> str:
     """Return the end of a message about an unknown name: the known one that was probably meant, "" if there is none."""
-    close = get_close_matches(name, known, n=1) if len(name) <= _LONGEST_NAME else []
+    if len(name) > _LONGEST_NAME:
+        return ""
+    close = get_close_matches(name, list(islice(known, _COMPARED)), n=1)
     return f", did you mean `{close[0]}`?" if close else ""
 
 

@@ -201,6 +201,15 @@ token:
         b"a0: &a0 [x]\n" + b"".join(b"a%d: &a%d [%b]\n" % (n + 1, n + 1, b"*a%d," % n * 8) for n in range(9)),
         b"users: {a: " + b"[" * 100 + b"]" * 100 + b"}",
         b"users:\n" + b"".join(b"  u%d: Viewer\n" % number for number in range(60_000)),
+        b"roles:\n" + b"".join(b"  role%d: []\n" % n for n in range(20_000)) + b"users: [a]",
+        b"".join(
+            [
+                b"roles:\n",
+                *(b"  role%d: []\n" % n for n in range(12_000)),
+                b"users:\n",
+                *(b"  user%d: rule%d\n" % (n, n) for n in range(12_000)),
+            ]
+        ),
         b"#" * (1024 * 1024 + 1),
         b"users: {a: Admin}\n---\nusers: {b: Admin}",
         b"\xff",
