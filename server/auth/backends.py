@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import cast
 
-from server.auth.contract import Backend
+from server.auth.contract import ANYONE, Backend
 from server.errors import StartupError
 
 _OURS = {
@@ -25,7 +25,9 @@ ALIASES: Mapping[str, str] = {
     "airflow.api.auth.backend.kerberos_auth": _OURS["kerberos_auth"],
     "airflow.providers.fab.auth_manager.api.auth.backend.kerberos_auth": _OURS["kerberos_auth"],
 }
-_HOOKS = ("startup", "cleanup", "session_stamp")
+_ARGUMENTS = {"authenticate": "request", "startup": "app", "cleanup": "app", "session_stamp": "app, user",
+              "roles": "app, user"}  # fmt: skip
+_KINDS = ("users", "principals", "tokens", ANYONE)
 
 
 def load_backend(name: str) -> Backend:
@@ -76,18 +78,18 @@ def _check(where: str, module: ModuleType) -> None:
         )
     if not hasattr(module, "authenticate"):
         raise StartupError(f"{where} lacks `async def authenticate(request) -> Identity`")
-    _check_function(where, module, "authenticate", arguments=1)
-    for hook in _HOOKS:
-        if hasattr(module, hook):
-            _check_function(where, module, hook, arguments=2 if hook == "session_stamp" else 1)
+    for name, arguments in _ARGUMENTS.items():
+        if hasattr(module, name):
+            _check_function(where, module, name, arguments)
+    if getattr(module, "KIND", "users") not in _KINDS:
+        raise StartupError(f"{where}: `KIND` must be one of {', '.join(_KINDS)}")
 
 
-def _check_function(where: str, module: ModuleType, name: str, arguments: int) -> None:
+def _check_function(where: str, module: ModuleType, name: str, arguments: str) -> None:
     function = getattr(module, name)
     if not inspect.iscoroutinefunction(function):
         raise StartupError(f"{where}: `{name}` must be an `async def`")
     try:
-        inspect.signature(function).bind(*[None] * arguments)
+        inspect.signature(function).bind(*arguments.split(", "))
     except TypeError as error:
-        wanted = {"authenticate": "request", "session_stamp": "app, user"}.get(name, "app")
-        raise StartupError(f"{where}: `{name}` must take the arguments ({wanted}): {error}") from error
+        raise StartupError(f"{where}: `{name}` must take the arguments ({arguments}): {error}") from error
