@@ -1,6 +1,6 @@
 """HTTP Basic against the users in the metadata database: Airflow's `airflow.contrib.auth.backends.password_auth`.
 
-Whoever authenticates may do everything.
+What they may do, `[windsock] authorization` says.
 """
 
 import asyncio
