@@ -53,11 +53,11 @@ def authentication(backends: Chain, config: Config, is_open: Callable[[str], boo
         request[USER], request[IDENTITY] = identity.user, identity
         if identity.headers:
             request[ANSWER_HEADERS] = identity.headers
-        dag_id = await check_permissions(request, identity)
+        await check_permissions(request, identity)
         try:
             response = await handler(request)
         except WindsockError as error:
-            withhold(error, request, dag_id)
+            await withhold(error, request)
             raise
         if identity.headers and not response.prepared:
             response.headers.update(identity.headers)

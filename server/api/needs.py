@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from server.api.resources import PERMISSIONS
+from server.api.resources import OPERATIONS, PERMISSIONS
 from server.auth.permissions import Needs, Permission, Resource, reads
 from server.wire.dag_patterns import Readable
 
@@ -21,6 +21,18 @@ POOL_EDIT = Permission("can_edit", Resource.POOLS)
 def readable(request: web.Request, needs: Needs) -> Readable | None:
     """Return the DAGs for which the caller has these permissions; None: for all."""
     return request[PERMISSIONS].readable(needs)
+
+
+async def missing(request: web.Request, needs: Needs) -> Permission | None:
+    """Return the first of these permissions that the caller lacks for the DAG in the path; None if there is none.
+
+    A DAG that is forbidden and one that does not exist are alike: the same work is done for both. Only who is limited
+    to some DAGs and names one whose id may be that of a sub-DAG costs a look at the database, for its root.
+    """
+    permissions, dag_id = request[PERMISSIONS], request.match_info.get("dag_id")
+    if dag_id is not None and "." in dag_id and permissions.is_limited(needs) and permissions.missing(needs) is None:
+        dag_id = await request.app[OPERATIONS].root(dag_id)
+    return permissions.missing(needs, dag_id)
 
 
 def shows_totals(request: web.Request) -> bool:

@@ -164,6 +164,41 @@ async def test_whose_permissions_a_subdag_has(
             assert (await service.ask(user, "GET", path)).statements == ("find_dags",)
 
 
+async def test_what_handlers_ask_for_a_subdag(
+    empty_database: str, monkeypatch: pytest.MonkeyPatch, carried: dict[str, list[RoleGrant]]
+) -> None:
+    """A trigger that waits, and a collision that names a run, go by the root too."""
+    for name, actions in (("reader", {"can_read"}), ("blind", {"can_edit", "can_create"})):
+        found = {Permission(action, resource) for action in actions for resource in ("DAGs", "DAG Runs")}
+        monkeypatch.setitem(permissions.ROLES, name, frozenset(found))
+    carried["root"] = [RoleGrant("User", dag_pattern(["secret"]))]
+    for name, readable in (("editor", "secret"), ("subdag", "secret.*")):
+        carried[name] = [RoleGrant("blind"), RoleGrant("reader", dag_pattern([readable]))]
+    async with served(empty_database, "2.10.5", monkeypatch) as service:
+        first = {"execution_date": DATE, "run_id": "first", "conf": {"n": 5}}
+        assert (await service.ask("admin", "POST", "/dags/secret.s/dag_runs", first)).status == 200
+        for user, reads in (("root", True), ("editor", True), ("subdag", False)):
+            again, path = {**first, "run_id": "again"}, "/dags/secret.s/dag_runs"
+            assert (await service.ask(user, "POST", f"{path}?wait=1", again)).status == (400 if reads else 403), user
+            assert ("by run id first" in (await service.ask(user, "POST", path, again)).error) == reads, user
+
+
+async def test_a_warning_does_not_tell_of_other_files(
+    empty_database: str, monkeypatch: pytest.MonkeyPatch, carried: dict[str, list[RoleGrant]]
+) -> None:
+    """The DAG of a trigger that waits is deleted, because its file is broken: why is not for everybody."""
+    assert carried
+    async with served(empty_database, "2.10.5", monkeypatch) as service:
+        waiting = asyncio.create_task(service.ask("etl", "POST", "/dags/d/dag_runs?wait=30", {"conf": {"n": 5}}))
+        async with connected(empty_database) as conn, asyncio.timeout(20):
+            while not await conn.fetchval("SELECT count(*) FROM dag_run"):
+                await asyncio.sleep(0.02)
+            await conn.execute("DELETE FROM dag_run; DELETE FROM serialized_dag; DELETE FROM dag WHERE dag_id = 'd'")
+            warning = dict((await waiting).headers)["X-Windsock-Warning"]
+        assert "Dag id d not found" in warning
+        assert "cannot be loaded" not in warning
+
+
 @pytest.mark.parametrize("release", RELEASES)
 async def test_lists_over_http(
     empty_database: str, release: str, monkeypatch: pytest.MonkeyPatch, carried: dict[str, list[RoleGrant]]

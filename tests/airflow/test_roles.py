@@ -178,6 +178,27 @@ async def test_roles_that_come_while_it_serves_count(empty_database: str, releas
         await until(is_refused, "the roles count")
 
 
+@pytest.mark.parametrize("release", ["1.10.15", "2.10.5", "3.3.2"])
+async def test_rows_without_names_give_nothing(empty_database: str, release: str) -> None:
+    """A resource without a name is not that of all DAGs; nobody has the roles of a user without one."""
+    await prepared(empty_database, release)
+    async with roles_of(empty_database) as (owner, source, _):
+        for table, column in (("ab_view_menu", "name"), ("ab_permission", "name"), ("ab_user", "username")):
+            await owner.execute(f"ALTER TABLE {table} ALTER {column} DROP NOT NULL")
+        actions = ("can_read", "can_edit", "can_index", "can_paused", "can_dag_read", "can_dag_edit")
+        await add_role(owner, "nameless", [(action, "x") for action in actions])
+        await add_role(owner, "views", [(action, "Airflow") for action in actions[:4]])
+        await add_user(owner, "bob", "nameless", "views")
+        await owner.execute("UPDATE ab_view_menu SET name = NULL WHERE name = 'x'")
+        await add_user(owner, "eve", "all", email="carol")
+        await add_user(owner, "carol", "odd")
+        await owner.execute("UPDATE ab_user SET username = NULL WHERE username = 'eve'")
+        assert (await of(source, "bob")).roles == ("nameless", "views")
+        for permission in (READ, EDIT):
+            assert not (await of(source, "bob")).allows(permission)
+        assert (await of(source, "carol")).roles == ("odd",)
+
+
 async def test_a_hundred_thousand_permissions(empty_database: str) -> None:
     """They are one entry for each action and resource; those of single DAGs are none beside one for all."""
     await prepared(empty_database, "3.3.2")

@@ -6,8 +6,8 @@ from aiohttp import web
 
 from server import wire
 from server.api.handlers.paging import page_headers
-from server.api.needs import RUN_READ, readable
-from server.api.resources import CHANGE, OPERATIONS, PERMISSIONS
+from server.api.needs import RUN_READ, missing, readable
+from server.api.resources import CHANGE, OPERATIONS
 from server.errors import PermissionMissing, WindsockError
 from server.http.answers import json_answer, json_list
 from server.http.body import read_body
@@ -21,8 +21,8 @@ async def trigger(request: web.Request) -> web.Response:
     """`POST /dags/<dag_id>/dag_runs`; with `?wait=` it answers when the run has ended, and a header has its state."""
     operations, dag_id = request.app[OPERATIONS], wire.check_id(request.match_info["dag_id"], "dag_id")
     wait = _wait(request)
-    if wait and (missing := request[PERMISSIONS].missing(RUN_READ, dag_id)) is not None:
-        raise PermissionMissing(missing)
+    if wait and (lacked := await missing(request, RUN_READ)) is not None:
+        raise PermissionMissing(lacked)
     asked = wire.parse_trigger(await read_body(request), operations.timezone, datetime.now(UTC))
     request[CHANGE] = made = await operations.trigger(dag_id, asked, request[USER])
     headers = await _state_header(operations, RunKey(dag_id, wire.RunId(made.run_id)), wait) if wait else None
@@ -58,5 +58,5 @@ async def _state_header(operations: Operations, run: RunKey, wait: float) -> dic
     try:
         return {STATE_HEADER: str(await operations.run_state(run, wait))}
     except WindsockError as error:
-        warn(f"The run was made, and its state is not known: {error.message}")
+        warn(f"The run was made, and its state is not known: {error.without_restricted().message}")
         return {}

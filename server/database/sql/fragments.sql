@@ -45,5 +45,5 @@ FROM (
     FROM ab_user
     WHERE lower(username) = lower({name}) OR ({or_email} AND email = {name})
 ) AS found
-ORDER BY found.by_name DESC
+ORDER BY found.by_name DESC NULLS LAST
 LIMIT 1

@@ -28,7 +28,8 @@ SELECT array(SELECT name FROM {roles} ORDER BY name) AS roles, (
                 JOIN ab_permission_view_role AS given ON given.role_id = role.id
                 JOIN ab_permission_view AS pair ON pair.id = given.permission_view_id
                 JOIN ab_permission AS action ON action.id = pair.permission_id
-                JOIN ab_view_menu AS resource ON resource.id = pair.view_menu_id
+                -- Without a name it would pass for all DAGs.
+                JOIN ab_view_menu AS resource ON resource.id = pair.view_menu_id AND resource.name IS NOT NULL
             ) AS pairs
         ) AS named
         WHERE action = ANY ({actions}::text[]) AND resource = ANY ({resources}::text[])
