@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
+import asyncpg
 import gssapi
 import pytest
 import spnego
@@ -18,6 +19,8 @@ import spnego
 from auth_backends import kerberos_auth
 from auth_backends.conformance import API, ask
 from server.errors import StartupError
+from tests.airflow.ab_tables import add_user, make_roles
+from tests.airflow.schemas import make_schema
 from tests.kerberos import REALM, Realm
 from tests.live import config_for, live_server
 from windsock.client.interface import ClientError
@@ -248,3 +251,22 @@ def test_names_of_principals() -> None:
     assert match is not None
     assert match.groupdict() == {"name": r"a\@b", "realm": "REALM"}
     assert kerberos_auth._PRINCIPAL.fullmatch("alice") is None
+
+
+async def test_a_principal_has_the_roles_of_the_user_of_that_name(empty_database: str, realm: Realm) -> None:
+    """As for Airflow's own Kerberos backend: the whole principal is the name; a stripped one is another user."""
+    await make_schema(empty_database, "3.3.2")
+    owner = await asyncpg.connect(empty_database)
+    await make_roles(owner, {"reader": [("can_read", "DAGs")], "pools": [("can_read", "Pools")]})
+    await add_user(owner, f"Alice@{REALM}", "reader")
+    await add_user(owner, "alice", "pools")
+    await add_user(owner, "mallory", "pools", email=f"alice@{REALM}")
+    await owner.close()
+    usual = {"auth_backend": "kerberos_auth", "kerberos_keytab": str(realm.keytab), "kerberos_hostname": "localhost"}
+    found: list[int] = []
+    for strip in ("", REALM):
+        async with live_server(empty_database, **usual, kerberos_strip_realms=strip) as url:
+            for path in ("/dags", "/pools"):
+                answer = await ask(url, negotiate(token()), "GET", f"{API}{path}")
+                found.append(answer.status)
+    assert found == [200, 403, 403, 200]
