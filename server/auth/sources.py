@@ -13,6 +13,24 @@ from windsock.config import Config
 logger = logging.getLogger(__name__)
 
 
+class _Auto:
+    """The source `auto`: the roles from the moment when the database has them.
+
+    If they are gone later, as while somebody restores a backup, nobody may do anything: only a start goes back to
+    everything for everybody.
+    """
+
+    def __init__(self, metadata: Metadata, airflow: Source, everything: Source) -> None:
+        self._metadata = metadata
+        self._airflow = airflow
+        self._everything = everything
+        self._had_roles = metadata.roles.exists
+
+    def __call__(self) -> Source:
+        self._had_roles = self._had_roles or self._metadata.roles.exists
+        return self._airflow if self._had_roles else self._everything
+
+
 async def choose_source(config: Config, metadata: Metadata) -> Callable[[], Source]:
     """Return a function that returns the source that counts now; with `auto` a migration may change it.
 
@@ -30,7 +48,7 @@ async def choose_source(config: Config, metadata: Metadata) -> Callable[[], Sour
     if config.authorization == "airflow":
         return lambda: airflow
     if config.authorization == "auto":
-        return lambda: airflow if metadata.roles.exists else everything
+        return _Auto(metadata, airflow, everything)
     return lambda: everything
 
 

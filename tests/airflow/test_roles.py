@@ -1,5 +1,6 @@
 """The roles of an Airflow's users, read from its tables: whose they are, and what they give."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -174,6 +175,35 @@ async def test_roles_that_come_while_it_serves_count(empty_database: str, releas
 
         async def is_refused() -> bool:
             return await status("/api/experimental/dags") == 403
+
+        await until(is_refused, "the roles count")
+
+
+@pytest.mark.parametrize("release", ["1.10.15", "3.3.2"])
+async def test_roles_that_go_let_nobody_in(empty_database: str, release: str) -> None:
+    """Somebody restores a backup: until the tables are there again, nobody may do anything; then the roles count."""
+    await prepared(empty_database, release)
+    async with (
+        connected(empty_database) as owner,
+        live_server(empty_database, auth_backend="tests.airflow.named", user_check_seconds="0") as url,
+        aiohttp.ClientSession() as http,
+    ):
+
+        async def status() -> int:
+            async with http.get(f"{url}/api/experimental/dags", headers={"X-Caller": "somebody"}) as answer:
+                return answer.status
+
+        assert await status() == 403
+        tables = await owner.fetchval("SELECT string_agg(tablename, ', ') FROM pg_tables WHERE tablename LIKE 'ab\\_%'")
+        await owner.execute(f"DROP TABLE {tables}")
+        for _ in range(15):
+            assert await status() == 503
+            async with http.get(f"{url}/health"):
+                await asyncio.sleep(0.2)
+        await make_roles(owner, {})
+
+        async def is_refused() -> bool:
+            return await status() == 403
 
         await until(is_refused, "the roles count")
 
