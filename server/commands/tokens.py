@@ -6,22 +6,25 @@ They work on the table of a standalone database, or on the file that `[windsock]
 import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import click
 
+from server.commands.roles import known_role, permissions_of
 from server.commands.service import one_line_errors
 from windsock.commands.base import Failure, say
 from windsock.commands.tables import output_option, show
 
 if TYPE_CHECKING:
     from server.auth.tokens import TokenStore
+    from server.database.metadata import Metadata
+    from windsock.config import Config
 
 Result = TypeVar("Result")
 
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 _LONGEST_LIFE = timedelta(days=3660)
-_LONGEST_ID, _MOST_IDS, _LONGEST_ROLE = 250, 1000, 64
+_LONGEST_ID, _MOST_IDS = 250, 1000
 _name = click.option("--name", required=True, help="The token's name.")
 
 
@@ -41,15 +44,18 @@ def create_token(name: str, role: str, dags: tuple[str, ...], expires: str | Non
 
     if not re.fullmatch(tokens.NAME, name):
         raise Failure("A token's name has 1 to 100 letters, digits and . _ -, and begins with a letter or digit")
-    if not role.strip() or not role.isprintable() or len(role) > _LONGEST_ROLE:
-        raise Failure(f"A role is a name of 1 to {_LONGEST_ROLE} printable characters")
     now = datetime.now(UTC).replace(microsecond=0)
     limited, until = _ids(dags), None if expires is None else _moment(expires, now)
     text = tokens.make()
-    token = Token(name, tokens.digest(text), role, limited, now, until)
-    _with_store(lambda store: store.create(token))
+
+    async def create(places: _Places) -> str:
+        name_of_role = await _known(role, places)
+        await places.store.create(Token(name, tokens.digest(text), name_of_role, limited, now, until))
+        return name_of_role
+
+    given = _with_places(create, needs_database=True)
     what = "all DAGs" if limited is None else ", ".join(limited)
-    say(f"Token {name} created: {role} for {what}; {_shown_end(until)}. It is shown only now")
+    say(f"Token {name} created: {given} for {what}; {_shown_end(until)}. It is shown only now")
     click.echo(text)
 
 
@@ -57,7 +63,7 @@ def create_token(name: str, role: str, dags: tuple[str, ...], expires: str | Non
 @output_option
 def list_tokens(output: str) -> None:
     """List the tokens."""
-    found = _with_store(lambda store: store.all())
+    found = _with_places(lambda places: places.store.all())
     columns = ("name", "role", "dags", "created", "expires", "last_used")
     rows = [
         {
@@ -80,11 +86,20 @@ def revoke_token(name: str) -> None:
 
     The service refuses it, and its sessions, within user_check_seconds (10).
     """
-    _with_store(lambda store: store.revoke(name))
+    _with_places(lambda places: places.store.revoke(name))
     click.echo(f"Token {name} revoked")
 
 
-def _with_store(work: Callable[["TokenStore"], Awaitable[Result]]) -> Result:
+class _Places(NamedTuple):
+    """Where tokens and roles are."""
+
+    config: "Config"
+    store: "TokenStore"
+    metadata: "Metadata | None"
+
+
+def _with_places(work: Callable[[_Places], Awaitable[Result]], *, needs_database: bool = False) -> Result:
+    """Do `work`. A token in a file can be revoked without the database."""
     with one_line_errors():
         import asyncio  # noqa: PLC0415 - help needs none of it
 
@@ -92,15 +107,30 @@ def _with_store(work: Callable[["TokenStore"], Awaitable[Result]]) -> Result:
         from server.database.metadata import open_metadata  # noqa: PLC0415 - likewise
         from windsock.commands.configuration import load  # noqa: PLC0415 - likewise
 
+        config = load("optional")
+        file = None if config.tokens_file is None else TokenFile(config.tokens_file)
+
         async def run() -> Result:
-            config = load("optional")
-            if config.tokens_file is not None:
-                return await work(TokenFile(config.tokens_file))
-            async with open_metadata(load()) as metadata:
-                metadata.tokens.require_table()
-                return await work(metadata.tokens)
+            if file is not None and not (needs_database and config.dsn):
+                return await work(_Places(config, file, None))
+            async with open_metadata(config if config.dsn else load()) as metadata:
+                if file is None:
+                    metadata.tokens.require_table()
+                return await work(_Places(config, file or metadata.tokens, metadata))
 
         return asyncio.run(run())
+
+
+async def _known(role: str, places: _Places) -> str:
+    """Return the name of a role as it is defined where the service will look for it; raises Failure."""
+    from server.auth.airflow_source import AirflowRoles  # noqa: PLC0415 - likewise
+
+    how, metadata = places.config.authorization, places.metadata
+    if metadata is not None and (how == "airflow" or (how == "auto" and metadata.roles.exists)):
+        if await AirflowRoles(metadata, 0).role(role) is None:
+            raise Failure(f"There is no role {role} in this Airflow")
+        return role
+    return known_role(role, permissions_of(places.config))
 
 
 def _ids(texts: tuple[str, ...]) -> list[str] | None:

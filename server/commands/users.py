@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from server.commands.roles import known_role, permissions_of, spelled
 from server.commands.service import one_line_errors
 from windsock.commands.base import Failure, say
 from windsock.commands.tables import output_option, show
@@ -54,7 +55,7 @@ def create_user(
             f"A user name and an e-mail address (at most {_LONGEST_EMAIL} characters) may only have printable ones"
         )
     config, file = _configured()
-    named = [_known_role(role, file) for role in dict.fromkeys(roles)]
+    named = [known_role(role, file) for role in dict.fromkeys(roles)]
     chosen, hashed = _choose(password, made_up=bool(others["use_random_password"]))
 
     def create(users: "Users") -> Awaitable[None]:
@@ -74,7 +75,7 @@ def create_user(
 def add_role(username: str, role: str) -> None:
     """Give a user a role, for [windsock] authorization = file."""
     config, file = _configured()
-    name = _known_role(role, file)
+    name = known_role(role, file)
     new = _with_users(config, lambda users: users.add_role(username, name))
     click.echo(f"User {username} now has the role {name}" if new else f"User {username} has the role {name} already")
     _tell_of_roles(config, username, [name])
@@ -87,7 +88,7 @@ def remove_role(username: str, role: str) -> None:
     """Take a role away from a user."""
     config, file = _configured()
     # A role that is no longer defined can be taken away too.
-    name = _spelled(role, file) or role
+    name = spelled(role, file) or role
     if not _with_users(config, lambda users: users.remove_role(username, name)):
         raise Failure(f"User {username} does not have the role {name}")
     click.echo(f"User {username} no longer has the role {name}")
@@ -135,33 +136,8 @@ def _load() -> "Config":
 
 def _configured() -> tuple["Config", "PermissionsFile"]:
     """Return the configuration and the permissions file, an empty one if it does not count. Raises Failure."""
-    from server.auth.file_source import load_permissions  # noqa: PLC0415 - likewise
-    from server.auth.permissions_file import PermissionsFile  # noqa: PLC0415 - likewise
-
     config = _load()
-    with one_line_errors():
-        return config, load_permissions(config) if config.authorization == "file" else PermissionsFile()
-
-
-def _spelled(given: str, file: "PermissionsFile") -> str | None:
-    """Return the name of a role as it is defined, None if there is none; case does not matter for built-in ones."""
-    from server.auth.permissions import ROLES  # noqa: PLC0415 - likewise
-
-    names = {name.casefold(): name for name in ROLES} | {name: name for name in file.roles}
-    return names.get(given) or names.get(given.casefold())
-
-
-def _known_role(given: str, file: "PermissionsFile") -> str:
-    """Return the name of a role as it is defined; raises Failure if there is no such role."""
-    from server.auth.permissions import ROLES  # noqa: PLC0415 - likewise
-
-    name = _spelled(given, file)
-    if name is None:
-        raise Failure(
-            f"There is no role {given}; there are {', '.join((*ROLES, *file.roles))}; the permissions_file, with"
-            " [windsock] authorization = file, may define others"
-        )
-    return name
+    return config, permissions_of(config)
 
 
 def _tell_of_roles(config: "Config", username: str, named: Sequence[str], *, has_others: bool = False) -> None:
