@@ -12,7 +12,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from server.api.audit import entry
 from server.api.permission_check import check_permissions, withhold
-from server.api.resources import IDENTITY, METADATA, SESSIONS
+from server.api.resources import AFTER_LOG, IDENTITY, METADATA, SESSIONS
 from server.api.routes import CHANGING_GETS, UNLOGGED, WITHOUT_SESSION
 from server.auth.chain import Chain
 from server.auth.contract import Identity
@@ -61,8 +61,8 @@ def authentication(backends: Chain, config: Config, is_open: Callable[[str], boo
             raise
         if identity.headers and not response.prepared:
             response.headers.update(identity.headers)
-        if changes and config.audit_log and response.status < _GOOD:
-            await _log_change(request, identity.user, config.sensitive_names)
+        if changes and response.status < _GOOD:
+            await _finish_change(request, response, config)
         return response
 
     return middleware
@@ -73,6 +73,14 @@ async def _session(request: web.Request) -> Identity | None:
     if hdrs.AUTHORIZATION in request.headers or request.match_info.handler in WITHOUT_SESSION:
         return None
     return await request.app[SESSIONS].identify(request)
+
+
+async def _finish_change(request: web.Request, response: web.StreamResponse, config: Config) -> None:
+    """Log a change, and only then wait for what its answer still needs."""
+    if config.audit_log:
+        await _log_change(request, request[USER], config.sensitive_names)
+    if (later := request.get(AFTER_LOG)) is not None:
+        response.headers.update(await later())
 
 
 async def _log_change(request: web.Request, user: str | None, sensitive: tuple[str, ...]) -> None:

@@ -1,5 +1,7 @@
 """What handlers and backends find by key besides `server.http.keys`."""
 
+from collections.abc import Awaitable, Callable, Mapping
+
 from aiohttp import web
 
 from server.auth.authorization import Authorization
@@ -20,3 +22,5 @@ IDENTITY = web.RequestKey("IDENTITY", Identity)
 PERMISSIONS = web.RequestKey("PERMISSIONS", Permissions)
 # What a handler has changed, for the row in the log table.
 CHANGE = web.RequestKey("CHANGE", object)
+# What the answer to a change still waits for once the change is in the log table: returns headers of the answer.
+AFTER_LOG = web.RequestKey[Callable[[], Awaitable[Mapping[str, str]]]]("AFTER_LOG")

@@ -14,7 +14,7 @@ from tests.live import config_for, live_server
 from tests.scheduling import Bench, bash, bench
 from windsock.client import Client
 from windsock.client.json_client import JsonClient
-from windsock.protocol import STATE_HEADER
+from windsock.protocol import STATE_HEADER, WARNING_HEADER
 
 API = "/api/experimental/dags/d/dag_runs"
 
@@ -172,3 +172,20 @@ async def test_many_who_are_woken_together(database: str, connection: asyncpg.Co
             await asyncio.sleep(0.05)
         await connection.execute("UPDATE dag_run SET state = 'success'")
         assert await asyncio.gather(*waiting) == [(200, "success")] * 100
+
+
+async def test_a_trigger_is_in_the_log_before_it_waits(database: str, connection: asyncpg.Connection) -> None:
+    """Whatever becomes of the server meanwhile."""
+    async with (
+        live_server(database, auth_backend="tests.airflow.named", watch_interval="0.1") as url,
+        aiohttp.ClientSession(headers={"X-Caller": "alice"}) as session,
+    ):
+        waiting = asyncio.create_task(session.post(f"{url}{API}?wait=30", json={"run_id": "r"}))
+        async with asyncio.timeout(10):
+            while not await connection.fetchval("SELECT count(*) FROM log WHERE owner = 'alice'"):
+                await asyncio.sleep(0.02)
+        assert not waiting.done()
+        await connection.execute("DELETE FROM dag_run")
+        answer = await waiting
+        assert (answer.status, answer.headers.get(STATE_HEADER)) == (200, None)
+        assert "its state is not known" in answer.headers[WARNING_HEADER]

@@ -7,7 +7,7 @@ from aiohttp import web
 from server import wire
 from server.api.handlers.paging import page_headers
 from server.api.needs import RUN_READ, missing, readable
-from server.api.resources import CHANGE, OPERATIONS
+from server.api.resources import AFTER_LOG, CHANGE, OPERATIONS
 from server.errors import PermissionMissing, WindsockError
 from server.http.answers import json_answer, json_list
 from server.http.body import read_body
@@ -25,8 +25,10 @@ async def trigger(request: web.Request) -> web.Response:
         raise PermissionMissing(lacked)
     asked = wire.parse_trigger(await read_body(request), operations.timezone, datetime.now(UTC))
     request[CHANGE] = made = await operations.trigger(dag_id, asked, request[USER])
-    headers = await _state_header(operations, RunKey(dag_id, wire.RunId(made.run_id)), wait) if wait else None
-    return json_answer(wire.trigger_answer(dag_id, made), headers=headers)
+    if wait:
+        run = RunKey(dag_id, wire.RunId(made.run_id))
+        request[AFTER_LOG] = lambda: _state_header(operations, run, wait)
+    return json_answer(wire.trigger_answer(dag_id, made))
 
 
 async def list_runs(request: web.Request) -> web.StreamResponse:
