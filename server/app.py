@@ -1,7 +1,7 @@
 """The application: its middleware chain, routes and resources. This module shows the whole server."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from functools import lru_cache
+from functools import partial
 
 from aiohttp import web
 
@@ -17,7 +17,7 @@ from server.database.metadata import open_metadata
 from server.http import cors
 from server.http.keys import CONFIG, PATHS, PROXIES, TRAFFIC, Traffic
 from server.http.proxies import Proxies
-from server.http.router import Paths, spellings
+from server.http.router import Paths
 from server.operations import Operations
 from windsock.config import Config
 from windsock.protocol import PREFIX
@@ -27,31 +27,27 @@ def create_app(config: Config) -> web.Application:
     """Build the server that `config` describes; raises StartupError if a backend does not fit."""
     backends = auth.load_chain(config.auth_backend)
     traffic = Traffic()
+    others = [web.get(routes.HEALTH, health.health)]
+    paths = Paths(PREFIX, routes.table(PREFIX), others, config.base_path)
     app = web.Application(
         client_max_size=config.max_body_size,
         middlewares=[
             middleware.errors(config, traffic),
             *cors.middlewares(config),
-            authentication(backends, config, _health_rule(config.base_path)),
+            authentication(backends, config, partial(paths.is_at, routes.HEALTH)),
         ],
     )
     app[CONFIG] = config
     app[PROXIES] = Proxies(config.trusted_proxies)
     app[SESSIONS] = Sessions(config, backends, app[PROXIES])
     app[TRAFFIC] = traffic
-    others = [web.get(routes.HEALTH, health.health)]
-    app[PATHS] = Paths(PREFIX, routes.table(PREFIX), others, config.base_path)
-    app.router.register_resource(app[PATHS])
+    app[PATHS] = paths
+    app.router.register_resource(paths)
     cors.install(app, config)
     app.cleanup_ctx.append(_metadata)
     app.cleanup_ctx.append(_authorization(backends.backends))
     backends.install(app)
     return app
-
-
-def _health_rule(base_path: str) -> Callable[[str], bool]:
-    """Return a function that tells whether a path is that of `/health`, in any spelling; it caches its answers."""
-    return lru_cache(maxsize=1024)(lambda path: routes.HEALTH in spellings(path, base_path))
 
 
 async def _metadata(app: web.Application) -> AsyncIterator[None]:

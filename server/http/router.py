@@ -76,6 +76,10 @@ class Paths(web.PlainResource):
             return None
         return web.UrlMappingMatchInfo(chosen, route)
 
+    def is_at(self, other: str, path: str) -> bool:
+        """Whether `path` leads to the endpoint with the plain path `other`, and not to one of the API."""
+        return self._at(path)[0] is self._others[other]
+
     def _look_up(self, path: str) -> tuple[_Endpoint | None, dict[str, str]]:
         """Return the endpoint of a path, and the caller's values in it by name."""
         found = (self._look_up_at_root(spelling) for spelling in spellings(path, self._base_path))

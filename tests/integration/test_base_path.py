@@ -72,6 +72,15 @@ async def test_nothing_of_it_is_open_to_others(serve: Serve) -> None:
             assert await status(begin + path) == 403, begin + path
 
 
+@pytest.mark.parametrize("base_path", [f"{API}/pools", f"{API}/dags"])
+async def test_what_is_named_like_the_health_is_not_open(serve: Serve, base_path: str) -> None:
+    """Below such a base path the path of `/health` is that of a pool, or of a DAG."""
+    url = await serve(base_path=base_path, auth_backend="deny_all")
+    for method in ("GET", "DELETE", "PATCH", "PUT"):
+        assert await status(f"{url}/health", method) == 403, method
+    assert await status(f"{url.removesuffix(base_path)}/health") == 200
+
+
 async def test_the_metrics_have_one_name_for_both(serve: Serve) -> None:
     """That at the root, as before there was a base path."""
     url = await serve(base_path="/w")
