@@ -1,6 +1,6 @@
 """Which DAGs a user may read who may not read all of them.
 
-As in Airflow 2 the permissions of a sub-DAG are those of its root; in Airflow 1.10 it has permissions of its own.
+Up to Airflow 2.7 the permissions of a sub-DAG are those of its root; in 1.10, and from 2.8 on, it has its own.
 """
 
 import asyncio

@@ -117,14 +117,14 @@ def _dag_rows(random: Random, generation: int) -> list[dict[str, Any]]:
     return rows
 
 
-def _known(row: Mapping[str, Any], generation: int) -> Dag:
+def _known(row: Mapping[str, Any], release: str) -> Dag:
     bundle, dag_id = row.get("bundle_name"), row["dag_id"]
-    root = row.get("root_dag_id") if generation == 2 and "." in dag_id else None
+    root = row.get("root_dag_id") if release == "2.7.3" and "." in dag_id else None
     files = frozenset((row[name], bundle) for name in ("fileloc", "relative_fileloc") if row.get(name))
     return Dag(dag_id, root or dag_id, bool(row.get("is_subdag")), files)
 
 
-async def _fill(dsn: str, generation: int, random: Random) -> Rows:
+async def _fill(dsn: str, release: str, generation: int, random: Random) -> Rows:
     """Put in random rows; DAGs, some with sub-DAGs, share files, and some runs are of DAGs without a row."""
     dags = _dag_rows(random, generation)
     run_dag_ids = [dag_id for dag_id in [*(row["dag_id"] for row in dags), *GONE] if random.random() < 0.8]
@@ -137,7 +137,7 @@ async def _fill(dsn: str, generation: int, random: Random) -> Rows:
         given = [{"file": file, "bundle": bundle} for file, bundle in errors]
         await conn.execute(statements.fit(ADD_ERROR, columns), json.dumps(given))
         originals = [dict(row) for row in await conn.fetch("SELECT * FROM dag WHERE dag_id = 'd'")]
-    known = [_known(row, generation) for row in [*dags, *originals]]
+    known = [_known(row, release) for row in [*dags, *originals]]
     return Rows({dag.dag_id: dag for dag in known}, frozenset(run_dag_ids), frozenset(errors))
 
 
@@ -150,7 +150,7 @@ async def _operations(database: str, empty_database: str, release: str) -> Async
     else:
         await make_schema(dsn, release)
         await add_dag(dsn, release)
-    rows = await _fill(dsn, generation, Random(f"{release} {SEED}"))  # noqa: S311 - rows, not secrets
+    rows = await _fill(dsn, release, generation, Random(f"{release} {SEED}"))  # noqa: S311 - rows, not secrets
     config = config_for(dsn)
     async with open_metadata(config) as metadata:
         yield Operations(metadata, config), rows

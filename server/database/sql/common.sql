@@ -115,18 +115,31 @@ dag.dag_id
 -- name: readable_dags
 -- The DAGs among which are all that have, or whose root has, one of the ids $1 or an id that matches one of the patterns
 -- $2. Only patterns cost a look at the whole table.
-SELECT dag.dag_id, {root_of_subdag} AS root_dag_id FROM dag WHERE dag.dag_id IN (SELECT unnest($1::text[]))
+SELECT dag.dag_id,
+    {root_of_subdag}
+    AS root_dag_id
+FROM dag WHERE dag.dag_id IN (SELECT unnest($1::text[]))
 UNION
-SELECT dag.dag_id, {root_of_subdag} FROM dag WHERE dag.root_dag_id IN (SELECT unnest($1::text[]))  -- if dag.root_dag_id
-UNION  -- if dag.root_dag_id
-SELECT dag.dag_id, {root_of_subdag} FROM dag WHERE cardinality($2::text[]) > 0 AND {root_of_subdag} LIKE ANY ($2)
+SELECT dag.dag_id,
+    {root_of_subdag}
+FROM dag WHERE
+    dag.root_dag_id IN (SELECT unnest($1::text[]))  -- if dag.root_dag_id
+    false  -- unless dag.root_dag_id
+UNION
+SELECT dag.dag_id,
+    {root_of_subdag}
+FROM dag WHERE cardinality($2::text[]) > 0 AND
+    {root_of_subdag}
+    LIKE ANY ($2)
 
 -- fragment: is_of_file(one, other)
 {one}.fileloc = {other}.fileloc
 
 -- name: dags_of_file
 -- The DAGs in the same file as $1.
-SELECT {root_dag_id} AS root_dag_id
+SELECT
+    {root_of_subdag}
+    AS root_dag_id
 FROM dag JOIN dag AS asked ON
     {is_of_file(dag, asked)}
 WHERE asked.dag_id = $1

@@ -48,8 +48,10 @@ LEFT JOIN LATERAL (
 ) AS mapped ON true
 
 -- fragment: root_of_subdag
--- A sub-DAG has the permissions of its root. As in Airflow, only an id with a dot may be that of a sub-DAG.
-CASE WHEN strpos(dag.dag_id, '.') > 0 THEN {root_dag_id} ELSE dag.dag_id END
+-- Up to Airflow 2.7 a sub-DAG has the permissions of its root, and later ones of its own. As in Airflow, only an id with a
+-- dot may be that of a sub-DAG.
+CASE WHEN strpos(dag.dag_id, '.') > 0 THEN {root_dag_id} ELSE dag.dag_id END  -- unless log.owner_display_name
+dag.dag_id  -- if log.owner_display_name
 
 -- name: find_roots
 -- only if dag.root_dag_id
@@ -57,7 +59,10 @@ CASE WHEN strpos(dag.dag_id, '.') > 0 THEN {root_dag_id} ELSE dag.dag_id END
 SELECT coalesce(d.root_dag_id, requested.dag_id)
 FROM unnest(ARRAY(SELECT json_array_elements_text($1))) WITH ORDINALITY AS requested (dag_id, n)
 LEFT JOIN LATERAL (
-    SELECT {root_of_subdag} AS root_dag_id FROM dag WHERE dag.dag_id = requested.dag_id
+    SELECT
+        {root_of_subdag}
+        AS root_dag_id
+    FROM dag WHERE dag.dag_id = requested.dag_id
 ) AS d ON true
 ORDER BY requested.n
 
