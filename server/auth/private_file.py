@@ -27,9 +27,10 @@ class PrivateFileError(StartupError):
 class PrivateFile:
     """A file of mode 0600 of at most `limit` bytes."""
 
-    def __init__(self, path: Path, limit: int) -> None:
-        """Name the file; this does not look at it."""
+    def __init__(self, path: Path, limit: int, maker: str = "") -> None:
+        """Name the file, and the command that makes it, for messages; this does not look at it."""
         self.path = path
+        self._maker = maker
         self._limit = limit
 
     def read(self) -> tuple[bytes, Signature | None]:
@@ -63,7 +64,8 @@ class PrivateFile:
             # Without O_NONBLOCK a pipe in its place would hold the process.
             descriptor = os.open(self.path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
         except FileNotFoundError as error:
-            raise self._error("there is no such file") from error
+            made = f"; `{self._maker}` makes it" if self._maker else ""
+            raise self._error(f"there is no such file{made}") from error
         except OSError as error:
             raise self._error(error.strerror or type(error).__name__) from error
         try:

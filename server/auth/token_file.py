@@ -39,7 +39,7 @@ class TokenFile:
 
     def __init__(self, path: Path) -> None:
         """Name the file; this does not look at it."""
-        self._file = PrivateFile(path, _MOST_BYTES)
+        self._file = PrivateFile(path, _MOST_BYTES, "windsock create_token")
         self._used = PrivateFile(path.with_name(f"{path.name}.used"), _MOST_BYTES)
         self._read: tuple[Signature, list[Token]] | None = None
 

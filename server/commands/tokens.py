@@ -64,7 +64,7 @@ def create_token(name: str, role: str, dags: tuple[str, ...], expires: str | Non
 def list_tokens(output: str) -> None:
     """List the tokens."""
     found = _with_places(lambda places: places.store.all())
-    columns = ("name", "role", "dags", "created", "expires", "last_used")
+    columns = ("name", "role", "dags", "expires", "last_used", "created")
     rows = [
         {
             "name": token.name,

@@ -120,11 +120,8 @@ def list_users(output: str) -> None:
     """List the users who may authenticate with a password."""
     users = _with_users(_load(), lambda users: users.all())
     columns = ("id", "username", "email", "superuser")
-    show(
-        [{**{name: getattr(user, name) for name in columns}, "roles": list(user.roles)} for user in users],
-        columns,
-        output,
-    )
+    rows = [{**{name: getattr(user, name) for name in columns}, "roles": list(user.roles)} for user in users]
+    show(rows, ("id", "username", "email", "roles", "superuser"), output)
 
 
 def _load() -> "Config":

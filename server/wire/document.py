@@ -115,6 +115,8 @@ def read_document(raw: bytes) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         reason = " ".join(filter(None, (error.context, error.problem)))
+        if mark is not None and text[mark.index : mark.index + 1] == "\t":
+            reason = "there is a tab, where YAML allows only spaces"
         raise DocumentError(Problem(mark.line + 1 if mark else None, f"not valid YAML: {reason}")) from error
     except yaml.YAMLError as error:
         raise DocumentError(Problem(None, "not valid YAML")) from error

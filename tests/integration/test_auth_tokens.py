@@ -157,6 +157,16 @@ def test_what_is_no_token(arguments: Sequence[str], reason: str) -> None:
     assert (done.exit_code, reason in done.output) == (1, True), done.output
 
 
+async def test_the_table_shows_when_a_token_ends_and_was_used(database: str, tmp_path: Path) -> None:
+    """In 80 columns too: the day when it was made gives way first."""
+    place = Place(database, None)
+    await place.add("nightly-warehouse", datetime.now(UTC) + timedelta(days=1), ["etl_*"])
+    shown = (await place.command("list_tokens")).out.splitlines()[0].split()
+    assert shown[:5] == ["name", "role", "dags", "expires", "last_used"]
+    missing = (await Place(database, tmp_path / "tokens.json").command("list_tokens")).err
+    assert "there is no such file; `windsock create_token` makes it\n" in missing
+
+
 async def test_revoked_and_expired_tokens_stop(place: Place) -> None:
     """Within `user_check_seconds`, with their sessions; an expired one at its moment."""
     ends = datetime.now(UTC) + timedelta(seconds=4)

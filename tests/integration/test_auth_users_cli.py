@@ -127,6 +127,8 @@ async def test_roles_come_and_go(database: str, tmp_path: Path) -> None:
     new = ("create_user", "-p", "secret", "-u")
     status, out, err = await windsock(database, *new, "alice", "-r", "viewer", "-r", "deployer", **chosen)
     assert (status, out, err) == (0, "User alice created\n", "")
+    listed = (await windsock(database, "list_users", **chosen))[1]
+    assert "Viewer" in listed, listed
     assert (await windsock(database, *new, "ann", **chosen))[2] == ""
     status, _, err = await windsock(database, *new, "bob", **chosen)
     assert (status, "bob has no role, and may do nothing: windsock add_role -u bob -r ROLE" in err) == (0, True)

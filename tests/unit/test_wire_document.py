@@ -76,6 +76,8 @@ def test_merge_keys_work_and_own_keys_win() -> None:
     [
         (b"a: 1\na: 2\n", 2, "'a' appears twice"),
         (b"a: [1\n", 2, "not valid YAML"),
+        (b"a:\n  b: 1\n\tc: 2\n", 3, "there is a tab, where YAML allows only spaces"),
+        (b"a:\n\t- b\n", 2, "there is a tab, where YAML allows only spaces"),
         (b"a: 1\nb: *nowhere\n", 2, "undefined alias"),
         (b"--- 1\n--- 2\n", 2, "another document"),
         (b"a: !!python/object/apply:os.system [id]\n", 1, "tag"),
