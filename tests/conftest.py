@@ -9,6 +9,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from server.database.schema import initdb
 from server.standalone.postgres import EmbeddedPostgres
@@ -19,6 +20,10 @@ from windsock.config import Dsn
 __all__ = ["pytest_make_collect_report", "pytest_runtest_makereport"]
 
 pytest_plugins = ["pytester"]
+
+# How quick the machine is says nothing about the code.
+settings.register_profile("windsock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("windsock")
 
 TEMPLATE = "template_windsock"
 _counter = itertools.count(1)
@@ -41,9 +46,9 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostg
     """
     named = os.environ.get("WINDSOCK_TEST_PG_BIN")
     # Nothing of it outlives the tests, so nothing waits for the disk.
-    settings = {"fsync": "off", "full_page_writes": "off", "max_connections": "300"}
+    quick = {"fsync": "off", "full_page_writes": "off", "max_connections": "300"}
     server = EmbeddedPostgres(
-        tmp_path_factory.mktemp("postgres"), binaries=Path(named) if named else None, settings=settings
+        tmp_path_factory.mktemp("postgres"), binaries=Path(named) if named else None, settings=quick
     )
     with asyncio.Runner() as runner:
         runner.run(server.start())
