@@ -40,6 +40,10 @@ class WindsockError(Exception):
         if code is not None:
             self.code = code
 
+    def __str__(self) -> str:
+        """Return the message as it is now."""
+        return self.message
+
     def adding(self, restricted: Restricted | None) -> Self:
         """Add to the message what not everybody may read; nothing if it is None."""
         if restricted is not None:
