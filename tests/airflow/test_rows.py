@@ -162,14 +162,21 @@ def _twin(dag_id: str) -> str:
     return dag_id.removesuffix("ours") + "theirs"
 
 
+NEEDED = "can_edit on DAGs, can_create on DAG Runs"
+
+
 async def test_rows_of_the_log_are_as_airflow_writes_them(beside: Beside, pairs: list[str]) -> None:
-    """Event, owner, run and extra; where Airflow's own row lacks the run_id, ours has it for the page of the run."""
+    """Event, owner, run and extra; where Airflow's own row lacks the run_id, ours has it for the page of the run.
+
+    Besides, ours says which permissions the change needed.
+    """
     if beside.generation == 1:
         return
     query = "SELECT * FROM log WHERE dag_id = $1 AND event LIKE '%dag_run%' ORDER BY id"
     for dag_id in pairs:
         ours, theirs = [await beside.database.fetch(query, one) for one in (dag_id, _twin(dag_id))]
         assert [row["run_id"] for row in ours] == [RUN_ID]
+        assert all(NEEDED in row["extra"] for row in ours)
         pair = [dict(_log_row(row)) for row in (*ours, *theirs)]
         assert pair[0] == pair[1], dag_id
 
@@ -177,7 +184,9 @@ async def test_rows_of_the_log_are_as_airflow_writes_them(beside: Beside, pairs:
 def _log_row(row: asyncpg.Record) -> Iterator[tuple[str, object]]:
     for name, value in row.items():
         if name == "extra":
-            yield name, json.loads(value)
+            found = json.loads(value)
+            assert found.pop("permission", NEEDED) == NEEDED
+            yield name, found
         elif name not in {"id", "run_id"}:
             yield name, _value(name, value)
 
