@@ -51,7 +51,8 @@ async def test_a_program_of_others_gets_the_signal() -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         child = int(parent.stdout.readline())
-        assert not gone(child)
+        # Before `setpriv` has run the program, nobody has asked for the signal.
+        await until(lambda: Path(f"/proc/{child}/comm").read_text("utf-8") == "sleep\n")
         parent.kill()
         parent.wait()
     await until(lambda: gone(child))
