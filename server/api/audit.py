@@ -12,7 +12,7 @@ import msgspec
 from aiohttp import web
 
 from server.api.handlers import dag_runs, dags, pools
-from server.api.resources import CHANGE, PERMISSIONS
+from server.api.resources import CHANGE, USED
 from server.api.routes import NEEDS
 from server.database.audit_log import Entry
 from server.database.generations import LogStyle
@@ -74,11 +74,13 @@ def entry(request: web.Request, style: LogStyle, sensitive: tuple[str, ...]) -> 
     if owner is None:
         return None
     handler, dag_id = request.match_info.handler, request.match_info.get("dag_id")
-    details = _details(request, style, (*_SENSITIVE, *sensitive))
     event = _EVENTS[style].get(handler)
     if event is None:
+        made = request.get(CHANGE)
+        run_id = made.run_id if isinstance(made, Trigger) else None
         event = f"api_{getattr(handler, '__name__', 'change')}"
-        return Entry(event, dag_id, owner, _own_extra(request, details.run_id), details.run_id)
+        return Entry(event, dag_id, owner, _own_extra(request, run_id), run_id)
+    details = _details(request, style, (*_SENSITIVE, *sensitive))
     return Entry(
         event=event,
         dag_id=dag_id,
@@ -113,11 +115,9 @@ def _own_extra(request: web.Request, run_id: str | None) -> str:
 
 
 def _permission(request: web.Request) -> str:
-    """Name the permissions that the caller needed, and of those that are alternatives the one that the caller has."""
-    needs, given = NEEDS[request.match_info.handler], request[PERMISSIONS]
-    dag_id = request.match_info.get("dag_id")
-    held = [one for one in needs.either if given.allows(one, dag_id)]
-    return ", ".join(map(str, (*needs.every, *held[:1])))
+    """Name the permissions that the change needed, and of those that are alternatives the one that it has used."""
+    used = request.get(USED)
+    return ", ".join(map(str, (*NEEDS[request.match_info.handler].every, *(() if used is None else (used,)))))
 
 
 def _extra(fields: Mapping[str, object], request: web.Request, style: LogStyle) -> str:

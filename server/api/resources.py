@@ -6,7 +6,7 @@ from aiohttp import web
 
 from server.auth.authorization import Authorization
 from server.auth.contract import Identity
-from server.auth.permissions import Permissions
+from server.auth.permissions import Permission, Permissions
 from server.auth.sessions import Sessions
 from server.database.metadata import Metadata
 from server.operations import Operations
@@ -22,5 +22,7 @@ IDENTITY = web.RequestKey("IDENTITY", Identity)
 PERMISSIONS = web.RequestKey("PERMISSIONS", Permissions)
 # What a handler has changed, for the row in the log table.
 CHANGE = web.RequestKey("CHANGE", object)
+# The permission that a change has used, where one of several is enough.
+USED = web.RequestKey("USED", Permission)
 # What the answer to a change still waits for once the change is in the log table: returns headers of the answer.
 AFTER_LOG = web.RequestKey[Callable[[], Awaitable[Mapping[str, str]]]]("AFTER_LOG")

@@ -6,7 +6,7 @@ from typing import Protocol
 from aiohttp import web
 
 from server.auth.contract import ANYONE, Backend, Identity
-from server.auth.permissions import EVERYTHING, NOTHING, ROLES, Grant, Permissions, RoleGrant
+from server.auth.permissions import EVERYTHING, NOTHING, ROLES, Grant, Permissions, RoleGrant, given_by
 from server.caching.bounded import BoundedMap
 
 _Granted = tuple[tuple[RoleGrant, tuple[Grant, ...]], ...]
@@ -67,8 +67,6 @@ class Authorization:
         granted = tuple([(each, tuple(await source.role(each.role) or ())) for each in carried])
         known = self._resolved.get(granted)
         if known is None:
-            known = NOTHING
-            for each, grants in granted:
-                known |= Permissions([grant.limited_to(each.dags) for grant in grants], [str(each)])
+            known = given_by(granted)
             self._resolved.put(granted, known)
         return known

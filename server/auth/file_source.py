@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from server.auth.contract import Identity
-from server.auth.permissions import NOTHING, Grant, Permissions, RoleGrant
+from server.auth.permissions import NOTHING, Grant, Permissions, RoleGrant, given_by
 from server.auth.permissions_file import PermissionsFile, parse_permissions
 from server.auth.tokens import USER_PREFIX
 from server.caching.bounded import BoundedMap
@@ -68,10 +68,7 @@ class FileSource:
             # The section of the tokens has their names alone.
             name = user.removeprefix(USER_PREFIX) if kind == _TOKENS else user
             held = (*self._file.given(kind, name), *map(RoleGrant, stored))
-        result = NOTHING
-        for each in dict.fromkeys(held):
-            result |= Permissions([grant.limited_to(each.dags) for grant in self._role(each.role)], [str(each)])
-        return result
+        return given_by((each, self._role(each.role)) for each in dict.fromkeys(held))
 
     def _role(self, name: str) -> Sequence[Grant]:
         """Return what a role gives: nothing, and a warning, if the file no longer has the role that is stored."""

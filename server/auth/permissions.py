@@ -163,6 +163,13 @@ class Permissions:
         }
 
 
+def given_by(roles: Iterable[tuple[RoleGrant, Iterable[Grant]]]) -> Permissions:
+    """Return what roles give together: each with the grants of its name, limited to the DAGs for which it is held."""
+    held = list(roles)
+    grants = [grant.limited_to(each.dags) for each, granted in held for grant in granted]
+    return Permissions(grants, list(dict.fromkeys(str(each) for each, _ in held)))
+
+
 def _role(*permissions: tuple[Sequence[str], Iterable[str]]) -> frozenset[Permission]:
     return frozenset(
         Permission(f"can_{action}", resource)

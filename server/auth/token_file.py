@@ -15,8 +15,8 @@ from server.errors import BadRequest
 
 _MOST_BYTES = 1 << 23
 _LONGEST = 64
-_Name = Annotated[str, msgspec.Meta(pattern=f"^{NAME}$")]
-_Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+_Name = Annotated[str, msgspec.Meta(pattern=rf"^{NAME}\Z")]
+_Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=_LONGEST)]
 _Dag = Annotated[str, msgspec.Meta(min_length=1, max_length=250)]
 

@@ -19,10 +19,6 @@ class DagPattern(NamedTuple):
         """Whether the DAG is one of them."""
         return dag_id in self.ids or any(_matches(pattern, dag_id) for pattern in self.patterns)
 
-    def __or__(self, other: "DagPattern") -> "DagPattern":
-        """Return the DAGs of both."""
-        return DagPattern(self.ids | other.ids, tuple(dict.fromkeys((*self.patterns, *other.patterns))))
-
 
 class Readable(NamedTuple):
     """What a user who may not read all DAGs may read.

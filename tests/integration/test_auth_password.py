@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from auth_backends import password_auth
@@ -231,6 +232,18 @@ async def test_who_did_what(database: str, start: Serve, capsys: pytest.CaptureF
     url = await start(audit_log="False")
     assert await status(url, alice, "GET", f"{API}/dags/d/paused/false") == 200
     assert len(await execute(database, "SELECT FROM log")) == 1
+
+
+async def test_the_log_has_the_permission_that_was_used(database: str, start: Serve) -> None:
+    """Who may both create and change a pool has used one of the two."""
+    url, alice = await start(), basic("alice")
+    async with aiohttp.ClientSession(headers=alice) as session:
+        for _ in range(2):
+            async with session.post(f"{url}{API}/pools", json={"name": "p", "slots": 1, "description": ""}) as answer:
+                assert answer.status == 200
+    found = await execute(database, "SELECT extra FROM log ORDER BY id")
+    used = [json.loads(row["extra"])["permission"] for row in found]
+    assert used == ["can_create on Pools", "can_edit on Pools"]
 
 
 async def test_a_log_that_cannot_be_written_stops_nothing(

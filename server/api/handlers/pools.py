@@ -4,7 +4,7 @@ from aiohttp import web
 
 from server import wire
 from server.api.needs import POOL_CREATE, POOL_EDIT
-from server.api.resources import CHANGE, OPERATIONS, PERMISSIONS
+from server.api.resources import CHANGE, OPERATIONS, PERMISSIONS, USED
 from server.errors import PermissionMissing
 from server.http.answers import json_answer
 from server.http.body import read_body
@@ -22,15 +22,18 @@ async def pool(request: web.Request) -> web.Response:
 
 async def set_pool(request: web.Request) -> web.Response:
     """`POST /pools`: creates the pool, or changes the one of that name; each needs a permission of its own."""
-    operations = request.app[OPERATIONS]
+    operations, given = request.app[OPERATIONS], request[PERMISSIONS]
     request[CHANGE] = asked = wire.parse_pool(await read_body(request), operations.pool_name_limit)
-    missing = [one for one in (POOL_CREATE, POOL_EDIT) if not request[PERMISSIONS].allows(one)]
-    if not missing:
-        return json_answer(await operations.set_pool(asked))
-    done = await (operations.change_pool(asked) if POOL_CREATE in missing else operations.create_pool(asked))
-    if done is None:
-        raise PermissionMissing(missing[0])
-    return json_answer(done)
+    ways = {POOL_CREATE: operations.create_pool, POOL_EDIT: operations.change_pool}
+    for permission, way in ways.items():
+        if given.allows(permission) and (done := await way(asked)) is not None:
+            request[USED] = permission
+            return json_answer(done)
+    if (lacked := next((one for one in ways if not given.allows(one)), None)) is not None:
+        raise PermissionMissing(lacked)
+    # It has come and gone meanwhile.
+    request[USED] = POOL_CREATE
+    return json_answer(await operations.set_pool(asked))
 
 
 async def delete_pool(request: web.Request) -> web.Response:
