@@ -12,6 +12,7 @@ import pytest
 from server.auth import permissions
 from server.auth.permissions import Permission, RoleGrant
 from server.database import scheduler_health
+from server.logs import setup_logs
 from server.standalone.dags.loader import DagLoader
 from server.wire.dag_patterns import dag_pattern
 from tests import limited
@@ -235,23 +236,18 @@ async def test_the_access_log(
     serve: Callable[..., Awaitable[str]], capsys: pytest.CaptureFixture[str], fast: str
 ) -> None:
     """Of a refused request it has path and error, and neither the query nor the conf; the health is left out."""
-    from server.logs import setup_logs
-
     setup_logs("INFO", "json")
-    try:
-        url = await serve(access_log="True", fast_path=fast)
-        async with aiohttp.ClientSession() as session:
-            for method, path, body in (
-                ("GET", "/api/experimental/dags/nope/tasks?password=secret1", None),
-                ("POST", "/api/experimental/dags/nope/dag_runs", '{"conf": {"secret2": NaN}}'),
-                ("GET", "/health", None),
-                ("GET", "/nowhere/secret", None),
-            ):
-                async with session.request(method, url + path, data=body) as answer:
-                    await answer.read()
-    finally:
-        written = capsys.readouterr().err
-        setup_logs("WARNING", "console")
+    url = await serve(access_log="True", fast_path=fast)
+    async with aiohttp.ClientSession() as session:
+        for method, path, body in (
+            ("GET", "/api/experimental/dags/nope/tasks?password=secret1", None),
+            ("POST", "/api/experimental/dags/nope/dag_runs", '{"conf": {"secret2": NaN}}'),
+            ("GET", "/health", None),
+            ("GET", "/nowhere/secret", None),
+        ):
+            async with session.request(method, url + path, data=body) as answer:
+                await answer.read()
+    written = capsys.readouterr().err
     lines = [line for line in written.splitlines() if '"server.access"' in line]
     assert len(lines) == 3
     assert '"path":"/api/experimental/dags/nope/tasks"' in lines[0]

@@ -72,7 +72,7 @@ async def test_runs_named_by_their_ids(b: Bench, environment: Mapping[str, str])
         odd,
     )
     async with b.scheduler():
-        await b.until("SELECT state = 'success' FROM task_instance")
+        await b.until("SELECT state = 'success' FROM dag_run")
     for named in (odd, f"run_id={odd}"):
         assert (await windsock("task_state", "d", "t", named, **environment)).out == "success\n"
         assert (await windsock("task_log", "d", "t", named, **environment)).out == b.log("d", "t", 1)
