@@ -164,6 +164,13 @@ class TooManyRequests(WindsockError):
         super().__init__(message, {"Retry-After": str(retry_after)})
 
 
+class NotSupported(WindsockError):
+    """501: it cannot be done safely with this release of Airflow; the message says what to do instead."""
+
+    status = 501
+    code = Code.NOT_SUPPORTED
+
+
 class Unavailable(WindsockError):
     """503: the database is away, or a queue is full, for the moment; `Retry-After` is in seconds."""
 

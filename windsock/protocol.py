@@ -63,6 +63,8 @@ class Code(StrEnum):
     TOO_MANY_REFUSALS = "too_many_refusals"
     # 500
     INTERNAL_ERROR = "internal_error"
+    # 501
+    NOT_SUPPORTED = "not_supported"
     # 503
     DATABASE_UNAVAILABLE = "database_unavailable"
     SCHEMA_CHANGED = "schema_changed"

@@ -25,6 +25,7 @@ from server.database.run_watch import RunWatch
 from server.database.scheduler_health import Heartbeat, SchedulerHealth
 from server.database.schema import SchemaError, check_schema
 from server.database.settings import Settings
+from server.database.steering import Steering
 from server.database.task_instances import TaskInstances
 from server.database.tokens import TokenTable
 from server.database.users import Users
@@ -67,6 +68,7 @@ class Metadata:
         self.dag_runs = DagRuns(database, settings, self.dags, self.announcer, self.scheduler)
         self.run_states = RunStates(database, settings, self.dags, self.run_watch)
         self.task_instances = TaskInstances(database, settings, self.dags, self.decoder)
+        self.steering = Steering(database, settings, self.dags)
         self.waiting = Waiting(database, settings, self.scheduler)
         self.pools = Pools(database, settings)
         self.users = Users(database, settings)
