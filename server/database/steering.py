@@ -13,19 +13,7 @@ from server.database.database import Database
 from server.database.settings import Settings
 from server.errors import NotSupported
 from server.wire.run_names import RunName
-
-
-class Clear(msgspec.Struct, frozen=True, kw_only=True):
-    """Which task instances of a run are to be repeated."""
-
-    only_failed: bool = True
-    """Only those that failed, or that did not run because others failed."""
-    task_ids: Sequence[str] | None = None
-    """Only those of these tasks; None for all tasks."""
-    downstream: bool = False
-    """Those of the tasks downstream of `task_ids`, too."""
-    dry_run: bool = False
-    """Change nothing: return what would be cleared."""
+from server.wire.steering import Clear
 
 
 class Named(msgspec.Struct, frozen=True):

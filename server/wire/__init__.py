@@ -7,6 +7,7 @@ warning through `server.wire.warning_header`.
 - `dates`, `prose`: the texts that Airflow accepted as an execution date
 - `bodies`: JSON bodies of triggers, pools and pauses, and names in paths
 - `run_names`: what a run is named by in a path
+- `steering`: bodies that mark runs and tasks, or clear them
 - `query`, `ranges`: query strings, and the header `Range`
 - `strict_json`: reads JSON that the database can store
 - `warning_header`: collects the warnings of a request
@@ -40,8 +41,10 @@ from server.wire.query import (
 )
 from server.wire.run_names import RunId, RunName, parse_run
 from server.wire.shapes import TaskInstance, ascii_json, delete_answer, encode, trigger_answer
+from server.wire.steering import Clear, check_mark, parse_clear, parse_mark, read_clear
 
 __all__ = [
+    "Clear",
     "DagRunsQuery",
     "Page",
     "PoolRequest",
@@ -51,9 +54,11 @@ __all__ = [
     "Trigger",
     "ascii_json",
     "check_id",
+    "check_mark",
     "delete_answer",
     "encode",
     "page_links",
+    "parse_clear",
     "parse_dag_patch",
     "parse_dag_runs_query",
     "parse_dags_query",
@@ -61,12 +66,14 @@ __all__ = [
     "parse_import_errors_query",
     "parse_log_query",
     "parse_map_index",
+    "parse_mark",
     "parse_pause",
     "parse_pool",
     "parse_pool_name",
     "parse_run",
     "parse_trigger",
     "parse_wait",
+    "read_clear",
     "read_pool",
     "read_trigger",
     "trigger_answer",
