@@ -23,8 +23,8 @@ from tests.airflow.ab_tables import add_user, make_roles
 from tests.airflow.schemas import make_schema
 from tests.kerberos import REALM, Realm
 from tests.live import config_for, live_server
-from windsock.client.interface import ClientError
 from windsock.client.negotiate import Negotiate
+from windsock.client.results import ClientError
 from windsock.errors import ConfigError
 
 Server = Callable[..., AbstractAsyncContextManager[str]]

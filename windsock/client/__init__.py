@@ -7,7 +7,8 @@ has more.
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from windsock.client.interface import ApiError, Client, ClientError, Unreachable
+from windsock.client.interface import Client
+from windsock.client.results import ApiError, ClientError, Unreachable
 from windsock.client_kind import JSON, client_kind
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from windsock.client.auth import ClientAuth
-from windsock.client.interface import ClientError
+from windsock.client.results import ClientError
 from windsock.kerberos import SERVICE, import_gssapi, reason
 
 

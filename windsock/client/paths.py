@@ -2,7 +2,7 @@
 
 from urllib.parse import quote
 
-from windsock.client.interface import ApiError
+from windsock.client.results import ApiError
 from windsock.protocol import Code
 
 _BAD_REQUEST = 400

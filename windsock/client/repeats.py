@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from windsock.client.interface import Answer
+from windsock.client.results import Answer
 from windsock.protocol import created_message
 
 

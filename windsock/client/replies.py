@@ -4,7 +4,7 @@ import json
 from typing import Any, NamedTuple
 
 from windsock.client import old_servers
-from windsock.client.interface import Answer, ApiError, ClientError, Unreachable
+from windsock.client.results import Answer, ApiError, ClientError, Unreachable
 from windsock.client.transport import Reply
 from windsock.protocol import WARNING_HEADER, Code
 from windsock.text import header_safe

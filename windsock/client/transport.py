@@ -8,7 +8,7 @@ from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from windsock.client.auth import ClientAuth
-from windsock.client.interface import Unreachable
+from windsock.client.results import Unreachable
 from windsock.text import count
 from windsock.version import __version__
 

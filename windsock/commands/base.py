@@ -12,7 +12,7 @@ from windsock.text import printable
 
 if TYPE_CHECKING:
     from windsock.client import ApiError, Client, ClientError
-    from windsock.client.interface import Answer
+    from windsock.client.results import Answer
     from windsock.config import Config
 
 Function = TypeVar("Function", bound=Callable[..., object])

@@ -9,7 +9,7 @@ from windsock.commands.base import Failure, echo, say, session, subdir_option, v
 from windsock.commands.tables import output_option, show
 
 if TYPE_CHECKING:
-    from windsock.client.interface import Answer
+    from windsock.client.results import Answer
 
 _COLUMNS = ("dag_id", "is_paused", "is_active", "owners", "schedule_interval")
 

@@ -10,7 +10,7 @@ from windsock.commands.tables import output_option, show
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from windsock.client.interface import Answer
+    from windsock.client.results import Answer
 
 _COLUMNS = ("user", "roles", "permission", "dags")
 

@@ -1,0 +1,96 @@
+"""The client that works straight on the database."""
+
+from collections.abc import Callable
+
+from msgspec.json import decode, encode
+
+from server import wire
+from server.auth.permissions import EVERYTHING
+from server.database.pools import Pool
+from server.local_client.calls import ALL, LocalCalls, all_of
+from server.local_client.runs import LocalRuns
+from server.operations import Operations
+from windsock.client.interface import Client
+from windsock.client.results import Answer
+from windsock.config import Config
+
+
+class LocalClient(LocalRuns, Client):
+    """The API's methods on a database. Do not use it inside a running event loop."""
+
+    def __init__(self, config: Config, warn: Callable[[str], None] | None = None) -> None:
+        """Use the database of `config`; raises ConfigError if there is none. `warn` is called with warnings."""
+        self._calls = LocalCalls(config, warn)
+
+    def close(self) -> None:
+        """Close the database's connections."""
+        self._calls.close()
+
+    def test(self) -> Answer:
+        """See `Client.test`."""
+        self._calls.call(lambda operations: operations.list_dags(wire.parse_dags_query([("limit", "1")]), ALL))
+        return {"status": "OK"}
+
+    def whoami(self) -> Answer:
+        """See `Client.whoami`."""
+        self.test()
+        described: Answer = decode(encode(EVERYTHING.described()))
+        return {"user": None, "backend": None, **described}
+
+    def get_dags(self) -> list[Answer]:
+        """See `Client.get_dags`."""
+        return self._calls.call(lambda operations: all_of(operations.list_dags(wire.parse_dags_query([]), ALL)))
+
+    def get_import_errors(self) -> list[Answer]:
+        """See `Client.get_import_errors`."""
+        return self._calls.call(
+            lambda operations: all_of(operations.list_import_errors(wire.parse_import_errors_query([]), ALL))
+        )
+
+    def delete_dag(self, dag_id: str) -> Answer:
+        """See `Client.delete_dag`."""
+        return wire.delete_answer(self._calls.call(lambda operations: operations.delete_dag(dag_id)))
+
+    def is_paused(self, dag_id: str) -> bool | None:
+        """See `Client.is_paused`."""
+        return self._calls.call(lambda operations: operations.is_paused(dag_id))
+
+    def set_paused(self, dag_id: str, *, is_paused: bool) -> None:
+        """See `Client.set_paused`."""
+        self._calls.call(lambda operations: operations.pause(dag_id, is_paused=is_paused))
+
+    def get_code(self, dag_id: str) -> str:
+        """See `Client.get_code`."""
+        return self._calls.call(lambda operations: operations.code(dag_id, None))
+
+    def get_tasks(self, dag_id: str) -> list[Answer]:
+        """See `Client.get_tasks`."""
+        tasks: list[Answer] = self._calls.read(lambda operations: operations.list_tasks(dag_id))
+        return tasks
+
+    def get_task(self, dag_id: str, task_id: str) -> Answer:
+        """See `Client.get_task`."""
+        task: Answer = self._calls.read(lambda operations: operations.task(dag_id, task_id))
+        return task
+
+    def get_pools(self) -> list[Answer]:
+        """See `Client.get_pools`."""
+        pools: list[Answer] = self._calls.read(lambda operations: operations.list_pools())
+        return pools
+
+    def get_pool(self, name: str) -> Answer:
+        """See `Client.get_pool`."""
+        return self._calls.object_of(lambda operations: operations.pool(name))
+
+    def create_pool(self, name: str, slots: int | str, description: str | None) -> Answer:
+        """See `Client.create_pool`."""
+        fields = {"name": name, "slots": slots, "description": description}
+
+        async def create(operations: Operations) -> Pool:
+            return await operations.set_pool(wire.read_pool(fields, operations.pool_name_limit))
+
+        return self._calls.object_of(create)
+
+    def delete_pool(self, name: str) -> Answer:
+        """See `Client.delete_pool`."""
+        return self._calls.object_of(lambda operations: operations.delete_pool(name))

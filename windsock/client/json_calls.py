@@ -1,0 +1,71 @@
+"""How the client over HTTP sends a request and reads its answer."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from urllib.parse import unquote, urlencode, urlsplit
+
+from windsock.client.auth import Basic, Bearer, ClientAuth
+from windsock.client.credentials import Given
+from windsock.client.replies import Answers, warning_of
+from windsock.client.transport import Reply, Transport
+from windsock.errors import ConfigError
+from windsock.protocol import PREFIX
+
+
+class JsonCalls:
+    """Requests to one server; `read` takes its answers apart."""
+
+    def __init__(
+        self,
+        endpoint_url: str,
+        given: Given,
+        auth: ClientAuth | None,
+        timeout: float,
+        trace: Callable[[str], None] | None,
+        warn: Callable[[str], None] | None,
+    ) -> None:
+        """Raises ConfigError if the URL or the token is not valid. `auth` counts before what is `given`, a token first.
+
+        The arguments are those of `JsonClient`.
+        """
+        try:
+            url = urlsplit(endpoint_url)
+            usable = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
+        except ValueError:
+            usable = False
+        if not usable:
+            raise ConfigError("[cli] endpoint_url: expected a URL such as http://localhost:8080")
+        if auth is None:
+            username = given.username or unquote(url.username or "")
+            password = given.password or unquote(url.password or "")
+            auth = Bearer(given.token) if given.token else Basic(username, password) if username else ClientAuth()
+        self._transport = Transport(url, auth, timeout, trace or (lambda _line: None))
+        self._warn = warn
+        place = url.path.rstrip("/").removesuffix(PREFIX)
+        self._base = place + PREFIX
+        self.read = Answers(self._transport.origin, place)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._transport.close()
+
+    def get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Reply:
+        """Send a GET, which is tried again where it fails on the way; raises Unreachable."""
+        target = f"{path}?{urlencode(query, errors='surrogateescape')}" if query else path
+        return self.send("GET", target, safe=True)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, object] | None = None,
+        *,
+        safe: bool = False,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Send a request, with a `body` as JSON; one that is `safe` may be tried again. Raises Unreachable."""
+        content = None if body is None else json.dumps(body).encode()
+        reply = self._transport.send(method, f"{self._base}/{path}", content, safe=safe, headers=headers)
+        if self._warn is not None and (warning := warning_of(reply)) is not None:
+            self._warn(warning)
+        return reply

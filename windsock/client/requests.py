@@ -1,0 +1,58 @@
+"""What both clients send, and how they read answers that need a second look."""
+
+from collections.abc import Mapping, Sequence
+
+from windsock.client.results import Answer, ApiError
+from windsock.protocol import Code
+
+_BAD_REQUEST, _NOT_FOUND = 400, 404
+
+
+def trigger_fields(
+    run_id: str | None,
+    conf: Mapping[str, object] | str | None,
+    execution_date: str | None,
+    *,
+    replace_microseconds: bool | None,
+) -> dict[str, object]:
+    """Build the body of a trigger, as Airflow's own client sends it."""
+    fields: dict[str, object] = {"run_id": run_id, "conf": conf, "execution_date": execution_date}
+    if replace_microseconds is not None:
+        fields["replace_microseconds"] = replace_microseconds
+    return fields
+
+
+def with_warning(answer: Answer, warning: str | None) -> Answer:
+    """Add the `warning` that came with an answer, if there is one."""
+    return answer if warning is None else {**answer, "warning": warning}
+
+
+def runs_query(
+    state: str | None,
+    run_id: str | Sequence[str] | None,
+    execution_date_gte: str | None,
+    execution_date_lte: str | None,
+    *,
+    descending: bool,
+    limit: int | None,
+) -> list[tuple[str, str]]:
+    """Build the query for a list of runs."""
+    given = {
+        "state": state,
+        "execution_date_gte": execution_date_gte,
+        "execution_date_lte": execution_date_lte,
+        "order_by": "-execution_date" if descending else None,
+        "limit": None if limit is None else str(limit),
+    }
+    run_ids = [run_id] if isinstance(run_id, str) else run_id or ()
+    return [
+        *((name, value) for name, value in given.items() if value is not None),
+        *(("run_id", one) for one in run_ids),
+    ]
+
+
+def unknown_dag(error: ApiError) -> ApiError:
+    """Turn the 400 with which lists answer for an unknown DAG (as Airflow's do) into the 404 that it means."""
+    if error.status == _BAD_REQUEST and error.code == Code.DAG_NOT_FOUND:
+        return ApiError(_NOT_FOUND, str(error), error.detail, code=error.code)
+    return error

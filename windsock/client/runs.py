@@ -1,0 +1,106 @@
+"""What both clients offer for DAG runs and their tasks. The command line starts with it, so it imports little."""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+
+from windsock.client.results import Answer, TaskLog, TaskLogPart
+from windsock.protocol import ENDED
+
+LONGEST_WAIT = 25.0
+# In seconds. If an answer comes sooner than this, the server did not wait. Then the client pauses: shortly at first,
+# for runs that take seconds; ten seconds are enough for runs that take hours.
+_PROMPT = 1.0
+_FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH = 0.2, 10.0, 1.5
+
+
+class Runs(ABC):
+    """The part of the API about runs; see `windsock.client.interface.Client`."""
+
+    longest_wait = LONGEST_WAIT
+    """How long, in seconds, one request waits at most for the end of a run."""
+
+    @abstractmethod
+    def trigger_dag(
+        self,
+        dag_id: str,
+        run_id: str | None = None,
+        conf: Mapping[str, object] | str | None = None,
+        execution_date: str | None = None,
+        *,
+        replace_microseconds: bool | None = None,
+    ) -> Answer:
+        """Create a run; return `execution_date`, `message`, `run_id`, and a `warning` if the answer has one.
+
+        `conf` is an object, or the JSON text of one.
+        """
+
+    @abstractmethod
+    def get_dag_runs(
+        self,
+        dag_id: str,
+        state: str | None = None,
+        *,
+        run_id: str | Sequence[str] | None = None,
+        execution_date_gte: str | None = None,
+        execution_date_lte: str | None = None,
+        descending: bool = False,
+        limit: int | None = None,
+    ) -> list[Answer]:
+        """List runs by execution_date, of one or several `run_id`s; for an unknown DAG the ApiError has status 404."""
+
+    @abstractmethod
+    def get_dag_run_state(self, dag_id: str, execution_date: str, wait: float = 0) -> str | None:
+        """Return the state of a run: once it has ended, or after `wait` seconds.
+
+        `execution_date` is its date, or `run_id=` and its run_id; here and below. The answer may come earlier: the
+        server has a limit of its own, is about to stop, or is an older one, which does not wait.
+        """
+
+    def wait(
+        self,
+        dag_id: str,
+        execution_date: str,
+        timeout: float | None = None,
+        seen: Callable[[str | None], None] | None = None,
+    ) -> str | None:
+        """Return the state of a run once it has ended, or the one that it has after `timeout` seconds (None: no limit).
+
+        `seen` is called with the state after each look. Raises what `get_dag_run_state` does.
+        """
+        start, pause = time.monotonic(), _FIRST_PAUSE
+        while True:
+            asked = time.monotonic()
+            left = timeout - (asked - start) if timeout is not None else self.longest_wait
+            state = self.get_dag_run_state(dag_id, execution_date, max(0, min(left, self.longest_wait)))
+            if seen is not None:
+                seen(state)
+            now = time.monotonic()
+            if state in ENDED or (timeout is not None and now - start >= timeout):
+                return state
+            if now - asked < min(left, self.longest_wait, _PROMPT):
+                # This server did not wait.
+                time.sleep(min(pause, start + timeout - now if timeout is not None else pause))
+                pause = min(pause * _GROWTH, _LONGEST_PAUSE)
+
+    @abstractmethod
+    def get_latest_runs(self) -> list[Answer]:
+        """List the newest run of each DAG."""
+
+    @abstractmethod
+    def get_task_instance(self, dag_id: str, execution_date: str, task_id: str) -> Answer:
+        """Return the task instance's columns, each as text."""
+
+    @abstractmethod
+    def get_waits_for(self, dag_id: str, execution_date: str, task_id: str) -> list[str]:
+        """Return what a task waits for, as a list of texts; it is empty if the task has begun or is done."""
+
+    @abstractmethod
+    def get_task_log(self, dag_id: str, execution_date: str, task_id: str, try_number: int | None = None) -> TaskLog:
+        """Return the log of a task, by default of its last try; only for tasks that Windsock itself runs."""
+
+    @abstractmethod
+    def get_task_log_part(
+        self, dag_id: str, execution_date: str, task_id: str, try_number: int | None, start: int, size: int
+    ) -> TaskLogPart:
+        """Return up to `size` bytes of the log from `start` on; b"" if there are none."""
