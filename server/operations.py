@@ -5,7 +5,7 @@ and dates are checked before the query and the body are read, in Airflow's order
 process that reads DAGs, has written as JSON is a `Raw`: HTTP sends it as it is, and only a Python caller decodes it.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from typing import NamedTuple
 
 from msgspec import Raw
@@ -17,7 +17,7 @@ from server.database.scheduler_health import Heartbeat
 from server.errors import BadRequest, NotFound, PermissionMissing, Restricted
 from server.task_logs.reading import LogFile, local_log
 from server.task_logs.writing import NoLogError
-from server.wire import DagRunsQuery, Page, PoolRequest, RunName, TaskInstance, Trigger
+from server.wire import DagRunsQuery, Found, NamedRun, Page, PoolRequest, RunName, TaskInstance, Trigger
 from server.wire.dag_patterns import Readable
 from server.wire.dates import timezone_of
 from windsock.config import Config
@@ -86,6 +86,13 @@ class Operations:
         states = self._metadata.run_states
         return await (states.state_at_end(*run, min(wait, self._wait_limit)) if wait else states.state(*run))
 
+    async def run_states(self, runs: Sequence[NamedRun], wait: float = 0) -> list[Found]:
+        """Return what is known of each run: once all have ended, or after `wait` seconds (at most `wait_limit`)."""
+        keys = tuple(dict.fromkeys(run.key for run in runs if run.key is not None))
+        states = await self._metadata.run_states.states(keys, min(wait, self._wait_limit)) if keys else ()
+        known = dict(zip(keys, states, strict=True))
+        return [run.error if run.key is None else known[run.key] for run in runs]
+
     def stop_waiting(self) -> None:
         """Answer now all who wait for runs, with what is known."""
         self._metadata.run_watch.stop()
@@ -97,6 +104,10 @@ class Operations:
         except BadRequest:
             return dag_id
         return await self._metadata.dags.readable.root(checked)
+
+    async def roots(self, dag_ids: Iterable[str]) -> dict[str, str]:
+        """Return the same for each of these ids, which are checked already."""
+        return await self._metadata.dags.readable.roots(dag_ids)
 
     async def list_dags(self, page: Page, readable: Readable | None) -> Listing:
         """List the DAGs that are `readable` (None: all) by id, without sub-DAGs."""

@@ -60,6 +60,8 @@ ENDPOINTS = (
     Endpoint("GET", "/dags", dags.list_dags, DAG_READ, PAGE_PARAMETERS),
     Endpoint("GET", "/import_errors", import_errors.list_import_errors, reads(Resource.IMPORT_ERRORS), PAGE_PARAMETERS),
     Endpoint("GET", "/latest_runs", dag_runs.latest_runs, RUN_READ),
+    # It changes nothing: a list of runs may be too long for a URL.
+    Endpoint("POST", "/dag_runs/states", dag_runs.states, RUN_READ, WAIT_PARAMETERS, logged=False),
     Endpoint("GET", "/pools", pools.list_pools, POOL_READ),
     Endpoint("POST", "/pools", pools.set_pool, _POOL_SET),
     Endpoint("GET", _POOL, pools.pool, POOL_READ),

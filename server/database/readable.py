@@ -4,7 +4,7 @@ Up to Airflow 2.7 the permissions of a sub-DAG are those of its root; in 1.10, a
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from server.caching.single_flight import SingleFlight
 from server.database.batch import Batcher
@@ -31,6 +31,14 @@ class ReadableDags:
     async def root(self, dag_id: str) -> str:
         """Return the id of the DAG whose permissions count for this one: of a sub-DAG that of its root."""
         return await self._root(dag_id) if self._looks_for_roots and "." in dag_id else dag_id
+
+    async def roots(self, dag_ids: Iterable[str]) -> dict[str, str]:
+        """Return the same for many ids; ids that may be those of sub-DAGs cost one statement together."""
+        roots = {dag_id: dag_id for dag_id in dag_ids}
+        doubtful = [dag_id for dag_id in roots if "." in dag_id] if self._looks_for_roots else []
+        if doubtful:
+            roots.update(zip(doubtful, await self._find_roots(doubtful), strict=True))
+        return roots
 
     async def ids(self, readable: Readable) -> list[str]:
         """Return the ids of the readable DAGs and sub-DAGs."""

@@ -3,7 +3,8 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import NamedTuple
 
 import asyncpg
 
@@ -13,8 +14,18 @@ from server.database.database import Database
 from server.database.run_watch import RunWatch
 from server.database.settings import Settings
 from server.errors import NotFound
+from server.wire.run_lists import Found
 from server.wire.run_names import RunId, RunName, in_words
 from windsock.protocol import ENDED, Code
+
+Keys = tuple[tuple[str, RunName], ...]
+
+
+class _Look(NamedTuple):
+    """What is known of runs in a list, and the ids of those that have not ended."""
+
+    found: list[Found]
+    unfinished: frozenset[int]
 
 
 class RunStates:
@@ -31,6 +42,7 @@ class RunStates:
         self._find_by_id: Batcher[tuple[str, str], asyncpg.Record] = settings.batcher(
             "find_runs_by_id", self._find_many_by_id
         )
+        self._find_list: Batcher[Keys, _Look] = settings.queue("find_named_runs", self._find_one_list)
 
     async def state(self, dag_id: str, run: RunName) -> str | None:
         """Return the state of a run; raises NotFound."""
@@ -50,23 +62,54 @@ class RunStates:
             if row["state"] in ENDED or left <= 0 or self._watch.stopped:
                 state: str | None = row["state"]
                 return state
-            await self._watch.wait(row["id"], left)
+            await self._watch.wait([row["id"]], left)
+
+    async def states(self, runs: Keys, seconds: float = 0) -> Sequence[Found]:
+        """Return what is known of each run in a list, read at one moment.
+
+        That is once all of them have ended; after so many `seconds`, or at a stop, what is known then.
+        """
+        until = time.monotonic() + seconds
+        while True:
+            async with self._turns:
+                look = await self._find_list(runs)
+            left = until - time.monotonic()
+            if not look.unfinished or left <= 0 or self._watch.stopped:
+                return look.found
+            await self._watch.wait(look.unfinished, left)
 
     async def _row(self, dag_id: str, run: RunName) -> asyncpg.Record:
         row = await (self._find_by_id((dag_id, run.run_id)) if isinstance(run, RunId) else self._find((dag_id, run)))
         if not row["known"]:
             raise await self._dags.unknown(dag_id)
-        if not row["serialized"]:
-            raise NotFound(f"Dag id {dag_id} not found", Code.DAG_NOT_FOUND)
-        if row["id"] is None:
-            raise missing_run(dag_id, run)
+        if (missing := _missing(row, dag_id, run)) is not None:
+            raise missing
         return row
+
+    async def _find_one_list(self, lists: Sequence[Keys]) -> Sequence[_Look]:
+        [runs] = lists
+        rows = await self._database.fetch_each("find_named_runs", [(dag_id, *_names(run)) for dag_id, run in runs])
+        found = [_missing(row, *key) or row["state"] for key, row in zip(runs, rows, strict=True)]
+        unfinished = frozenset(row["id"] for row in rows if row["id"] is not None and row["state"] not in ENDED)
+        return [_Look(found, unfinished)]
 
     async def _find_many(self, keys: Sequence[tuple[str, datetime]]) -> Sequence[asyncpg.Record]:
         return await self._database.fetch_each("find_runs", keys)
 
     async def _find_many_by_id(self, keys: Sequence[tuple[str, str]]) -> Sequence[asyncpg.Record]:
         return await self._database.fetch_each("find_runs_by_id", keys)
+
+
+def _names(run: RunName) -> tuple[str | None, str | None]:
+    return (None, run.run_id) if isinstance(run, RunId) else (run.astimezone(UTC).isoformat(), None)
+
+
+def _missing(row: asyncpg.Record, dag_id: str, run: RunName) -> NotFound | None:
+    """Return the error for a run that is not there; None if it is."""
+    if not row["known"] or not row["serialized"]:
+        where = "" if row["known"] else " in DagModel"
+        return NotFound(f"Dag id {dag_id} not found{where}", Code.DAG_NOT_FOUND)
+    return missing_run(dag_id, run) if row["id"] is None else None
 
 
 def missing_run(dag_id: str, run: RunName) -> NotFound:

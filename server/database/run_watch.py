@@ -6,7 +6,7 @@ A wake-up is a hint, not an answer: whoever is woken reads the state of the run,
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -23,6 +23,24 @@ logger = logging.getLogger(__name__)
 ENDED_CHANNEL = "windsock_ended"
 """Where schedulers of a standalone database say which runs have ended: ids, or nothing if they are too many."""
 _CONNECT = 5.0
+# Of all callers together. They may name runs by the thousand, and each look asks for all of them.
+_MOST_RUNS = 100_000
+
+
+class _Waiter:
+    """Somebody who waits until all of some runs have ended."""
+
+    __slots__ = ("runs", "woken")
+
+    def __init__(self, runs: Collection[int]) -> None:
+        self.runs = set(runs)
+        self.woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def wake(self, run: int) -> None:
+        """Note that one of the runs may have ended."""
+        self.runs.discard(run)
+        if not self.runs and not self.woken.done():
+            self.woken.set_result(None)
 
 
 class RunWatch:
@@ -37,7 +55,7 @@ class RunWatch:
         self._database = database
         self._interval = interval
         self._notices = notices
-        self._waiting: dict[int, set[asyncio.Future[None]]] = {}
+        self._waiting: dict[int, set[_Waiter]] = {}
         self._look_now = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.stopped = False
@@ -46,21 +64,25 @@ class RunWatch:
         """Return how many runs somebody waits for."""
         return len(self._waiting)
 
-    async def wait(self, run: int, seconds: float) -> None:
-        """Wait until the run (the `id` of its row) may have ended or is gone, at most so many `seconds`."""
-        if self.stopped:
+    async def wait(self, runs: Collection[int], seconds: float) -> None:
+        """Wait until all of the runs (`id`s of their rows) may have ended or are gone, at most so many `seconds`.
+
+        If callers wait for more runs than can be looked at, return at once.
+        """
+        if self.stopped or len(self._waiting) + len(runs) > _MOST_RUNS:
             return
-        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(run, set()).add(woken)
+        waiter = _Waiter(runs)
+        for run in runs:
+            self._waiting.setdefault(run, set()).add(waiter)
         if self._task is None:
             self._task = asyncio.create_task(self._watch())
         try:
             async with asyncio.timeout(seconds):
-                await woken
+                await waiter.woken
         except TimeoutError:
             return
         finally:
-            self._leave(run, woken)
+            self._leave(waiter)
 
     def stop(self) -> None:
         """Wake everybody; from now on nobody waits."""
@@ -75,18 +97,18 @@ class RunWatch:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
-    def _leave(self, run: int, woken: asyncio.Future[None]) -> None:
-        others = self._waiting.get(run)
-        if others is not None:
-            others.discard(woken)
-            if not others:
-                del self._waiting[run]
+    def _leave(self, waiter: _Waiter) -> None:
+        for run in waiter.runs:
+            others = self._waiting.get(run)
+            if others is not None:
+                others.discard(waiter)
+                if not others:
+                    del self._waiting[run]
 
     def _wake(self, runs: Iterable[int]) -> None:
         for run in runs:
-            for woken in self._waiting.pop(run, ()):
-                if not woken.done():
-                    woken.set_result(None)
+            for waiter in self._waiting.pop(run, ()):
+                waiter.wake(run)
 
     async def _watch(self) -> None:
         """Look until nobody waits any more."""

@@ -12,7 +12,7 @@ _REMEMBERED = 1024
 
 
 class _Endpoint(NamedTuple):
-    """The endpoints whose paths have the same shape."""
+    """The endpoints whose paths have the same shape; `names` are those of the caller's values, in braces, or words."""
 
     names: list[str]
     routes: dict[str, ResourceRoute]
@@ -31,7 +31,8 @@ class Paths(web.PlainResource):
     """Endpoints below a prefix. In their paths fixed words and the caller's values alternate.
 
     So the number of parts and the fixed words identify an endpoint: for `dags/{dag_id}/dag_runs/{execution_date}` these
-    are 4, `dags` and `dag_runs`. All endpoints are both at the root and below `base_path`, under the same name.
+    are 4, `dags` and `dag_runs`. In the place of a value there may also be a second fixed word. All
+    endpoints are both at the root and below `base_path`, under the same name.
     """
 
     def __init__(
@@ -48,8 +49,7 @@ class Paths(web.PlainResource):
         self._at = lru_cache(_REMEMBERED)(self._look_up)
         for resource in _resources(table):
             parts = resource.canonical.split("/")
-            names = [name.strip("{}") for name in parts[self._chosen]]
-            self._endpoints[len(parts), *parts[self._words]] = _endpoint(resource, names)
+            self._endpoints[len(parts), *parts[self._words]] = _endpoint(resource, parts[self._chosen])
 
     def __len__(self) -> int:
         """Return the number of routes."""
@@ -95,7 +95,10 @@ class Paths(web.PlainResource):
             return None, {}
         # `path_safe` leaves these two characters quoted, so that a slash in a value does not end a part.
         chosen = [part.replace("%2F", "/").replace("%25", "%") for part in chosen]
-        return endpoint, dict(zip(endpoint.names, chosen, strict=True))
+        values = dict(zip(endpoint.names, chosen, strict=True))
+        if any(value != name for name, value in values.items() if not name.startswith("{")):
+            return None, {}
+        return endpoint, {name[1:-1]: value for name, value in values.items() if name.startswith("{")}
 
 
 def _resources(table: Iterable[web.RouteDef]) -> Iterable[web.AbstractResource]:

@@ -11,7 +11,7 @@ from server.local_client.calls import ALL, LocalCalls, all_of
 from server.operations import Operations
 from server.task_logs.reading import LogFile
 from server.wire import warning_header
-from windsock.client.requests import runs_query, trigger_fields, unknown_dag, with_warning
+from windsock.client.requests import named_runs, runs_query, trigger_fields, unknown_dag, with_warning
 from windsock.client.results import Answer, ApiError, TaskLog, TaskLogPart
 from windsock.client.runs import Runs
 
@@ -68,6 +68,16 @@ class LocalRuns(Runs):
     def get_dag_run_state(self, dag_id: str, execution_date: str, wait: float = 0) -> str | None:
         """See `Client.get_dag_run_state`."""
         return self._calls.call(lambda operations: operations.run_state(operations.run(dag_id, execution_date), wait))
+
+    def get_dag_run_states(self, runs: Sequence[tuple[str, str]], wait: float = 0) -> list[Answer]:
+        """See `Client.get_dag_run_states`."""
+        body = json.dumps(named_runs(runs)).encode()
+
+        async def states(operations: Operations) -> list[Answer]:
+            asked = wire.parse_named_runs(body, operations.timezone)
+            return wire.named_states(asked, await operations.run_states(asked, wait))
+
+        return self._calls.call(states)
 
     def get_latest_runs(self) -> list[Answer]:
         """See `Client.get_latest_runs`."""

@@ -6,7 +6,7 @@ warning through `server.wire.warning_header`.
 
 - `dates`, `prose`: the texts that Airflow accepted as an execution date
 - `bodies`: JSON bodies of triggers, pools and pauses, and names in paths
-- `run_names`: what a run is named by in a path
+- `run_names`, `run_lists`: what a run is named by in a path, and in a list
 - `steering`: bodies that mark runs and tasks, or clear them
 - `query`, `ranges`: query strings, and the header `Range`
 - `strict_json`: reads JSON that the database can store
@@ -39,6 +39,7 @@ from server.wire.query import (
     parse_map_index,
     parse_wait,
 )
+from server.wire.run_lists import Found, NamedRun, named_states, parse_named_runs
 from server.wire.run_names import RunId, RunName, parse_run
 from server.wire.shapes import TaskInstance, ascii_json, delete_answer, encode, trigger_answer
 from server.wire.steering import Clear, check_mark, parse_clear, parse_mark, read_clear
@@ -46,6 +47,8 @@ from server.wire.steering import Clear, check_mark, parse_clear, parse_mark, rea
 __all__ = [
     "Clear",
     "DagRunsQuery",
+    "Found",
+    "NamedRun",
     "Page",
     "PoolRequest",
     "RunId",
@@ -57,6 +60,7 @@ __all__ = [
     "check_mark",
     "delete_answer",
     "encode",
+    "named_states",
     "page_links",
     "parse_clear",
     "parse_dag_patch",
@@ -67,6 +71,7 @@ __all__ = [
     "parse_log_query",
     "parse_map_index",
     "parse_mark",
+    "parse_named_runs",
     "parse_pause",
     "parse_pool",
     "parse_pool_name",

@@ -2,6 +2,7 @@
 
 import json
 import zlib
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,22 @@ RELEASES = sorted((path.stem for path in FOLDER.glob("*.sql")), key=lambda name:
 def generation_of(release: str) -> int:
     """Generation of a release such as 2.10.5."""
     return int(release.partition(".")[0])
+
+
+_INSERT_RUNS = """
+INSERT INTO dag_run (
+    execution_date,  -- if dag_run.execution_date
+    logical_date, run_after,  -- if dag_run.logical_date
+    run_type,  -- if dag_run.run_type
+    clear_number,  -- if dag_run.clear_number
+    dag_id, run_id, state)
+SELECT
+    moment,  -- if dag_run.execution_date
+    moment, moment,  -- if dag_run.logical_date
+    'manual',  -- if dag_run.run_type
+    0,  -- if dag_run.clear_number
+    dag_id, run_id, state
+FROM json_to_recordset($1) AS one (dag_id text, run_id text, state text, moment timestamptz)"""
 
 
 async def make_schema(dsn: str, release: str) -> None:
@@ -101,6 +118,12 @@ def _with_subdag(document: dict[str, Any], subdag_id: str) -> dict[str, Any]:
 async def add_runs(dsn: str) -> None:
     """Add 5,000 runs of the DAG `d`, each with an instance of its task, and let the planner know of them."""
     await _sow(dsn, "runs.sql")
+
+
+async def insert_runs(conn: asyncpg.Connection, rows: Sequence[Mapping[str, str | None]]) -> None:
+    """Insert runs: `dag_id`, `run_id`, `state`, and `moment`, their date."""
+    columns = {row[0] for row in await conn.fetch(statements.load("catalogue.sql")["columns"])}
+    await conn.execute(statements.fit(_INSERT_RUNS, columns), json.dumps(rows))
 
 
 async def add_mapped(dsn: str) -> None:

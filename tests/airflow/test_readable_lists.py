@@ -22,7 +22,7 @@ from server.database.catalogue import read_catalogue
 from server.database.metadata import open_metadata
 from server.operations import Listing, Operations
 from server.wire.dag_patterns import DagPattern, dag_pattern
-from tests.airflow.schemas import RELEASES, add_dag, generation_of, make_schema
+from tests.airflow.schemas import RELEASES, add_dag, generation_of, insert_runs, make_schema
 from tests.airflow.serving import connected
 from tests.live import config_for
 
@@ -44,21 +44,6 @@ ANALYZE"""
 ADD_DAGS = """
 INSERT INTO dag SELECT (jsonb_populate_record(d, one)).*
 FROM dag AS d, jsonb_array_elements($1::jsonb) AS one WHERE d.dag_id = 'd'"""
-ADD_RUN = """
-INSERT INTO dag_run (
-    execution_date,  -- if dag_run.execution_date
-    logical_date, run_after,  -- if dag_run.logical_date
-    run_type,  -- if dag_run.run_type
-    clear_number,  -- if dag_run.clear_number
-    dag_id, run_id, state)
-SELECT
-    moment,  -- if dag_run.execution_date
-    moment, moment,  -- if dag_run.logical_date
-    'manual',  -- if dag_run.run_type
-    0,  -- if dag_run.clear_number
-    dag_id, 'r' || n, 'success'
-FROM unnest($1::text[]) AS dag_id, generate_series(1, 3) AS n,
-LATERAL (SELECT timestamptz '2021-01-01' + n * interval '1 day' AS moment) AS at"""
 ADD_ERROR = """
 INSERT INTO import_error (
     bundle_name,  -- if import_error.bundle_name
@@ -133,7 +118,15 @@ async def _fill(dsn: str, release: str, generation: int, random: Random) -> Rows
     async with connected(dsn) as conn:
         columns = {row[0] for row in await conn.fetch(statements.load("catalogue.sql")["columns"])}
         await conn.execute(ADD_DAGS, json.dumps(dags))
-        await conn.execute(statements.fit(ADD_RUN, columns), run_dag_ids)
+        dates = {f"r{n}": f"2021-01-0{n + 1}T00:00:00+00:00" for n in (1, 2, 3)}
+        await insert_runs(
+            conn,
+            [
+                {"dag_id": dag_id, "run_id": run_id, "state": "success", "moment": moment}
+                for dag_id in run_dag_ids
+                for run_id, moment in dates.items()
+            ],
+        )
         given = [{"file": file, "bundle": bundle} for file, bundle in errors]
         await conn.execute(statements.fit(ADD_ERROR, columns), json.dumps(given))
         originals = [dict(row) for row in await conn.fetch("SELECT * FROM dag WHERE dag_id = 'd'")]

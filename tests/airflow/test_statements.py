@@ -105,6 +105,7 @@ KEYS = {
     "find_pools": ['["p"]'],
     "find_runs": ['["d"]', DATE],
     "find_runs_by_id": ['["d"]', '["r"]'],
+    "find_named_runs": ['["d"]', "[null]", '["r"]'],
     "find_task_instances": ['["d"]', DATE, '["t"]', "[null]"],
     "find_task_instances_by_id": ['["d"]', '["r"]', '["t"]', "[null]"],
     "find_collisions": ['["d"]', '["r"]', DATE],

@@ -24,11 +24,12 @@ from tests.live import live_server
 _SCHEMAS = {"2.11.2": "2.10.5"}
 _PASSWORD = "a password"
 _HASH = bcrypt.hashpw(_PASSWORD.encode(), bcrypt.gensalt(4)).decode()
+_RUNS = ("GET /latest_runs", "POST /dag_runs/states")
 # Airflow shows these roles a page without a DAG on it, or refuses a list that here has what they may read in parts.
 _OTHERWISE = {
-    "1.10.15": {("views_only", "GET /dags"), ("views_only", "GET /latest_runs")},
-    "2.11.2": {("d_runs", "GET /latest_runs")},
-    "3.3.2": {("d_runs", "GET /latest_runs")},
+    "1.10.15": {("views_only", request) for request in ("GET /dags", *_RUNS)},
+    "2.11.2": {("d_runs", request) for request in _RUNS},
+    "3.3.2": {("d_runs", request) for request in _RUNS},
 }
 _FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 

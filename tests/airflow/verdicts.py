@@ -50,6 +50,10 @@ def everything() -> Iterator[Same]:
     yield Same(
         ("GET", "/latest_runs", None), {1: _get("/home", "/dagrun/list/"), **_both(*_get("/dags", "/dags/~/dagRuns"))}
     )
+    # The same for runs of several DAGs; who may read some DAGs alone gets what is known of these.
+    several: list[Call] = [("POST", "/dag_runs/states", [])]
+    for request in several:
+        yield Same(request, {1: _get("/home", "/dagrun/list/"), **_both(*_get("/dags", "/dags/~/dagRuns"))})
     yield Same(("GET", "/pools", None), {1: _get("/pool/list/"), **_both(*_get("/pools"))})
     yield Same(("GET", "/pools/default_pool", None), {1: _get("/pool/list/"), **_both(*_get("/pools/default_pool"))})
     yield Same(("POST", "/pools", {**_POOL, "name": "new"}), {1: _get("/pool/add"), **_both(_NEW)})

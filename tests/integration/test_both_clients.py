@@ -25,6 +25,10 @@ CALLS: dict[str, Callable[[Client], object]] = {
     "runs of dates": lambda client: client.get_dag_runs("ref_setup", execution_date_gte="2020-01-06 00:00"),
     "state": lambda client: client.get_dag_run_state(*RUN),
     "state by run_id": lambda client: client.get_dag_run_state(RUN[0], "run_id=setup_1", wait=30),
+    "states": lambda client: client.get_dag_run_states(
+        [RUN, ("ref_setup", "run_id=setup_2"), ("nope", "run_id=x"), ("ref_setup", "never"), ("ref_setup", "run_id=")]
+    ),
+    "states at the end": lambda client: client.get_dag_run_states([RUN, RUN], wait=5),
     "wait": lambda client: client.wait(*RUN, timeout=5),
     "latest": lambda client: client.get_latest_runs(),
     "dags": lambda client: client.get_dags(),

@@ -59,6 +59,8 @@ REQUESTS = [
     ("POST", f"{DAG}/dag_runs", '{"execution_date": "x"}', 400),
     ("POST", f"{API}/dags/nope/dag_runs", "{}", 404),
     ("GET", RUN, None, 200),
+    ("POST", f"{API}/dag_runs/states", '[{"dag_id": "ref_setup", "run_id": "setup_1"}, {"dag_id": "d"}, 1]', 200),
+    ("POST", f"{API}/dag_runs/states", "{}", 400),
     ("GET", f"{DAG}/dag_runs/2020-01-09", None, 404),
     ("GET", f"{RUN}/tasks/echo_conf", None, 200),
     ("GET", f"{RUN}/tasks/nope", None, 404),

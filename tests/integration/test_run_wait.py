@@ -189,3 +189,51 @@ async def test_a_trigger_is_in_the_log_before_it_waits(database: str, connection
         answer = await waiting
         assert (answer.status, answer.headers.get(STATE_HEADER)) == (200, None)
         assert "its state is not known" in answer.headers[WARNING_HEADER]
+
+
+async def test_a_list_of_runs(database: str, connection: asyncpg.Connection) -> None:
+    """The answer comes when all have ended; what names no run keeps nobody waiting, and a list is bounded."""
+    for run_id in "abc":
+        await _make(connection, run_id)
+    runs: list[object] = [{"dag_id": "d", "run_id": run_id} for run_id in "abca"]
+    runs += [{"dag_id": "d", "run_id": "none"}, {"dag_id": "nope", "run_id": "a"}, 5]
+    async with live_server(database, watch_interval="0.1") as url, aiohttp.ClientSession() as session:
+
+        async def states(asked: object, wait: str = "") -> tuple[int, list[object]]:
+            async with session.post(f"{url}/api/experimental/dag_runs/states{wait}", json=asked) as answer:
+                found = await answer.json()
+                return answer.status, [one.get("state") or one["code"] for one in found] if answer.ok else found
+
+        errors = ["run_not_found", "dag_not_found", "invalid_request"]
+        assert await states(runs) == (200, [*["running"] * 4, *errors])
+        assert await states(runs, "?wait=0.2") == (200, [*["running"] * 4, *errors])
+        assert await states(runs[4:], "?wait=45") == (200, errors)
+        waiting = asyncio.create_task(states(runs, "?wait=45"))
+        for run_id, state in (("a", "success"), ("c", "failed")):
+            await asyncio.sleep(0.3)
+            await connection.execute("UPDATE dag_run SET state = $2 WHERE run_id = $1", run_id, state)
+        await asyncio.sleep(0.5)
+        assert not waiting.done()
+        await connection.execute("DELETE FROM dag_run WHERE run_id = 'b'")
+        assert await waiting == (200, ["success", "run_not_found", "failed", "success", *errors])
+        assert (await states(runs[:1] * 1000))[0] == 200
+        odds: list[object] = [runs[:1] * 1001, {}, "x", None, 5]
+        for odd in odds:
+            assert (await states(odd))[0] == 400
+    assert await connection.fetchval("SELECT count(*) FROM log") == 0
+
+
+async def test_a_stop_answers_who_waits_for_a_list(database: str, connection: asyncpg.Connection) -> None:
+    """With what is known."""
+    await _make(connection, "a")
+    async with aiohttp.ClientSession() as session:
+        async with live_server(database) as url:
+            asked = session.post(
+                f"{url}/api/experimental/dag_runs/states?wait=45", json=[{"dag_id": "d", "run_id": "a"}]
+            )
+            waiting = asyncio.ensure_future(asked)
+            await asyncio.sleep(0.3)
+            begun = time.monotonic()
+        async with await waiting as answer:
+            assert await answer.json() == [{"dag_id": "d", "run_id": "a", "state": "running"}]
+        assert time.monotonic() - begun < 20

@@ -53,7 +53,9 @@ async def test_the_index_finds_what_aiohttp_finds(rest: str) -> None:
     "rest",
     [
         "", "/", "//", "/test", "/test/", "/test?a=b", "/Test", "/tes%74", "/dags", "/dags/", "/pools", "/pools/a%2Fb",
-        "/pools/", "/pools/a/b", "/latest_runs", "/openapi.json", "/session", "/nope", "/dags//code", "x/test",
+        "/pools/", "/pools/a/b", "/dag_runs/states", "/dag_runs/states?a=b", "/dag_runs/state", "/dag_runs/st%61tes",
+        "/dag_runs/states/", "/dag_runs/", "/dag_runs/{states}",
+        "/latest_runs", "/openapi.json", "/session", "/nope", "/dags//code", "x/test",
     ],
 )  # fmt: skip
 async def test_the_index_finds_what_is_no_dags(rest: str) -> None:

@@ -58,7 +58,7 @@ class JsonCalls:
         self,
         method: str,
         path: str,
-        body: Mapping[str, object] | None = None,
+        body: Mapping[str, object] | Sequence[object] | None = None,
         *,
         safe: bool = False,
         headers: Mapping[str, str] | None = None,

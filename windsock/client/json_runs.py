@@ -6,7 +6,7 @@ from windsock.client import paths
 from windsock.client.json_calls import JsonCalls
 from windsock.client.repeats import made_before
 from windsock.client.replies import error_of, warning_of
-from windsock.client.requests import runs_query, trigger_fields, unknown_dag, with_warning
+from windsock.client.requests import named_runs, runs_query, trigger_fields, unknown_dag, with_warning
 from windsock.client.results import Answer, ApiError, TaskLog, TaskLogPart
 from windsock.client.runs import Runs
 from windsock.protocol import Code
@@ -65,6 +65,13 @@ class JsonRuns(Runs):
         reply = self._calls.get(paths.of_run(dag_id, execution_date), pairs)
         state: str | None = self._calls.read.object_of(reply, "state")["state"]
         return state
+
+    def get_dag_run_states(self, runs: Sequence[tuple[str, str]], wait: float = 0) -> list[Answer]:
+        """See `Client.get_dag_run_states`."""
+        query = f"?wait={wait:.3f}" if wait else ""
+        return self._calls.read.list_of(
+            self._calls.send("POST", f"dag_runs/states{query}", named_runs(runs), safe=True)
+        )
 
     def get_latest_runs(self) -> list[Answer]:
         """See `Client.get_latest_runs`."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from windsock.client.results import Answer, ApiError
-from windsock.protocol import Code
+from windsock.protocol import BY_RUN_ID, Code
 
 _BAD_REQUEST, _NOT_FOUND = 400, 404
 
@@ -48,6 +48,16 @@ def runs_query(
     return [
         *((name, value) for name, value in given.items() if value is not None),
         *(("run_id", one) for one in run_ids),
+    ]
+
+
+def named_runs(runs: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+    """Build the body that names runs, each by dag_id and execution_date, or `run_id=` and the run_id."""
+    return [
+        {"dag_id": dag_id, "run_id": name.removeprefix(BY_RUN_ID)}
+        if name.startswith(BY_RUN_ID)
+        else {"dag_id": dag_id, "execution_date": name}
+        for dag_id, name in runs
     ]
 
 

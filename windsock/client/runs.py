@@ -57,6 +57,14 @@ class Runs(ABC):
         server has a limit of its own, is about to stop, or is an older one, which does not wait.
         """
 
+    @abstractmethod
+    def get_dag_run_states(self, runs: Sequence[tuple[str, str]], wait: float = 0) -> list[Answer]:
+        """Return what is known of each run: once all have ended, or after `wait` seconds, or earlier, as above.
+
+        `runs` are pairs of dag_id and execution_date, or `run_id=` and the run_id; at most 1,000. For each there is an
+        answer with what names it, and `state`; or with `code` and `error`, if there is no state to tell.
+        """
+
     def wait(
         self,
         dag_id: str,

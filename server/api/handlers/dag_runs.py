@@ -6,8 +6,9 @@ from aiohttp import web
 
 from server import wire
 from server.api.handlers.paging import page_headers
-from server.api.needs import RUN_READ, missing, readable
+from server.api.needs import RUN_READ, missing, missing_of, readable
 from server.api.resources import AFTER_LOG, CHANGE, OPERATIONS
+from server.auth.permissions import Permission
 from server.errors import PermissionMissing, WindsockError
 from server.http.answers import json_answer, json_list
 from server.http.body import read_body
@@ -46,9 +47,23 @@ async def state(request: web.Request) -> web.Response:
     return json_answer({"state": await operations.run_state(run, _wait(request))})
 
 
+async def states(request: web.Request) -> web.Response:
+    """`POST /dag_runs/states`; with `?wait=` it answers when all of these runs have ended."""
+    operations, wait = request.app[OPERATIONS], _wait(request)
+    runs = wire.parse_named_runs(await read_body(request), operations.timezone)
+    lacked = await missing_of(request, RUN_READ, {run.key[0] for run in runs if run.key is not None})
+    admitted = [run if run.key is None else _if_admitted(run, lacked[run.key[0]]) for run in runs]
+    return json_answer(wire.named_states(runs, await operations.run_states(admitted, wait)))
+
+
 async def latest_runs(request: web.Request) -> web.Response:
     """`GET /latest_runs`."""
     return json_answer(await request.app[OPERATIONS].latest_runs(readable(request, RUN_READ)))
+
+
+def _if_admitted(run: wire.NamedRun, lacked: Permission | None) -> wire.NamedRun:
+    """Return the run, or an entry of which nothing is looked at."""
+    return run if lacked is None else wire.NamedRun(run.written, error=PermissionMissing(lacked))
 
 
 def _wait(request: web.Request) -> float:

@@ -259,6 +259,15 @@ FROM dag_run
 WHERE
     {chosen_runs}
 
+-- fragment: facts_of_runs
+-- What the answer about a requested run needs to know about its DAG.
+LEFT JOIN LATERAL (
+    SELECT dag.dag_id, {root_dag_id} AS root_dag_id FROM dag WHERE dag.dag_id = requested.dag_id
+) AS d ON true
+CROSS JOIN LATERAL (
+    SELECT {is_serialized(d.root_dag_id)} AS present
+) AS s
+
 -- fragment: states_of_runs(column, type)
 -- Each run's state, found by DAG and date or run_id, with what the answer needs to know about the DAG.
 SELECT d.dag_id IS NOT NULL AS known, s.present OR NOT {any_serialized} AS serialized, r.id, r.state
@@ -266,12 +275,7 @@ FROM unnest(
     ARRAY(SELECT json_array_elements_text($1)),
     ARRAY(SELECT json_array_elements_text($2)::{type})
 ) WITH ORDINALITY AS requested (dag_id, run, n)
-LEFT JOIN LATERAL (
-    SELECT dag.dag_id, {root_dag_id} AS root_dag_id FROM dag WHERE dag.dag_id = requested.dag_id
-) AS d ON true
-CROSS JOIN LATERAL (
-    SELECT {is_serialized(d.root_dag_id)} AS present
-) AS s
+{facts_of_runs}
 LEFT JOIN LATERAL (
     SELECT dag_run.id, dag_run.state FROM dag_run
     WHERE dag_run.dag_id = requested.dag_id AND dag_run.{column} = requested.run
@@ -283,6 +287,24 @@ ORDER BY requested.n
 
 -- name: find_runs_by_id
 {states_of_runs(run_id, text)}
+
+-- name: find_named_runs
+-- The same for a list of runs, each named by its date or by its run_id: the other one is NULL.
+SELECT d.dag_id IS NOT NULL AS known, s.present OR NOT {any_serialized} AS serialized, r.id, r.state
+FROM unnest(
+    ARRAY(SELECT json_array_elements_text($1)),
+    ARRAY(SELECT json_array_elements_text($2)::timestamptz),
+    ARRAY(SELECT json_array_elements_text($3))
+) WITH ORDINALITY AS requested (dag_id, run_date, run_id, n)
+{facts_of_runs}
+LEFT JOIN LATERAL (
+    SELECT dag_run.id, dag_run.state FROM dag_run
+    WHERE dag_run.dag_id = requested.dag_id AND dag_run.{run_date} = requested.run_date
+    UNION ALL
+    SELECT dag_run.id, dag_run.state FROM dag_run
+    WHERE dag_run.dag_id = requested.dag_id AND dag_run.run_id = requested.run_id
+) AS r ON true
+ORDER BY requested.n
 
 -- fragment: instances_of_runs(column, type)
 -- Each task instance, found by DAG, task and the date or run_id of the run, with its run's state and what the answer needs to know about the DAG. The columns after `run_state` are
