@@ -43,10 +43,12 @@ BEGIN
         ('SELECT', 'id dag_id run_id execution_date logical_date run_after state start_date', 'dag_run', ''),
         ('SELECT', 'task_id dag_id run_id execution_date map_index duration executor_config start_date end_date queued_dttm'
             ' hostname unixname pid job_id max_tries operator pool pool_slots priority_weight queue state', 'task_instance', ''),
-        ('SELECT', 'try_number', 'task_instance', 'task_instance.map_index'),
+        ('SELECT', 'try_number', 'task_instance', ''),
+        -- the names of their logs
+        ('SELECT', 'data_interval_start data_interval_end log_template_id', 'dag_run', ''),
         -- to trigger; the parent's hash is for runs of sub-DAGs
         ('INSERT', '', 'dag_run', ''),
-        ('SELECT', 'id', 'log_template', ''),
+        ('SELECT', 'id filename', 'log_template', ''),
         ('SELECT', 'dag_hash', 'serialized_dag', 'dag_run.dag_hash'),
         -- the other rows of a run: task instances, deadlines and their callbacks (3.1 and later)
         ('INSERT', '', 'task_instance', 'dag_run.triggering_user_name'),

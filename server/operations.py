@@ -15,7 +15,7 @@ from server.database.metadata import Metadata
 from server.database.pools import Pool
 from server.database.scheduler_health import Heartbeat
 from server.errors import BadRequest, NotFound, PermissionMissing, Restricted
-from server.task_logs.reading import LogFile, local_log
+from server.task_logs.reading import LogFile, airflow_log, local_log
 from server.task_logs.writing import NoLogError
 from server.wire import DagRunsQuery, Found, NamedRun, Page, PoolRequest, RunName, TaskInstance, Trigger
 from server.wire.dag_patterns import Readable
@@ -53,6 +53,8 @@ class Operations:
         """Work on `metadata`; dates without an offset are in the time zone that `config` names."""
         self._metadata = metadata
         self._logs = config.base_log_folder
+        remote = f", or below {config.remote_base_log_folder}" if config.remote_base_log_folder else ""
+        self._remote = remote if config.remote_logging else ""
         self._wait_limit = config.wait_limit
         self.timezone = timezone_of(config.default_timezone)
 
@@ -165,21 +167,34 @@ class Operations:
         dag = await self._metadata.dags.get(dag_id)
         return await self._metadata.waiting.reasons(dag, run, task_id, shows_totals=shows_totals)
 
-    async def task_log(self, instance: InstanceKey, try_number: int | None, *, shows_totals: bool = True) -> LogFile:
+    async def task_log(
+        self, key: InstanceKey, try_number: int | None, map_index: int | None = None, *, shows_totals: bool = True
+    ) -> LogFile:
         """Open the log of a try, by default of the last one; the caller closes it."""
-        found = await self._metadata.task_instances.get(*instance)
-        if not self._metadata.standalone:
-            message = "Logs are there where Windsock runs the tasks itself; Airflow keeps these"
-            raise NotFound(message, Code.LOG_NOT_FOUND)
+        found = await self._metadata.task_instances.get(*key, map_index)
         try:
+            if not self._metadata.standalone:
+                return await self._airflow_log(found, try_number)
             date = wire.parse_execution_date(found.execution_date, self.timezone)
-            return await local_log(self._logs, instance.dag_id, date, instance.task_id, try_number)
+            return await local_log(self._logs, key.dag_id, date, key.task_id, try_number)
         except NoLogError as error:
             missing = NotFound(str(error), Code.LOG_NOT_FOUND)
-            if try_number is None and (waits_for := await self.waits_for(instance, shows_totals=shows_totals)):
+            if try_number is None and (waits_for := await self.waits_for(key, shows_totals=shows_totals)):
                 why = f"; the task waits: {'; '.join(waits_for)}"
                 missing.adding(Restricted(why, ("DAGs", "DAG Runs", "Task Instances"), of_the_dag=True))
             raise missing from error
+
+    async def _airflow_log(self, found: TaskInstance, try_number: int | None) -> LogFile:
+        where = f"Task {found.task_id} at date {found.execution_date.replace(' ', 'T')}"
+        try:
+            names = await self._metadata.log_names.of(found, try_number)
+        except NoLogError as error:
+            raise NoLogError(f"{where}: {error}") from error
+        try:
+            return await airflow_log(self._logs, names.likely, where)
+        except NoLogError as error:
+            host = f"; the task last ran on {found.hostname}" if found.hostname not in {"", "None"} else ""
+            raise NoLogError(f"{error}; its name is {names.shown} below base_log_folder{self._remote}{host}") from error
 
     async def list_pools(self) -> Raw:
         """Return all pools by id, as a list of objects."""

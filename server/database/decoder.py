@@ -110,6 +110,11 @@ class Decoder:
         except _TooMuch as error:
             return f"(a pickle that is not read: {error.reason})"
 
+    async def log_names(self, dag_id: str, request: bytes) -> "list[tuple[int, str]] | Malformed":
+        """Return what the templates of a task's log make of `LogFacts`: pairs of try and name; raises Unavailable."""
+        answer = await self._work("log_names", dag_id, "", request)
+        return msgspec.json.decode(answer, type=list[tuple[int, str]] | Malformed)
+
     async def _work(
         self, function: str, dag_id: str, version: str, request: bytes, *, seconds: float | None = None
     ) -> bytes:
@@ -147,6 +152,7 @@ _WORDS = {
     "dag": "its row in serialized_dag cannot be read",
     "conf": "conf cannot be checked against its params",
     "interval": "its timetable gives no data interval",
+    "log_names": "the name of a task's log cannot be rendered",
     "pickle": "executor_config cannot be read",
 }
 

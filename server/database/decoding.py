@@ -10,6 +10,7 @@ import msgspec
 
 from server.database import params, timetables
 from server.database.encoding import MALFORMED
+from server.database.log_templates import LOG_NAME_ERRORS, LogFacts, render_log_name
 from server.database.prepared import PreparedDag, prepare
 from server.database.serialized import inflate, parse
 from server.database.timetables import Timetable
@@ -93,9 +94,20 @@ def _timetable(schedule: bytes, cron_intervals: bool) -> Timetable:  # noqa: FBT
     return timetables.read(msgspec.json.decode(schedule), cron_intervals=cron_intervals)
 
 
+def _log_names(request: bytes) -> bytes:
+    """Return pairs of try and name, for each try and template; or why a template makes none."""
+    facts = msgspec.json.decode(request, type=LogFacts)
+    try:
+        names = [(number, render_log_name(facts, text, number)) for number in facts.tries for text in facts.templates]
+    except LOG_NAME_ERRORS as error:
+        return msgspec.json.encode(Malformed(f"{type(error).__name__}: {error}"[:200]))
+    return msgspec.json.encode(names)
+
+
 FUNCTIONS: dict[str, Callable[[bytes], bytes]] = {
     "dag": _dag,
     "conf": _conf,
     "interval": _interval,
+    "log_names": _log_names,
     "pickle": lambda data: show_pickle(data).encode(),
 }

@@ -18,6 +18,7 @@ from server.database.database import Database
 from server.database.decoder import Decoder
 from server.database.generations import Generation
 from server.database.import_errors import ImportErrors
+from server.database.log_names import LogNames
 from server.database.pools import Pools
 from server.database.roles import Roles
 from server.database.run_states import RunStates
@@ -68,6 +69,7 @@ class Metadata:
         self.dag_runs = DagRuns(database, settings, self.dags, self.announcer, self.scheduler)
         self.run_states = RunStates(database, settings, self.dags, self.run_watch)
         self.task_instances = TaskInstances(database, settings, self.dags, self.decoder)
+        self.log_names = LogNames(database, self.decoder, self._config.log_filename_template)
         self.steering = Steering(database, settings, self.dags)
         self.waiting = Waiting(database, settings, self.scheduler)
         self.pools = Pools(database, settings)

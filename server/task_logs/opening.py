@@ -14,8 +14,8 @@ from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 
-# base / dag_id / task_id / execution_date: the last three are below the folder that the operator has configured.
-_LEVELS = 3
+# dag_id / task_id / execution_date, below the folder that the operator has configured.
+LEVELS = 3
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: do not wait for the other end of a FIFO.
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -55,9 +55,13 @@ def open_to_write(folder: Path, name: str) -> Iterator[FileIO]:
         yield opened
 
 
-def open_to_read(folder: Path, name: str) -> int:
-    """Open a file in a task's folder and return its descriptor. Raises OSError, NoRegularFileError."""
-    with _open_task_folder(folder) as descriptor:
+def open_to_read(base: Path, *names: str) -> int:
+    """Open a file below `base` by the names of its folders and its own; return its descriptor.
+
+    Raises OSError, NoRegularFileError.
+    """
+    *folders, name = names
+    with open_folder(base, *folders) as descriptor:
         with _no_links():
             file = os.open(name, os.O_RDONLY | _FILE, dir_fd=descriptor)
         try:
@@ -107,7 +111,7 @@ def _remove_folder(base: Path, dag_id: str, task_id: str, name: str) -> bool:
 
 @contextmanager
 def _open_task_folder(folder: Path, *, create: bool = False) -> Iterator[int]:
-    with open_folder(folder.parents[_LEVELS - 1], *folder.parts[-_LEVELS:], create=create) as descriptor:
+    with open_folder(folder.parents[LEVELS - 1], *folder.parts[-LEVELS:], create=create) as descriptor:
         yield descriptor
 
 

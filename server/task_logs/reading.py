@@ -1,13 +1,16 @@
 """Reads logs of tasks for others: which logs exist, and parts of them."""
 
 import asyncio
+import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from server.errors import Forbidden
-from server.task_logs.opening import NoRegularFileError, names_of, open_to_read, remove_task_folders
+from server.task_logs.opening import LEVELS, NoRegularFileError, names_of, open_to_read, remove_task_folders
 from server.task_logs.writing import NoLogError, log_folder
 from windsock.protocol import Code
 
@@ -56,7 +59,7 @@ def open_log_of(folder: Path, try_number: int | None = None) -> LogFile:
         which = "of any try" if try_number is None else f"of try {try_number}"
         message = f"there is no log {which} on this machine"
         raise NoLogError(message)
-    return LogFile(wanted, open_to_read(folder, f"{wanted}.log"))
+    return LogFile(wanted, open_to_read(folder.parents[LEVELS - 1], *folder.parts[-LEVELS:], f"{wanted}.log"))
 
 
 async def local_log(base: Path, dag_id: str, execution_date: datetime, task_id: str, try_number: int | None) -> LogFile:
@@ -64,10 +67,52 @@ async def local_log(base: Path, dag_id: str, execution_date: datetime, task_id: 
 
     Raises NoLogError, whose message says why there is none, and Forbidden if the log may not be read.
     """
-    where = f"Task {task_id} at date {execution_date.isoformat()}"
-    try:
+    with _explained(f"Task {task_id} at date {execution_date.isoformat()}"):
         folder = log_folder(base, dag_id, task_id, execution_date)
         return await asyncio.to_thread(open_log_of, folder, try_number)
+
+
+class LogName(NamedTuple):
+    """Where the log of a try may be: a path below the folder of logs, with slashes."""
+
+    try_number: int
+    path: str
+
+
+async def airflow_log(base: Path, names: Sequence[LogName], where: str) -> LogFile:
+    """Return the first of these logs of an Airflow that exists, opened; the caller closes it.
+
+    Raises NoLogError, and Forbidden if what has that name is no log; their messages begin with `where`.
+    """
+    with _explained(where):
+        try:
+            return await asyncio.to_thread(_open_first, base, names)
+        except PermissionError as error:
+            message = "the server may not read its log"
+            raise NoLogError(message) from error
+
+
+def _open_first(base: Path, names: Sequence[LogName]) -> LogFile:
+    for try_number, path in names:
+        parts = path.split("/")
+        if any(part in {"", ".", ".."} or "\0" in part for part in parts):
+            raise NoRegularFileError(errno.EINVAL, "its name leads elsewhere")
+        try:
+            return LogFile(try_number, open_to_read(base, *parts))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+    message = "there is no such log on this machine"
+    raise NoLogError(message)
+
+
+@contextmanager
+def _explained(where: str) -> Iterator[None]:
+    """Turn what goes wrong with a log into the errors that callers see."""
+    try:
+        yield
     except NoLogError as error:
         raise NoLogError(f"{where}: {error}") from error
     except FileNotFoundError as error:

@@ -23,7 +23,7 @@ IMPORT_ERROR_ORDERS = ("filename",)
 _INTEGER = re.compile(r"\d{1,9}", re.ASCII)
 PAGE_PARAMETERS = frozenset({"limit", "offset", "order_by"})
 WAIT_PARAMETERS = frozenset({"wait"})
-LOG_PARAMETERS = frozenset({"try_number", "tail"})
+LOG_PARAMETERS = frozenset({"try_number", "tail", "map_index"})
 RUN_PARAMETERS = PAGE_PARAMETERS | {"state", "run_id", "execution_date_gte", "execution_date_lte"}
 
 Pairs = Iterable[tuple[str, str]]
@@ -89,7 +89,11 @@ def parse_import_errors_query(pairs: Pairs) -> Page:
 
 def parse_map_index(pairs: Pairs) -> int | None:
     """Read `map_index` of `GET .../tasks/<task_id>`: an instance of a mapped task, or -1, the one of any other task."""
-    text = _single(_collect(pairs, frozenset({"map_index"})), "map_index")
+    return _map_index(_collect(pairs, frozenset({"map_index"})))
+
+
+def _map_index(given: Mapping[str, Sequence[str]]) -> int | None:
+    text = _single(given, "map_index")
     if text is None:
         return None
     if text != "-1" and not _INTEGER.fullmatch(text):
@@ -98,10 +102,14 @@ def parse_map_index(pairs: Pairs) -> int | None:
 
 
 class LogQuery(NamedTuple):
-    """Which try of a task, counted from 1, None for the last one; and how many of its last bytes, None for all."""
+    """Which try of a task, counted from 1, None for the last one; how many of its last bytes, None for all.
+
+    `map_index` chooses an instance of a mapped task.
+    """
 
     try_number: int | None
     tail: int | None
+    map_index: int | None
 
 
 def parse_wait(pairs: Pairs) -> float:
@@ -117,7 +125,7 @@ def parse_wait(pairs: Pairs) -> float:
 def parse_log_query(pairs: Pairs) -> LogQuery:
     """Read the parameters of `GET .../logs`. Raises BadRequest."""
     given = _collect(pairs, LOG_PARAMETERS)
-    return LogQuery(_integer(given, "try_number", 1, 10**9 - 1), _integer(given, "tail", 0, 10**15))
+    return LogQuery(_integer(given, "try_number", 1, 10**9 - 1), _integer(given, "tail", 0, 10**15), _map_index(given))
 
 
 def page_links(path: str, pairs: Pairs, page: Page, total: int) -> str:

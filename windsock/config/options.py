@@ -49,6 +49,19 @@ class Config(AuthOptions):
         values.path, "$AIRFLOW_HOME/logs", "windsock.base_log_folder logging.base_log_folder core.base_log_folder",
         "The folder of the tasks' logs. `windsock standalone` takes `logs` in `data_dir` by default.",
     )
+    log_filename_template: str = option(
+        str, "{{ ti.dag_id }}/{{ ti.task_id }}/{{ ts }}/{{ try_number }}.log",
+        "windsock.log_filename_template logging.log_filename_template core.log_filename_template",
+        "The name of a task's log below `base_log_folder`, beside Airflow 1.10; later ones keep it in their database.",
+    )
+    remote_logging: bool = option(
+        values.boolean, "False", "windsock.remote_logging logging.remote_logging core.remote_logging",
+        "Whether Airflow keeps logs elsewhere, too. Windsock does not read them there; it says where they are.",
+    )
+    remote_base_log_folder: str = option(
+        str, "", "windsock.remote_base_log_folder logging.remote_base_log_folder core.remote_base_log_folder",
+        "Where Airflow keeps these logs.",
+    )
     parallelism: int = option(
         values.whole(0, 100000), "32", "windsock.parallelism core.parallelism",
         "The most tasks that run at the same time; 0 means no limit (standalone).",

@@ -1,4 +1,4 @@
-"""Logs of tasks, if Windsock itself runs them."""
+"""Logs of tasks: of those that Windsock runs, and of an Airflow's if they are on this machine."""
 
 import asyncio
 from email.utils import formatdate
@@ -24,7 +24,7 @@ async def task_log(request: web.Request) -> web.StreamResponse:
     operations, named = request.app[OPERATIONS], request.match_info
     instance = operations.instance(named["dag_id"], named["execution_date"], named["task_id"])
     query = wire.parse_log_query(request.query.items())
-    log = await operations.task_log(instance, query.try_number, shows_totals=shows_totals(request))
+    log = await operations.task_log(instance, query.try_number, query.map_index, shows_totals=shows_totals(request))
     try:
         return _answer(request, log, query.tail)
     except RangeNotSatisfiable as error:

@@ -78,3 +78,12 @@ CROSS JOIN LATERAL (
         LIMIT 10000
     ) AS found
 ) AS counted
+
+-- name: find_log_facts
+-- What the name of a task instance's log is made of, and where it may be. Its template is in the configuration, and it has no
+-- map_index ($4).
+SELECT ti.try_number, ti.state, ti.hostname, r.run_id, -1 AS map_index, {iso_date(ti.execution_date)} AS logical_date,
+    NULL AS data_interval_start, NULL AS data_interval_end, NULL::text[] AS templates
+FROM task_instance AS ti
+LEFT JOIN dag_run AS r ON r.dag_id = ti.dag_id AND r.execution_date = ti.execution_date
+WHERE ti.dag_id = $1 AND ti.task_id = $2 AND ti.execution_date = $3::text::timestamptz AND $4::integer IS NOT NULL

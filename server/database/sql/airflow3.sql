@@ -33,6 +33,9 @@ logical_date
 -- fragment: run_start(run)
 {run}.run_after
 
+-- fragment: log_date(run)
+coalesce({iso_date({run}.logical_date)}, {iso_date({run}.run_after)})
+
 -- fragment: is_active
 NOT dag.is_stale
 

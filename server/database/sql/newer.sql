@@ -76,3 +76,22 @@ SELECT 'running', count(*) FROM (SELECT FROM dag_run WHERE state = 'running' LIM
 -- name: running_instance
 -- Airflow 2 and 3 do not delete a DAG while one of its tasks is running.
 SELECT task_id FROM task_instance WHERE dag_id = ANY ($1::text[]) AND state = 'running' LIMIT 1
+
+-- fragment: log_date(run)
+{iso_date({run}.{run_date})}
+
+-- name: find_log_facts
+-- What the name of a task instance's log is made of, and where it may be. A log has the name that the template at its time
+-- gave it; some releases take that of the run, and others the newest one. Runs from before there were templates have none.
+SELECT ti.try_number, ti.state, ti.hostname, ti.run_id, ti.map_index, {log_date(r)} AS logical_date,
+    {iso_date(r.data_interval_start)} AS data_interval_start, {iso_date(r.data_interval_end)} AS data_interval_end,
+    ARRAY(
+        SELECT filename FROM log_template
+        WHERE
+            id IN (coalesce(r.log_template_id, (SELECT min(id) FROM log_template)), (SELECT max(id) FROM log_template))
+            AND length(filename) <= 4096
+        ORDER BY id = (SELECT max(id) FROM log_template)
+    ) AS templates
+FROM task_instance AS ti
+JOIN dag_run AS r ON r.dag_id = ti.dag_id AND r.run_id = ti.run_id
+WHERE ti.dag_id = $1 AND ti.task_id = $2 AND ti.run_id = $3 AND ti.map_index = $4::integer
