@@ -96,21 +96,37 @@ class LocalRuns(Runs):
             lambda operations: operations.waits_for(operations.instance(dag_id, execution_date, task_id))
         )
 
-    def get_task_log(self, dag_id: str, execution_date: str, task_id: str, try_number: int | None = None) -> TaskLog:
+    def get_task_log(
+        self,
+        dag_id: str,
+        execution_date: str,
+        task_id: str,
+        try_number: int | None = None,
+        map_index: int | None = None,
+    ) -> TaskLog:
         """See `Client.get_task_log`; the log is read on this machine."""
-        with closing(self._open_log(dag_id, execution_date, task_id, try_number)) as log:
+        with closing(self._open_log(dag_id, execution_date, task_id, try_number, map_index)) as log:
             return TaskLog(log.try_number, log.read(0, log.size).decode("utf-8", errors="replace"))
 
     def get_task_log_part(
-        self, dag_id: str, execution_date: str, task_id: str, try_number: int | None, start: int, size: int
+        self,
+        dag_id: str,
+        execution_date: str,
+        task_id: str,
+        try_number: int | None,
+        start: int,
+        size: int,
+        map_index: int | None = None,
     ) -> TaskLogPart:
         """See `Client.get_task_log_part`; the log is read on this machine."""
-        with closing(self._open_log(dag_id, execution_date, task_id, try_number)) as log:
+        with closing(self._open_log(dag_id, execution_date, task_id, try_number, map_index)) as log:
             return TaskLogPart(log.try_number, log.read(start, size), log.size)
 
-    def _open_log(self, dag_id: str, execution_date: str, task_id: str, try_number: int | None) -> LogFile:
+    def _open_log(
+        self, dag_id: str, execution_date: str, task_id: str, try_number: int | None, map_index: int | None
+    ) -> LogFile:
         def task_log(operations: Operations) -> Awaitable[LogFile]:
-            return operations.task_log(operations.instance(dag_id, execution_date, task_id), try_number)
+            return operations.task_log(operations.instance(dag_id, execution_date, task_id), try_number, map_index)
 
         return self._calls.call(task_log)
 

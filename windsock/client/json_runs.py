@@ -90,20 +90,33 @@ class JsonRuns(Runs):
             raise self._calls.read.no_api(reply)
         return [str(reason) for reason in reasons]
 
-    def get_task_log(self, dag_id: str, execution_date: str, task_id: str, try_number: int | None = None) -> TaskLog:
+    def get_task_log(
+        self,
+        dag_id: str,
+        execution_date: str,
+        task_id: str,
+        try_number: int | None = None,
+        map_index: int | None = None,
+    ) -> TaskLog:
         """See `Client.get_task_log`."""
-        reply = self._calls.get(paths.of_log(dag_id, execution_date, task_id, try_number))
+        reply = self._calls.get(paths.of_log(dag_id, execution_date, task_id, try_number, map_index))
         self._calls.read.require(reply, _OK)
         return TaskLog(self._calls.read.number(reply, "X-Try-Number"), reply.body.decode(errors="replace"))
 
     def get_task_log_part(
-        self, dag_id: str, execution_date: str, task_id: str, try_number: int | None, start: int, size: int
+        self,
+        dag_id: str,
+        execution_date: str,
+        task_id: str,
+        try_number: int | None,
+        start: int,
+        size: int,
+        map_index: int | None = None,
     ) -> TaskLogPart:
         """See `Client.get_task_log_part`."""
+        path = paths.of_log(dag_id, execution_date, task_id, try_number, map_index)
         part = {"Range": f"bytes={start}-{start + size - 1}"}
-        reply = self._calls.send(
-            "GET", paths.of_log(dag_id, execution_date, task_id, try_number), safe=True, headers=part
-        )
+        reply = self._calls.send("GET", path, safe=True, headers=part)
         self._calls.read.require(reply, _PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE)
         data = reply.body if reply.status == _PARTIAL_CONTENT else b""
         whole = self._calls.read.number(reply, "Content-Range")

@@ -28,10 +28,11 @@ def of_task_instance(dag_id: str, execution_date: str, task_id: str) -> str:
     return f"{of_run(dag_id, execution_date)}/tasks/{_quoted(task_id, 'task_id')}"
 
 
-def of_log(dag_id: str, execution_date: str, task_id: str, try_number: int | None) -> str:
+def of_log(dag_id: str, execution_date: str, task_id: str, try_number: int | None, map_index: int | None) -> str:
     """Return the path of a task's log: that of its last try, or of `try_number`."""
-    query = "" if try_number is None else f"?try_number={try_number}"
-    return f"{of_task_instance(dag_id, execution_date, task_id)}/logs{query}"
+    given = {"try_number": try_number, "map_index": map_index}
+    query = "&".join(f"{name}={value}" for name, value in given.items() if value is not None)
+    return f"{of_task_instance(dag_id, execution_date, task_id)}/logs{f'?{query}' if query else ''}"
 
 
 def of_pool(name: str) -> str:

@@ -104,11 +104,28 @@ class Runs(ABC):
         """Return what a task waits for, as a list of texts; it is empty if the task has begun or is done."""
 
     @abstractmethod
-    def get_task_log(self, dag_id: str, execution_date: str, task_id: str, try_number: int | None = None) -> TaskLog:
-        """Return the log of a task, by default of its last try; only for tasks that Windsock itself runs."""
+    def get_task_log(
+        self,
+        dag_id: str,
+        execution_date: str,
+        task_id: str,
+        try_number: int | None = None,
+        map_index: int | None = None,
+    ) -> TaskLog:
+        """Return the log of a task, by default of its last try; `map_index` chooses an instance of a mapped task.
+
+        Beside an Airflow, only logs on the server's machine can be read.
+        """
 
     @abstractmethod
     def get_task_log_part(
-        self, dag_id: str, execution_date: str, task_id: str, try_number: int | None, start: int, size: int
+        self,
+        dag_id: str,
+        execution_date: str,
+        task_id: str,
+        try_number: int | None,
+        start: int,
+        size: int,
+        map_index: int | None = None,
     ) -> TaskLogPart:
         """Return up to `size` bytes of the log from `start` on; b"" if there are none."""
