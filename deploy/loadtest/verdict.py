@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 LIMITS = {
     "poller: trigger": 500,
+    # The server answers when the run has ended, or after two seconds.
+    "poller: wait": 2500,
     "poller: state": 300,
     "dashboard: latest_runs": 500,
     "dashboard: runs": 500,
