@@ -52,9 +52,7 @@ BEGIN
         ('SELECT', 'dag_hash', 'serialized_dag', 'dag_run.dag_hash'),
         -- the other rows of a run: task instances, deadlines and their callbacks (3.1 and later)
         ('INSERT', '', 'task_instance', 'dag_run.triggering_user_name'),
-        ('SELECT', 'created_dag_version_id', 'dag_run', 'dag_run.triggering_user_name'),
         ('SELECT', 'context_carrier', 'dag_run', 'dag_run.created_at'),
-        ('SELECT', 'end_date', 'dag_run', 'deadline.callback_id'),
         ('INSERT', '', 'deadline', 'dag_run.triggering_user_name'),
         ('INSERT', '', 'callback', ''),
         ('SELECT', 'id reference interval callback_def', 'deadline_alert', ''),
@@ -88,7 +86,34 @@ BEGIN
         ('SELECT, DELETE', 'dagrun_id', 'deadline', ''),
         ('SELECT, DELETE', 'serialized_dag_id', 'deadline_alert', ''),
         ('SELECT, DELETE', 'ti_id', 'hitl_detail', ''),
-        ('SELECT, DELETE', 'ti_history_id', 'hitl_detail_history', '')
+        ('SELECT, DELETE', 'ti_history_id', 'hitl_detail_history', ''),
+        -- to steer runs: set their state, clear and mark their tasks, delete them
+        ('SELECT', 'end_date', 'dag_run', ''),
+        ('UPDATE', 'state start_date end_date updated_at queued_at last_scheduling_decision clear_number', 'dag_run', ''),
+        ('SELECT', 'clear_number', 'dag_run', ''),
+        ('SELECT', 'created_dag_version_id bundle_version last_scheduling_decision', 'dag_run', 'dag_run.logical_date'),
+        ('UPDATE', 'bundle_version', 'dag_run', '!dag_run.triggering_user_name'),
+        ('UPDATE', 'context_carrier', 'dag_run', 'dag_run.created_at'),
+        ('SELECT', 'conf', 'dag_run', 'task_instance.retry_reason'),
+        ('UPDATE', 'state max_tries pool pool_slots queue priority_weight operator', 'task_instance', ''),
+        ('UPDATE', 'start_date end_date duration updated_at custom_operator_name executor external_executor_id next_method'
+            ' next_kwargs', 'task_instance', 'task_instance.map_index'),
+        ('SELECT', 'custom_operator_name executor', 'task_instance', ''),
+        ('UPDATE', 'id', 'task_instance', 'task_instance.dag_version_id'),
+        ('UPDATE', 'context_carrier', 'task_instance', 'dag_run.created_at'),
+        ('UPDATE', 'dag_version_id', 'task_instance', 'task_instance.retry_reason'),
+        ('SELECT', 'updated_at external_executor_id next_method next_kwargs span_status scheduled_dttm retry_delay_override'
+            ' retry_reason queued_by_job_id rendered_map_index trigger_id trigger_timeout task_display_name context_carrier'
+            ' dag_version_id', 'task_instance', 'task_instance_history.try_number'),
+        ('SELECT', 'run_id task_id map_index try_number', 'task_instance_history', ''),
+        ('INSERT', '', 'task_instance_history', ''),
+        ('SELECT', 'run_id execution_date task_id map_index', 'task_reschedule', '!task_reschedule.ti_id'),
+        ('SELECT', 'try_number', 'task_reschedule', '!task_reschedule.ti_id'),
+        ('SELECT', 'execution_date', 'task_fail xcom rendered_task_instance_fields sla_miss', '!task_instance.map_index'),
+        ('SELECT', 'id', 'job', 'task_instance.job_id'),
+        ('UPDATE', 'state', 'job', 'task_instance.job_id'),
+        ('SELECT', 'deadline_alert_id missed', 'deadline', 'deadline_alert.reference'),
+        ('UPDATE', 'deadline_time last_updated_at', 'deadline', 'deadline_alert.reference')
     ) AS list (privileges, columns, names, condition),
         regexp_split_to_table(privileges, ', ') AS privilege, regexp_split_to_table(names, ' ') AS name
     WHERE to_regclass(name) IS NOT NULL AND (condition = '' OR condition LIKE '!%' <> EXISTS (
@@ -109,7 +134,7 @@ BEGIN
         CONTINUE WHEN needed.columns = '()';
         EXECUTE format('GRANT %s %s ON TABLE %s TO %I', needed.privilege, needed.columns, needed.name, role_name);
     END LOOP;
-    FOR needed IN SELECT unnest(ARRAY['dag_run_id_seq', 'slot_pool_id_seq', 'log_id_seq']) AS name LOOP
+    FOR needed IN SELECT unnest(ARRAY['dag_run_id_seq', 'slot_pool_id_seq', 'log_id_seq', 'task_instance_history_id_seq']) AS name LOOP
         CONTINUE WHEN to_regclass(needed.name) IS NULL;
         EXECUTE format('GRANT USAGE ON SEQUENCE %I TO %I', needed.name, role_name);
     END LOOP;

@@ -53,6 +53,7 @@ class Code(StrEnum):
     # 409
     DAG_CHANGES = "dag_changes"
     DAG_IS_RUNNING = "dag_is_running"
+    RUN_IS_RUNNING = "run_is_running"
     DAG_NOT_READABLE = "dag_not_readable"
     SOURCE_TOO_LARGE = "source_too_large"
     # 413, 415, 416, 417, 429

@@ -51,5 +51,5 @@ def memory_of(dag: Dag) -> int:
     known = dag.serialized
     if known is None:
         return _DAG
-    texts = len(known.params) + len(known.schedule) + len(known.task_list) + len(known.deadlines)
+    texts = len(known.params) + len(known.schedule) + len(known.task_list) + len(known.deadlines) + len(known.graph)
     return _DAG + texts + sum(_TASK + len(task_id) + len(task) for task_id, task in known.tasks.items())

@@ -16,7 +16,7 @@ import msgspec
 from server.errors import StartupError
 from server.wire.pickles import pickle_conf
 
-_SHARED = ("fragments.sql", "common.sql", "delete_dag.sql", "log.sql", "roles.sql")
+_SHARED = ("fragments.sql", "common.sql", "delete_dag.sql", "log.sql", "roles.sql", "steering.sql")
 # Since this release, two dots in a row are taken for a way out of a folder.
 _REFUSES_DOUBLE_DOTS = "3.3"
 
@@ -76,6 +76,10 @@ class Generation:
     """Whether a task may have several instances in a run, each with its map_index."""
     names_views: bool = False
     """Whether its roles name the views of its pages, not resources."""
+    marking_makes_instances: bool = False
+    """Whether its own way to mark a run as a success makes task instances that the run does not have yet."""
+    resumes_below_marked: bool = True
+    """Whether marking a task clears what failed downstream of it."""
     has_bundles: bool = False
     """Whether a run may be pinned to a version of its DAG's bundle, and may have deadlines."""
 
@@ -152,6 +156,8 @@ AIRFLOW_1 = Generation(
         ),
     ),
     has_mapped_tasks=False,
+    marking_makes_instances=True,
+    resumes_below_marked=False,
     names_views=True,
 )
 AIRFLOW_2 = Generation(
@@ -177,6 +183,7 @@ AIRFLOW_2 = Generation(
     write_conf=_pickle,
     run_types={"scheduled": "2", "backfill": "2", "dataset_triggered": "2"},
     names_logs_by_task=True,
+    marking_makes_instances=True,
     has_re2=True,
 )
 AIRFLOW_3 = Generation(
@@ -214,6 +221,8 @@ STANDALONE = replace(
     files=(*AIRFLOW_1.files, "standalone.sql"),
     releases={},
     log_styles=(("", LogStyle.OWN),),
+    marking_makes_instances=False,
+    resumes_below_marked=True,
     misread_run_ids=(),
 )
 """A database of our own has the tables of Airflow 1.10, and no Airflow."""

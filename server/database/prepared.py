@@ -4,7 +4,7 @@ Everything in the row is checked here, in a decoder process if the row is large.
 it takes little time. A task that cannot be read fails alone.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
 from typing import Any, TypeVar
@@ -51,6 +51,25 @@ class TaskSummary(msgspec.Struct):
     trigger_rule: str | None = None
 
 
+class Graph(msgspec.Struct):
+    """How the tasks of a DAG depend on each other."""
+
+    downstream: dict[str, list[str]]
+    setups: list[str]
+    teardowns: list[str]
+    """Tasks that prepare others and clean up after them (Airflow 2.7 and later)."""
+
+    def below(self, task_ids: Iterable[str]) -> set[str]:
+        """Return these tasks and all that are downstream of them."""
+        found: set[str] = set()
+        waiting = list(task_ids)
+        while waiting:
+            if (task_id := waiting.pop()) not in found:
+                found.add(task_id)
+                waiting += self.downstream.get(task_id, ())
+        return found
+
+
 class PreparedTask(msgspec.Struct, array_like=True, frozen=True):
     """A task, as JSON; the parts that cannot be read are empty."""
 
@@ -85,6 +104,8 @@ class PreparedDag(msgspec.Struct, array_like=True, dict=True):
     """Why Windsock cannot make the task instances of its runs; empty if it can."""
     tasks: dict[str, msgspec.Raw]
     """Each is a `PreparedTask` still to be decoded: to decode thousands at once would take time."""
+    graph: bytes = b""
+    """A `Graph`, as MessagePack; empty if it cannot be read."""
     max_active_runs: int | None = None
     max_active_tasks: int | None = None
     """The limits of this DAG; None if it has none of its own."""
@@ -161,6 +182,7 @@ def prepare(dag: SerializedDag) -> list[PreparedDag]:
         follows_bundle=bool(dag.data.get("disable_bundle_versioning")),
         only_airflow=only_airflow,
         tasks={_text(task_id): _prepare_task(task, rows.get(task_id, b"")) for task_id, task in dag.tasks.items()},
+        graph=_unless_malformed(lambda: msgspec.msgpack.encode(_graph(dag)), b""),
         max_active_runs=_limit(dag, "max_active_runs"),
         max_active_tasks=_limit(dag, "_concurrency"),
     )
@@ -169,6 +191,13 @@ def prepare(dag: SerializedDag) -> list[PreparedDag]:
         found += prepare(nested)
     own.subdag_ids = [member.dag_id for member in found[1:]]
     return found
+
+
+def _graph(dag: SerializedDag) -> Graph:
+    def marked(name: str) -> list[str]:
+        return [_text(task_id) for task_id, task in dag.tasks.items() if task.get(name)]
+
+    return Graph(dag.downstream, marked("is_setup"), marked("is_teardown"))
 
 
 def _limit(dag: SerializedDag, name: str) -> int | None:

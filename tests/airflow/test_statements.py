@@ -141,6 +141,28 @@ async def test_a_lone_key_is_not_planned_anew(empty_database: str, release: str)
         await pool.close()
 
 
+@pytest.mark.parametrize("release", RELEASES)
+async def test_steering_reads_only_rows_of_the_run(empty_database: str, release: str) -> None:
+    """Its statements find the run, its instances and what belongs to them by index."""
+    await make_schema(empty_database, release)
+    await add_dag(empty_database, release)
+    await add_runs(empty_database)
+    config = _config(empty_database)
+    pool = await open_pool(config)
+    try:
+        named = (await _find(pool, config)).statements
+        async with pool.acquire() as connection:
+            await connection.execute("SET plan_cache_mode = force_generic_plan")
+            steering = {name: text for name, text in named.items() if name.startswith("steering.")}
+            assert len(steering) >= 11
+            for name, text in steering.items():
+                nothing = [None] * len((await connection.prepare(text)).get_parameters())
+                plan = json.loads(await connection.fetchval(f"EXPLAIN (FORMAT JSON) {text}", *nothing))
+                assert not {"dag_run", "task_instance"} & set(_read_whole(plan[0]["Plan"])), name
+    finally:
+        await pool.close()
+
+
 def _read_whole(plan: dict[str, Any]) -> list[str]:
     """Tables that a plan reads from end to end."""
     own = [plan["Relation Name"]] if plan["Node Type"] == "Seq Scan" else []

@@ -87,3 +87,43 @@ SELECT ti.try_number, ti.state, ti.hostname, r.run_id, -1 AS map_index, {iso_dat
 FROM task_instance AS ti
 LEFT JOIN dag_run AS r ON r.dag_id = ti.dag_id AND r.execution_date = ti.execution_date
 WHERE ti.dag_id = $1 AND ti.task_id = $2 AND ti.execution_date = $3::text::timestamptz AND $4::integer IS NOT NULL
+
+-- fragment: state_if_failed
+CASE WHEN ti.state = 'running' THEN 'failed' END
+
+-- fragment: changed_columns
+state = new.state
+
+-- fragment: state_of_cleared
+'shutdown'
+
+-- name: steering.end_run
+UPDATE dag_run SET end_date = now(), state = $2::text WHERE id = $1
+
+-- name: steering.requeue_run
+UPDATE dag_run SET state = 'running', start_date = now(), end_date = CASE WHEN state = 'running' THEN end_date END
+WHERE id = $1 AND $2::boolean IS NOT NULL
+RETURNING state
+
+-- name: steering.delete_run
+-- No foreign key takes along what belongs to the run. The number of all rows.
+WITH run AS (
+    SELECT dag_id, execution_date FROM dag_run WHERE id = $1
+), task_reschedules AS (
+    DELETE FROM task_reschedule AS one USING run WHERE {same_run(one, run)} RETURNING 1
+), task_fails AS (
+    DELETE FROM task_fail AS one USING run WHERE {same_run(one, run)} RETURNING 1
+), xcoms AS (
+    DELETE FROM xcom AS one USING run WHERE {same_run(one, run)} RETURNING 1
+), rendered AS (
+    DELETE FROM rendered_task_instance_fields AS one USING run WHERE {same_run(one, run)} RETURNING 1
+), sla_misses AS (
+    DELETE FROM sla_miss AS one USING run WHERE {same_run(one, run)} RETURNING 1
+), instances AS (
+    DELETE FROM task_instance AS one USING run WHERE {same_run(one, run)} RETURNING 1
+), deleted AS (
+    DELETE FROM dag_run WHERE id = $1 RETURNING 1
+)
+SELECT (SELECT count(*) FROM task_reschedules) + (SELECT count(*) FROM task_fails) + (SELECT count(*) FROM xcoms)
+    + (SELECT count(*) FROM rendered) + (SELECT count(*) FROM sla_misses) + (SELECT count(*) FROM instances)
+    + (SELECT count(*) FROM deleted)

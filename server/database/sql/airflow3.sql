@@ -63,6 +63,16 @@ FROM dag_version JOIN dag_code ON dag_code.dag_version_id = dag_version.id
 WHERE dag_version.dag_id = $1
 ORDER BY dag_version.version_number DESC LIMIT 1
 
+-- fragment: run_carrier
+jsonb_build_object('__type', 'dict', '__var', jsonb_strip_nulls(jsonb_build_object(
+    -- Since 3.3.
+    'tracestate', 'airflow/task_span_detail_level='  -- if task_instance.retry_reason
+        || substring(conf ->> 'airflow/task_span_detail_level' FROM '^0*([1-9]\d*)$'),  -- if task_instance.retry_reason
+    -- The parent of the run's spans, if the Airflow traces: a W3C traceparent with random ids.
+    'traceparent', '00-' || replace(gen_random_uuid()::text, '-', '')  -- if dag_run.created_at
+        || '-' || left(replace(gen_random_uuid()::text, '-', ''), 16) || '-01'  -- if dag_run.created_at
+)))
+
 -- name: trigger
 -- A run with a bundle_version must get its task instances in the same transaction: the scheduler makes none for it, and
 -- would call it a success without running a task.
@@ -96,14 +106,7 @@ WITH requested AS (
         id, dag_id, run_id, logical_date, greatest(now(), logical_date), conf, 'queued', 'manual', 'REST_API', now(), now(),
         data_interval_start, data_interval_end, (SELECT max(id) FROM log_template), dag_version_id, 0, 'not_started',
         CASE WHEN pinned THEN bundle_version END,
-        jsonb_build_object('__type', 'dict', '__var', jsonb_strip_nulls(jsonb_build_object(
-            -- Since 3.3.
-            'tracestate', 'airflow/task_span_detail_level='  -- if task_instance.retry_reason
-                || substring(conf ->> 'airflow/task_span_detail_level' FROM '^0*([1-9]\d*)$'),  -- if task_instance.retry_reason
-            -- The parent of the run's spans, if the Airflow traces: a W3C traceparent with random ids.
-            'traceparent', '00-' || replace(gen_random_uuid()::text, '-', '')  -- if dag_run.created_at
-                || '-' || left(replace(gen_random_uuid()::text, '-', ''), 16) || '-01'  -- if dag_run.created_at
-        )))
+        {run_carrier}
     FROM numbered
     WHERE id IS NOT NULL
     ORDER BY dag_id, logical_date, run_id, n
@@ -111,6 +114,11 @@ WITH requested AS (
     RETURNING id
 )
 {made_runs}
+
+-- fragment: task_carrier(run)
+jsonb_set({run}.context_carrier, '{__var,traceparent}', to_jsonb(overlay(  -- if dag_run.created_at
+    {run}.context_carrier #>> '{__var,traceparent}'  -- if dag_run.created_at
+    PLACING left(replace(gen_random_uuid()::text, '-', ''), 16) FROM 37 FOR 16))),  -- if dag_run.created_at
 
 -- name: add_task_instances
 -- only if dag_run.triggering_user_name
@@ -134,9 +142,7 @@ WITH run AS (
         priority_weight, operator, custom_operator_name, executor, executor_config, updated_at, span_status,
         task_display_name, dag_version_id)
     SELECT
-        jsonb_set(run.context_carrier, '{__var,traceparent}', to_jsonb(overlay(  -- if dag_run.created_at
-            run.context_carrier #>> '{__var,traceparent}'  -- if dag_run.created_at
-            PLACING left(replace(gen_random_uuid()::text, '-', ''), 16) FROM 37 FOR 16))),  -- if dag_run.created_at
+        {task_carrier(run)}
         i.id, run.dag_id, run.run_id, i.task_id, i.map_index, 0, i.max_tries, '', $4::text, i.pool, i.pool_slots, i.queue,
         i.priority_weight, i.operator, i.custom_operator_name, i.executor, $5::bytea, now(), 'not_started',
         i.task_display_name, run.created_dag_version_id
@@ -248,3 +254,77 @@ CROSS JOIN LATERAL (
 SELECT false AS is_subdag, ARRAY[d.fileloc, d.relative_fileloc]::text[] AS filenames, d.bundle_name,
     ARRAY[]::text[] AS subdag_ids
 FROM dag AS d WHERE d.dag_id = $1 FOR UPDATE
+
+-- fragment: is_of_another_version
+(r.bundle_version IS NOT NULL AND r.created_dag_version_id IS DISTINCT FROM (
+    SELECT dag_version.id FROM dag_version WHERE dag_version.dag_id = r.dag_id
+    ORDER BY dag_version.version_number DESC LIMIT 1
+))
+
+-- fragment: lacks_version
+r.created_dag_version_id IS NULL  -- if task_instance.retry_reason
+false  -- unless task_instance.retry_reason
+
+-- name: steering.asks_people
+-- only if hitl_detail.ti_id
+-- A task that waits, or waited, for somebody's answer.
+SELECT ti.task_id FROM dag_run AS r JOIN task_instance AS ti ON {same_run(ti, r)}
+{given_instances}
+JOIN hitl_detail ON hitl_detail.ti_id = ti.id
+WHERE r.id = $1 ORDER BY 1 LIMIT 1
+
+-- name: steering.drop_reschedules
+DELETE FROM task_reschedule AS past
+USING dag_run AS r, unnest($2::text[], $3::int[]) AS given (task_id, map_index), task_instance AS ti
+WHERE r.id = $1 AND {same_run(ti, r)} AND ti.task_id = given.task_id AND ti.map_index = given.map_index
+    AND past.ti_id = ti.id
+
+-- name: steering.renew_ids
+-- Every try has an id of its own, $4 in the order of the instances: what runs under the old one is ended.
+UPDATE task_instance AS ti SET id = given.id, updated_at = now()
+FROM dag_run AS r, unnest($2::text[], $3::int[], $4::uuid[]) AS given (task_id, map_index, id)
+WHERE r.id = $1 AND {same_run(ti, r)} AND ti.task_id = given.task_id AND ti.map_index = given.map_index
+
+-- name: steering.requeue_run
+UPDATE dag_run SET
+    bundle_version = CASE WHEN $2 THEN bundle_version ELSE coalesce(  -- unless dag_run.triggering_user_name
+        (SELECT dag.bundle_version FROM dag WHERE dag.dag_id = dag_run.dag_id), bundle_version) END,  -- unless dag_run.triggering_user_name
+    updated_at = now(), queued_at = now(), clear_number = coalesce(clear_number, 0) + 1,
+    last_scheduling_decision = CASE WHEN state NOT IN ('success', 'failed') THEN last_scheduling_decision END,
+    start_date = CASE WHEN state NOT IN ('success', 'failed') THEN start_date END,
+    end_date = CASE WHEN state NOT IN ('success', 'failed') THEN end_date END,
+    state = CASE WHEN state IN ('success', 'failed') THEN 'queued' ELSE state END
+WHERE id = $1 AND $2::boolean IS NOT NULL
+    AND state IN ('success', 'failed')  -- unless dag_run.created_at
+RETURNING state
+
+-- name: steering.trace_run
+-- only if dag_run.created_at
+UPDATE dag_run SET updated_at = now(), context_carrier =
+    {run_carrier}
+WHERE id = $1
+
+-- name: steering.move_deadlines
+-- only if deadline_alert.reference
+-- Those that count from when the run was queued.
+UPDATE deadline SET deadline_time = now() + alert."interval"::text::float8 * interval '1 second', last_updated_at = now()
+FROM deadline_alert AS alert
+WHERE alert.id = deadline.deadline_alert_id AND deadline.dagrun_id = $1 AND NOT deadline.missed
+    AND alert.reference ->> 'reference_type' = 'DagRunQueuedAtDeadline'
+    AND alert."interval"::text ~ '^\d+([.]\d+)?$'
+
+-- name: steering.trace_tries
+-- only if dag_run.created_at
+UPDATE task_instance AS ti SET
+    context_carrier =
+        {task_carrier(r)}
+    updated_at = now()
+FROM dag_run AS r, unnest($2::text[], $3::int[]) AS given (task_id, map_index)
+WHERE r.id = $1 AND {same_run(ti, r)} AND ti.task_id = given.task_id AND ti.map_index = given.map_index
+
+-- name: steering.pin_instances
+-- only if task_instance.retry_reason
+-- No scheduler starts an instance without a version.
+UPDATE task_instance AS ti SET dag_version_id = r.created_dag_version_id, updated_at = now()
+FROM dag_run AS r
+WHERE r.id = $1 AND {same_run(ti, r)} AND ti.dag_version_id IS NULL AND coalesce(ti.state, '') NOT IN ({last_states})

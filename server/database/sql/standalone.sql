@@ -14,3 +14,35 @@ LIMIT 1
 SELECT set_config('synchronous_commit', 'off', true),
     pg_notify($2, CASE WHEN length(ids) < 7900 THEN ids ELSE '' END)
 FROM array_to_string($1::int[], ',') AS ids
+
+-- fragment: lock_of_dag
+-- As deleting the DAG does: the scheduler's changes of its tasks wait, or leave them out.
+FOR UPDATE
+
+-- fragment: state_if_failed
+CASE
+    WHEN ti.state = 'running' THEN 'failed'
+    WHEN coalesce(ti.state, '') NOT IN ({last_states}) THEN 'skipped'
+END
+
+-- fragment: changed_columns
+{state_with_dates}
+
+-- name: steering.end_run
+UPDATE dag_run SET
+    end_date = CASE WHEN state IS NULL OR state IN ('queued', 'running') THEN now() ELSE end_date END,
+    state = $2::text
+WHERE id = $1 AND state IS DISTINCT FROM $2::text
+
+-- fragment: unless_it_runs
+-- The scheduler ends the process of one that runs before its next try begins.
+AND true
+
+-- name: steering.requeue_run
+UPDATE dag_run SET state = 'running', start_date = now(), end_date = NULL
+WHERE id = $1 AND state IN ('success', 'failed') AND $2::boolean IS NOT NULL
+RETURNING state
+
+-- name: steering.announce
+-- Those who wait for the run $1 listen on the channel $2, and the schedulers on $3.
+SELECT pg_notify($2, $1::int::text), pg_notify($3, $1::int::text)
