@@ -5,8 +5,8 @@ and dates are checked before the query and the body are read, in Airflow's order
 process that reads DAGs, has written as JSON is a `Raw`: HTTP sends it as it is, and only a Python caller decodes it.
 """
 
-from collections.abc import AsyncGenerator, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Sequence
+from typing import NamedTuple, TypeVar
 
 from msgspec import Raw
 
@@ -14,14 +14,17 @@ from server import wire
 from server.database.metadata import Metadata
 from server.database.pools import Pool
 from server.database.scheduler_health import Heartbeat
+from server.database.steering import Cleared, Deleted, Steered
 from server.errors import BadRequest, NotFound, PermissionMissing, Restricted
 from server.task_logs.reading import LogFile, airflow_log, local_log
 from server.task_logs.writing import NoLogError
-from server.wire import DagRunsQuery, Found, NamedRun, Page, PoolRequest, RunName, TaskInstance, Trigger
+from server.wire import Clear, DagRunsQuery, Found, NamedRun, Page, PoolRequest, RunName, TaskInstance, Trigger
 from server.wire.dag_patterns import Readable
 from server.wire.dates import timezone_of
 from windsock.config import Config
 from windsock.protocol import Code
+
+Done = TypeVar("Done")
 
 
 class Listing(NamedTuple):
@@ -94,6 +97,29 @@ class Operations:
         states = await self._metadata.run_states.states(keys, min(wait, self._wait_limit)) if keys else ()
         known = dict(zip(keys, states, strict=True))
         return [run.error if run.key is None else known[run.key] for run in runs]
+
+    async def set_run_state(self, run: RunKey, state: str) -> Steered:
+        """Mark a run as `failed` or `success`; its tasks that are under way are ended."""
+        return await self._steered(self._metadata.steering.set_run_state(*run, wire.check_mark(state)))
+
+    async def clear(self, run: RunKey, asked: Clear) -> Cleared:
+        """Repeat tasks of a run, or with `dry_run` say which ones."""
+        return await self._steered(self._metadata.steering.clear(*run, asked))
+
+    async def set_instance_state(self, instance: InstanceKey, map_index: int | None, state: str) -> Steered:
+        """Mark a task of a run as `failed` or `success`: all its instances, or the one with `map_index`."""
+        steering = self._metadata.steering
+        return await self._steered(steering.set_instance_state(*instance, map_index, wire.check_mark(state)))
+
+    async def delete_run(self, run: RunKey) -> Deleted:
+        """Delete every row of a run."""
+        return await self._steered(self._metadata.steering.delete_run(*run))
+
+    async def _steered(self, steering: Awaitable[Done]) -> Done:
+        """Do it, and let those who wait for runs learn of it now."""
+        done = await steering
+        self._metadata.run_watch.look_now()
+        return done
 
     def stop_waiting(self) -> None:
         """Answer now all who wait for runs, with what is known."""

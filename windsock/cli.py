@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from windsock.commands import dags, pools, runs, task_log, tasks, whoami
+from windsock.commands import dags, pools, runs, steering, task_log, tasks, whoami
 from windsock.commands.base import EXIT_CODES, EXIT_INTERRUPTED, Failure
 from windsock.errors import ConfigError
 from windsock.service import module_of_service
@@ -26,6 +26,11 @@ _BY_AIRFLOW_1: Sequence[click.Command] = (
     dags.pause,
     dags.unpause,
     dags.delete_dag,
+    steering.clear,
+    steering.stop_run,
+    steering.mark_run,
+    steering.mark_task,
+    steering.delete_run,
     pools.pool,
 )
 _BY_AIRFLOW_2: Mapping[str, Mapping[str, click.Command]] = {
@@ -33,13 +38,22 @@ _BY_AIRFLOW_2: Mapping[str, Mapping[str, click.Command]] = {
         "trigger": runs.trigger_dag,
         "list-runs": runs.list_dag_runs,
         "state": runs.dag_state,
+        "stop-run": steering.stop_run,
+        "mark-run": steering.mark_run,
+        "delete-run": steering.delete_run,
         "list": dags.list_dags,
         "list-import-errors": dags.list_import_errors,
         "pause": dags.pause,
         "unpause": dags.unpause,
         "delete": dags.delete_dag,
     },
-    "tasks": {"list": tasks.list_tasks, "state": tasks.task_state, "log": task_log.task_log},
+    "tasks": {
+        "list": tasks.list_tasks,
+        "state": tasks.task_state,
+        "log": task_log.task_log,
+        "clear": steering.clear,
+        "mark": steering.mark_task,
+    },
     "pools": {
         "list": pools.list_pools,
         "get": pools.get_pool,

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import msgspec
 from aiohttp import web
 
-from server.api.handlers import dag_runs, dags, pools
-from server.api.resources import CHANGE, USED
+from server.api.handlers import dag_runs, dags, pools, steering
+from server.api.resources import CHANGE, UNCHANGED, USED, SteeredRun
 from server.api.routes import NEEDS
 from server.database.audit_log import Entry
 from server.database.generations import LogStyle
@@ -21,22 +21,26 @@ from server.wire import PoolRequest, Trigger
 
 Handler = Callable[..., object]
 
+# The names of the web pages' views; the experimental API of that time logs nothing.
+_VIEWS: Mapping[Handler, str] = {
+    dag_runs.trigger: "trigger", dags.set_paused: "paused", dags.patch: "paused", dags.delete: "delete",
+    steering.set_run_state: "dagrun_{state}", steering.set_instance_state: "{new_state}", steering.clear: "clear",
+}  # fmt: skip
 _EVENTS: Mapping[LogStyle, Mapping[Handler, str]] = {
     LogStyle.OWN: {},
-    # The names of the web pages' views; the experimental API of that time logs nothing.
-    LogStyle.VIEWS: {
-        dag_runs.trigger: "trigger", dags.set_paused: "paused", dags.patch: "paused", dags.delete: "delete",
-    },
-    LogStyle.PERMISSIONS: {
-        dag_runs.trigger: "dag_run.create", dags.set_paused: "paused", dags.patch: "paused", dags.delete: "delete",
-    },
+    LogStyle.VIEWS: _VIEWS,
+    LogStyle.PERMISSIONS: {**_VIEWS, dag_runs.trigger: "dag_run.create"},
     LogStyle.API_V1: {
         dag_runs.trigger: "api.post_dag_run", dags.set_paused: "api.patch_dag", dags.patch: "api.patch_dag",
         dags.delete: "api.delete_dag", pools.set_pool: "api.post_pool", pools.delete_pool: "api.delete_pool",
+        steering.set_run_state: "api.update_dag_run_state", steering.clear: "api.post_clear_task_instances",
+        steering.set_instance_state: "api.patch_task_instance", steering.delete_run: "api.delete_dag_run",
     },
     LogStyle.API_V2: {
         dag_runs.trigger: "trigger_dag_run", dags.set_paused: "patch_dag", dags.patch: "patch_dag",
         dags.delete: "delete_dag", pools.set_pool: "post_pool", pools.delete_pool: "delete_pool",
+        steering.set_run_state: "patch_dag_run", steering.clear: "post_clear_task_instances",
+        steering.set_instance_state: "patch_task_instance", steering.delete_run: "delete_dag_run",
     },
 }  # fmt: skip
 _ANONYMOUS = {
@@ -65,25 +69,27 @@ class _Details(NamedTuple):
 
 
 def entry(request: web.Request, style: LogStyle, sensitive: tuple[str, ...]) -> Entry | None:
-    """Describe what a request has changed; None if the caller is unknown and this Airflow has no name for that.
+    """Describe what a request has changed; None if that is nothing, or if this Airflow has no name for the caller.
 
     `sensitive` has further words; a key that contains one has its value masked.
     """
     user = request.get(USER)
     owner = _ANONYMOUS.get(style) if user is None else user
-    if owner is None:
+    if owner is None or request.get(UNCHANGED, False):
         return None
     handler, dag_id = request.match_info.handler, request.match_info.get("dag_id")
+    task_id = request.match_info.get("task_id")
     event = _EVENTS[style].get(handler)
     if event is None:
         made = request.get(CHANGE)
-        run_id = made.run_id if isinstance(made, Trigger) else None
+        run_id = made.run_id if isinstance(made, Trigger | SteeredRun) else None
         event = f"api_{getattr(handler, '__name__', 'change')}"
-        return Entry(event, dag_id, owner, _own_extra(request, run_id), run_id)
+        return Entry(event, dag_id, owner, _own_extra(request, run_id), run_id, task_id=task_id)
     details = _details(request, style, (*_SENSITIVE, *sensitive))
     return Entry(
-        event=event,
+        event=event.format_map(details.fields),
         dag_id=dag_id,
+        task_id=task_id,
         owner=owner,
         extra=_extra(details.fields, request, style),
         run_id=details.run_id,
@@ -94,12 +100,18 @@ def entry(request: web.Request, style: LogStyle, sensitive: tuple[str, ...]) -> 
 
 
 def _details(request: web.Request, style: LogStyle, sensitive: tuple[str, ...]) -> _Details:
+    old = style in {LogStyle.VIEWS, LogStyle.PERMISSIONS}
     match request.get(CHANGE):
         case Trigger(run_id=run_id, execution_date=date, conf=conf):
-            old = style in {LogStyle.VIEWS, LogStyle.PERMISSIONS}
             id_name, date_name = ("run_id", "execution_date") if old else ("dag_run_id", "logical_date")
             fields = {"conf": _shown(conf or {}, sensitive), id_name: run_id, date_name: date.isoformat()}
             return _Details(fields, run_id, date)
+        case SteeredRun(asked=asked, run_id=run_id, execution_date=written):
+            fields = {name: _shown(value, sensitive) for name, value in asked.items()}
+            if old:
+                named = {"task_id": request.match_info.get("task_id"), "execution_date": written, "run_id": run_id}
+                fields |= {name: value for name, value in named.items() if value is not None}
+            return _Details(fields, run_id, None if written is None else datetime.fromisoformat(written))
         case bool(is_paused):
             # The page of 1.10 logs the state before the change.
             return _Details({"is_paused": not is_paused if style is LogStyle.VIEWS else is_paused})

@@ -6,13 +6,16 @@ from typing import NamedTuple
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from server.api.handlers import dag_runs, dags, health, import_errors, pools, session, task_logs, tasks
+from server.api.handlers import dag_runs, dags, health, import_errors, pools, session, steering, task_logs, tasks
 from server.api.needs import (
     DAG_READ,
+    INSTANCE_EDIT,
     INSTANCE_READ,
     POOL_CREATE,
     POOL_EDIT,
     POOL_READ,
+    RUN_DELETE,
+    RUN_EDIT,
     RUN_READ,
     TASK_READ,
 )
@@ -75,7 +78,11 @@ ENDPOINTS = (
     ),
     Endpoint("GET", f"{_DAG}/dag_runs", dag_runs.list_runs, RUN_READ, RUN_PARAMETERS),
     Endpoint("GET", _RUN, dag_runs.state, RUN_READ, WAIT_PARAMETERS),
+    Endpoint("PATCH", _RUN, steering.set_run_state, RUN_EDIT),
+    Endpoint("DELETE", _RUN, steering.delete_run, RUN_DELETE),
+    Endpoint("POST", f"{_RUN}/clear", steering.clear, INSTANCE_EDIT),
     Endpoint("GET", _TASK, tasks.task_instance, INSTANCE_READ, frozenset({"map_index"})),
+    Endpoint("PATCH", _TASK, steering.set_instance_state, INSTANCE_EDIT, frozenset({"map_index"})),
     Endpoint("GET", f"{_TASK}/logs", task_logs.task_log, reads(Resource.DAGS, Resource.LOGS), LOG_PARAMETERS),
     Endpoint("GET", f"{_TASK}/waits_for", tasks.waits_for, INSTANCE_READ),
     Endpoint("GET", f"{_DAG}/tasks", tasks.list_tasks, TASK_READ),

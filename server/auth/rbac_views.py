@@ -22,7 +22,12 @@ View = tuple[str, str]
 _VIEWS: Mapping[Permission, frozenset[View]] = {
     Permission("can_read", Resource.RUNS): frozenset({("can_list", _RUNS)}),
     Permission("can_create", Resource.RUNS): frozenset({("can_trigger", _PAGES)}),
+    Permission("can_edit", Resource.RUNS): frozenset({("can_dagrun_failed", _PAGES), ("can_dagrun_success", _PAGES)}),
+    Permission("can_delete", Resource.RUNS): frozenset({("muldelete", _RUNS)}),
     Permission("can_read", Resource.TASKS): frozenset({("can_task", _PAGES)}),
+    Permission("can_edit", Resource.TASKS): frozenset(
+        {("can_clear", _PAGES), ("can_failed", _PAGES), ("can_success", _PAGES)}
+    ),
     Permission("can_read", Resource.LOGS): frozenset({("can_log", _PAGES), ("can_get_logs_with_metadata", _PAGES)}),
     Permission("can_read", Resource.CODE): frozenset({("can_code", _PAGES)}),
     # The page with all DAGs shows them.

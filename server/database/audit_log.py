@@ -21,6 +21,7 @@ class Entry(NamedTuple):
     run_id: str | None = None
     execution_date: datetime | None = None
     display_name: str | None = None
+    task_id: str | None = None
 
 
 class Log:

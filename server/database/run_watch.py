@@ -84,6 +84,10 @@ class RunWatch:
         finally:
             self._leave(waiter)
 
+    def look_now(self) -> None:
+        """Look at all these runs at once: one of them may have been marked or deleted."""
+        self._look_now.set()
+
     def stop(self) -> None:
         """Wake everybody; from now on nobody waits."""
         self.stopped = True

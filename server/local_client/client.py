@@ -9,13 +9,14 @@ from server.auth.permissions import EVERYTHING
 from server.database.pools import Pool
 from server.local_client.calls import ALL, LocalCalls, all_of
 from server.local_client.runs import LocalRuns
+from server.local_client.steering import LocalSteering
 from server.operations import Operations
 from windsock.client.interface import Client
 from windsock.client.results import Answer
 from windsock.config import Config
 
 
-class LocalClient(LocalRuns, Client):
+class LocalClient(LocalRuns, LocalSteering, Client):
     """The API's methods on a database. Do not use it inside a running event loop."""
 
     def __init__(self, config: Config, warn: Callable[[str], None] | None = None) -> None:

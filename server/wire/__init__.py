@@ -42,7 +42,7 @@ from server.wire.query import (
 from server.wire.run_lists import Found, NamedRun, named_states, parse_named_runs
 from server.wire.run_names import RunId, RunName, parse_run
 from server.wire.shapes import TaskInstance, ascii_json, delete_answer, encode, trigger_answer
-from server.wire.steering import Clear, check_mark, parse_clear, parse_mark, read_clear
+from server.wire.steering import Clear, check_mark, clear_fields, parse_clear, parse_mark, read_clear
 
 __all__ = [
     "Clear",
@@ -58,6 +58,7 @@ __all__ = [
     "ascii_json",
     "check_id",
     "check_mark",
+    "clear_fields",
     "delete_answer",
     "encode",
     "named_states",

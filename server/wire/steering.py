@@ -65,6 +65,12 @@ def read_clear(fields: Mapping[str, object]) -> Clear:
     )
 
 
+def clear_fields(asked: Clear) -> dict[str, object]:
+    """Return what was asked for with the names that Airflow's own API uses; without what has its usual value."""
+    named = {"task_ids": asked.task_ids, "include_downstream": asked.downstream or None}
+    return {"only_failed": asked.only_failed, **{name: value for name, value in named.items() if value is not None}}
+
+
 def _fields(body: bytes, known: frozenset[str]) -> dict[str, object]:
     value = parse_json(body)
     if not isinstance(value, dict):

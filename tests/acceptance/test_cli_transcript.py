@@ -86,7 +86,7 @@ SCENARIOS = {
         Step("dags unpause ref_parent", 0, "Dag: ref_parent, paused: False\n"),
         Step("dags pause ref_setup", 0, "Dag: ref_setup, paused: True\n"),
         Step("unpause nope", 3, "Dag id nope not found in DagModel"),
-        Step("delete_dag ref_setup", 1, "-y deletes it without asking"),
+        Step("delete_dag ref_setup", 1, "-y does it without asking"),
         Step("delete_dag -y ref_setup", 0, "Removed "),
         Step("dags delete --yes ref_parent", 0, "Removed "),
         Step("delete_dag -y ref_setup", 3, "Dag id ref_setup not found"),

@@ -6,9 +6,10 @@ from typing import Self
 
 from windsock.client.results import Answer, ApiError
 from windsock.client.runs import Runs
+from windsock.client.steering import Steering
 
 
-class Client(Runs):
+class Client(Runs, Steering):
     """The experimental API, method by method.
 
     The answers are those that the API documents, as Python objects. Dates are texts, as the API reads and writes them.

@@ -11,6 +11,7 @@ from windsock.client.credentials import Given, find_auth
 from windsock.client.interface import Client
 from windsock.client.json_calls import JsonCalls
 from windsock.client.json_runs import JsonRuns
+from windsock.client.json_steering import JsonSteering
 from windsock.client.results import Answer
 from windsock.client.runs import LONGEST_WAIT
 
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
 _OK = 200
 
 
-class JsonClient(JsonRuns, Client):
+class JsonClient(JsonRuns, JsonSteering, Client):
     """The API's methods over HTTP.
 
     `endpoint_url` may have a base path, and user and password. `timeout` is in seconds. `trace` is called with a line
-    about each request, and `warn` with the warning of each answer that has one. GETs, and triggers that name their
-    run_id, are tried up to three times.
+    about each request, and `warn` with the warning of each answer that has one. GETs, triggers that name their
+    run_id, and what marks a run or a task, are tried up to three times.
     """
 
     def __init__(

@@ -10,7 +10,7 @@ from windsock.protocol import WARNING_HEADER, Code
 from windsock.text import header_safe
 
 _SHOWN = 500
-_OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
+_OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _NOT_ALLOWED = 200, 401, 403, 404, 405
 _REDIRECTS, _SERVER_ERRORS = range(300, 400), range(500, 600)
 
 
@@ -61,6 +61,14 @@ class Answers:
         """Raise what the reply means unless it has one of these statuses."""
         if reply.status not in statuses:
             raise self._failure(reply)
+
+    def known(self, reply: Reply) -> Reply:
+        """Return the reply of an endpoint that older servers, and Airflow, do not have; raises ApiError for these."""
+        status, (text, code, _) = reply.status, error_of(reply)
+        if status == _NOT_ALLOWED or (status == _NOT_FOUND and (text is None or code == Code.ENDPOINT_NOT_FOUND)):
+            what = f"the server at {self._place} cannot do this: it is an older Windsock, or Airflow itself"
+            raise ApiError(status, what, shown(reply.body), code=Code.ENDPOINT_NOT_FOUND)
+        return reply
 
     def no_api(self, reply: Reply) -> Unreachable:
         """Build the error for an answer that the API does not give."""

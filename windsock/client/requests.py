@@ -22,6 +22,17 @@ def trigger_fields(
     return fields
 
 
+def clear_fields(
+    task_ids: Sequence[str] | None, *, only_failed: bool, downstream: bool, dry_run: bool
+) -> dict[str, object]:
+    """Build the body that clears tasks of a run."""
+    fields: dict[str, object] = {"only_failed": only_failed, "downstream": downstream, "dry_run": dry_run}
+    if task_ids is not None:
+        # A text is a sequence of texts, too; the API says what is wrong with it.
+        fields["task_ids"] = task_ids if isinstance(task_ids, str) else list(task_ids)
+    return fields
+
+
 def with_warning(answer: Answer, warning: str | None) -> Answer:
     """Add the `warning` that came with an answer, if there is one."""
     return answer if warning is None else {**answer, "warning": warning}

@@ -1,5 +1,6 @@
 """What all commands share: the client, one-line failures with documented exit codes, common options."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
@@ -27,6 +28,8 @@ EXIT_INTERRUPTED = 130
 
 _BY_STATUS = {401: EXIT_DENIED, 403: EXIT_DENIED, 404: EXIT_NOT_FOUND}
 _SERVER_ERROR = 500
+# The server does not have the endpoint, or refuses this beside its Airflow: that is no failure of the server.
+_CANNOT = frozenset({Code.ENDPOINT_NOT_FOUND, Code.NOT_SUPPORTED})
 
 EXIT_CODES = """\b
 Exit status:
@@ -74,6 +77,15 @@ def echo(line: str) -> None:
     click.echo(printable(line))
 
 
+def confirm(action: str, consequence: str) -> None:
+    """Ask whether to go on, after saying what it means; raises Failure unless somebody is there who says yes."""
+    if not sys.stdin.isatty():
+        raise Failure(f"cannot ask whether to {action}: stdin is not a terminal; -y does it without asking")
+    say(consequence)
+    if not click.confirm("Proceed?", err=True):
+        raise Failure("nothing was changed")
+
+
 def _printable_lines(text: str) -> str:
     return "\n".join(map(printable, text.split("\n")))
 
@@ -89,8 +101,7 @@ def session(*, verbose: bool) -> Iterator["Client"]:
     except ConfigError as error:
         raise Failure(str(error)) from error
     except ApiError as error:
-        code = EXIT_UNREACHABLE if error.status >= _SERVER_ERROR else _BY_STATUS.get(error.status, EXIT_FAILED)
-        raise Failure(_text(error, verbose=verbose), code) from error
+        raise Failure(_text(error, verbose=verbose), _exit_code(error)) from error
     except Unreachable as error:
         raise Failure(_text(error, verbose=verbose), EXIT_UNREACHABLE) from error
     except ClientError as error:
@@ -98,6 +109,12 @@ def session(*, verbose: bool) -> Iterator["Client"]:
         raise Failure(_text(error, verbose=verbose), EXIT_DENIED) from error
     except KeyboardInterrupt:
         raise Failure("interrupted", EXIT_INTERRUPTED) from None
+
+
+def _exit_code(error: "ApiError") -> int:
+    if error.code in _CANNOT:
+        return EXIT_FAILED
+    return EXIT_UNREACHABLE if error.status >= _SERVER_ERROR else _BY_STATUS.get(error.status, EXIT_FAILED)
 
 
 def _say_once() -> Callable[[str], None]:

@@ -1,11 +1,10 @@
 """DAGs: `list_dags`, `pause`, `unpause`, `delete_dag`."""
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from windsock.commands.base import Failure, echo, say, session, subdir_option, verbose_option
+from windsock.commands.base import confirm, echo, session, subdir_option, verbose_option
 from windsock.commands.tables import output_option, show
 
 if TYPE_CHECKING:
@@ -88,14 +87,8 @@ def delete_dag(dag_id: str, *, yes: bool, verbose: bool) -> None:
     is still there, the DAG comes back, but without its history.
     """
     if not yes:
-        _ask(dag_id)
+        confirm(
+            f"delete {dag_id}", f"This deletes every run and everything else that the database knows about {dag_id}."
+        )
     with session(verbose=verbose) as client:
         echo(str(client.delete_dag(dag_id)["message"]))
-
-
-def _ask(dag_id: str) -> None:
-    if not sys.stdin.isatty():
-        raise Failure(f"cannot ask whether to delete {dag_id}: stdin is not a terminal; -y deletes it without asking")
-    say(f"This deletes every run and everything else that the database knows about {dag_id}.")
-    if not click.confirm("Proceed?", err=True):
-        raise Failure("nothing was deleted")
