@@ -301,3 +301,47 @@ CREATE TABLE IF NOT EXISTS windsock_token (
 );
 
 INSERT INTO windsock_schema (version) VALUES (5) ON CONFLICT DO NOTHING;
+
+-- version: 6
+-- Tries that were taken away from their scheduler while they ran: somebody has marked, cleared or deleted their task, or their
+-- run took too long. The task does not run again before the processes of such a try have ended, which its scheduler sees to.
+
+CREATE TABLE IF NOT EXISTS windsock_ending (
+    id              bigserial    PRIMARY KEY,
+    job_id          integer      NOT NULL,
+    run             integer,
+    dag_id          varchar(250) NOT NULL,
+    execution_date  timestamptz  NOT NULL,
+    task_id         varchar(250) NOT NULL,
+    try_number      integer,
+    start_date      timestamptz,
+    hostname        varchar(1000),
+    pid             integer
+);
+CREATE INDEX IF NOT EXISTS windsock_ending_task ON windsock_ending (dag_id, execution_date, task_id);
+
+CREATE OR REPLACE FUNCTION windsock_taken_away() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    of_run integer := (SELECT r.id FROM dag_run AS r WHERE r.dag_id = OLD.dag_id AND r.execution_date = OLD.execution_date);
+BEGIN
+    INSERT INTO windsock_ending (job_id, run, dag_id, execution_date, task_id, try_number, start_date, hostname, pid)
+    VALUES (OLD.job_id, of_run, OLD.dag_id, OLD.execution_date, OLD.task_id, OLD.try_number, OLD.start_date, OLD.hostname, OLD.pid);
+    PERFORM pg_notify('windsock_steered', coalesce(of_run::text, ''));
+    RETURN NULL;
+END
+$$;
+-- A scheduler that writes how a try ended says so: the processes of that try have ended before.
+DROP TRIGGER IF EXISTS windsock_taken_away ON task_instance;
+CREATE TRIGGER windsock_taken_away AFTER UPDATE OF state, try_number, job_id ON task_instance FOR EACH ROW
+    WHEN (
+        old.state = 'running' AND old.job_id IS NOT NULL
+        AND (new.state, new.try_number, new.job_id) IS DISTINCT FROM (old.state, old.try_number, old.job_id)
+        AND current_setting('windsock.reports', true) IS DISTINCT FROM 'on'
+    )
+    EXECUTE FUNCTION windsock_taken_away();
+DROP TRIGGER IF EXISTS windsock_deleted ON task_instance;
+CREATE TRIGGER windsock_deleted AFTER DELETE ON task_instance FOR EACH ROW
+    WHEN (old.state = 'running' AND old.job_id IS NOT NULL)
+    EXECUTE FUNCTION windsock_taken_away();
+
+INSERT INTO windsock_schema (version) VALUES (6) ON CONFLICT DO NOTHING;

@@ -12,7 +12,7 @@ import msgspec
 from aiohttp import web
 
 from server.api.handlers import dag_runs, dags, pools, steering
-from server.api.resources import CHANGE, UNCHANGED, USED, SteeredRun
+from server.api.resources import CHANGE, PERMISSIONS, UNCHANGED, USED, SteeredRun
 from server.api.routes import NEEDS
 from server.database.audit_log import Entry
 from server.database.generations import LogStyle
@@ -128,8 +128,10 @@ def _own_extra(request: web.Request, run_id: str | None) -> str:
 
 def _permission(request: web.Request) -> str:
     """Name the permissions that the change needed, and of those that are alternatives the one that it has used."""
-    used = request.get(USED)
-    return ", ".join(map(str, (*NEEDS[request.match_info.handler].every, *(() if used is None else (used,)))))
+    needs, dag_id = NEEDS[request.match_info.handler], request.match_info.get("dag_id")
+    held = (one for one in needs.either if request[PERMISSIONS].allows(one, dag_id))
+    used = request.get(USED) or next(held, None)
+    return ", ".join(map(str, (*needs.every, *(() if used is None else (used,)))))
 
 
 def _extra(fields: Mapping[str, object], request: web.Request, style: LogStyle) -> str:

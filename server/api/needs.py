@@ -5,7 +5,7 @@ from collections.abc import Collection
 from aiohttp import web
 
 from server.api.resources import OPERATIONS, PERMISSIONS
-from server.auth.permissions import Needs, Permission, Resource, edits_dag, reads
+from server.auth.permissions import RUN_CLEAR, Needs, Permission, Resource, edits_dag, reads
 from server.wire.dag_patterns import Readable
 
 DAG_READ = reads(Resource.DAGS)
@@ -15,9 +15,11 @@ TASK_READ = reads(Resource.DAGS, Resource.TASKS)
 INSTANCE_READ = reads(Resource.DAGS, Resource.RUNS, Resource.TASKS)
 # Whose DAGs are not all of a file may read that it cannot be loaded, and not why.
 IMPORT_ERROR_READ = reads(Resource.DAGS, Resource.IMPORT_ERRORS)
-# Airflow's own API asks for both when it clears or marks tasks, because that may set a run going again.
 RUN_EDIT = edits_dag(Permission("can_edit", Resource.RUNS))
-INSTANCE_EDIT = edits_dag(Permission("can_edit", Resource.RUNS), Permission("can_edit", Resource.TASKS))
+# Airflow asks for the permission on runs, too, except on the pages of 1.10.
+INSTANCE_EDIT = edits_dag(Permission("can_edit", Resource.TASKS))._replace(
+    either=(Permission("can_edit", Resource.RUNS), RUN_CLEAR)
+)
 RUN_DELETE = edits_dag(Permission("can_delete", Resource.RUNS))
 POOL_READ = reads(Resource.POOLS)
 POOL_CREATE = Permission("can_create", Resource.POOLS)

@@ -67,6 +67,10 @@ def needs(action: str, resource: str) -> Needs:
     return Needs((Permission(action, resource),))
 
 
+RUN_CLEAR = Permission("can_clear", Resource.RUNS)
+"""What the pages of Airflow 1.10 ask of those who clear or mark tasks; no other source of roles has it."""
+
+
 class Grant(NamedTuple):
     """Permissions for all DAGs and everything else; or, if there are `dags`, for the DAGs that match all of these."""
 

@@ -7,7 +7,7 @@ button needs. Where two pages have a share in it, both count.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from server.auth.permissions import Grant, Permission, Resource
+from server.auth.permissions import RUN_CLEAR, Grant, Permission, Resource
 from server.database.roles import Held, Words
 from server.wire.dag_patterns import DagPattern
 
@@ -23,6 +23,7 @@ _VIEWS: Mapping[Permission, frozenset[View]] = {
     Permission("can_read", Resource.RUNS): frozenset({("can_list", _RUNS)}),
     Permission("can_create", Resource.RUNS): frozenset({("can_trigger", _PAGES)}),
     Permission("can_edit", Resource.RUNS): frozenset({("can_dagrun_failed", _PAGES), ("can_dagrun_success", _PAGES)}),
+    RUN_CLEAR: frozenset({("can_clear", _PAGES)}),
     Permission("can_delete", Resource.RUNS): frozenset({("muldelete", _RUNS)}),
     Permission("can_read", Resource.TASKS): frozenset({("can_task", _PAGES)}),
     Permission("can_edit", Resource.TASKS): frozenset(

@@ -99,9 +99,30 @@ def _of_dag(dag: str, dag_id: str) -> Iterator[Same]:
     )
     yield Same(("GET", f"{dag}/paused/true", None), {1: pause, **_both(patch)})
     yield Same(("PATCH", dag, {"is_paused": False}), {1: pause, **_both(patch)})
+    yield from _steering(run, dag, asked)
     deleted = {1: [("POST", f"/delete?{asked}", {})], **_both(("DELETE", dag, None))}
     yield Same(("DELETE", dag, None), deleted)
     yield Same(("DELETE", f"{dag}/delete_dag", None), deleted)
+
+
+def _steering(run: str, dag: str, asked: str) -> Iterator[Same]:
+    """Each page of 1.10 marks a run or a task as one state; here both states need the same."""
+    pause: Call = ("POST", f"/paused?is_paused=true&{asked}", {})
+    pages: dict[str, list[Call]] = {
+        name: [("POST", f"/{name}?{asked}&execution_date={_QUOTED}&task_id=t&confirmed=true&origin=/", {})]
+        for name in ("dagrun_failed", "dagrun_success", "failed", "success", "clear")
+    }
+    of_run = [pause, *pages["dagrun_failed"], *pages["dagrun_success"]]
+    of_tasks = [pause, *pages["failed"], *pages["success"], *pages["clear"]]
+    marked, instance = {"state": "failed"}, f"{dag}/dagRuns/r/taskInstances/t"
+    chosen = {"dry_run": False, "only_failed": True, "dag_run_id": "r"}
+    yield Same(("PATCH", run, marked), {1: of_run, **_both(("PATCH", f"{dag}/dagRuns/r", marked))})
+    yield Same(("POST", f"{run}/clear", {}), {1: of_tasks, **_both(("POST", f"{dag}/clearTaskInstances", chosen))})
+    yield Same(
+        ("PATCH", f"{run}/tasks/t", marked), {1: of_tasks, **_both(("PATCH", instance, {"new_state": "failed"}))}
+    )
+    deleting: Call = ("POST", f"/dagrun/action_post?{asked}", {"action": "muldelete"})
+    yield Same(("DELETE", run, None), {1: [pause, deleting], **_both(("DELETE", f"{dag}/dagRuns/r", None))})
 
 
 def _on(dag_id: str, *actions: str) -> list[tuple[str, str]]:
@@ -115,6 +136,10 @@ CUSTOM: Mapping[str, Sequence[tuple[str, str]]] = {
     "d_triggerer": [*_on("d", "read", "edit"), ("can_create", "DAG Runs"), ("can_read", "DAG Runs")],
     "d_editor_only": [*_on("d", "edit"), ("can_create", "DAG Runs")],
     "d_deleter": _on("d", "delete"),
+    "d_steerer": [*_on("d", "edit"), *((f"can_{one}", "DAG Runs") for one in ("edit", "delete"))],
+    "d_clearer": [*_on("d", "edit"), ("can_edit", "DAG Runs"), ("can_edit", "Task Instances")],
+    "task_editor": [*_on("d", "edit"), ("can_edit", "Task Instances")],
+    "run_reader": [*_on("d", "read"), ("can_edit", "DAG Runs"), ("can_delete", "DAG Runs")],
     "d_runs": [*_on("d", "read", "edit"), ("can_read", "DAG Run:d"), ("can_create", "DAG Run:d")],
     "creator_without_dags": [("can_create", "DAG Runs"), ("can_read", "DAG Runs")],
     "no_import_errors": [("can_read", "DAGs"), *_READS, ("can_read", "Pools")],
@@ -129,6 +154,18 @@ CUSTOM_VIEWS: Mapping[str, Sequence[tuple[str, str]]] = {
     "d_reader": [("can_dag_read", "d"), *_PAGES, ("can_code", "Airflow"), ("can_task", "Airflow")],
     "d_editor": [("can_dag_edit", "d"), *_PAGES, ("can_trigger", "Airflow"), ("can_paused", "Airflow")],
     "d_deleter": [("can_dag_edit", "d"), ("can_delete", "Airflow")],
+    "d_steerer": [
+        ("can_dag_edit", "d"),
+        ("can_paused", "Airflow"),
+        ("can_dagrun_failed", "Airflow"),
+        ("can_dagrun_success", "Airflow"),
+        ("muldelete", "DagRunModelView"),
+    ],
+    "d_failer": [("can_dag_edit", "d"), ("can_paused", "Airflow"), ("can_dagrun_failed", "Airflow")],
+    "d_clearer": [
+        ("can_dag_edit", "d"),
+        *((f"can_{one}", "Airflow") for one in ("paused", "failed", "success", "clear")),
+    ],
     "views_only": [*_PAGES, ("can_code", "Airflow"), ("can_list", "DagRunModelView")],
     "logs": [("can_dag_read", "all_dags"), *_PAGES, ("can_log", "Airflow"), ("can_get_logs_with_metadata", "Airflow")],
     "half_logs": [("can_dag_read", "all_dags"), *_PAGES, ("can_log", "Airflow")],

@@ -191,6 +191,7 @@ FROM task_instance AS ti JOIN dag AS d ON d.dag_id = ti.dag_id
 WHERE ti.state = 'scheduled' AND NOT coalesce(d.is_paused, false)
     AND ti.pool = ANY ($1::text[]) AND ti.dag_id <> ALL ($2::text[])
     AND {fits_python(ti.execution_date)}
+    AND NOT EXISTS (SELECT FROM windsock_ending AS e WHERE {same_run(ti, e)} AND e.task_id = ti.task_id)
     AND (-ti.priority_weight::bigint, ti.execution_date, ti.dag_id, ti.task_id)
         > ($3::bigint, $4::timestamptz, $5::text, $6::text)
 ORDER BY -ti.priority_weight::bigint, ti.execution_date, ti.dag_id, ti.task_id
@@ -238,7 +239,9 @@ WHERE {same_run(ti, new)} AND ti.task_id = new.task_id
     AND ti.state = 'running' AND ti.job_id = $1 AND ti.try_number = new.try_number
 
 -- name: lock_dags
-SELECT dag_id FROM dag WHERE dag_id = ANY ($1::text[]) ORDER BY dag_id FOR KEY SHARE
+-- If $2 is `on`, this transaction writes how tries ended whose processes have ended: nobody needs to wait for them.
+SELECT dag_id, set_config('windsock.reports', $2, true) FROM dag
+WHERE dag_id = ANY ($1::text[]) ORDER BY dag_id FOR KEY SHARE
 
 -- name: end_tries
 -- How tries ended. Only tries that are still this scheduler's own, in the run in which they began; `place` says which of the
@@ -279,9 +282,14 @@ ORDER BY id
 
 -- name: silent_jobs
 -- Schedulers that have tasks but gave no sign of life for some seconds, except this one.
-SELECT DISTINCT coalesce(ti.job_id, 0) AS job_id
-FROM task_instance AS ti LEFT JOIN job ON job.id = ti.job_id
-WHERE ti.state IN ('queued', 'running') AND ti.job_id IS DISTINCT FROM $1
+SELECT held.job_id
+FROM (
+    SELECT coalesce(ti.job_id, 0) AS job_id FROM task_instance AS ti WHERE ti.state IN ('queued', 'running')
+    UNION
+    SELECT e.job_id FROM windsock_ending AS e
+) AS held
+LEFT JOIN job ON job.id = held.job_id
+WHERE held.job_id <> $1
     AND (job.id IS NULL OR job.state <> 'running' OR job.latest_heartbeat < now() - make_interval(secs => $2))
 
 -- name: lock_dead_job
@@ -300,6 +308,16 @@ WHERE ti.state IN ('queued', 'running') AND coalesce(ti.job_id, 0) = $1
     AND {fits_python(ti.execution_date)}
 FOR KEY SHARE OF d SKIP LOCKED
 FOR UPDATE OF ti SKIP LOCKED
+
+-- name: endings
+-- The tries that were taken away from a scheduler, as far as it is not known yet that their processes have ended.
+SELECT this.home, e.id, e.run, e.dag_id, e.execution_date, e.task_id, e.try_number, e.pid, e.hostname,
+    {python_date(e.start_date)} AS start_date
+FROM windsock_ending AS e CROSS JOIN ({home}) AS this
+WHERE e.job_id = $1 AND {fits_python(e.execution_date)}
+
+-- name: drop_endings
+DELETE FROM windsock_ending WHERE id = ANY ($1::bigint[])
 
 -- name: fail_job
 UPDATE job SET state = 'failed', end_date = latest_heartbeat WHERE id = $1 AND state = 'running'

@@ -4,6 +4,8 @@
 and `reaper` looks for jobs of others whose lock nobody holds.
 """
 
+from collections.abc import Sequence
+
 import asyncpg
 
 from server.database.connections import Connection
@@ -61,6 +63,14 @@ class Jobs:
         """Lock and return the tasks of a dead job; the transaction may then wait for their processes to end."""
         await conn.fetch(self._sql["allow_rest"])
         return await conn.fetch(self._sql["orphans"], job_id)
+
+    async def endings(self, conn: Connection, job_id: int) -> list[asyncpg.Record]:
+        """Return the tries that were taken away from a dead job while they ran."""
+        return await conn.fetch(self._sql["endings"], job_id)
+
+    async def drop_endings(self, conn: Connection, ids: Sequence[int]) -> None:
+        """Note that these have no processes any more."""
+        await conn.execute(self._sql["drop_endings"], ids)
 
     async def fail(self, conn: Connection, job_id: int) -> None:
         """Write that a job's scheduler has died."""

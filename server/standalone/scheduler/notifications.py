@@ -5,13 +5,12 @@ As long as the lock is held, no other scheduler takes over its tasks; so each an
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import asyncpg
 import structlog
 
-from server.database.announcer import CHANNEL
 from server.database.connections import KEEPALIVE, SESSION_ERRORS, with_session
 from server.standalone.scheduler.jobs import Jobs
 from server.standalone.scheduler.lease import Lease
@@ -32,15 +31,15 @@ class Listener:
         jobs: Jobs,
         job_id: int,
         lease: Lease,
-        notified: Callable[[str], None],
+        channels: Mapping[str, Callable[[str], None]],
         connected: Callable[[], None],
     ) -> None:
-        """`connected` is called when a notification may have been missed."""
+        """`channels` says who gets the messages of each; `connected` is called when one may have been missed."""
         self._dsn = dsn
         self._jobs = jobs
         self._job_id = job_id
         self._lease = lease
-        self._notified = notified
+        self._channels = channels
         self._connected = connected
 
     async def run(self) -> None:
@@ -63,7 +62,8 @@ class Listener:
             lost = asyncio.Event()
             connection.add_termination_listener(lambda _connection: lost.set())
             await self._hold(connection)
-            await connection.add_listener(CHANNEL, self._hear)
+            for channel in self._channels:
+                await connection.add_listener(channel, self._hear)
             self._connected()
             while not await _is_set(lost, min(self._lease.seconds / 4, _CHECK)):
                 since = self._lease.now()
@@ -83,8 +83,8 @@ class Listener:
             raise ConnectionError("another scheduler has the lock of this one")
         self._lease.renew(since)
 
-    def _hear(self, _connection: Any, _pid: int, _channel: str, payload: object) -> None:  # noqa: ANN401 - asyncpg's
-        self._notified(str(payload))
+    def _hear(self, _connection: Any, _pid: int, channel: str, payload: object) -> None:  # noqa: ANN401 - asyncpg's
+        self._channels[channel](str(payload))
 
 
 async def _is_set(event: asyncio.Event, seconds: float) -> bool:

@@ -46,13 +46,14 @@ class Reaper:
             if not await self._jobs.lock_dead(conn, job_id):
                 return []
             orphans = await self._jobs.orphans(conn, job_id)
-            await self._end(orphans)
+            endings = await self._jobs.endings(conn, job_id)
+            await self._end([*(row for row in orphans if row["state"] == State.RUNNING), *endings])
             await self._release(conn, orphans)
+            await self._jobs.drop_endings(conn, [row["id"] for row in endings])
             await self._jobs.fail(conn, job_id)
         return [orphan["run"] for orphan in orphans if orphan["run"] is not None]
 
-    async def _end(self, orphans: Sequence[asyncpg.Record]) -> None:
-        lost = [row for row in orphans if row["state"] == State.RUNNING]
+    async def _end(self, lost: Sequence[asyncpg.Record]) -> None:
         if lost:
             marks = [mark(row["home"], row["run"], _key(row), row["try_number"]) for row in lost]
             here = [row["pid"] for row in lost if row["pid"] and self._may_be_here(row)]

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
+from operator import itemgetter
 
 import asyncpg
 import structlog
@@ -36,6 +37,7 @@ from windsock.text import first_line
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
+_TRY = itemgetter("dag_id", "execution_date", "task_id", "try_number")
 _RUN_ID = re.compile(r"\d{1,9}|1\d{9}|20\d{8}", re.ASCII)
 _RUNS_AT_ONCE = 64
 _POLL = 1.0
@@ -83,6 +85,8 @@ class Scheduler:
         self._awake = asyncio.Event()
         self._sweep_due = True
         self._claim_due = True
+        self._compare_due = True
+        self._ending = False
         self._next_claim = 0.0
         self._next_beat = 0.0
         self._created = 0
@@ -100,6 +104,11 @@ class Scheduler:
         else:
             self._sweep_due = self._claim_due = True
         self.wake()
+
+    def steered(self, payload: str) -> None:
+        """Handle a message that somebody has steered runs: perhaps tasks must be ended, and others may start."""
+        self._compare_due = True
+        self.notified(payload)
 
     def look_everywhere(self) -> None:
         """Look at all runs: something may have happened unnoticed."""
@@ -140,6 +149,8 @@ class Scheduler:
         self._awake.clear()
         if beats := time.monotonic() >= self._next_beat:
             await self._look_after()
+        elif self._compare_due:
+            await self._compare()
         await self._report()
         if self._sweep_due:
             self._sweep_due = False
@@ -165,17 +176,33 @@ class Scheduler:
     async def _look_after(self) -> None:
         """End the tasks that are not this scheduler's any more, look for dead schedulers, look at all runs."""
         self._next_beat = time.monotonic() + self._config.scheduler_heartbeat_sec
-        known, since = self._executor.under_way, self._lease.now()
-        rows = await self._store.own_tries(self._job_id)
+        await self._compare()
         await self._jobs.end_unread(_UNREAD)
         now = time.monotonic()
         self._answered_since = min(self._answered_since, now)
-        self._executor.keep_only(rows, known)
-        self._lease.confirm(since)
-        self._executor.begin(rows)
         if now - self._answered_since >= self._config.scheduler_zombie_task_threshold:
             self._agenda.add(await self._reaper.reap())
         self._sweep_due = self._claim_due = True
+
+    async def _compare(self) -> None:
+        """Compare the tries that run here with the database: end those that are not this scheduler's any more."""
+        self._compare_due = False
+        known, since = self._executor.under_way, self._lease.now()
+        rows = await self._store.own_tries(self._job_id)
+        self._executor.keep_only(rows, known)
+        self._lease.confirm(since)
+        self._executor.begin(rows)
+        await self._drop_endings()
+
+    async def _drop_endings(self) -> None:
+        """Let tasks run again that somebody had taken away from here, once their processes have ended."""
+        rows = await self._store.endings(self._job_id)
+        under_way = {(*key, number) for _, key, number in self._executor.under_way}
+        over = [row["id"] for row in rows if _TRY(row) not in under_way]
+        self._ending = len(over) < len(rows)
+        if over:
+            await self._store.drop_endings(over)
+            self._claim_due = True
 
     async def _report(self) -> None:
         """Write how tries ended, and the ids of started processes."""
@@ -187,6 +214,8 @@ class Scheduler:
             graphs = {key.dag_id: self._graphs.recent(key.dag_id) for _, key, _ in ended}
             await self._look_at_runs_of(dag_id for dag_id, graph in graphs.items() if graph and graph.looks_back)
             self._claim_due = True
+            if self._ending:
+                await self._drop_endings()
         if self._executor.pids:
             pids = dict(self._executor.pids)
             await self._store.note_pids(self._job_id, [(key, number, pid) for (_, key, number), pid in pids.items()])

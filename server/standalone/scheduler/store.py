@@ -178,6 +178,14 @@ class Store:
         """Return the results of the tasks of a task's run."""
         return await self.database.fetch("xcoms", key.dag_id, key.execution_date)
 
+    async def endings(self, job_id: int) -> list[asyncpg.Record]:
+        """Return the tries that were taken away from a job while they ran, and may still have processes."""
+        return await self.database.fetch("endings", job_id)
+
+    async def drop_endings(self, ids: Sequence[int]) -> None:
+        """Note that these have no processes any more: their tasks may run again."""
+        await self.database.fetch("drop_endings", ids)
+
     async def analyze(self) -> None:
         """Let the planner look at the tables anew."""
         await self.database.fetch("analyze")
@@ -191,7 +199,7 @@ class Store:
         """Do the same as part of a transaction."""
         for ended in tries:
             check_transition(State.RUNNING, ended.state)
-        await conn.fetch(self._sql["lock_dags"], sorted({ended.key.dag_id for ended in tries}))
+        await conn.fetch(self._sql["lock_dags"], sorted({ended.key.dag_id for ended in tries}), "on")
         columns = _columns(((*ended.key, ended.try_number, ended.state, ended.run) for ended in tries), 6)
         rows = await conn.fetch(self._sql["end_tries"], job_id, *columns)
         own = [tries[row["place"]] for row in rows]
@@ -208,7 +216,7 @@ class Store:
     async def start_queued(self, job_id: int, dag_ids: Sequence[str]) -> None:
         """Begin the next try of all tasks that this scheduler has queued."""
         async with self.database.transaction() as conn:
-            await conn.fetch(self._sql["lock_dags"], sorted(set(dag_ids)))
+            await conn.fetch(self._sql["lock_dags"], sorted(set(dag_ids)), "off")
             await conn.fetch(self._sql["start_queued"], job_id, self.hostname, self.unixname)
 
 
