@@ -48,6 +48,12 @@ def requests() -> Iterator[tuple[str, str, object]]:
     yield from (("GET", path, None) for path in PATHS)
     yield from (("POST", path, body) for path, body in BODIES)
     yield from (("PATCH", "/dags/d", {name: False}) for name in ("is_paused", ODD))
+    for run in (RUN, f"run_id={HERE}"):
+        yield from (
+            ("POST", f"/dags/d/dag_runs/{run}/clear", body) for body in ({"dry_run": True}, {"task_ids": [ODD]})
+        )
+        yield from (("PATCH", f"/dags/d/dag_runs/{run}", {"state": state}) for state in (ODD, "success"))
+        yield ("PATCH", f"/dags/d/dag_runs/{run}/tasks/{HERE}", {"state": "failed"})
     last = ("/session", f"/pools/{HERE}", "/pools/default_pool", f"/pools/{quote(SHORT)}", f"/dags/{HERE}", "/dags/d")
     yield from (("DELETE", path, None) for path in last)
 

@@ -43,6 +43,12 @@ CALLS: dict[str, Callable[[Client], object]] = {
     "pool": lambda client: client.get_pool("default_pool"),
     "set": lambda client: client.create_pool("a/b ü", "3", None),
     "pause": lambda client: client.set_paused("ref_setup", is_paused=True),
+    "dry run": lambda client: client.clear_dag_run("ref_setup", "2020-01-07", dry_run=True),
+    "dry run of some": lambda client: client.clear_dag_run(
+        *RUN, task_ids=("echo_conf",), only_failed=False, downstream=True, dry_run=True
+    ),
+    "mark again": lambda client: client.set_dag_run_state("ref_setup", "run_id=setup_1", "success"),
+    "mark a task again": lambda client: client.set_task_instance_state(*RUN, "after", "success", -1),
 }
 ERRORS: dict[str, tuple[Callable[[Client], object], str]] = {
     "runs": (lambda client: client.get_dag_runs("nope"), "dag_not_found"),
@@ -59,6 +65,12 @@ ERRORS: dict[str, tuple[Callable[[Client], object], str]] = {
     "date taken": (lambda client: client.trigger_dag("ref_setup", "new", execution_date=RUN[1]), "date_taken"),
     "long": (lambda client: client.trigger_dag("ref_setup", "x" * 251), "invalid_run_id"),
     "text": (lambda client: client.trigger_dag("ref_setup", conf="[1"), "invalid_conf"),
+    "mark": (lambda client: client.set_dag_run_state(*RUN, "running"), "invalid_request"),
+    "mark nothing": (lambda client: client.set_task_instance_state(*RUN, "nope", "failed"), "task_instance_not_found"),
+    "clear": (lambda client: client.clear_dag_run(*RUN, task_ids="echo_conf"), "invalid_request"),
+    "clear no task": (lambda client: client.clear_dag_run(*RUN, task_ids=[]), "invalid_request"),
+    "clear an unknown task": (lambda client: client.clear_dag_run(*RUN, task_ids=["nope"]), "task_not_found"),
+    "delete a run": (lambda client: client.delete_dag_run("ref_setup", "2019-01-01"), "run_not_found"),
     "DAG first": (lambda client: client.trigger_dag("nope", "x" * 251, {"a": "\0"}), "dag_not_found"),
 }
 UNSTORABLE: dict[str, Any] = {"a": {"a": "\0"}, "b": {"a": float("nan")}, "c": {"a": DEEP}, "d": {"\ud800": 1}}

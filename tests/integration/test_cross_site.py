@@ -17,6 +17,10 @@ CHANGES = [
     ("GET", PAUSE, None),
     ("PATCH", f"{API}/dags/ref_echo", '{"is_paused": false}'),
     ("DELETE", f"{API}/pools/default_pool", None),
+    ("PATCH", f"{API}/dags/ref_echo/dag_runs/2020-01-01", '{"state": "failed"}'),
+    ("POST", f"{API}/dags/ref_echo/dag_runs/2020-01-01/clear", "{}"),
+    ("PATCH", f"{API}/dags/ref_echo/dag_runs/2020-01-01/tasks/after", '{"state": "failed"}'),
+    ("DELETE", f"{API}/dags/ref_echo/dag_runs/2020-01-01", None),
     ("DELETE", f"{API}/dags/ref_echo", None),
 ]
 CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"
