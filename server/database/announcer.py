@@ -13,8 +13,6 @@ logger = logging.getLogger(__name__)
 
 CHANNEL = "windsock_runs"
 """Where the schedulers listen. The triggers of `schema.sql` use the same name, which no release can change."""
-STEERED = "windsock_steered"
-"""Where the schedulers hear of runs that were marked, cleared or deleted: ids, or nothing if they are too many."""
 # With this setting, a session tells the trigger of `dag_run` that the session announces its runs itself.
 ANNOUNCES = "windsock.announces"
 # Under load each announcement covers many runs. The first one is made at once.

@@ -16,12 +16,21 @@ DATE = "2024-03-05T12:34:56+00:00"
 CONF = {"a": 1, "db_PassWord": "hidden", "deep": [{"api_token": ["hidden"], "b": "shown"}], "mine": "hidden too"}
 MASKED = {"a": 1, "db_PassWord": "***", "deep": [{"api_token": "***", "b": "shown"}], "mine": "***"}
 EVENTS = {
-    "1.10.15": ("trigger", "paused", "paused", "api_set_pool", "api_delete_pool", "delete"),
-    "2.7.3": ("dag_run.create", "paused", "paused", "api_set_pool", "api_delete_pool", "delete"),
-    "2.9.3": (
-        "api.post_dag_run", "api.patch_dag", "api.patch_dag", "api.post_pool", "api.delete_pool", "api.delete_dag",
+    "1.10.15": (
+        "trigger", "paused", "paused", "api_set_pool", "api_delete_pool", "dagrun_failed", "api_delete_run", "delete",
     ),
-    "3.0.6": ("trigger_dag_run", "patch_dag", "patch_dag", "post_pool", "delete_pool", "delete_dag"),
+    "2.7.3": (
+        "dag_run.create", "paused", "paused", "api_set_pool", "api_delete_pool", "dagrun_failed", "api_delete_run",
+        "delete",
+    ),
+    "2.9.3": (
+        "api.post_dag_run", "api.patch_dag", "api.patch_dag", "api.post_pool", "api.delete_pool",
+        "api.update_dag_run_state", "api.delete_dag_run", "api.delete_dag",
+    ),
+    "3.0.6": (
+        "trigger_dag_run", "patch_dag", "patch_dag", "post_pool", "delete_pool", "patch_dag_run", "delete_dag_run",
+        "delete_dag",
+    ),
 }  # fmt: skip
 PLACES = (
     ("POST", "/dags/d/dag_runs", {"run_id": "r", "conf": CONF, "execution_date": DATE}),
@@ -29,12 +38,15 @@ PLACES = (
     ("PATCH", "/dags/d", {"is_paused": False}),
     ("POST", "/pools", {"name": "p", "slots": 3, "description": None}),
     ("DELETE", "/pools/p", None),
+    ("PATCH", "/dags/d/dag_runs/run_id=r", {"state": "failed"}),
+    ("DELETE", "/dags/d/dag_runs/run_id=r", None),
     ("DELETE", "/dags/d", None),
 )  # fmt: skip
 # What Airflow 2's REST API asks for these.
 PERMISSIONS = (
     "can_edit on DAGs, can_create on DAG Runs", "can_edit on DAGs", "can_edit on DAGs", "can_create on Pools",
-    "can_delete on Pools", "can_delete on DAGs",
+    "can_delete on Pools", "can_edit on DAGs, can_edit on DAG Runs", "can_edit on DAGs, can_delete on DAG Runs",
+    "can_delete on DAGs",
 )  # fmt: skip
 
 
@@ -65,17 +77,20 @@ async def test_every_change_has_its_row(empty_database: str, release: str, role:
     assert tuple(row["event"] for row in rows) == events
     nobody = "Anonymous" if generation_of(release) == 3 else "anonymous"
     assert {row["owner"] for row in rows if not row["event"].startswith("api_")} == {caller or nobody}
-    assert [row["dag_id"] for row in rows] == ["d", "d", "d", None, None, "d"]
+    assert [row["dag_id"] for row in rows] == ["d", "d", "d", None, None, "d", "d", "d"]
     named = {row.get("owner_display_name") for row in rows if not row["event"].startswith("api_")}
     shown = nobody if generation_of(release) == 3 else None
     assert named == ({None} if "owner_display_name" not in rows[0] else {caller or shown})
-    assert rows[0].get("run_id") == ("r" if "run_id" in rows[0] else None)
+    for row in (rows[0], *rows[5:7]):
+        assert row.get("run_id") == ("r" if "run_id" in row else None)
+        assert "'r'" in row["extra"] or '"r"' in row["extra"] or row.get("run_id")
     if generation_of(release) == 1:
-        assert rows[0]["execution_date"].isoformat() == DATE
+        assert [rows[place]["execution_date"].isoformat() for place in (0, 5)] == [DATE, DATE]
     elif _order(release) >= _order("2.9.3"):
         method = {"method": "POST"} if generation_of(release) == 3 else {}
         asked = {"conf": MASKED, "dag_run_id": "r", "logical_date": DATE}
         assert json.loads(rows[0]["extra"]) == asked | method | {"permission": PERMISSIONS[0]}
+        assert json.loads(rows[5]["extra"])["state"] == "failed"
         paused = [json.loads(row["extra"])["is_paused"] for row in rows[1:3]]
         assert paused == [True, False]
         assert json.loads(rows[4]["extra"])["pool_name"] == "p"

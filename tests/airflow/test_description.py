@@ -75,6 +75,7 @@ REQUESTS: list[tuple[str, str, str | None, int | tuple[int, int, int]]] = [
     ("GET", f"{RUN}/tasks/t/waits_for", None, 200),
     ("GET", f"{DAG}/dag_runs/2022-02-02/tasks/t/waits_for", None, 200),
     ("GET", f"{RUN}/tasks/nope/waits_for", None, 404),
+    ("POST", f"{API}/dag_runs/states", '[{"dag_id": "d", "run_id": "r"}]', 200),
     ("GET", f"{API}/import_errors", None, 200),
     ("GET", f"{API}/import_errors?limit=1&order_by=-filename", None, 200),
     ("GET", f"{API}/import_errors?order_by=id", None, 400),
@@ -86,6 +87,17 @@ REQUESTS: list[tuple[str, str, str | None, int | tuple[int, int, int]]] = [
     ("GET", f"{API}/pools/nope", None, 404),
     ("DELETE", f"{API}/pools/p", None, 200),
     ("DELETE", f"{API}/pools/default_pool", None, 400),
+    ("POST", f"{RUN}/clear", '{"dry_run": true, "only_failed": false}', 200),
+    ("POST", f"{RUN}/clear", '{"task_ids": []}', 400),
+    ("POST", f"{DAG}/dag_runs/2020-01-09/clear", "{}", 404),
+    ("PATCH", f"{RUN}/tasks/t", '{"state": "failed"}', 200),
+    ("PATCH", f"{RUN}/tasks/t", '{"state": "x"}', 400),
+    ("PATCH", f"{RUN}/tasks/nope", '{"state": "failed"}', 404),
+    ("PATCH", RUN, '{"state": "failed"}', 200),
+    ("PATCH", RUN, "{}", 400),
+    ("POST", f"{RUN}/clear", "{}", 200),
+    ("DELETE", f"{DAG}/dag_runs/2022-02-02", None, 200),
+    ("DELETE", f"{DAG}/dag_runs/2022-02-02", None, 404),
     ("DELETE", DAG, None, (200, 409, 409)),
     ("DELETE", f"{DAG}/delete_dag", None, (404, 409, 409)),
     ("DELETE", f"{API}/dags/odd", None, 200),
@@ -104,6 +116,15 @@ FULL = {
     "start_date": "2021-01-01 00:01:01+00:00", "unixname": "u",
 }  # fmt: skip
 OF_NEWER = {"map_index", "run_id", "try_number"}
+
+
+# One that is still running when those of the first run have ended, and which version of the DAG that run is of.
+RUNNING = """
+INSERT INTO task_instance
+SELECT (jsonb_populate_record(ti, jsonb_build_object('run_id', 'run_2', 'id', gen_random_uuid()))).*
+FROM task_instance AS ti WHERE ti.task_id = 'm' AND ti.state = 'running' LIMIT 1
+"""
+VERSION = "UPDATE dag_run SET created_dag_version_id = (SELECT max(id::text)::uuid FROM dag_version WHERE dag_id = 'd')"
 
 
 async def _prepare(dsn: str, kind: str, role: str) -> str:
@@ -131,8 +152,11 @@ async def _add_rows(dsn: str, release: str) -> None:
     odd = json.dumps({"dag": {"dag_id": "odd", "_dag_id": "odd", "tasks": 5}})
     async with connected(dsn) as conn:
         await conn.execute("UPDATE serialized_dag SET data = $1 WHERE dag_id = 'odd'", odd)
+        if generation_of(release) > 1:
+            await conn.execute(RUNNING)
         await conn.execute("INSERT INTO import_error (filename, stacktrace, timestamp) VALUES ('/e.py', 'no', now())")
         if generation_of(release) == 3:
+            await conn.execute(f"{VERSION} WHERE run_id = 'run_1'")
             await conn.execute(
                 "INSERT INTO dag_run (dag_id, run_id, run_type, run_after, state)"
                 " VALUES ('d', 'undated', 'manual', now(), 'queued')"

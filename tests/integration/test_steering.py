@@ -180,7 +180,7 @@ async def test_what_the_log_table_says(
     database: str, connection: asyncpg.Connection, http: aiohttp.ClientSession
 ) -> None:
     """Who did what to which run and task; a dry run and a refusal have changed nothing."""
-    requests = (
+    requests: tuple[tuple[str, str, object], ...] = (
         ("PATCH", RUNNING, {"state": "failed"}),
         ("POST", f"{FAILED}/clear", {"dry_run": True}),
         ("POST", f"{FAILED}/clear", {}),

@@ -8,9 +8,10 @@ from functools import partial
 import structlog
 
 from server.database import statements
-from server.database.announcer import CHANNEL, STEERED
+from server.database.announcer import CHANNEL
 from server.database.connections import KEEPALIVE, SESSION_ERRORS, Connections, no_database, open_pool
 from server.database.database import Database
+from server.database.held_run import STEERED_CHANNEL
 from server.database.schema import check_schema
 from server.errors import StartupError, Unavailable
 from server.logs import setup_logs
@@ -91,7 +92,7 @@ async def _schedule(config: Config, database: Database) -> None:
     job_id = await jobs.start(store.hostname, store.unixname)
     lease = Lease(config.scheduler_zombie_task_threshold)
     scheduler = Scheduler(store, jobs, config, job_id, lease)
-    channels = {CHANNEL: scheduler.notified, STEERED: scheduler.steered}
+    channels = {CHANNEL: scheduler.notified, STEERED_CHANNEL: scheduler.steered}
     listener = Listener(config.dsn, jobs, job_id, lease, channels, scheduler.look_everywhere)
     _log.info("the scheduler runs", job_id=job_id, parallelism=config.parallelism)
     listening = asyncio.create_task(listener.run())
