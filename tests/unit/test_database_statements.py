@@ -9,6 +9,7 @@ import pytest
 from server.database import statements
 from server.database.announcer import CHANNEL
 from server.database.generations import AIRFLOWS, STANDALONE
+from server.database.held_run import STEERED_CHANNEL
 
 FOLDER = resources.files("server.database") / "sql"
 FILES = {file.name: file.read_text("utf-8") for file in FOLDER.iterdir()}
@@ -66,11 +67,11 @@ def test_texts_are_made_by_one_fragment(word: str, file: str) -> None:
     assert {name: text.count(word) for name, text in FILES.items() if word in text} == {file: 1}
 
 
-def test_the_channel_has_one_name() -> None:
-    """The schema, which no release can change, names the channel on which the schedulers listen; no statement does."""
+def test_a_channel_has_one_name() -> None:
+    """The schema, which no release can change, names the channels on which the schedulers listen; no statement does."""
     schema = (resources.files("server") / "schema.sql").read_text("utf-8")
-    assert set(re.findall(r"pg_notify\('(\w+)'", schema)) == {CHANNEL}
-    assert [name for name, text in FILES.items() if CHANNEL in text] == []
+    assert set(re.findall(r"pg_notify\('(\w+)'", schema)) == {CHANNEL, STEERED_CHANNEL}
+    assert [name for name, text in FILES.items() if CHANNEL in text or STEERED_CHANNEL in text] == []
 
 
 def test_every_file_is_used() -> None:
