@@ -6,11 +6,13 @@ process that reads DAGs, has written as JSON is a `Raw`: HTTP sends it as it is,
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, TypeVar
 
 from msgspec import Raw
 
 from server import wire
+from server.database.event_log import Follower
 from server.database.metadata import Metadata
 from server.database.pools import Pool
 from server.database.scheduler_health import Heartbeat
@@ -120,6 +122,10 @@ class Operations:
         done = await steering
         self._metadata.run_watch.look_now()
         return done
+
+    def follow_events(self, last_id: str | None) -> AbstractAsyncContextManager[Follower]:
+        """Follow the events after `last_id`, and from now on; entering it raises Unavailable."""
+        return self._metadata.run_watch.follow(last_id)
 
     def stop_waiting(self) -> None:
         """Answer now all who wait for runs, with what is known."""

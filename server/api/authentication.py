@@ -11,8 +11,9 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from server.api.audit import entry
+from server.api.callers import session_of
 from server.api.permission_check import check_permissions, withhold
-from server.api.resources import AFTER_LOG, IDENTITY, METADATA, SESSIONS
+from server.api.resources import AFTER_LOG, IDENTITY, METADATA
 from server.api.routes import CHANGING_GETS, UNLOGGED, WITHOUT_SESSION
 from server.auth.chain import Chain
 from server.auth.contract import Identity
@@ -69,10 +70,8 @@ def authentication(backends: Chain, config: Config, is_open: Callable[[str], boo
 
 
 async def _session(request: web.Request) -> Identity | None:
-    """Return whose session it is; None too if there are credentials, because they may be somebody else's."""
-    if hdrs.AUTHORIZATION in request.headers or request.match_info.handler in WITHOUT_SESSION:
-        return None
-    return await request.app[SESSIONS].identify(request)
+    """Return whose session it is, if the endpoint takes one."""
+    return None if request.match_info.handler in WITHOUT_SESSION else await session_of(request)
 
 
 async def _finish_change(request: web.Request, response: web.StreamResponse, config: Config) -> None:

@@ -6,7 +6,18 @@ from typing import NamedTuple
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from server.api.handlers import dag_runs, dags, health, import_errors, pools, session, steering, task_logs, tasks
+from server.api.handlers import (
+    dag_runs,
+    dags,
+    events,
+    health,
+    import_errors,
+    pools,
+    session,
+    steering,
+    task_logs,
+    tasks,
+)
 from server.api.needs import (
     DAG_READ,
     INSTANCE_EDIT,
@@ -21,7 +32,7 @@ from server.api.needs import (
 )
 from server.auth.permissions import NOTHING_MORE, Needs, Permission, Resource, edits_dag, needs, reads
 from server.errors import StartupError
-from server.wire.query import LOG_PARAMETERS, PAGE_PARAMETERS, RUN_PARAMETERS, WAIT_PARAMETERS
+from server.wire.query import EVENT_PARAMETERS, LOG_PARAMETERS, PAGE_PARAMETERS, RUN_PARAMETERS, WAIT_PARAMETERS
 
 HEALTH = "/health"
 
@@ -65,6 +76,7 @@ ENDPOINTS = (
     Endpoint("GET", "/latest_runs", dag_runs.latest_runs, RUN_READ),
     # It changes nothing: a list of runs may be too long for a URL.
     Endpoint("POST", "/dag_runs/states", dag_runs.states, RUN_READ, WAIT_PARAMETERS, logged=False),
+    Endpoint("GET", "/events", events.events, RUN_READ, EVENT_PARAMETERS),
     Endpoint("GET", "/pools", pools.list_pools, POOL_READ),
     Endpoint("POST", "/pools", pools.set_pool, _POOL_SET),
     Endpoint("GET", _POOL, pools.pool, POOL_READ),

@@ -72,6 +72,10 @@ class Sessions:
             return None
         return opened.identity
 
+    async def stamp(self, app: web.Application, identity: Identity) -> str | None:
+        """Return the text that sessions of this identity depend on; None if its backend does not know it any more."""
+        return await self._backends.stamp(app, identity)
+
     async def begin(self, request: web.Request, response: web.Response, identity: Identity) -> bool:
         """Add the cookie of a new session to the answer; False if the user does not exist any more."""
         stamp = await self._backends.stamp(request.app, identity)

@@ -13,9 +13,9 @@ from server.database.dag import Dag
 from server.database.database import Database
 from server.database.deadlines import uuid7
 from server.database.instances import Instance
+from server.database.notices import ENDED_RUNS
 from server.database.prepared import PreparedDag, PreparedTask
 from server.database.run_states import missing_run
-from server.database.run_watch import ENDED_CHANNEL
 from server.errors import Conflict, NotSupported
 from server.wire.run_names import RunId, RunName
 from windsock.protocol import Code
@@ -135,7 +135,7 @@ class HeldRun:
 
     async def announce(self) -> None:
         """Tell those who wait for the run, and the schedulers of a standalone database, that it has changed."""
-        await self._execute_if("announce", ENDED_CHANNEL, STEERED_CHANNEL)
+        await self._execute_if("announce", ENDED_RUNS, STEERED_CHANNEL)
 
     @property
     def names(self) -> tuple[str, str | None, str]:

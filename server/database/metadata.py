@@ -53,7 +53,7 @@ class Metadata:
         self._announces = announces
         self.decoder = Decoder(cron_intervals=config.create_cron_data_intervals)
         notices = config.dsn if found.revision is None and not config.pgbouncer else None
-        self.run_watch = RunWatch(lambda: self._database, config.watch_interval, notices)
+        self.run_watch = RunWatch(lambda: self._database, config.watch_interval, notices, config.event_streams)
         self.watch = SchemaWatch(connections, found, self._serve, allow_unknown=config.allow_unknown_airflow)
         self._serve(found)
 

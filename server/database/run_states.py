@@ -22,10 +22,10 @@ Keys = tuple[tuple[str, RunName], ...]
 
 
 class _Look(NamedTuple):
-    """What is known of runs in a list, and the ids of those that have not ended."""
+    """What is known of runs in a list, and the ids of those that have not ended, with their states."""
 
     found: list[Found]
-    unfinished: frozenset[int]
+    unfinished: dict[int, str | None]
 
 
 class RunStates:
@@ -62,7 +62,7 @@ class RunStates:
             if row["state"] in ENDED or left <= 0 or self._watch.stopped:
                 state: str | None = row["state"]
                 return state
-            await self._watch.wait([row["id"]], left)
+            await self._watch.wait({row["id"]: row["state"]}, left)
 
     async def states(self, runs: Keys, seconds: float = 0) -> Sequence[Found]:
         """Return what is known of each run in a list, read at one moment.
@@ -90,7 +90,7 @@ class RunStates:
         [runs] = lists
         rows = await self._database.fetch_each("find_named_runs", [(dag_id, *_names(run)) for dag_id, run in runs])
         found = [_missing(row, *key) or row["state"] for key, row in zip(runs, rows, strict=True)]
-        unfinished = frozenset(row["id"] for row in rows if row["id"] is not None and row["state"] not in ENDED)
+        unfinished = {row["id"]: row["state"] for row in rows if row["id"] is not None and row["state"] not in ENDED}
         return [_Look(found, unfinished)]
 
     async def _find_many(self, keys: Sequence[tuple[str, datetime]]) -> Sequence[asyncpg.Record]:

@@ -86,7 +86,7 @@ async def json_list(
         second = await _next(pages)
         if second is None:
             return json_bytes(f"[{','.join(first)}]\n".encode(), headers=headers)
-        response = _streamed(request, headers)
+        response = streamed(request, headers)
         await response.prepare(request)
         if request.method == hdrs.METH_HEAD:
             return response
@@ -103,7 +103,7 @@ async def json_list(
         return response
 
 
-def _streamed(request: web.Request, headers: Mapping[str, str]) -> web.StreamResponse:
+def streamed(request: web.Request, headers: Mapping[str, str]) -> web.StreamResponse:
     """Begin an answer as the middlewares would: with their headers, and closing the connection where they close it."""
     request_id = REQUEST_ID.get()
     all_headers = {**_HEADERS, **headers, **request.get(ANSWER_HEADERS, {}), "X-Request-ID": request_id}

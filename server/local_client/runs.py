@@ -2,16 +2,18 @@
 
 import getpass
 import json
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 
 from server import wire
 from server.local_client.calls import ALL, LocalCalls, all_of
+from server.local_client.events import begin_events
 from server.operations import Operations
 from server.task_logs.reading import LogFile
 from server.wire import warning_header
-from windsock.client.requests import named_runs, runs_query, trigger_fields, unknown_dag, with_warning
+from windsock.client.events import Message, follow
+from windsock.client.requests import events_query, named_runs, runs_query, trigger_fields, unknown_dag, with_warning
 from windsock.client.results import Answer, ApiError, TaskLog, TaskLogPart
 from windsock.client.runs import Runs
 
@@ -78,6 +80,25 @@ class LocalRuns(Runs):
             return wire.named_states(asked, await operations.run_states(asked, wait))
 
         return self._calls.call(states)
+
+    def events(
+        self,
+        *,
+        dag_id: str | Sequence[str] | None = None,
+        run_id: str | Sequence[str] | None = None,
+        last_event_id: str | None = None,
+    ) -> Generator[Answer, None, None]:
+        """See `Client.events`."""
+        query = wire.parse_events_query(events_query(dag_id, run_id), None)
+        return follow(lambda last_id: self._messages(query, last_id), last_event_id)
+
+    def _messages(self, query: wire.EventsQuery, last_id: str | None) -> Iterator[Message]:
+        stream = self._calls.call(lambda operations: begin_events(operations, query, last_id))
+        try:
+            while True:
+                yield from self._calls.call(lambda _operations: stream.next())
+        finally:
+            self._calls.call(lambda _operations: stream.close())
 
     def get_latest_runs(self) -> list[Answer]:
         """See `Client.get_latest_runs`."""

@@ -9,6 +9,7 @@ warning through `server.wire.warning_header`.
 - `run_names`, `run_lists`: what a run is named by in a path, and in a list
 - `steering`: bodies that mark runs and tasks, or clear them
 - `query`, `ranges`: query strings, and the header `Range`
+- `events`: the text of events
 - `strict_json`: reads JSON that the database can store
 - `warning_header`: collects the warnings of a request
 - `pickles`: the `conf` and `executor_config` columns
@@ -30,10 +31,12 @@ from server.wire.bodies import (
 from server.wire.dates import parse_execution_date
 from server.wire.query import (
     DagRunsQuery,
+    EventsQuery,
     Page,
     page_links,
     parse_dag_runs_query,
     parse_dags_query,
+    parse_events_query,
     parse_import_errors_query,
     parse_log_query,
     parse_map_index,
@@ -47,6 +50,7 @@ from server.wire.steering import Clear, check_mark, clear_fields, parse_clear, p
 __all__ = [
     "Clear",
     "DagRunsQuery",
+    "EventsQuery",
     "Found",
     "NamedRun",
     "Page",
@@ -67,6 +71,7 @@ __all__ = [
     "parse_dag_patch",
     "parse_dag_runs_query",
     "parse_dags_query",
+    "parse_events_query",
     "parse_execution_date",
     "parse_import_errors_query",
     "parse_log_query",

@@ -23,8 +23,10 @@ IMPORT_ERROR_ORDERS = ("filename",)
 _INTEGER = re.compile(r"\d{1,9}", re.ASCII)
 PAGE_PARAMETERS = frozenset({"limit", "offset", "order_by"})
 WAIT_PARAMETERS = frozenset({"wait"})
+EVENT_PARAMETERS = frozenset({"dag_id", "run_id", "last_event_id"})
 LOG_PARAMETERS = frozenset({"try_number", "tail", "map_index"})
 RUN_PARAMETERS = PAGE_PARAMETERS | {"state", "run_id", "execution_date_gte", "execution_date_lte"}
+_LONGEST_EVENT_ID = 100
 
 Pairs = Iterable[tuple[str, str]]
 
@@ -120,6 +122,26 @@ def parse_wait(pairs: Pairs) -> float:
     if re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", text, re.ASCII):
         return float(text)
     raise BadRequest("`wait` must be a number of seconds such as 30")
+
+
+class EventsQuery(NamedTuple):
+    """Which events a stream has: empty sets mean all. `last_id` is that of the last event that the caller has."""
+
+    dag_ids: frozenset[str]
+    run_ids: frozenset[str]
+    last_id: str | None
+
+
+def parse_events_query(pairs: Pairs, last_event_id: str | None) -> EventsQuery:
+    """Read the query of `GET /events`. The header `Last-Event-ID` counts before the query. Raises BadRequest."""
+    given = _collect(pairs, EVENT_PARAMETERS)
+    dag_ids = frozenset(check_id(dag_id, "dag_id") for dag_id in given.get("dag_id", ()))
+    run_ids = frozenset(check_id(restore_plus(run_id), "run_id") for run_id in given.get("run_id", ()))
+    if "" in dag_ids | run_ids:
+        raise BadRequest("`dag_id` and `run_id` must not be empty; leave them out to get the events of all")
+    # An id that is none of ours is like one that is lost.
+    last_id = (last_event_id or _single(given, "last_event_id") or "")[:_LONGEST_EVENT_ID]
+    return EventsQuery(dag_ids, run_ids, last_id or None)
 
 
 def parse_log_query(pairs: Pairs) -> LogQuery:

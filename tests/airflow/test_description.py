@@ -83,6 +83,9 @@ REQUESTS: list[tuple[str, str, str | None, int | tuple[int, int, int]]] = [
     ("GET", f"{API}/pools", None, 200),
     ("POST", f"{API}/pools", POOL, 200),
     ("POST", f"{API}/pools", '{"name": "p"}', 400),
+    ("POST", f"{API}/dag_runs/states", '[{"dag_id": "d", "run_id": "r"}, {"dag_id": "nope", "run_id": "r"}]', 200),
+    ("POST", f"{API}/dag_runs/states", '{"dag_id": "d"}', 400),
+    ("GET", f"{API}/events?run_id=", None, 400),
     ("GET", f"{API}/pools/p", None, 200),
     ("GET", f"{API}/pools/nope", None, 404),
     ("DELETE", f"{API}/pools/p", None, 200),
@@ -106,8 +109,11 @@ REQUESTS: list[tuple[str, str, str | None, int | tuple[int, int, int]]] = [
 ]
 
 
-# The log of a task is a file of the standalone scheduler.
-WITHOUT = {("GET", f"{API}/dags/{{dag_id}}/dag_runs/{{execution_date}}/tasks/{{task_id}}/logs")}
+# The log of a task is a file of the standalone scheduler, and a stream has no end.
+WITHOUT = {
+    ("GET", f"{API}/dags/{{dag_id}}/dag_runs/{{execution_date}}/tasks/{{task_id}}/logs"),
+    ("GET", f"{API}/events"),
+}
 STANDALONE = "standalone"
 # Of a task instance, in an answer and in the table.
 FULL = {

@@ -136,7 +136,7 @@ async def test_a_lone_key_is_not_planned_anew(empty_database: str, release: str)
                 await connection.execute("SET plan_cache_mode = force_generic_plan")
                 plan = json.loads(await connection.fetchval(f"EXPLAIN (FORMAT JSON) {named[name]}", *arguments))
                 await connection.execute("RESET plan_cache_mode")
-                assert not {"dag_run", "task_instance"} & set(_read_whole(plan[0]["Plan"])), name
+                assert not {"dag_run", "task_instance"} & set(read_whole(plan[0]["Plan"])), name
     finally:
         await pool.close()
 
@@ -158,12 +158,12 @@ async def test_steering_reads_only_rows_of_the_run(empty_database: str, release:
             for name, text in steering.items():
                 nothing = [None] * len((await connection.prepare(text)).get_parameters())
                 plan = json.loads(await connection.fetchval(f"EXPLAIN (FORMAT JSON) {text}", *nothing))
-                assert not {"dag_run", "task_instance"} & set(_read_whole(plan[0]["Plan"])), name
+                assert not {"dag_run", "task_instance"} & set(read_whole(plan[0]["Plan"])), name
     finally:
         await pool.close()
 
 
-def _read_whole(plan: dict[str, Any]) -> list[str]:
+def read_whole(plan: dict[str, Any]) -> list[str]:
     """Tables that a plan reads from end to end."""
     own = [plan["Relation Name"]] if plan["Node Type"] == "Seq Scan" else []
-    return own + [table for child in plan.get("Plans", ()) for table in _read_whole(child)]
+    return own + [table for child in plan.get("Plans", ()) for table in read_whole(child)]

@@ -51,7 +51,7 @@ def everything() -> Iterator[Same]:
         ("GET", "/latest_runs", None), {1: _get("/home", "/dagrun/list/"), **_both(*_get("/dags", "/dags/~/dagRuns"))}
     )
     # The same for runs of several DAGs; who may read some DAGs alone gets what is known of these.
-    several: list[Call] = [("POST", "/dag_runs/states", [])]
+    several: list[Call] = [("POST", "/dag_runs/states", []), ("GET", "/events", None)]
     for request in several:
         yield Same(request, {1: _get("/home", "/dagrun/list/"), **_both(*_get("/dags", "/dags/~/dagRuns"))})
     yield Same(("GET", "/pools", None), {1: _get("/pool/list/"), **_both(*_get("/pools"))})

@@ -20,6 +20,7 @@ from tests.description import OPENAPI, Description
 from tests.live import config_for
 
 API = "/api/experimental"
+EVENTS = f"{API}/events"
 DAG = f"{API}/dags/ref_setup"
 RUN = f"{DAG}/dag_runs/2020-01-05T00:00:00+00:00"
 
@@ -77,6 +78,7 @@ REQUESTS = [
     ("GET", f"{API}/import_errors?limit=1&order_by=-filename", None, 200),
     ("GET", f"{API}/import_errors?order_by=id", None, 400),
     ("GET", f"{API}/latest_runs", None, 200),
+    ("GET", f"{API}/events?dag_id=", None, 400),
     ("GET", f"{API}/pools", None, 200),
     ("POST", f"{API}/pools", '{"name": "p", "slots": "3", "description": null}', 200),
     ("POST", f"{API}/pools", '{"name": "p"}', 400),
@@ -176,7 +178,14 @@ async def test_answers_are_as_described(url: str) -> None:
         if status == 200:
             seen.add(description.template(method, target))
     assert not wrong, "\n".join(map(str, wrong))
-    assert seen == description.operations()
+    assert seen | {("GET", EVENTS)} == description.operations()
+
+
+async def test_a_stream_is_as_described(url: str) -> None:
+    """It has no end."""
+    async with aiohttp.ClientSession() as session, session.get(f"{url}{EVENTS}") as response:
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        assert list(Description.read().problems("GET", EVENTS, Answer(response.status, headers, b""))) == []
 
 
 async def test_the_description_is_served(url: str) -> None:

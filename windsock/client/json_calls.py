@@ -1,15 +1,20 @@
 """How the client over HTTP sends a request and reads its answer."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from urllib.parse import unquote, urlencode, urlsplit
 
 from windsock.client.auth import Basic, Bearer, ClientAuth
 from windsock.client.credentials import Given
+from windsock.client.events import Message, read_messages
 from windsock.client.replies import Answers, warning_of
 from windsock.client.transport import Reply, Transport
 from windsock.errors import ConfigError
 from windsock.protocol import PREFIX
+
+_OK = 200
+# In seconds. The server says something at least every 15.
+_SILENCE = 45.0
 
 
 class JsonCalls:
@@ -53,6 +58,16 @@ class JsonCalls:
         """Send a GET, which is tried again where it fails on the way; raises Unreachable."""
         target = f"{path}?{urlencode(query, errors='surrogateescape')}" if query else path
         return self.send("GET", target, safe=True)
+
+    def stream(self, path: str, query: Sequence[tuple[str, str]], last_id: str | None) -> Iterator[Message]:
+        """Open a stream of events that goes on after an event, and read it; raises ApiError and Unreachable."""
+        headers = {"Accept": "text/event-stream", **({} if last_id is None else {"Last-Event-ID": last_id})}
+        target = f"{self._base}/{path}" + (f"?{urlencode(query, errors='surrogateescape')}" if query else "")
+        with self._transport.open(target, headers, _SILENCE) as (reply, lines):
+            self.read.require(reply, _OK)
+            if not reply.headers.get("Content-Type", "").startswith("text/event-stream"):
+                raise self.read.no_api(reply)
+            yield from read_messages(lines)
 
     def send(
         self,

@@ -1,12 +1,13 @@
 """DAG runs and their tasks over HTTP."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 
 from windsock.client import paths
+from windsock.client.events import follow
 from windsock.client.json_calls import JsonCalls
 from windsock.client.repeats import made_before
 from windsock.client.replies import error_of, warning_of
-from windsock.client.requests import named_runs, runs_query, trigger_fields, unknown_dag, with_warning
+from windsock.client.requests import events_query, named_runs, runs_query, trigger_fields, unknown_dag, with_warning
 from windsock.client.results import Answer, ApiError, TaskLog, TaskLogPart
 from windsock.client.runs import Runs
 from windsock.protocol import Code
@@ -72,6 +73,17 @@ class JsonRuns(Runs):
         return self._calls.read.list_of(
             self._calls.send("POST", f"dag_runs/states{query}", named_runs(runs), safe=True)
         )
+
+    def events(
+        self,
+        *,
+        dag_id: str | Sequence[str] | None = None,
+        run_id: str | Sequence[str] | None = None,
+        last_event_id: str | None = None,
+    ) -> Generator[Answer, None, None]:
+        """See `Client.events`."""
+        query = events_query(dag_id, run_id)
+        return follow(lambda last_id: self._calls.stream("events", query, last_id), last_event_id)
 
     def get_latest_runs(self) -> list[Answer]:
         """See `Client.get_latest_runs`."""

@@ -62,6 +62,14 @@ def runs_query(
     ]
 
 
+def events_query(dag_id: str | Sequence[str] | None, run_id: str | Sequence[str] | None) -> list[tuple[str, str]]:
+    """Build the query for events: one or several DAGs and runs, None for all."""
+    given = {"dag_id": dag_id, "run_id": run_id}
+    return [
+        (name, one) for name, value in given.items() for one in ([value] if isinstance(value, str) else value or ())
+    ]
+
+
 def named_runs(runs: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
     """Build the body that names runs, each by dag_id and execution_date, or `run_id=` and the run_id."""
     return [

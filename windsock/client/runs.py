@@ -2,7 +2,7 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 
 from windsock.client.results import Answer, TaskLog, TaskLogPart
 from windsock.protocol import ENDED
@@ -90,6 +90,22 @@ class Runs(ABC):
                 # This server did not wait.
                 time.sleep(min(pause, start + timeout - now if timeout is not None else pause))
                 pause = min(pause * _GROWTH, _LONGEST_PAUSE)
+
+    @abstractmethod
+    def events(
+        self,
+        *,
+        dag_id: str | Sequence[str] | None = None,
+        run_id: str | Sequence[str] | None = None,
+        last_event_id: str | None = None,
+    ) -> Generator[Answer, None, None]:
+        """Yield what happens to runs from now on, or since the event with `last_event_id`; for ever.
+
+        Each event has its name in `event` and its `id`. `run_created`, `run_changed`, `run_ended` and `run_deleted`
+        also have `dag_id`, `execution_date`, `run_id` and `state`; `task_changed`, which only a standalone server
+        sends, also `task_id` and `try_number`. After a `gap` events may be missing: read the states of the runs again.
+        Where the stream breaks off, another one goes on after the last event.
+        """
 
     @abstractmethod
     def get_latest_runs(self) -> list[Answer]:

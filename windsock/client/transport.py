@@ -2,7 +2,9 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from copy import copy
 from http.client import HTTPConnection, HTTPException, HTTPMessage, HTTPResponse, HTTPSConnection
 from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -15,6 +17,7 @@ from windsock.version import __version__
 # The seconds before the second and before the third try.
 _PAUSES = (0.2, 0.8)
 _LONGEST_PAUSE = 5.0
+_LONGEST_LINE = 2**20
 _BUSY = frozenset({429, 502, 503, 504})
 _UNAUTHORIZED = 401
 _ERRORS = 400
@@ -91,21 +94,50 @@ class Transport:
         except _Broken as broken:
             raise broken.error from broken.__cause__
 
+    @contextmanager
+    def open(
+        self, target: str, headers: Mapping[str, str], timeout: float
+    ) -> Generator[tuple[Reply, Iterator[bytes]], None, None]:
+        """Send a GET, and lend the answer and its lines as they come, on a connection of its own. Raises Unreachable.
+
+        `timeout` is how long, in seconds, nothing may come.
+        """
+        own = copy(self)
+        own._connection, own._timeout = None, max(timeout, self._timeout)  # noqa: SLF001 - another one of these
+        try:
+            response, content = own._exchange(_Request("GET", target, None, headers), streams=True)  # noqa: SLF001
+            yield Reply(response.status, response.headers, content, uncertain=False), self._lines(response)
+        except _Broken as broken:
+            raise broken.error from broken.__cause__
+        finally:
+            own.close()
+
+    def _lines(self, response: HTTPResponse) -> Iterator[bytes]:
+        try:
+            while line := response.readline(_LONGEST_LINE):
+                yield line
+        except (OSError, HTTPException) as error:
+            raise self._explain(error) from error
+
     def _authorized(self, request: _Request, *, uncertain: bool) -> Reply:
+        response, content = self._exchange(request)
+        return Reply(response.status, response.headers, content, uncertain)
+
+    def _exchange(self, request: _Request, *, streams: bool = False) -> tuple[HTTPResponse, bytes]:
         """Send a request with the session, if there is one, or credentials, and with credentials again after a 401."""
         headers = {} if self._cookies else self._auth.authorize(self.host, [])
-        response, content = self._try(request, headers)
+        response, content = self._try(request, headers, streams=streams)
         if response.status == _UNAUTHORIZED:
             again = self._auth.authorize(self.host, response.headers.get_all("WWW-Authenticate") or [])
             if again and dict(again) != dict(headers):
                 headers = again
-                response, content = self._try(request, headers)
+                response, content = self._try(request, headers, streams=streams)
         # The server must prove itself for a good answer. An error needs no proof, because nobody relies on it.
         if headers and response.status < _ERRORS:
             self._auth.verify(response.headers.get_all("WWW-Authenticate") or [])
-        return Reply(response.status, response.headers, content, uncertain)
+        return response, content
 
-    def _try(self, request: _Request, authorization: Mapping[str, str]) -> tuple[HTTPResponse, bytes]:
+    def _try(self, request: _Request, authorization: Mapping[str, str], *, streams: bool) -> tuple[HTTPResponse, bytes]:
         method, target, body, own = request
         headers = {"Accept": "application/json", "User-Agent": f"windsock/{__version__}", **own, **authorization}
         if body is not None:
@@ -118,11 +150,12 @@ class Transport:
             sent = True
             connection.request(method, self._prefix + target, body, {**headers, **self._proxy_headers})
             response = connection.getresponse()
-            content = response.read()
+            stays_open = streams and response.status < _ERRORS
+            content = b"" if stays_open else response.read()
         except (OSError, HTTPException) as error:
             self.close()
             raise _Broken(self._explain(error), sent=sent) from error
-        if response.will_close:
+        if response.will_close and not stays_open:
             self.close()
         self._keep_cookies(response.headers.get_all("Set-Cookie") or ())
         took = (time.monotonic() - start) * 1000

@@ -106,7 +106,11 @@ class Config(AuthOptions):
     )
     watch_interval: float = option(
         values.seconds(0.1, 60), "1", "windsock.watch_interval",
-        "How often a process looks at the runs that somebody waits for.",
+        "How often a process looks at the runs that somebody waits for, or whose events somebody follows.",
+    )
+    event_streams: int = option(
+        values.whole(0, 100000), "1000", "windsock.event_streams",
+        "The most streams of events (`/events`) of a process; further ones are answered with 503.",
     )
     base_url: str = option(
         values.http_url, "http://localhost:8080", "api.base_url webserver.base_url",

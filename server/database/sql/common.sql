@@ -350,11 +350,60 @@ LEFT JOIN LATERAL (
 {mapped_instances}
 ORDER BY requested.n
 
--- name: ended_runs
--- Those of the runs with these ids that have ended, or are gone.
-SELECT waited.id
-FROM unnest($1::bigint[]) AS waited (id) LEFT JOIN dag_run ON dag_run.id = waited.id
-WHERE dag_run.id IS NULL OR dag_run.state IN ('success', 'failed')
+-- fragment: runs_under_way
+-- These tables have no index on states alone, so the statement looks them up DAG by DAG.
+SELECT run.id, run.state FROM dag
+CROSS JOIN LATERAL (
+    SELECT dag_run.id, dag_run.state FROM dag_run
+    WHERE dag_run.dag_id = dag.dag_id AND dag_run.state IN ('queued', 'running')
+) AS run
+
+-- name: changed_runs
+-- One look at all that is watched. The first columns say when it was: the newest id, the oldest transaction that was not
+-- over, and the first one that had not begun. The others are of runs whose state is not the one that is known, or that are
+-- gone: of those with the ids $1 and the states $2, and, if $3 is not NULL, of those that are under way or have a larger id.
+WITH known AS (
+    SELECT known.id, known.state FROM unnest($1::bigint[], $2::text[]) AS known (id, state)
+), seen AS (
+    SELECT under_way.id::bigint AS id, under_way.state FROM (
+        {runs_under_way}
+        LIMIT 50000
+    ) AS under_way
+    WHERE $3::bigint IS NOT NULL
+    UNION
+    SELECT newer.id::bigint, newer.state FROM (
+        SELECT dag_run.id, dag_run.state FROM dag_run WHERE dag_run.id > $3::bigint ORDER BY dag_run.id LIMIT 10001
+    ) AS newer
+), doubtful AS (
+    SELECT coalesce(seen.id, known.id) AS id, known.id IS NULL AS is_new, known.state
+    FROM seen FULL JOIN known ON known.id = seen.id
+    WHERE seen.id IS NULL OR known.id IS NULL OR seen.state IS DISTINCT FROM known.state
+)
+SELECT moment.*, changed.*
+FROM (
+    SELECT txid_snapshot_xmin(snapshot) AS oldest_transaction, txid_snapshot_xmax(snapshot) AS next_transaction,
+        (SELECT max(dag_run.id) FROM dag_run) AS newest
+    FROM txid_current_snapshot() AS snapshot
+) AS moment
+LEFT JOIN (
+    SELECT doubtful.id, run.id IS NULL AS is_gone, coalesce(run.dag_id, '') AS dag_id, coalesce(run.run_id, '') AS run_id,
+        run.state, {iso_date(run.{run_date})} AS execution_date, coalesce(d.root_dag_id, run.dag_id, '') AS root_dag_id
+    FROM doubtful
+    LEFT JOIN LATERAL (
+        SELECT dag_run.id, dag_run.dag_id, dag_run.run_id, dag_run.state, dag_run.{run_date}
+        FROM dag_run WHERE dag_run.id = doubtful.id
+        LIMIT 1
+    ) AS run ON true
+    LEFT JOIN LATERAL (
+        SELECT
+            {root_of_subdag}
+            AS root_dag_id
+        FROM dag WHERE dag.dag_id = run.dag_id
+        LIMIT 1
+    ) AS d ON true
+    WHERE run.id IS NULL OR doubtful.is_new OR run.state IS DISTINCT FROM doubtful.state
+) AS changed ON true
+ORDER BY changed.id
 
 -- name: find_task_instances
 {instances_of_runs({run_date}, timestamptz)}

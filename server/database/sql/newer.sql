@@ -7,6 +7,12 @@ true
 -- fragment: same_run(instance, run)
 {instance}.dag_id = {run}.dag_id AND {instance}.run_id = {run}.run_id
 
+-- fragment: runs_under_way
+-- Each of these states has an index.
+SELECT dag_run.id, dag_run.state FROM dag_run WHERE dag_run.state = 'queued'
+UNION ALL
+SELECT dag_run.id, dag_run.state FROM dag_run WHERE dag_run.state = 'running'
+
 -- fragment: dag_in_url(dag_id)
 {percent_encoded({dag_id})}
 

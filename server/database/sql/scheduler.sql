@@ -124,8 +124,21 @@ WHERE r.id = ANY ($1::int[])
 SELECT pg_advisory_xact_lock($1::int, hashtext(dag_id))
 FROM (SELECT DISTINCT dag_id FROM unnest($2::text[]) AS wanted (dag_id) ORDER BY dag_id) AS wanted
 
+-- fragment: tells(channel, lock)
+-- Says what has become of each task in `changed`, if anybody listens: those who do share the lock.
+CASE WHEN (SELECT NOT pg_try_advisory_xact_lock({lock}::int, 0)) THEN (
+    SELECT pg_notify({channel}, row_to_json(one)::text)::text
+    FROM dag_run AS r
+    CROSS JOIN LATERAL (
+        SELECT changed.dag_id, {iso_date(changed.execution_date)} AS execution_date, coalesce(r.run_id, '') AS run_id,
+            changed.state, changed.task_id, coalesce(changed.try_number, 0) AS try_number
+    ) AS one
+    WHERE {same_run(r, changed)}
+) END AS told
+
 -- name: create_instances
 -- The tasks of a run that begins, or that its DAG has got since, with their first states.
+WITH changed AS (
 INSERT INTO task_instance (dag_id, execution_date, task_id, state, try_number, max_tries, hostname, unixname, pool,
     pool_slots, queue, priority_weight, operator, executor_config, start_date, end_date, duration)
 SELECT dag_id, execution_date, task_id, new.state,
@@ -138,9 +151,13 @@ FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::int[], $6
         $9::int[], $12::text[])
     AS new (dag_id, execution_date, task_id, state, max_tries, pool, pool_slots, queue, priority_weight, operator)
 ON CONFLICT DO NOTHING
+RETURNING dag_id, execution_date, task_id, state, try_number
+)
+SELECT {tells($13, $14)} FROM changed
 
 -- name: move
 -- Moves tasks from one state to another without a try: those that end by it get their dates.
+WITH changed AS (
 UPDATE task_instance AS ti
 SET state = new.state,
     try_number = CASE WHEN new.state = 'success' THEN 1 ELSE try_number END,
@@ -153,6 +170,9 @@ FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::text[])
     AS new (dag_id, execution_date, task_id, old_state, state)
 WHERE {same_run(ti, new)} AND ti.task_id = new.task_id
     AND ti.state IS NOT DISTINCT FROM new.old_state
+RETURNING ti.dag_id, ti.execution_date, ti.task_id, ti.state, ti.try_number
+)
+SELECT {tells($6, $7)} FROM changed
 
 -- name: finish_runs
 -- Those who wait for runs listen on the channel $3. An empty text says that there are too many to name them.
@@ -200,18 +220,25 @@ FOR KEY SHARE OF d SKIP LOCKED
 FOR UPDATE OF ti SKIP LOCKED
 
 -- name: queue
+WITH changed AS (
 UPDATE task_instance AS ti SET state = 'queued', queued_dttm = now(), job_id = $1
 FROM unnest($2::text[], $3::timestamptz[], $4::text[]) AS new (dag_id, execution_date, task_id)
 WHERE {same_run(ti, new)} AND ti.task_id = new.task_id
     AND ti.state = 'scheduled'
+RETURNING ti.dag_id, ti.execution_date, ti.task_id, ti.state, ti.try_number
+)
+SELECT {tells($5, $6)} FROM changed
 
 -- name: start_queued
 -- The next try of everything that this scheduler has queued. It is committed before any process exists.
+WITH changed AS (
 UPDATE task_instance AS ti
 SET state = 'running', try_number = least(coalesce(ti.try_number, 0), 2147483646) + 1, start_date = now(), end_date = NULL,
     duration = NULL, pid = NULL, hostname = $2, unixname = $3
 WHERE ti.job_id = $1 AND ti.state = 'queued'
-RETURNING ti.dag_id, ti.execution_date, ti.task_id
+RETURNING ti.dag_id, ti.execution_date, ti.task_id, ti.state, ti.try_number
+)
+SELECT {tells($4, $5)} FROM changed
 
 -- fragment: home
 -- Distinguishes this database from others whose schedulers run on the same machine.
@@ -246,6 +273,7 @@ WHERE dag_id = ANY ($1::text[]) ORDER BY dag_id FOR KEY SHARE
 -- name: end_tries
 -- How tries ended. Only tries that are still this scheduler's own, in the run in which they began; `place` says which of the
 -- reported ones those were.
+WITH changed AS (
 UPDATE task_instance AS ti
 SET state = new.state, end_date = now(), duration = extract(epoch FROM now() - ti.start_date)
 FROM unnest($2::text[], $3::timestamptz[], $4::text[], $5::int[], $6::text[], $7::int[])
@@ -255,7 +283,9 @@ WHERE {same_run(ti, new)} AND ti.task_id = new.task_id
     AND new.run IS NOT DISTINCT FROM (
         SELECT r.id FROM dag_run AS r WHERE r.dag_id = ti.dag_id AND r.execution_date = ti.execution_date
     )
-RETURNING new.place - 1 AS place
+RETURNING new.place - 1 AS place, ti.dag_id, ti.execution_date, ti.task_id, ti.state, ti.try_number
+)
+SELECT place, {tells($8, $9)} FROM changed
 
 -- name: put_task_fails
 INSERT INTO task_fail (task_id, dag_id, execution_date, start_date, end_date, duration)

@@ -8,6 +8,10 @@ WHERE is_active
 ORDER BY dag_id = 'example_bash_operator' DESC, is_paused, dag_id
 LIMIT 1
 
+-- fragment: runs_under_way
+-- The index of the scheduler's queue has these alone. No run of this database is queued.
+SELECT dag_run.id, dag_run.state FROM dag_run WHERE dag_run.state = 'running'
+
 -- name: announce
 -- Sends the ids of new runs to the schedulers, which listen on the channel $2. An empty text says that there are too many
 -- to name them. Losing this transaction loses nothing, so nobody waits until it is on the disk.

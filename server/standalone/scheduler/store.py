@@ -15,13 +15,15 @@ import asyncpg
 
 from server.database.connections import Connection
 from server.database.database import Database
-from server.database.run_watch import ENDED_CHANNEL
+from server.database.notices import ENDED_RUNS, TASK_LISTENERS, TASKS
 from server.standalone.scheduler.graph import Node
 from server.standalone.scheduler.states import State, TaskState, check_transition
 
 # Advisory locks: of the scheduler that claims tasks, and of the one that begins runs. `jobs` has the first number.
 CLAIM_LOCK, ADMISSION_LOCK = 0x77690002, 0x77690003
 _NO_CONFIG = pickle.dumps({}, 4)
+# Where statements say what becomes of tasks, and the lock that tells whether anybody listens.
+_TELLS = TASKS, TASK_LISTENERS
 
 
 Place = tuple[int, datetime, str, str]
@@ -127,7 +129,7 @@ class Store:
             for dag_id, date, node, state in tasks
         )  # fmt: skip
         columns = _columns(rows, 10)
-        await conn.execute(self._sql["create_instances"], *columns[:9], self.unixname, _NO_CONFIG, columns[9])
+        await conn.execute(self._sql["create_instances"], *columns[:9], self.unixname, _NO_CONFIG, columns[9], *_TELLS)
 
     async def move(self, conn: Connection, moves: Sequence[Move]) -> None:
         """Change states; a task that is no longer in the expected state stays as it is."""
@@ -135,12 +137,12 @@ class Store:
             check_transition(move.before, move.after)
         if moves:
             rows = ((*key, before, after) for key, before, after in moves)
-            await conn.execute(self._sql["move"], *_columns(rows, 5))
+            await conn.execute(self._sql["move"], *_columns(rows, 5), *_TELLS)
 
     async def finish_runs(self, conn: Connection, states: Mapping[int, State]) -> None:
         """End runs."""
         if states:
-            await conn.execute(self._sql["finish_runs"], list(states), list(states.values()), ENDED_CHANNEL)
+            await conn.execute(self._sql["finish_runs"], list(states), list(states.values()), ENDED_RUNS)
 
     async def lock_claims(self, conn: Connection) -> list[str]:
         """Let no other scheduler claim tasks in this transaction; return the DAGs that have scheduled tasks."""
@@ -163,7 +165,7 @@ class Store:
 
     async def queue(self, conn: Connection, job_id: int, tasks: Sequence[Key]) -> None:
         """Queue scheduled tasks for the scheduler of a job."""
-        await conn.execute(self._sql["queue"], job_id, *_columns(tasks, 3))
+        await conn.execute(self._sql["queue"], job_id, *_columns(tasks, 3), *_TELLS)
 
     async def own_tries(self, job_id: int) -> list[asyncpg.Record]:
         """Return all tries that run under a job, with what a try needs to know."""
@@ -201,7 +203,7 @@ class Store:
             check_transition(State.RUNNING, ended.state)
         await conn.fetch(self._sql["lock_dags"], sorted({ended.key.dag_id for ended in tries}), "on")
         columns = _columns(((*ended.key, ended.try_number, ended.state, ended.run) for ended in tries), 6)
-        rows = await conn.fetch(self._sql["end_tries"], job_id, *columns)
+        rows = await conn.fetch(self._sql["end_tries"], job_id, *columns, *_TELLS)
         own = [tries[row["place"]] for row in rows]
         failed = [ended.key for ended in own if ended.state in {State.FAILED, State.UP_FOR_RETRY}]
         if failed:
@@ -217,7 +219,7 @@ class Store:
         """Begin the next try of all tasks that this scheduler has queued."""
         async with self.database.transaction() as conn:
             await conn.fetch(self._sql["lock_dags"], sorted(set(dag_ids)), "off")
-            await conn.fetch(self._sql["start_queued"], job_id, self.hostname, self.unixname)
+            await conn.fetch(self._sql["start_queued"], job_id, self.hostname, self.unixname, *_TELLS)
 
 
 def _by_run(run_ids: Sequence[int], rows: Iterable[asyncpg.Record]) -> dict[int, list[asyncpg.Record]]:
