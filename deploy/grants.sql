@@ -31,7 +31,9 @@ BEGIN
         ('SELECT', 'id permission_id view_menu_id', 'ab_permission_view', ''),
         -- DAGs, their source and their serialized form; xmin shows whether that row was written again
         ('SELECT', 'dag_id root_dag_id is_subdag is_paused is_active is_stale fileloc relative_fileloc bundle_name owners'
-            ' bundle_version schedule_interval timetable_summary max_active_runs max_active_tasks', 'dag', ''),
+            ' bundle_version schedule_interval timetable_summary max_active_runs max_active_tasks description last_parsed_time'
+            ' last_scheduler_run next_dagrun next_dagrun_create_after next_dagrun_data_interval_start'
+            ' next_dagrun_data_interval_end timetable_description', 'dag', ''),
         ('SELECT', 'dag_id name', 'dag_tag', ''),
         ('SELECT', 'source_code dag_version_id', 'dag_code', ''),
         ('SELECT', 'fileloc', 'dag_code', '!dag_code.dag_version_id'),
@@ -40,10 +42,11 @@ BEGIN
         -- DAG files that could not be loaded
         ('SELECT', 'id timestamp filename bundle_name stacktrace', 'import_error', ''),
         -- runs and task instances
-        ('SELECT', 'id dag_id run_id execution_date logical_date run_after state start_date', 'dag_run', ''),
+        ('SELECT', 'id dag_id run_id execution_date logical_date run_after state start_date end_date conf external_trigger'
+            ' run_type queued_at data_interval_start data_interval_end', 'dag_run', ''),
+        ('SELECT', 'dag_run_id content', 'dag_run_note', ''),
         ('SELECT', 'task_id dag_id run_id execution_date map_index duration executor_config start_date end_date queued_dttm'
-            ' hostname unixname pid job_id max_tries operator pool pool_slots priority_weight queue state', 'task_instance', ''),
-        ('SELECT', 'try_number', 'task_instance', ''),
+            ' hostname unixname pid job_id max_tries operator pool pool_slots priority_weight queue state try_number', 'task_instance', ''),
         -- the names of their logs
         ('SELECT', 'data_interval_start data_interval_end log_template_id', 'dag_run', ''),
         -- to trigger; the parent's hash is for runs of sub-DAGs

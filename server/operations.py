@@ -20,7 +20,19 @@ from server.database.steering import Cleared, Deleted, Steered
 from server.errors import BadRequest, NotFound, PermissionMissing, Restricted
 from server.task_logs.reading import LogFile, airflow_log, local_log
 from server.task_logs.writing import NoLogError
-from server.wire import Clear, DagRunsQuery, Found, NamedRun, Page, PoolRequest, RunName, TaskInstance, Trigger
+from server.wire import (
+    Clear,
+    DagDetails,
+    DagRunsQuery,
+    Found,
+    NamedRun,
+    Page,
+    PoolRequest,
+    RunDetails,
+    RunName,
+    TaskInstance,
+    Trigger,
+)
 from server.wire.dag_patterns import Readable
 from server.wire.dates import timezone_of
 from windsock.config import Config
@@ -78,10 +90,13 @@ class Operations:
         total = await runs.count(checked, query) if query.page.partial else None
         return Listing(runs.pages(checked, query), total)
 
-    async def latest_runs(self, readable: Readable | None) -> Raw:
+    async def latest_runs(self, readable: Readable | None, *, details: bool = False) -> Raw:
         """Return the newest run of each DAG that is `readable` (None: of all): `{"items": [...]}`."""
-        runs = self._metadata.dag_runs
-        return await (runs.latest() if readable is None else runs.latest_of(readable))
+        return await self._metadata.dag_runs.latest(readable, with_states=details)
+
+    async def unfinished_runs(self, readable: Readable | None) -> Raw:
+        """Return the runs under way of all DAGs that are `readable` (None: of all), as a list of objects."""
+        return await self._metadata.dag_runs.unfinished(readable)
 
     def run(self, dag_id: str, execution_date: str) -> RunKey:
         """Check what a run is named by; `execution_date` may also be `run_id=` and its run_id, here and below."""
@@ -99,6 +114,12 @@ class Operations:
         states = await self._metadata.run_states.states(keys, min(wait, self._wait_limit)) if keys else ()
         known = dict(zip(keys, states, strict=True))
         return [run.error if run.key is None else known[run.key] for run in runs]
+
+    async def run_details(self, run: RunKey, wait: float = 0, *, shows_tasks: bool = True) -> RunDetails:
+        """Return all about a run; how it waits, see `run_state`."""
+        if wait:
+            await self.run_state(run, wait)
+        return await self._metadata.details.run(*run, shows_tasks=shows_tasks)
 
     async def set_run_state(self, run: RunKey, state: str) -> Steered:
         """Mark a run as `failed` or `success`; its tasks that are under way are ended."""
@@ -152,6 +173,13 @@ class Operations:
     async def _dag_ids(self, readable: Readable | None) -> Sequence[str] | None:
         return None if readable is None else await self._metadata.dags.readable.ids(readable)
 
+    async def dag_details(
+        self, dag_id: str, readable: Readable | None, *, shows_errors: bool = True, shows_runs: bool = True
+    ) -> DagDetails:
+        """Return all about a DAG; why its file cannot be loaded only if all DAGs in it are `readable` (None: all)."""
+        details, checked = self._metadata.details, wire.check_id(dag_id, "dag_id")
+        return await details.dag(checked, readable, shows_errors=shows_errors, shows_runs=shows_runs)
+
     async def code(self, dag_id: str, readable: Readable | None) -> str:
         """Return the source of the DAG's file; raises PermissionMissing unless its DAGs are `readable` (None: all)."""
         dags, checked = self._metadata.dags, wire.check_id(dag_id, "dag_id")
@@ -188,6 +216,13 @@ class Operations:
         checked, known_task = wire.check_id(dag_id, "dag_id"), wire.check_id(task_id, "task_id")
         dag = await self._metadata.dags.get(checked)
         return Raw(dag.task(known_task).answer)
+
+    async def list_instances(self, run: RunKey, page: Page, *, shows_totals: bool = True) -> Listing:
+        """List the task instances of a run by task_id and map_index, with what those wait for that do."""
+        instances = self._metadata.run_instances
+        found = await instances.find(*run, shows_totals=shows_totals)
+        total = await instances.count(found) if page.partial else None
+        return Listing(instances.pages(found, page), total)
 
     async def task_instance(self, instance: InstanceKey, map_index: int | None = None) -> TaskInstance:
         """Return a task instance; `map_index` chooses one of a mapped task."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from windsock.commands import dags, pools, runs, steering, task_log, tasks, whoami
+from windsock.commands import dags, pools, runs, steering, task_log, tasks, unfinished, whoami
 from windsock.commands.base import EXIT_CODES, EXIT_INTERRUPTED, Failure
 from windsock.errors import ConfigError
 from windsock.service import module_of_service
@@ -18,9 +18,12 @@ _BY_AIRFLOW_1: Sequence[click.Command] = (
     runs.trigger_dag,
     runs.list_dag_runs,
     runs.dag_state,
+    unfinished.runs,
     tasks.task_state,
+    tasks.states_for_dag_run,
     task_log.task_log,
     dags.list_dags,
+    dags.dag_details,
     dags.list_import_errors,
     tasks.list_tasks,
     dags.pause,
@@ -42,6 +45,7 @@ _BY_AIRFLOW_2: Mapping[str, Mapping[str, click.Command]] = {
         "mark-run": steering.mark_run,
         "delete-run": steering.delete_run,
         "list": dags.list_dags,
+        "details": dags.dag_details,
         "list-import-errors": dags.list_import_errors,
         "pause": dags.pause,
         "unpause": dags.unpause,
@@ -50,6 +54,7 @@ _BY_AIRFLOW_2: Mapping[str, Mapping[str, click.Command]] = {
     "tasks": {
         "list": tasks.list_tasks,
         "state": tasks.task_state,
+        "states-for-dag-run": tasks.states_for_dag_run,
         "log": task_log.task_log,
         "clear": steering.clear,
         "mark": steering.mark_task,

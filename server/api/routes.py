@@ -9,6 +9,7 @@ from aiohttp.typedefs import Handler
 from server.api.handlers import (
     dag_runs,
     dags,
+    details,
     events,
     health,
     import_errors,
@@ -32,7 +33,14 @@ from server.api.needs import (
 )
 from server.auth.permissions import NOTHING_MORE, Needs, Permission, Resource, edits_dag, needs, reads
 from server.errors import StartupError
-from server.wire.query import EVENT_PARAMETERS, LOG_PARAMETERS, PAGE_PARAMETERS, RUN_PARAMETERS, WAIT_PARAMETERS
+from server.wire.query import (
+    DETAILS_PARAMETERS,
+    EVENT_PARAMETERS,
+    LOG_PARAMETERS,
+    PAGE_PARAMETERS,
+    RUN_PARAMETERS,
+    WAIT_PARAMETERS,
+)
 
 HEALTH = "/health"
 
@@ -73,7 +81,8 @@ ENDPOINTS = (
     Endpoint("DELETE", "/session", session.delete, NOTHING_MORE, logged=False),
     Endpoint("GET", "/dags", dags.list_dags, DAG_READ, PAGE_PARAMETERS),
     Endpoint("GET", "/import_errors", import_errors.list_import_errors, reads(Resource.IMPORT_ERRORS), PAGE_PARAMETERS),
-    Endpoint("GET", "/latest_runs", dag_runs.latest_runs, RUN_READ),
+    Endpoint("GET", "/latest_runs", dag_runs.latest_runs, RUN_READ, DETAILS_PARAMETERS),
+    Endpoint("GET", "/unfinished_runs", dag_runs.unfinished_runs, RUN_READ),
     # It changes nothing: a list of runs may be too long for a URL.
     Endpoint("POST", "/dag_runs/states", dag_runs.states, RUN_READ, WAIT_PARAMETERS, logged=False),
     Endpoint("GET", "/events", events.events, RUN_READ, EVENT_PARAMETERS),
@@ -89,10 +98,11 @@ ENDPOINTS = (
         WAIT_PARAMETERS,
     ),
     Endpoint("GET", f"{_DAG}/dag_runs", dag_runs.list_runs, RUN_READ, RUN_PARAMETERS),
-    Endpoint("GET", _RUN, dag_runs.state, RUN_READ, WAIT_PARAMETERS),
+    Endpoint("GET", _RUN, dag_runs.state, RUN_READ, WAIT_PARAMETERS | DETAILS_PARAMETERS),
     Endpoint("PATCH", _RUN, steering.set_run_state, RUN_EDIT),
     Endpoint("DELETE", _RUN, steering.delete_run, RUN_DELETE),
     Endpoint("POST", f"{_RUN}/clear", steering.clear, INSTANCE_EDIT),
+    Endpoint("GET", f"{_RUN}/tasks", details.list_instances, INSTANCE_READ, PAGE_PARAMETERS),
     Endpoint("GET", _TASK, tasks.task_instance, INSTANCE_READ, frozenset({"map_index"})),
     Endpoint("PATCH", _TASK, steering.set_instance_state, INSTANCE_EDIT, frozenset({"map_index"})),
     Endpoint("GET", f"{_TASK}/logs", task_logs.task_log, reads(Resource.DAGS, Resource.LOGS), LOG_PARAMETERS),
@@ -102,6 +112,7 @@ ENDPOINTS = (
     Endpoint("GET", f"{_DAG}/paused", dags.is_paused, DAG_READ),
     Endpoint("GET", f"{_DAG}/paused/{{paused}}", dags.set_paused, edits_dag(), changes=True),
     Endpoint("GET", f"{_DAG}/code", dags.code, reads(Resource.DAGS, Resource.CODE)),
+    Endpoint("GET", _DAG, details.dag, DAG_READ),
     Endpoint("PATCH", _DAG, dags.patch, edits_dag()),
     Endpoint("DELETE", _DAG, dags.delete, needs("can_delete", Resource.DAGS)),
     # Some releases of Airflow's own client use this path.

@@ -14,7 +14,7 @@ from server.database.announcer import Announcer
 from server.database.batch import Batcher
 from server.database.dag import Dag
 from server.database.dags import Dags, Judgement
-from server.database.database import Database, ordered
+from server.database.database import Database, of_readable, ordered
 from server.database.new_runs import NewRun, Row
 from server.database.scheduler_health import SchedulerHealth
 from server.database.settings import Settings
@@ -45,6 +45,13 @@ class _Page(NamedTuple):
     arguments: tuple[object, ...]
 
 
+class _Latest(NamedTuple):
+    """The newest run of each DAG: callers who may read the same DAGs share it."""
+
+    statement: str
+    readable: Readable | None
+
+
 class DagRuns:
     """The `dag_run` table."""
 
@@ -68,8 +75,8 @@ class DagRuns:
             "find_collisions", self._find_collisions
         )
         self._first_page: SingleFlight[_Page, list[asyncpg.Record]] = SingleFlight(self._read_first_page, fresh=True)
-        self._latest: Batcher[None, msgspec.Raw] = settings.shared("latest_runs", self._read_latest)
-        self._latest_of: SingleFlight[Readable, msgspec.Raw] = SingleFlight(self._read_latest_of, fresh=True)
+        self._latest: SingleFlight[_Latest, msgspec.Raw] = SingleFlight(self._read_latest, fresh=True)
+        self._unfinished: SingleFlight[Readable | None, msgspec.Raw] = SingleFlight(self._read_unfinished, fresh=True)
         self._graph_urls = settings.graph_url, settings.generation.graph_page
 
     async def trigger(self, dag_id: str, asked: Trigger, user: str | None = None) -> Trigger:
@@ -142,13 +149,19 @@ class DagRuns:
         total: int = await self._database.fetchval("count_dag_runs", dag_id, *query.conditions)
         return total
 
-    async def latest(self) -> msgspec.Raw:
-        """Return the newest run of each DAG, as an object that Postgres has written: `{"items": [...]}`."""
-        return await self._latest(None)
+    async def latest(self, readable: Readable | None = None, *, with_states: bool = False) -> msgspec.Raw:
+        """Return the newest run of each DAG that is `readable` (None: of all), as an object: `{"items": [...]}`.
 
-    async def latest_of(self, readable: Readable) -> msgspec.Raw:
-        """Return the newest run of each DAG that is readable, in the same form."""
-        return await self._latest_of(readable)
+        Postgres has written it. `with_states` says more about each run.
+        """
+        return await self._latest(_Latest("latest_runs_with_states" if with_states else "latest_runs", readable))
+
+    async def unfinished(self, readable: Readable | None = None) -> msgspec.Raw:
+        """Return the runs of all DAGs that are `readable` (None: of all) which are queued or running, as a list.
+
+        Postgres has written it. Those that began first come first; there are at most 1,000.
+        """
+        return await self._unfinished(readable)
 
     def _make(self, values: Row, run: NewRun, dag: Dag) -> Awaitable[asyncpg.Record | None]:
         """Insert a run with the statement that its DAG needs; returns what `trigger` does, None for a collision."""
@@ -234,10 +247,11 @@ class DagRuns:
     async def _read_first_page(self, page: _Page) -> list[asyncpg.Record]:
         return await self._database.fetch(page.statement, *page.arguments)
 
-    async def _read_latest(self, requests: Sequence[None]) -> Sequence[msgspec.Raw]:
-        text: str = await self._database.fetchval("latest_runs", *self._graph_urls)
-        return [msgspec.Raw(text)] * len(requests)
+    async def _read_latest(self, asked: _Latest) -> msgspec.Raw:
+        dag_ids = None if asked.readable is None else await self._readable.ids_with_runs(asked.readable)
+        name, *more = of_readable(asked.statement, dag_ids)
+        return msgspec.Raw(await self._database.fetchval(name, *self._graph_urls, *more))
 
-    async def _read_latest_of(self, readable: Readable) -> msgspec.Raw:
-        dag_ids = await self._readable.ids_with_runs(readable)
-        return msgspec.Raw(await self._database.fetchval("readable.latest_runs", *self._graph_urls, dag_ids))
+    async def _read_unfinished(self, readable: Readable | None) -> msgspec.Raw:
+        dag_ids = None if readable is None else await self._readable.ids_with_runs(readable)
+        return msgspec.Raw(await self._database.fetchval("list_unfinished_runs", *self._graph_urls, dag_ids))

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -138,14 +138,22 @@ class Database:
         return self._watch.changed()
 
     async def stream(self, name: str, arguments: Sequence[object], page: int) -> AsyncGenerator[list[str], None]:
-        """Yield pages of the statement's first column, from one snapshot, `page` rows at a time.
+        """Yield pages of the statement's first column, as `stream_rows` yields its rows."""
+        async with aclosing(self.stream_rows(name, arguments, page)) as pages:
+            async for rows in pages:
+                yield [row[0] for row in rows]
+
+    async def stream_rows(
+        self, name: str, arguments: Sequence[object], page: int
+    ) -> AsyncGenerator[list[asyncpg.Record], None]:
+        """Yield pages of the statement's rows, from one snapshot, `page` rows at a time.
 
         It holds a connection until it is closed.
         """
         async with self._room_to_stream(), self.transaction() as connection:
             cursor = await connection.cursor(self.statements[name], *arguments)
             while rows := await cursor.fetch(page):
-                yield [row[0] for row in rows]
+                yield rows
 
     async def _give_up(self, connection: Connection) -> None:
         """Wait until Postgres has cancelled what took too long; if it does not even do that, end the connection.

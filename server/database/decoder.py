@@ -22,6 +22,7 @@ from server.database.serialized import inflate
 from server.database.timetables import Interval
 from server.errors import BadConf, BadRequest, Conflict, Unavailable, WindsockError
 from server.process.offload import Busy, OffloadError, WorkerPool
+from server.wire.confs import ConfAsJson, conf_of_json, conf_of_pickle
 from server.wire.pickles import is_cheap, show_pickle
 from windsock.protocol import Code
 
@@ -115,6 +116,18 @@ class Decoder:
         answer = await self._work("log_names", dag_id, "", request)
         return msgspec.json.decode(answer, type=list[tuple[int, str]] | Malformed)
 
+    async def conf(self, dag_id: str, data: bytes, *, is_pickle: bool) -> ConfAsJson:
+        """Return the conf of a run as JSON, or why there is none; `is_pickle` or JSON. Raises Unavailable."""
+        if is_pickle and is_cheap(data):
+            return conf_of_pickle(data)
+        if not is_pickle and len(data) <= _SMALL_DOCUMENT:
+            return conf_of_json(data)
+        try:
+            answer = await self._work("pickled_conf" if is_pickle else "json_conf", dag_id, "", data)
+        except _TooMuch as error:
+            return ConfAsJson(error=error.reason)
+        return msgspec.json.decode(answer, type=ConfAsJson)
+
     async def _work(
         self, function: str, dag_id: str, version: str, request: bytes, *, seconds: float | None = None
     ) -> bytes:
@@ -154,6 +167,8 @@ _WORDS = {
     "interval": "its timetable gives no data interval",
     "log_names": "the name of a task's log cannot be rendered",
     "pickle": "executor_config cannot be read",
+    "pickled_conf": "the conf of a run cannot be read",
+    "json_conf": "the conf of a run cannot be read",
 }
 
 

@@ -15,6 +15,7 @@ from server.database.prepared import PreparedDag, prepare
 from server.database.serialized import inflate, parse
 from server.database.timetables import Timetable
 from server.errors import BadRequest
+from server.wire.confs import conf_of_json, conf_of_pickle
 from server.wire.pickles import show_pickle
 
 # What `prepare` returns for a row.
@@ -109,5 +110,7 @@ FUNCTIONS: dict[str, Callable[[bytes], bytes]] = {
     "conf": _conf,
     "interval": _interval,
     "log_names": _log_names,
+    "pickled_conf": lambda data: msgspec.json.encode(conf_of_pickle(data)),
+    "json_conf": lambda data: msgspec.json.encode(conf_of_json(data)),
     "pickle": lambda data: show_pickle(data).encode(),
 }

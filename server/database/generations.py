@@ -16,7 +16,7 @@ import msgspec
 from server.errors import StartupError
 from server.wire.pickles import pickle_conf
 
-_SHARED = ("fragments.sql", "common.sql", "delete_dag.sql", "log.sql", "roles.sql", "steering.sql")
+_SHARED = ("fragments.sql", "common.sql", "delete_dag.sql", "log.sql", "roles.sql", "details.sql", "steering.sql")
 # Since this release, two dots in a row are taken for a way out of a folder.
 _REFUSES_DOUBLE_DOTS = "3.3"
 
@@ -60,6 +60,8 @@ class Generation:
     """How many fields of a `new_runs.Row` the statement `trigger` takes."""
     write_conf: Callable[[object], bytes | str | None]
     """Writes the conf of a run, None if there is none, as its column has it."""
+    pickles_conf: bool = True
+    """Whether that column has a pickle, not JSON."""
     checks_runs: bool = True
     """Whether a run's date, run_id and conf are checked as its own API does: others crash its scheduler."""
     run_types: Mapping[str, str]
@@ -205,6 +207,7 @@ AIRFLOW_3 = Generation(
     log_styles=(("", LogStyle.API_V2),),
     trigger_width=10,
     write_conf=_json,
+    pickles_conf=False,
     run_types={
         "scheduled": "3",
         "backfill": "3",

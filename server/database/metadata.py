@@ -16,11 +16,13 @@ from server.database.dag_runs import DagRuns
 from server.database.dags import Dags
 from server.database.database import Database
 from server.database.decoder import Decoder
+from server.database.details import Details
 from server.database.generations import Generation
 from server.database.import_errors import ImportErrors
 from server.database.log_names import LogNames
 from server.database.pools import Pools
 from server.database.roles import Roles
+from server.database.run_instances import RunInstances
 from server.database.run_states import RunStates
 from server.database.run_watch import RunWatch
 from server.database.scheduler_health import Heartbeat, SchedulerHealth
@@ -72,6 +74,8 @@ class Metadata:
         self.log_names = LogNames(database, self.decoder, self._config.log_filename_template)
         self.steering = Steering(database, settings, self.dags)
         self.waiting = Waiting(database, settings, self.scheduler)
+        self.details = Details(database, settings, self.dags, self.decoder)
+        self.run_instances = RunInstances(database, self.dags, self.waiting)
         self.pools = Pools(database, settings)
         self.users = Users(database, settings)
         self.roles = Roles(database, settings)

@@ -16,6 +16,7 @@ from server.database import instances, params, timetables
 from server.database.encoding import MALFORMED, OnlyAirflowError, plain_date
 from server.database.instances import Instance
 from server.database.params import Param
+from server.database.planned import Needs, PlannedTasks, planned_tasks
 from server.database.serialized import SerializedDag, Task
 from server.database.timetables import Interval
 from server.wire.shapes import ascii_json
@@ -27,16 +28,6 @@ _MOST = 2**31 - 1
 _NO_RULES = frozenset({"dummy", "always"})
 # Encoded params and schedules up to this size are read in this process.
 _SMALL = 2**14
-
-
-class Needs(msgspec.Struct, array_like=True, frozen=True):
-    """What a task needs before it begins; at most `concurrency` of its instances run at a time, 0 for any number."""
-
-    pool: str = "default_pool"
-    pool_slots: int = 1
-    upstream: list[str] = []
-    depends_on_past: bool = False
-    concurrency: int = 0
 
 
 class TaskSummary(msgspec.Struct):
@@ -130,6 +121,12 @@ class PreparedDag(msgspec.Struct, array_like=True, dict=True):
         for task_id in self.tasks:
             if (task := self.task(task_id)) is not None:
                 yield msgspec.msgpack.decode(task.instance, type=Instance)
+
+    @cached_property
+    def planned(self) -> PlannedTasks:
+        """What its next run will have."""
+        tasks = {task_id: task for task_id in self.tasks if (task := self.task(task_id)) is not None}
+        return planned_tasks({task_id: (task.first_row, task.needs) for task_id, task in tasks.items()})
 
     def runs_at(self, date: datetime) -> bool:
         """Whether a run at that date has a task to run, or the DAG has no tasks at all."""
@@ -236,6 +233,7 @@ def _needs(task: Task) -> Needs:
         upstream=[] if rule in _NO_RULES else task.dag.upstream[task.task_id],
         depends_on_past=bool(task.get("depends_on_past") or task.get("wait_for_downstream")),
         concurrency=_bounded(concurrency or 0),
+        span=_span(task),
     )
 
 

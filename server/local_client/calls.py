@@ -2,18 +2,19 @@
 
 import asyncio
 import dataclasses
+import json
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
 import asyncpg
-from msgspec import Raw, Struct, to_builtins
+from msgspec import Raw, Struct
 from msgspec.json import decode
 
 from server.database.metadata import open_metadata
 from server.errors import SchemaChanged, StartupError, Unavailable, WindsockError
 from server.operations import Listing, Operations
-from server.wire import warning_header
+from server.wire import encode, warning_header
 from windsock.client.results import Answer, ApiError, Unreachable
 from windsock.config import Config, ConfigError
 
@@ -81,7 +82,7 @@ class LocalCalls:
 
     def object_of(self, use: Callable[[Operations], Awaitable[Struct]]) -> Answer:
         """Return an operation's result as a dict."""
-        found: Answer = to_builtins(self.call(use), order="sorted")
+        found: Answer = json.loads(encode(self.call(use)))
         return found
 
 

@@ -42,6 +42,10 @@ class LocalClient(LocalRuns, LocalSteering, Client):
         """See `Client.get_dags`."""
         return self._calls.call(lambda operations: all_of(operations.list_dags(wire.parse_dags_query([]), ALL)))
 
+    def get_dag(self, dag_id: str) -> Answer:
+        """See `Client.get_dag`."""
+        return self._calls.object_of(lambda operations: operations.dag_details(dag_id, ALL))
+
     def get_import_errors(self) -> list[Answer]:
         """See `Client.get_import_errors`."""
         return self._calls.call(

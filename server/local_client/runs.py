@@ -100,9 +100,29 @@ class LocalRuns(Runs):
         finally:
             self._calls.call(lambda _operations: stream.close())
 
-    def get_latest_runs(self) -> list[Answer]:
+    def get_dag_run(self, dag_id: str, execution_date: str, wait: float = 0) -> Answer:
+        """See `Client.get_dag_run`."""
+        return self._calls.object_of(
+            lambda operations: operations.run_details(operations.run(dag_id, execution_date), wait)
+        )
+
+    def get_task_instances(self, dag_id: str, execution_date: str) -> list[Answer]:
+        """See `Client.get_task_instances`."""
+
+        async def instances(operations: Operations) -> list[Answer]:
+            page = wire.parse_instances_query([])
+            return await all_of(operations.list_instances(operations.run(dag_id, execution_date), page))
+
+        return self._calls.call(instances)
+
+    def get_unfinished_runs(self) -> list[Answer]:
+        """See `Client.get_unfinished_runs`."""
+        runs: list[Answer] = self._calls.read(lambda operations: operations.unfinished_runs(ALL))
+        return runs
+
+    def get_latest_runs(self, *, details: bool = False) -> list[Answer]:
         """See `Client.get_latest_runs`."""
-        items: list[Answer] = self._calls.read(lambda operations: operations.latest_runs(ALL))["items"]
+        items: list[Answer] = self._calls.read(lambda operations: operations.latest_runs(ALL, details=details))["items"]
         return items
 
     def get_task_instance(self, dag_id: str, execution_date: str, task_id: str) -> Answer:

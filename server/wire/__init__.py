@@ -12,7 +12,7 @@ warning through `server.wire.warning_header`.
 - `events`: the text of events
 - `strict_json`: reads JSON that the database can store
 - `warning_header`: collects the warnings of a request
-- `pickles`: the `conf` and `executor_config` columns
+- `pickles`, `confs`: the `conf` and `executor_config` columns
 - `shapes`: the JSON of answers
 """
 
@@ -36,25 +36,39 @@ from server.wire.query import (
     page_links,
     parse_dag_runs_query,
     parse_dags_query,
+    parse_details,
     parse_events_query,
     parse_import_errors_query,
+    parse_instances_query,
     parse_log_query,
     parse_map_index,
     parse_wait,
 )
 from server.wire.run_lists import Found, NamedRun, named_states, parse_named_runs
 from server.wire.run_names import RunId, RunName, parse_run
-from server.wire.shapes import TaskInstance, ascii_json, delete_answer, encode, trigger_answer
+from server.wire.shapes import (
+    DagDetails,
+    InstanceDetails,
+    RunDetails,
+    TaskInstance,
+    ascii_json,
+    delete_answer,
+    encode,
+    trigger_answer,
+)
 from server.wire.steering import Clear, check_mark, clear_fields, parse_clear, parse_mark, read_clear
 
 __all__ = [
     "Clear",
+    "DagDetails",
     "DagRunsQuery",
     "EventsQuery",
     "Found",
+    "InstanceDetails",
     "NamedRun",
     "Page",
     "PoolRequest",
+    "RunDetails",
     "RunId",
     "RunName",
     "TaskInstance",
@@ -71,9 +85,11 @@ __all__ = [
     "parse_dag_patch",
     "parse_dag_runs_query",
     "parse_dags_query",
+    "parse_details",
     "parse_events_query",
     "parse_execution_date",
     "parse_import_errors_query",
+    "parse_instances_query",
     "parse_log_query",
     "parse_map_index",
     "parse_mark",

@@ -20,10 +20,12 @@ MAX_LIMIT = 10_000
 RUN_ORDERS = ("execution_date",)
 DAG_ORDERS = ("dag_id",)
 IMPORT_ERROR_ORDERS = ("filename",)
+INSTANCE_ORDERS = ("task_id",)
 _INTEGER = re.compile(r"\d{1,9}", re.ASCII)
 PAGE_PARAMETERS = frozenset({"limit", "offset", "order_by"})
 WAIT_PARAMETERS = frozenset({"wait"})
 EVENT_PARAMETERS = frozenset({"dag_id", "run_id", "last_event_id"})
+DETAILS_PARAMETERS = frozenset({"details"})
 LOG_PARAMETERS = frozenset({"try_number", "tail", "map_index"})
 RUN_PARAMETERS = PAGE_PARAMETERS | {"state", "run_id", "execution_date_gte", "execution_date_lte"}
 _LONGEST_EVENT_ID = 100
@@ -89,6 +91,11 @@ def parse_import_errors_query(pairs: Pairs) -> Page:
     return _page(_collect(pairs, PAGE_PARAMETERS), IMPORT_ERROR_ORDERS)
 
 
+def parse_instances_query(pairs: Pairs) -> Page:
+    """Read the query of `GET .../dag_runs/<execution_date>/tasks`: ordered by task_id. Raises BadRequest."""
+    return _page(_collect(pairs, PAGE_PARAMETERS), INSTANCE_ORDERS)
+
+
 def parse_map_index(pairs: Pairs) -> int | None:
     """Read `map_index` of `GET .../tasks/<task_id>`: an instance of a mapped task, or -1, the one of any other task."""
     return _map_index(_collect(pairs, frozenset({"map_index"})))
@@ -142,6 +149,14 @@ def parse_events_query(pairs: Pairs, last_event_id: str | None) -> EventsQuery:
     # An id that is none of ours is like one that is lost.
     last_id = (last_event_id or _single(given, "last_event_id") or "")[:_LONGEST_EVENT_ID]
     return EventsQuery(dag_ids, run_ids, last_id or None)
+
+
+def parse_details(pairs: Pairs) -> bool:
+    """Read `?details=`, `true` or `false`, which it is without it. Raises BadRequest."""
+    text = _single(_collect(pairs, DETAILS_PARAMETERS), "details")
+    if text not in {None, "true", "false"}:
+        raise BadRequest("`details` must be true or false")
+    return text == "true"
 
 
 def parse_log_query(pairs: Pairs) -> LogQuery:

@@ -77,3 +77,92 @@ class TaskInstance(msgspec.Struct):
     run_id: str | UnsetType = UNSET
     try_number: str | UnsetType = UNSET
     """The last four only where a task may have several instances, and only of an instance that has a row."""
+
+
+class InstanceDetails(msgspec.Struct):
+    """A task instance among those of its run, with values as JSON has them; what its row does not have is None.
+
+    `map_index` is -1 where the task is not mapped, and in Airflow 1.10. `try_number` is the column, as Airflow's REST
+    API shows it: the number of the last try, and 0 before the first one; from Airflow 2.10 on a task that is scheduled
+    has the number of its next try. Dates are in ISO 8601, and `duration` is in seconds. `waits_for` says in words why
+    an instance of a run under way does not begin; it is empty if it does not wait, and None if that is not known.
+    """
+
+    dag_id: str
+    duration: float | None
+    end_date: str | None
+    execution_date: str | None
+    hostname: str | None
+    map_index: int
+    max_tries: int | None
+    operator: str | None
+    pid: int | None
+    pool: str | None
+    pool_slots: int | None
+    priority_weight: int | None
+    queue: str | None
+    queued_dttm: str | None
+    run_id: str | None
+    start_date: str | None
+    state: str | None
+    task_id: str
+    try_number: int | None
+    unixname: str | None
+    waits_for: list[str] | None = None
+
+
+class RunDetails(msgspec.Struct):
+    """All that the row of a run says, with dates in ISO 8601; None for what this release, or this row, does not have.
+
+    `conf` is JSON; if it cannot be read safely, it is null, and `conf_error` says why. `task_states` counts the task
+    instances that have a row by state, `none` for those without one; None if the caller may not read task instances.
+    """
+
+    dag_id: str
+    dag_run_url: str | None
+    data_interval_end: str | None
+    data_interval_start: str | None
+    end_date: str | None
+    execution_date: str | None
+    external_trigger: bool | None
+    id: int
+    note: str | None
+    queued_at: str | None
+    run_id: str | None
+    run_type: str | None
+    start_date: str | None
+    state: str | None
+    conf: msgspec.Raw
+    conf_error: str | None
+    task_states: dict[str, int] | None
+
+
+class DagDetails(msgspec.Struct):
+    """All that the database says about a DAG, with dates in ISO 8601; None for what this release does not have.
+
+    `run_states` counts the runs in each of the four states of runs, up to 100,000 in each; None if the caller may not
+    read runs. `import_error` says why the DAG's file cannot be loaded, None if it can; a text that begins with REDACTED
+    is in its place for callers who may not read it. `last_parsed_time` is, in Airflow 1.10, when its scheduler last
+    looked at the DAG.
+    """
+
+    dag_id: str
+    description: str | None
+    fileloc: str | None
+    import_error: str | None
+    is_active: bool | None
+    is_paused: bool | None
+    is_subdag: bool
+    last_parsed_time: str | None
+    max_active_runs: int | None
+    max_active_tasks: int | None
+    next_dagrun: str | None
+    next_dagrun_create_after: str | None
+    next_dagrun_data_interval_end: str | None
+    next_dagrun_data_interval_start: str | None
+    owners: str | None
+    root_dag_id: str | None
+    schedule_interval: str | None
+    tags: list[str]
+    timetable_description: str | None
+    run_states: dict[str, int] | None

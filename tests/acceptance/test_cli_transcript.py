@@ -66,6 +66,9 @@ SCENARIOS = {
         Step("dag_state ref_setup 2019-01-01", 3,
              "Dag Run for date 2019-01-01T00:00:00+00:00 not found in dag ref_setup"),
         Step("dag_state example_python_operator 2020-03-03", 0, "None\n"),
+        Step("runs --once", 0, "setup_running  running"),
+        Step("states_for_dag_run ref_setup 2020-01-07", 0, "after      upstream_failed"),
+        Step("tasks states-for-dag-run ref_setup setup_1 -o json", 0, '"waits_for": []'),
         Step("task_state ref_setup after 2020-01-07", 0, "upstream_failed\n"),
         Step("tasks state ref_setup after setup_1", 0, "success\n"),
         Step("task_log ref_setup after 2020-01-07", 3, "there is no log of any try on this machine"),
@@ -75,6 +78,8 @@ SCENARIOS = {
     "dags": [
         Step("list_dags", 0, "ref_unicode"),
         Step("dags list -o yaml", 0, "dag_id: ref_unicode"),
+        Step("dag_details ref_setup", 0, "run_states.success"),
+        Step("dags details ref_setup -o json", 0, '"run_states": {'),
         Step("list_tasks ref_setup", 0, "after\necho_conf\n"),
         Step("tasks list ref_setup -o table", 0, "BashOperator"),
         Step("list_import_errors", 0, "/dags/ref_new.yaml           3: no such key\n"),

@@ -46,10 +46,18 @@ ORDER BY 1, 2
 DATE = "2021-01-01T00:00:00"
 RUN = f"dag_runs/{DATE}"
 OF_A_DAG = (
-    "code", "dag_runs", "dag_runs?descending=true&limit=1", RUN, "paused", "tasks", "tasks/t", f"{RUN}/tasks/t",
-    f"{RUN}/tasks/other",
+    "", "code", "dag_runs", "dag_runs?descending=true&limit=1", RUN, f"{RUN}?details=true", "paused", "tasks",
+    "tasks/t", f"{RUN}/tasks", f"{RUN}/tasks/t", f"{RUN}/tasks/other",
 )  # fmt: skip
-LISTS = ("/dags", "/latest_runs", "/pools", "/pools/default_pool", "/test")
+LISTS = (
+    "/dags",
+    "/latest_runs",
+    "/latest_runs?details=true",
+    "/unfinished_runs",
+    "/pools",
+    "/pools/default_pool",
+    "/test",
+)
 # Of the DAG that nobody touches: every table has its copy of the row, with its own keys.
 COPY = """
 INSERT INTO {table}
@@ -120,7 +128,8 @@ class Probe:
             return answer.status, text
 
     async def of(self, dag_id: str) -> dict[str, tuple[int, bytes]]:
-        found = await asyncio.gather(*(self.get(f"/api/experimental/dags/{dag_id}/{path}") for path in OF_A_DAG))
+        dag = f"/api/experimental/dags/{dag_id}"
+        found = await asyncio.gather(*(self.get(f"{dag}/{path}".rstrip("/")) for path in OF_A_DAG))
         return dict(zip(OF_A_DAG, found, strict=True))
 
     async def trigger(self) -> tuple[int, bytes]:

@@ -81,7 +81,7 @@ def _spy(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         return noted
 
-    for name in ("fetch", "stream", "transaction"):
+    for name in ("fetch", "stream_rows", "transaction"):
         monkeypatch.setattr(Database, name, noting(name, getattr(Database, name)))
     return ran
 

@@ -100,7 +100,12 @@ async def test_figures_cost_no_look_at_a_whole_table(empty_database: str, releas
                 "unfinished_runs": (),
                 "unfinished_tasks": (),
                 "oldest_queued": (),
-                "waiting_facts": ("d", None, "t", "default_pool", ["u"]),
+                "waiting_instance": ("d", None, "t"),
+                "waiting_facts": (1, ["default_pool"], ["u"], ["t"], ["t"]),
+                "run_instances": (1, "[]", None, 0),
+                "run_details": ("d", None, "", 0),
+                "dag_details": ("d",),
+                "list_unfinished_runs": ("", "", None),
             }.items():
                 plan = json.loads(await connection.fetchval(f"EXPLAIN (FORMAT JSON) {named[name]}", *arguments))
                 assert not {"dag_run", "task_instance"} & set(_read_whole(plan[0]["Plan"])), name

@@ -54,6 +54,10 @@ def everything() -> Iterator[Same]:
     several: list[Call] = [("POST", "/dag_runs/states", []), ("GET", "/events", None)]
     for request in several:
         yield Same(request, {1: _get("/home", "/dagrun/list/"), **_both(*_get("/dags", "/dags/~/dagRuns"))})
+    yield Same(
+        ("GET", "/unfinished_runs", None),
+        {1: _get("/home", "/dagrun/list/"), **_both(*_get("/dags", "/dags/~/dagRuns"))},
+    )
     yield Same(("GET", "/pools", None), {1: _get("/pool/list/"), **_both(*_get("/pools"))})
     yield Same(("GET", "/pools/default_pool", None), {1: _get("/pool/list/"), **_both(*_get("/pools/default_pool"))})
     yield Same(("POST", "/pools", {**_POOL, "name": "new"}), {1: _get("/pool/add"), **_both(_NEW)})
@@ -72,6 +76,7 @@ def _of_dag(dag: str, dag_id: str) -> Iterator[Same]:
     instance = f"{dag}/dagRuns/r/taskInstances/t"
     patch = ("PATCH", f"{dag}?update_mask=is_paused", {"is_paused": True})
     pause: list[Call] = [("POST", f"/paused?is_paused=true&{asked}", {})]
+    yield Same(("GET", dag, None), {1: details, **_both(*_get(dag))})
     yield Same(("GET", f"{dag}/paused", None), {1: details, **_both(*_get(dag))})
     yield Same(("GET", f"{dag}/tasks", None), {1: [*details, *_get(f"/task?{task}")], **_both(*_get(f"{dag}/tasks"))})
     yield Same(
@@ -87,7 +92,9 @@ def _of_dag(dag: str, dag_id: str) -> Iterator[Same]:
     )
     yield Same(("GET", f"{dag}/dag_runs", None), {1: runs, **_both(*_get(f"{dag}/dagRuns"))})
     yield Same(("GET", run, None), {1: runs, **_both(*_get(f"{dag}/dagRuns/r"))})
+    yield Same(("GET", f"{run}?details=true", None), {1: runs, **_both(*_get(f"{dag}/dagRuns/r"))})
     of_task = [*runs, *_get(f"/task?{task}")]
+    yield Same(("GET", f"{run}/tasks", None), {1: of_task, **_both(*_get(f"{dag}/dagRuns/r/taskInstances"))})
     yield Same(("GET", f"{run}/tasks/t", None), {1: of_task, **_both(*_get(instance))})
     yield Same(("GET", f"{run}/tasks/t/waits_for", None), {1: of_task, **_both(*_get(f"{instance}/dependencies"))})
     logs = _get(f"/log?{task}", f"/get_logs_with_metadata?{task}&try_number=1&metadata=null")

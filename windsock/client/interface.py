@@ -34,6 +34,13 @@ class Client(Runs, Steering):
         """List the DAGs: `dag_id`, `is_paused`, `is_active`, `owners`, `schedule_interval`, `tags`."""
 
     @abstractmethod
+    def get_dag(self, dag_id: str) -> Answer:
+        """Return all about a DAG, such as `schedule_interval`, `next_dagrun`, `import_error` and `run_states`.
+
+        With an older server the ApiError has the code `endpoint_not_found`.
+        """
+
+    @abstractmethod
     def get_import_errors(self) -> list[Answer]:
         """List the DAG files that could not be loaded: `filename`, `stacktrace`, `timestamp`, `bundle_name`, `id`."""
 

@@ -82,6 +82,10 @@ class JsonClient(JsonRuns, JsonSteering, Client):
         """See `Client.get_dags`."""
         return self._calls.read.list_of(self._calls.get("dags"))
 
+    def get_dag(self, dag_id: str) -> Answer:
+        """See `Client.get_dag`."""
+        return self._calls.read.object_of(self._calls.read.known(self._calls.get(paths.of_dag(dag_id))), "dag_id")
+
     def get_import_errors(self) -> list[Answer]:
         """See `Client.get_import_errors`."""
         return self._calls.read.list_of(self._calls.get("import_errors"))

@@ -85,10 +85,32 @@ class JsonRuns(Runs):
         query = events_query(dag_id, run_id)
         return follow(lambda last_id: self._calls.stream("events", query, last_id), last_event_id)
 
-    def get_latest_runs(self) -> list[Answer]:
+    def get_dag_run(self, dag_id: str, execution_date: str, wait: float = 0) -> Answer:
+        """See `Client.get_dag_run`."""
+        pairs = [("details", "true"), *([("wait", f"{wait:.3f}")] if wait else [])]
+        reply = self._calls.get(paths.of_run(dag_id, execution_date), pairs)
+        run = self._calls.read.object_of(reply, "state")
+        if "run_id" not in run:
+            # A server that does not know the parameter ignores it.
+            raise self._calls.read.too_old(reply)
+        return run
+
+    def get_task_instances(self, dag_id: str, execution_date: str) -> list[Answer]:
+        """See `Client.get_task_instances`."""
+        reply = self._calls.get(f"{paths.of_run(dag_id, execution_date)}/tasks")
+        return self._calls.read.list_of(self._calls.read.known(reply))
+
+    def get_unfinished_runs(self) -> list[Answer]:
+        """See `Client.get_unfinished_runs`."""
+        return self._calls.read.list_of(self._calls.read.known(self._calls.get("unfinished_runs")))
+
+    def get_latest_runs(self, *, details: bool = False) -> list[Answer]:
         """See `Client.get_latest_runs`."""
-        reply = self._calls.get("latest_runs")
-        return self._calls.read.objects(reply, self._calls.read.object_of(reply, "items")["items"])
+        reply = self._calls.get("latest_runs", [("details", "true")] if details else [])
+        items = self._calls.read.objects(reply, self._calls.read.object_of(reply, "items")["items"])
+        if details and any("state" not in run for run in items):
+            raise self._calls.read.too_old(reply)
+        return items
 
     def get_task_instance(self, dag_id: str, execution_date: str, task_id: str) -> Answer:
         """See `Client.get_task_instance`."""

@@ -66,9 +66,13 @@ class Answers:
         """Return the reply of an endpoint that older servers, and Airflow, do not have; raises ApiError for these."""
         status, (text, code, _) = reply.status, error_of(reply)
         if status == _NOT_ALLOWED or (status == _NOT_FOUND and (text is None or code == Code.ENDPOINT_NOT_FOUND)):
-            what = f"the server at {self._place} cannot do this: it is an older Windsock, or Airflow itself"
-            raise ApiError(status, what, shown(reply.body), code=Code.ENDPOINT_NOT_FOUND)
+            raise self.too_old(reply)
         return reply
+
+    def too_old(self, reply: Reply) -> ApiError:
+        """Build the error for what older servers, and Airflow, do not have."""
+        what = f"the server at {self._place} cannot do this: it is an older Windsock, or Airflow itself"
+        return ApiError(max(reply.status, _NOT_FOUND), what, shown(reply.body), code=Code.ENDPOINT_NOT_FOUND)
 
     def no_api(self, reply: Reply) -> Unreachable:
         """Build the error for an answer that the API does not give."""

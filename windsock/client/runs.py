@@ -108,8 +108,23 @@ class Runs(ABC):
         """
 
     @abstractmethod
-    def get_latest_runs(self) -> list[Answer]:
-        """List the newest run of each DAG."""
+    def get_dag_run(self, dag_id: str, execution_date: str, wait: float = 0) -> Answer:
+        """Return all about a run, such as `state`, `conf`, `note` and `task_states`; for `wait` see above.
+
+        With an older server the ApiError has the code `endpoint_not_found`; also in the three methods below.
+        """
+
+    @abstractmethod
+    def get_task_instances(self, dag_id: str, execution_date: str) -> list[Answer]:
+        """List the task instances of a run by `task_id` and `map_index`; `waits_for` says why those wait that do."""
+
+    @abstractmethod
+    def get_unfinished_runs(self) -> list[Answer]:
+        """List the runs of all DAGs that are queued or running, the oldest first; at most 1,000."""
+
+    @abstractmethod
+    def get_latest_runs(self, *, details: bool = False) -> list[Answer]:
+        """List the newest run of each DAG; `details` adds `state`, `run_id`, `id` and `end_date`."""
 
     @abstractmethod
     def get_task_instance(self, dag_id: str, execution_date: str, task_id: str) -> Answer:

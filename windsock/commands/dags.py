@@ -1,5 +1,6 @@
-"""DAGs: `list_dags`, `pause`, `unpause`, `delete_dag`."""
+"""DAGs: `list_dags`, `dag_details`, `pause`, `unpause`, `delete_dag`."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -21,6 +22,31 @@ def list_dags(*, output: str, verbose: bool) -> None:
     """List the DAGs."""
     with session(verbose=verbose) as client:
         show(client.get_dags(), _COLUMNS, output)
+
+
+@click.command("dag_details")
+@click.argument("dag_id")
+@output_option
+@subdir_option
+@verbose_option
+def dag_details(dag_id: str, *, output: str, verbose: bool) -> None:
+    """Print all that the database says about a DAG.
+
+    That is its schedule, tags, owners, next run, file, import error, how many runs are in each state and so on. A table
+    has a line for each; -o json and yaml show them as the API has them.
+    """
+    with session(verbose=verbose) as client:
+        found = client.get_dag(dag_id)
+    rows = [found] if output in {"json", "yaml"} else [*_properties(found)]
+    show(rows, ("property", "value"), output)
+
+
+def _properties(found: "Answer") -> "Iterator[Answer]":
+    for name, value in found.items():
+        if isinstance(value, dict):
+            yield from ({"property": f"{name}.{key}", "value": number} for key, number in value.items())
+        else:
+            yield {"property": name, "value": value}
 
 
 @click.command("list_import_errors")

@@ -40,7 +40,8 @@ def trigger_dag(
     """Trigger a run of a DAG.
 
     The command prints the run that was created; with -o and --wait, only once the run has ended. With --run_id it tries
-    again if the connection is lost: the run is created only once.
+    again if the connection is lost: the run is created only once. If the run fails, --wait shows which tasks failed,
+    and the last lines of their logs.
     """
     if timeout is not None and not wait:
         raise click.UsageError("--timeout needs --wait")

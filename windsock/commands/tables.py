@@ -14,7 +14,7 @@ Row = Mapping[str, object]
 FORMATS = ("table", "json", "yaml", "plain")
 _COLOURS = {"success": "green", "running": "cyan", "failed": "red", "upstream_failed": "red", "queued": "yellow"}
 # The columns that may be cut if a table is too wide; the least characters that stay; the columns that always stay.
-_TEXTS = frozenset({"description", "downstream_task_ids", "error", "operator", "owners", "schedule_interval"})
+_TEXTS = frozenset({"description", "downstream_task_ids", "error", "operator", "owners", "schedule_interval", "value"})
 _LEAST, _KEPT = 12, 2
 _TYPES = "table: for people; json, yaml: everything; plain: columns without lines or colours."
 

@@ -1,11 +1,12 @@
-"""Tasks: `list_tasks`, `task_state`."""
+"""Tasks: `list_tasks`, `task_state`, `states_for_dag_run`."""
 
 from typing import TYPE_CHECKING
 
 import click
 
 from windsock.commands.base import echo, path_name, run_of_no_date, say, session, subdir_option, verbose_option
-from windsock.commands.tables import optional_output_option, show
+from windsock.commands.failed_tasks import map_index_of
+from windsock.commands.tables import optional_output_option, output_option, show
 
 if TYPE_CHECKING:
     from windsock.client import Client
@@ -55,6 +56,28 @@ def task_state(dag_id: str, task_id: str, execution_date: str, *, verbose: bool)
         if found["state"] in _WAITING:
             for reason in _waits_for(client, dag_id, execution_date, task_id):
                 say(f"{task_id} waits: {reason}")
+
+
+@click.command("states_for_dag_run")
+@click.argument("dag_id")
+@click.argument("execution_date")
+@output_option
+@subdir_option
+@verbose_option
+def states_for_dag_run(dag_id: str, execution_date: str, *, output: str, verbose: bool) -> None:
+    """Print the states of all tasks in a run.
+
+    Name the run by its execution date or by its run id. Of a mapped task there is a line for each instance. -o json and
+    yaml show everything about each task, also what it waits for.
+    """
+    with session(verbose=verbose) as client:
+        try:
+            found = client.get_task_instances(dag_id, execution_date)
+        except client.error as error:
+            execution_date = path_name(run_of_no_date(client, dag_id, execution_date, error))
+            found = client.get_task_instances(dag_id, execution_date)
+    mapped = ("map_index",) if any(map_index_of(one) is not None for one in found) else ()
+    show(found, ("dag_id", "execution_date", "task_id", *mapped, "state", "start_date", "end_date"), output)
 
 
 def _waits_for(client: "Client", dag_id: str, execution_date: str, task_id: str) -> list[str]:

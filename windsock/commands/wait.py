@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from windsock.commands.base import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_TIMEOUT, Failure, say
+from windsock.commands.failed_tasks import say_what_failed
 from windsock.protocol import ENDED
 from windsock.text import count, printable
 
@@ -28,6 +29,8 @@ def wait_for(
     seen: Callable[[str | None], None],
 ) -> None:
     """Return once the run has succeeded; raises Failure if it fails, after `timeout` seconds, and on Ctrl-C.
+
+    If it fails, the failed tasks are named, with the last lines of their logs.
 
     `seen` is called with each state.
     """
@@ -52,5 +55,6 @@ def wait_for(
     if state not in ENDED:
         raise Failure(f"{run_id} is still {state} after {count(timeout or 0, 'second')}; it goes on", EXIT_TIMEOUT)
     if state in _BAD:
+        say_what_failed(client, dag_id, execution_date)
         raise Failure(f"{run_id}: {state}", EXIT_FAILED)
     say(f"{run_id}: {state}")

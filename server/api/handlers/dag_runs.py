@@ -6,7 +6,7 @@ from aiohttp import web
 
 from server import wire
 from server.api.handlers.paging import page_headers
-from server.api.needs import RUN_READ, missing, missing_of, readable
+from server.api.needs import INSTANCE_READ, RUN_READ, missing, missing_of, readable
 from server.api.resources import AFTER_LOG, CHANGE, OPERATIONS
 from server.auth.permissions import Permission
 from server.errors import PermissionMissing, WindsockError
@@ -41,10 +41,17 @@ async def list_runs(request: web.Request) -> web.StreamResponse:
 
 
 async def state(request: web.Request) -> web.Response:
-    """`GET /dags/<dag_id>/dag_runs/<execution_date>`; with `?wait=` it answers when the run has ended."""
+    """`GET /dags/<dag_id>/dag_runs/<execution_date>`; with `?wait=` it answers when the run has ended.
+
+    With `?details=true` the answer says all about the run.
+    """
     operations, named = request.app[OPERATIONS], request.match_info
     run = operations.run(named["dag_id"], named["execution_date"])
-    return json_answer({"state": await operations.run_state(run, _wait(request))})
+    wait, details = _wait(request), _details(request)
+    if not details:
+        return json_answer({"state": await operations.run_state(run, wait)})
+    shows_tasks = await missing(request, INSTANCE_READ) is None
+    return json_answer(await operations.run_details(run, wait, shows_tasks=shows_tasks))
 
 
 async def states(request: web.Request) -> web.Response:
@@ -58,7 +65,13 @@ async def states(request: web.Request) -> web.Response:
 
 async def latest_runs(request: web.Request) -> web.Response:
     """`GET /latest_runs`."""
-    return json_answer(await request.app[OPERATIONS].latest_runs(readable(request, RUN_READ)))
+    operations, may_read = request.app[OPERATIONS], readable(request, RUN_READ)
+    return json_answer(await operations.latest_runs(may_read, details=_details(request)))
+
+
+async def unfinished_runs(request: web.Request) -> web.Response:
+    """`GET /unfinished_runs`."""
+    return json_answer(await request.app[OPERATIONS].unfinished_runs(readable(request, RUN_READ)))
 
 
 def _if_admitted(run: wire.NamedRun, lacked: Permission | None) -> wire.NamedRun:
@@ -68,6 +81,10 @@ def _if_admitted(run: wire.NamedRun, lacked: Permission | None) -> wire.NamedRun
 
 def _wait(request: web.Request) -> float:
     return wire.parse_wait(request.query.items()) if request.query_string else 0
+
+
+def _details(request: web.Request) -> bool:
+    return wire.parse_details(request.query.items()) if request.query_string else False
 
 
 async def _state_header(operations: Operations, run: RunKey, wait: float) -> dict[str, str]:

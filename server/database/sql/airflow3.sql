@@ -30,6 +30,13 @@ logical_date
 -- fragment: run_in_url(run)
 {percent_encoded({run}.run_id)}
 
+-- fragment: conf_in_bytes(run)
+convert_to({run}.conf::text, 'UTF8')
+
+-- fragment: is_error_of(dag)
+import_error.bundle_name = {dag}.bundle_name
+AND import_error.filename IN ({dag}.relative_fileloc, {dag}.fileloc)
+
 -- fragment: run_start(run)
 {run}.run_after
 
@@ -210,13 +217,13 @@ INSERT INTO deadline (
     id, created_at, last_updated_at, dagrun_id, deadline_time, missed, callback_id, deadline_alert_id)
 SELECT id, now(), now(), $1, moment, false, callback_id, alert_id FROM timed WHERE moment IS NOT NULL
 
--- fragment: newest_runs
+-- fragment: newest_runs(shown)
 -- The newest run of each DAG by run_after: a run without a date may be newer than all that have one. No index has a DAG's
 -- runs in that order. The latest runs of all DAGs contain the newest one of each DAG that ran lately; their cost does not
 -- grow with the runs. For other DAGs all runs are read if they are few; if they are many, it costs less to look further
 -- back first. (run_after, id) is compared as a row, so that no plan walks the index of every DAG's runs for an old one.
 , recent AS (
-    SELECT id, dag_id, run_id, run_after, logical_date, start_date FROM dag_run ORDER BY run_after DESC, id DESC LIMIT 5000
+    SELECT id, dag_id, run_id, run_after, logical_date, start_date, end_date, state FROM dag_run ORDER BY run_after DESC, id DESC LIMIT 5000
 ), recent_by_dag AS (
     SELECT DISTINCT ON (dag_id) * FROM recent ORDER BY dag_id, run_after DESC, id DESC
 ), idle AS (
@@ -228,7 +235,7 @@ SELECT id, now(), now(), $1, moment, false, callback_id, alert_id FROM timed WHE
         ) AS one LIMIT 50000
     ) AS counted
 ), earlier AS (
-    SELECT id, dag_id, run_id, run_after, logical_date, start_date FROM dag_run
+    SELECT id, dag_id, run_id, run_after, logical_date, start_date, end_date, state FROM dag_run
     WHERE (SELECT number FROM idle_runs) >= 50000 ORDER BY run_after DESC, id DESC LIMIT 50000
 ), latest AS (
     SELECT * FROM recent_by_dag
@@ -240,13 +247,13 @@ SELECT {list_of_latest}
 FROM dag_ids
 LEFT JOIN latest AS r ON r.dag_id = dag_ids.dag_id
 CROSS JOIN LATERAL (
-    SELECT r.dag_id, r.run_id, r.logical_date, r.start_date WHERE r.id IS NOT NULL
+    SELECT r.id, r.dag_id, r.run_id, r.logical_date, r.start_date, r.end_date, r.state WHERE r.id IS NOT NULL
     UNION ALL
-    (SELECT dag_id, run_id, logical_date, start_date FROM dag_run
+    (SELECT id, dag_id, run_id, logical_date, start_date, end_date, state FROM dag_run
         WHERE r.id IS NULL AND dag_run.dag_id = dag_ids.dag_id ORDER BY (run_after, id) DESC LIMIT 1)
 ) AS newest
 CROSS JOIN LATERAL (
-    {latest_run}
+    {{shown}}
 ) AS run
 
 -- name: lock_dag

@@ -56,6 +56,12 @@ FROM dag JOIN dag_code ON dag_code.fileloc = dag.fileloc
 WHERE dag.dag_id = $1
 LIMIT 1
 
+-- fragment: schedule_interval
+-- 1.10.12 and later store JSON, earlier releases the plain text; an interval stays Airflow's JSON.
+CASE WHEN schedule_interval ~ '^"([^"\\[:cntrl:]]|\\["\\/bfnrt])*"$' THEN schedule_interval::json #>> '{}'  -- if dag.schedule_interval
+    ELSE nullif(schedule_interval, 'null') END AS schedule_interval  -- if dag.schedule_interval
+timetable_summary AS schedule_interval  -- unless dag.schedule_interval
+
 -- fragment: dag_as_json
 SELECT row_to_json(one)::text
 FROM dag
@@ -66,11 +72,8 @@ CROSS JOIN LATERAL (
         NOT coalesce(is_stale, false) AS is_active,  -- if dag.is_stale
         is_paused,
         owners,
-        -- 1.10.12 and later store JSON, earlier releases the plain text; an interval stays Airflow's JSON.
-        CASE WHEN schedule_interval ~ '^"([^"\\[:cntrl:]]|\\["\\/bfnrt])*"$' THEN schedule_interval::json #>> '{}'  -- if dag.schedule_interval
-            ELSE nullif(schedule_interval, 'null') END AS schedule_interval,  -- if dag.schedule_interval
-        timetable_summary AS schedule_interval,  -- unless dag.schedule_interval
-        ARRAY (SELECT name FROM dag_tag WHERE dag_tag.dag_id = dag.dag_id ORDER BY name) AS tags
+        {schedule_interval}
+        , ARRAY (SELECT name FROM dag_tag WHERE dag_tag.dag_id = dag.dag_id ORDER BY name) AS tags
 ) AS one
 
 -- fragment: list_of_dags(order)
@@ -417,15 +420,32 @@ ORDER BY changed.id
 -- fragment: last_states
 'success', 'failed', 'skipped', 'upstream_failed', 'removed'
 
--- fragment: waiting_facts_of(column, type)
--- Everything that a task of a run may wait for: the DAG, the run and those before it, the pool, the upstream tasks, the
--- limits. Each is found with an index, and of many rows only 10,000 are read. Of a mapped task it is the first instance that
--- has not ended.
+-- fragment: waiting_instance_of(column, type)
+-- A run with an instance of its task $3; of a mapped task it is the first one that has not ended.
+SELECT r.id, r.state AS run_state, ti.state, ti.pool, ti.pool_slots
+FROM dag AS d
+JOIN dag_run AS r ON r.dag_id = d.dag_id AND r.{column} = $2::{type}
+LEFT JOIN LATERAL (
+    SELECT one.state, one.pool, one.pool_slots FROM task_instance AS one
+    WHERE one.task_id = $3::text AND {same_run(one, r)}
+    ORDER BY coalesce(one.state, '') IN ({last_states}), one.map_index LIMIT 1  -- if task_instance.map_index
+) AS ti ON true
+WHERE d.dag_id = $1::text
+
+-- name: waiting_instance
+{waiting_instance_of({run_date}, timestamptz)}
+
+-- name: waiting_instance_by_id
+{waiting_instance_of(run_id, text)}
+
+-- name: waiting_facts
+-- Everything that tasks of the run $1 may wait for: the DAG, the run and those before it, the pools $2 and those of its
+-- tasks that wait, the upstream tasks $3, the limits of the tasks $4, the past of the tasks $5. Each is found with an index,
+-- and of many rows only 10,000 are read.
 SELECT d.is_paused, r.state AS run_state, {run_start(r)} > now() AS is_early, {second({run_start(r)})} AS starts,
     {has_begun(r)} AS begun,
     d.max_active_runs, d.max_active_tasks,  -- if dag.max_active_runs
     NULL::integer AS max_active_runs, NULL::integer AS max_active_tasks,  -- unless dag.max_active_runs
-    ti.state, coalesce(ti.pool, $4::text) AS pool, ti.pool_slots AS wanted_slots, p.slots,
     (
         SELECT count(*) FROM (
             SELECT other.dag_id, other.{run_date}, other.state FROM dag_run AS other
@@ -434,57 +454,71 @@ SELECT d.is_paused, r.state AS run_state, {run_start(r)} > now() AS is_early, {s
         WHERE {has_begun(other)}
     ) AS active_runs,
     (
-        SELECT coalesce(sum(coalesce(one.pool_slots, 1)), 0) FROM (
-            SELECT pool_slots FROM task_instance
-            WHERE pool = coalesce(ti.pool, $4::text) AND state IN ('queued', 'running') LIMIT 10000
-        ) AS one
-    ) AS used_slots,
+        SELECT json_agg(json_build_array(named.pool, p.slots, used.slots))::text
+        FROM (
+            SELECT unnest($2::text[]) AS pool
+            UNION
+            SELECT pool FROM (
+                SELECT one.pool FROM task_instance AS one
+                WHERE {same_run(one, r)}
+                    AND coalesce(one.state, '') IN ('', 'scheduled', 'up_for_retry', 'up_for_reschedule')
+                LIMIT 10000
+            ) AS waiting
+        ) AS named
+        LEFT JOIN slot_pool AS p ON p.pool = named.pool
+        CROSS JOIN LATERAL (
+            SELECT coalesce(sum(coalesce(one.pool_slots, 1)), 0) AS slots FROM (
+                SELECT pool_slots FROM task_instance
+                WHERE pool = named.pool AND state IN ('queued', 'running') LIMIT 10000
+            ) AS one
+        ) AS used
+        WHERE named.pool IS NOT NULL
+    ) AS pools,
     (
         SELECT count(*) FROM (
             SELECT FROM task_instance WHERE dag_id = r.dag_id AND state IN ('queued', 'running') LIMIT 10000
         ) AS one
     ) AS dag_tasks,
     (
-        SELECT count(*) FROM (
-            SELECT FROM task_instance
-            WHERE dag_id = r.dag_id AND task_id = $3::text AND state IN ('queued', 'running') LIMIT 10000
-        ) AS one
+        SELECT json_object_agg(wanted.task_id, same.number)::text
+        FROM unnest($4::text[]) AS wanted (task_id)
+        CROSS JOIN LATERAL (
+            SELECT count(*) AS number FROM (
+                SELECT FROM task_instance
+                WHERE dag_id = r.dag_id AND task_id = wanted.task_id AND state IN ('queued', 'running') LIMIT 10000
+            ) AS one
+        ) AS same
     ) AS same_tasks,
     -- Only a standalone database has a limit of all tasks.
     (SELECT count(*) FROM (SELECT FROM task_instance WHERE state IN ('queued', 'running') LIMIT 10000) AS one) AS tasks,  -- if windsock_schema.version
     0 AS tasks,  -- unless windsock_schema.version
     ARRAY (
-        SELECT DISTINCT above.task_id FROM unnest($5::text[]) AS wanted (task_id)
-        JOIN task_instance AS above ON above.task_id = wanted.task_id AND {same_run(above, r)}
-        WHERE coalesce(above.state, '') NOT IN ({last_states})
-        ORDER BY 1 LIMIT 6
+        SELECT wanted.task_id FROM unnest($3::text[]) AS wanted (task_id)
+        WHERE EXISTS (
+            SELECT FROM task_instance AS above
+            WHERE above.task_id = wanted.task_id AND {same_run(above, r)}
+                AND coalesce(above.state, '') NOT IN ({last_states})
+        )
+        ORDER BY 1
     ) AS unfinished,
     before.state AS run_before, {second(before.{run_date})} AS before,
     (
-        SELECT one.state FROM task_instance AS one
-        WHERE one.task_id = $3::text AND {same_run(one, before)}
-        ORDER BY one.map_index LIMIT 1  -- if task_instance.map_index
-    ) AS state_before
-FROM dag AS d
-JOIN dag_run AS r ON r.dag_id = d.dag_id AND r.{column} = $2::{type}
-LEFT JOIN LATERAL (
-    SELECT one.state, one.pool, one.pool_slots FROM task_instance AS one
-    WHERE one.task_id = $3::text AND {same_run(one, r)}
-    ORDER BY coalesce(one.state, '') IN ({last_states}), one.map_index LIMIT 1  -- if task_instance.map_index
-) AS ti ON true
-LEFT JOIN slot_pool AS p ON p.pool = coalesce(ti.pool, $4::text)
+        SELECT json_object_agg(wanted.task_id, past.state)::text
+        FROM unnest($5::text[]) AS wanted (task_id)
+        CROSS JOIN LATERAL (
+            SELECT one.state FROM task_instance AS one
+            WHERE one.task_id = wanted.task_id AND {same_run(one, before)}
+            ORDER BY one.map_index LIMIT 1  -- if task_instance.map_index
+        ) AS past
+    ) AS states_before
+FROM dag_run AS r
+JOIN dag AS d ON d.dag_id = r.dag_id
 LEFT JOIN LATERAL (
     SELECT earlier.dag_id, earlier.run_id, earlier.{run_date}, earlier.state FROM dag_run AS earlier
     WHERE earlier.dag_id = r.dag_id AND earlier.{run_date} < r.{run_date}
     ORDER BY earlier.{run_date} DESC LIMIT 1
 ) AS before ON true
-WHERE d.dag_id = $1::text
-
--- name: waiting_facts
-{waiting_facts_of({run_date}, timestamptz)}
-
--- name: waiting_facts_by_id
-{waiting_facts_of(run_id, text)}
+WHERE r.id = $1::bigint
 
 -- fragment: dag_ids_of_runs
 -- Walks the index from DAG to DAG: the cost grows with the DAGs, not with the runs.
@@ -511,29 +545,53 @@ SELECT
     {iso_date(newest.{run_date})} AS execution_date,
     coalesce({iso_date(newest.start_date)}, '') AS start_date
 
--- fragment: newest_runs
+-- fragment: latest_run_with_state
+SELECT
+    newest.dag_id,
+    $1::text || {dag_in_url(newest.dag_id)} || $2::text || {run_in_url(newest)} AS dag_run_url,
+    {shown_date(newest.end_date)} AS end_date,
+    {shown_date(newest.{run_date})} AS execution_date,
+    newest.id,
+    newest.run_id,
+    {shown_date(newest.start_date)} AS start_date,
+    newest.state
+
+-- fragment: newest_runs(shown)
+-- {shown} is the name of the fragment that says what is shown of a run.
 SELECT {list_of_latest}
 FROM dag_ids
 CROSS JOIN LATERAL (
-    SELECT dag_run.dag_id, dag_run.execution_date, dag_run.start_date FROM dag_run
+    SELECT dag_run.dag_id, dag_run.execution_date, dag_run.start_date, dag_run.id, dag_run.run_id, dag_run.state,
+        dag_run.end_date
+    FROM dag_run
     WHERE dag_run.dag_id = dag_ids.dag_id AND dag_run.execution_date IS NOT NULL
     ORDER BY dag_run.execution_date DESC LIMIT 1
 ) AS newest
 CROSS JOIN LATERAL (
-    {latest_run}
+    {{shown}}
 ) AS run
 
 -- name: latest_runs
 -- The newest run of each DAG.
 WITH RECURSIVE
 {dag_ids_of_runs}
-{newest_runs}
+{newest_runs(latest_run)}
 
 -- name: readable.latest_runs
 -- The newest run of each DAG with one of the ids $3.
 WITH
 {given_dag_ids}
-{newest_runs}
+{newest_runs(latest_run)}
+
+-- name: latest_runs_with_states
+WITH RECURSIVE
+{dag_ids_of_runs}
+{newest_runs(latest_run_with_state)}
+
+-- name: readable.latest_runs_with_states
+WITH
+{given_dag_ids}
+{newest_runs(latest_run_with_state)}
 
 -- name: lock_dag
 -- The DAG that is to be deleted, with the ids of its sub-DAGs.

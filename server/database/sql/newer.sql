@@ -79,6 +79,13 @@ FROM (SELECT FROM dag_run WHERE state = 'queued' LIMIT 10000) AS found
 UNION ALL
 SELECT 'running', count(*) FROM (SELECT FROM dag_run WHERE state = 'running' LIMIT 10000) AS found
 
+-- fragment: unfinished_of(state)
+SELECT dag_run.id, dag_run.dag_id, dag_run.run_id, dag_run.{run_date}, dag_run.state, dag_run.start_date,
+    dag_run.end_date
+FROM dag_run
+WHERE dag_run.state = {state} AND ($3::text[] IS NULL OR dag_run.dag_id = ANY ($3))
+LIMIT 1000
+
 -- name: running_instance
 -- Airflow 2 and 3 do not delete a DAG while one of its tasks is running.
 SELECT task_id FROM task_instance WHERE dag_id = ANY ($1::text[]) AND state = 'running' LIMIT 1
