@@ -1,4 +1,4 @@
-"""Kills and stops schedulers, kills tasks and Postgres at random moments, and says what came of it.
+"""Kills and stops schedulers, kills tasks and Postgres, steers runs at random moments, and says what came of it.
 
 `python -m tests.chaos --minutes 10` runs it for long; `tests/acceptance/test_scheduler_kill.py` for short.
 """
@@ -20,8 +20,11 @@ from pathlib import Path
 
 import asyncpg
 
+from server.database.metadata import Metadata, open_metadata
 from server.database.schema import initdb
+from server.errors import WindsockError
 from server.standalone.postgres import EmbeddedPostgres
+from server.wire import Clear, RunId
 from tests.scheduling import Bench, bash, bench, empty
 from windsock.config import Dsn
 
@@ -40,7 +43,7 @@ exit {status}
 
 @dataclass
 class Outcome:
-    """What was killed, how many runs there were, and what should not have happened."""
+    """What was killed or steered, how many runs there were, and what should not have happened."""
 
     killed: Counter[str] = field(default_factory=Counter)
     runs: Counter[str] = field(default_factory=Counter)
@@ -92,14 +95,16 @@ def _dags(folder: Path) -> dict[str, dict[str, object]]:
 class Storm:
     """A cluster, two schedulers, and a hand that kills them."""
 
-    def __init__(self, folder: Path, seed: int) -> None:
+    def __init__(self, folder: Path, seed: int, *, steers: bool) -> None:
         self.folder = folder
+        self.steers = steers
         self.random = random.Random(seed)  # noqa: S311 - a test that can be repeated
         self.outcome = Outcome()
         (folder / "cluster").mkdir()
         self.postgres = EmbeddedPostgres(folder / "cluster")
         self.schedulers: list[Process] = []
         self.bench: Bench
+        self.metadata: Metadata
 
     async def run(self, seconds: float) -> Outcome:
         """Kill for so long, then let all runs come to their end."""
@@ -107,7 +112,10 @@ class Storm:
         guard = asyncio.create_task(self.postgres.keep_running())
         try:
             await initdb(Dsn.parse(self.postgres.dsn))
-            async with bench(self.postgres.dsn, self.folder) as self.bench:
+            async with (
+                bench(self.postgres.dsn, self.folder) as self.bench,
+                open_metadata(self.bench.config) as self.metadata,
+            ):
                 await self.bench.pool.execute("INSERT INTO slot_pool (pool, slots) VALUES ('narrow', 5)")
                 (self.bench.dags_folder / "poison.py").write_text(POISON)
                 await self.bench.load(_dags(self.folder))
@@ -151,8 +159,10 @@ class Storm:
                     n += 1
                     await self.bench.trigger("storm", n)
             await asyncio.sleep(self.random.uniform(0.05, 0.5))
-            kind = self.random.choices(["nothing", "scheduler", "task", "postgres", "stopped"], [12, 2, 12, 1, 1])[0]
-            await getattr(self, f"_kill_{kind}")()
+            kinds, weights = ["nothing", "scheduler", "task", "postgres", "stopped"], [12, 2, 12, 1, 1]
+            steering = (["steer"], [9]) if self.steers else ([], [])
+            kind = self.random.choices(kinds + steering[0], weights + steering[1])[0]
+            await (self._steer() if kind == "steer" else getattr(self, f"_kill_{kind}")())
 
     async def _kill_nothing(self) -> None:
         return
@@ -189,6 +199,30 @@ class Storm:
             os.kill(self.postgres.pid, signal.SIGKILL)
             self.outcome.killed["postgres"] += 1
 
+    async def _steer(self) -> None:
+        """Stop, mark, clear or delete a run, or mark a task of it."""
+        steering = self.metadata.steering
+        with suppress(*_LOST, WindsockError):
+            # Those under way more often than others.
+            query = "SELECT run_id FROM dag_run ORDER BY (state = 'running') DESC, random() LIMIT 8"
+            runs = [RunId(row[0]) for row in await self.bench.pool.fetch(query)]
+            if not runs:
+                return
+            run, how = (
+                self.random.choice(runs),
+                self.random.choice(["mark", "clear", "clear", "clear", "task", "delete"]),
+            )
+            match how:
+                case "mark":
+                    await steering.set_run_state("storm", run, self.random.choice(["failed", "success"]))
+                case "clear":
+                    await steering.clear("storm", run, Clear(only_failed=self.random.random() < 1 / 3))
+                case "task":
+                    await steering.set_instance_state("storm", run, "work1", None, "success")
+                case "delete":
+                    await steering.delete_run("storm", run)
+            self.outcome.killed[f"{how} by a caller"] += 1
+
     async def _until_done(self, patience: float) -> None:
         end = time.monotonic() + patience
         while time.monotonic() < end:
@@ -196,10 +230,11 @@ class Storm:
                 if process.returncode is not None:
                     self.schedulers[place] = await self._scheduler()
             with suppress(*_LOST):
-                if not await self.bench.pool.fetchval("SELECT count(*) FROM dag_run WHERE state = 'running'"):
+                left = "SELECT EXISTS (SELECT FROM dag_run WHERE state = 'running')"
+                if not await self.bench.pool.fetchval(f"{left} OR EXISTS (SELECT FROM windsock_ending)"):
                     return
             await asyncio.sleep(0.2)
-        self.outcome.problems.append("runs are left running")
+        self.outcome.problems.append("runs are left running, or tries that somebody ended")
 
     async def _stop(self, process: Process) -> None:
         with suppress(ProcessLookupError):
@@ -211,7 +246,7 @@ class Storm:
         out.runs = Counter(dict(map(tuple, await pool.fetch("SELECT state, count(*) FROM dag_run GROUP BY state"))))
         lost = "SELECT count(*) FROM witness WHERE old_state = 'running' AND new_state IN ('up_for_retry', 'failed')"
         out.lost_tries = await pool.fetchval(lost)
-        out.problems += await self.bench.witnessed()
+        out.problems += await self.bench.witnessed(steered=self.steers)
         if set(out.runs) - {"success", "failed"}:
             out.problems.append(f"states of runs: {dict(out.runs)}")
         wrong = await pool.fetch(
@@ -245,9 +280,9 @@ def _environment(pid: int) -> bytes:
         return b""
 
 
-async def storm(folder: Path, seconds: float, seed: int) -> Outcome:
-    """Run a storm in an empty folder."""
-    return await Storm(folder, seed).run(seconds)
+async def storm(folder: Path, seconds: float, seed: int, *, steers: bool = False) -> Outcome:
+    """Run a storm in an empty folder; if it `steers`, runs are also marked, cleared and deleted."""
+    return await Storm(folder, seed, steers=steers).run(seconds)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -255,10 +290,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--no-steering", action="store_true", help="leave runs as they are")
     given = parser.parse_args(arguments)
     folder = Path(tempfile.mkdtemp(prefix="windsock-chaos-"))
     print(f"seed {given.seed}, folder {folder}", flush=True)  # noqa: T201 - a script
-    outcome = asyncio.run(storm(folder, given.minutes * 60, given.seed))
+    outcome = asyncio.run(storm(folder, given.minutes * 60, given.seed, steers=not given.no_steering))
     print(outcome)  # noqa: T201 - likewise
     return 1 if outcome.problems else 0
 

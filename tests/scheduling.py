@@ -111,14 +111,22 @@ class Bench:
         """Wait until no run is left running."""
         await self.until("SELECT NOT EXISTS (SELECT FROM dag_run WHERE state = 'running')", patience=patience)
 
-    async def witnessed(self) -> Sequence[str]:
-        """What should never happen, as far as the witness saw it; empty when all was well."""
-        moves = {
+    async def witnessed(self, *, steered: bool = False) -> Sequence[str]:
+        """What should never happen, as far as the witness saw it; empty when all was well.
+
+        If runs were `steered`, any task may have been marked or cleared.
+        """
+        moves: set[tuple[str | None, str | None]] = {
             (str(before) if before else None, str(after)) for before in TRANSITIONS for after in TRANSITIONS[before]
         }
+        if steered:
+            states = (None, *map(str, State))
+            moves |= {(before, after) for before in states for after in (None, "failed", "success", "skipped")}
         seen = {tuple(row) for row in await self.pool.fetch("SELECT DISTINCT old_state, new_state FROM witness")}
         problems = [f"no transition: {move}" for move in seen - moves]
         problems += [f"overfull: {tuple(row)}" for row in await self.pool.fetch("SELECT * FROM overfull")]
+        if steered:
+            return problems
         twice = await self.pool.fetch(
             "SELECT dag_id, task_id, execution_date FROM witness WHERE new_state = $1"
             " GROUP BY dag_id, task_id, execution_date HAVING count(*) > 1", State.SUCCESS,

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import ssl
 from asyncio import StreamReader as Reader
 from asyncio import StreamWriter as Writer
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.acceptance.cli import fill, on_database, over_http, rows, windsock
+from tests.acceptance.cli import WINDSOCK, fill, on_database, over_http, rows, windsock
 from tests.acceptance.wording import REWORDED, wording
 from tests.integration.passwords import PASSWORD, add_user
 
@@ -167,6 +168,69 @@ async def test_a_lost_answer(
     else:
         assert (done.code, requests) == (5, 1)
         assert "the connection broke before the answer" in done.err
+
+
+STEER = ("stop_run d r", "clear -y d 2020-01-01", "mark_task d t 2020-01-01 failed", "delete_run -y d 2020-01-01")
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (_answer("404 Not Found", "<html></html>"), "cannot do this: it is an older Windsock, or Airflow itself"),
+        (_answer("405 No", "<html></html>"), "cannot do this: it is an older Windsock, or Airflow itself"),
+        (
+            _answer("404 No", '{"code": "endpoint_not_found", "error": "Not found: there is no such endpoint"}'),
+            "cannot do this: it is an older Windsock, or Airflow itself",
+        ),
+        (_answer("405 No", '{"error": "Method not allowed here"}'), "cannot do this: it is an older Windsock"),
+        (
+            _answer("501 No", '{"code": "not_supported", "error": "Use its own command"}'),
+            "Error: Use its own command\n",
+        ),
+    ],
+)
+async def test_a_server_that_cannot_steer(answer: bytes, said: str) -> None:
+    """One line says so, and the status is 1: nothing is missing, and nothing has failed."""
+    async with listener(answering(answer)) as url:
+        done = await asyncio.gather(*(windsock(*line.split(), **over_http(url)) for line in STEER))
+    for one in done:
+        assert (one.code, one.out, one.err.count("\n")) == (1, "", 1)
+        assert said in one.err
+
+
+@pytest.mark.parametrize(("line", "tries"), [(STEER[0], 3), (STEER[1], 1), (STEER[2], 3), (STEER[3], 1)])
+async def test_what_is_not_sent_twice(line: str, tries: int) -> None:
+    """Marking twice is marking once; clearing or deleting twice may hit what is new meanwhile."""
+    seen = []
+
+    async def lossy(reader: Reader, writer: Writer) -> None:
+        seen.append(await _request(reader))
+        await _close(writer)
+
+    async with listener(lossy) as url:
+        done = await windsock(*line.replace("d r", "d run_id=r").split(), **over_http(url))
+    assert (done.code, len(seen)) == (5, tries)
+    assert len(set(seen)) == 1
+
+
+async def test_a_question_on_a_terminal(database: str) -> None:
+    """It says what would be repeated; a no changes nothing, and is status 1."""
+    await fill(database)
+    before = await rows(database)
+    for answer, code in (("n", 1), ("y", 0)):
+        terminal, inner = os.openpty()
+        process = await asyncio.create_subprocess_exec(
+            WINDSOCK, "clear", "-f", "ref_setup", "setup_fail", stdin=inner, stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE, env={**os.environ, **on_database(database)},
+        )  # fmt: skip
+        os.close(inner)
+        os.write(terminal, f"{answer}\n".encode())
+        out, err = await asyncio.wait_for(process.communicate(), 60)
+        os.close(terminal)
+        assert process.returncode == code
+        assert b"  echo_conf in setup_fail, now failed\n" in err
+        assert out == (b"setup_fail: cleared 2 task instances\n" if answer == "y" else b"")
+        assert (await rows(database) == before) == (answer == "n")
 
 
 async def test_a_lost_answer_to_another(database: str, serve: Callable[..., Awaitable[str]], wording: str) -> None:

@@ -19,6 +19,10 @@ COMMANDS = {
     "task_log -f ref_setup after setup_1": 3,
     "delete_dag -y nope": 3,
     "pool -x default_pool": 1,
+    "stop_run ref_setup setup_running": 0,
+    "clear -y -f ref_setup setup_fail": 0,
+    "mark_task nope after 2020-01-01 failed": 3,
+    "delete_run -y ref_setup 2019-01-01": 3,
 }
 
 

@@ -25,6 +25,10 @@ CALLS: dict[str, Callable[[Client], object]] = {
     "log": lambda client: client.get_task_log(*RUN, "t"),
     "part of a log": lambda client: client.get_task_log_part(*RUN, "t", None, 0, 9),
     "pool": lambda client: client.get_pool("p"),
+    "mark": lambda client: client.set_dag_run_state(*RUN, "failed"),
+    "clear": lambda client: client.clear_dag_run(*RUN),
+    "mark a task": lambda client: client.set_task_instance_state(*RUN, "t", "failed"),
+    "delete a run": lambda client: client.delete_dag_run(*RUN),
 }
 BODIES = ("[1]", '"text"', "null", "", "{", '{"items": 5, "waits_for": 5}', '{"items": [5]}')
 
