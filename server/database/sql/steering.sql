@@ -162,7 +162,11 @@ SELECT
     ti.start_date, ti.end_date, ti.duration, ti.max_tries, ti.hostname, ti.unixname,
     ti.pool, ti.pool_slots, ti.queue, ti.priority_weight, ti.operator, ti.custom_operator_name, ti.queued_dttm,
     ti.queued_by_job_id, ti.pid, ti.executor, ti.executor_config, ti.updated_at, ti.rendered_map_index,
-    ti.external_executor_id, ti.trigger_id, ti.trigger_timeout, ti.next_method, ti.next_kwargs, ti.task_display_name
+    ti.external_executor_id, ti.trigger_id, ti.trigger_timeout, ti.next_method,
+    -- Airflow 2 writes a null of JSON there.
+    coalesce(ti.next_kwargs, 'null'),  -- if task_instance.job_id
+    ti.next_kwargs,  -- unless task_instance.job_id
+    ti.task_display_name
 FROM
 {tries_not_kept}
 
