@@ -74,7 +74,7 @@ CASES = {
     "clear_one": Case("failed", OVER, *_clear(Clear(only_failed=False, task_ids=["last", "task1"]))),
     "clear_below": Case("success", OVER, *_clear(Clear(only_failed=False, task_ids=["left"], downstream=True))),
     "clear_nothing": Case("success", ["success"] * 14, *_clear(Clear())),
-    "mark_success": Case("failed", OVER, *_mark("first", "success")),
+    "mark_success": Case("failed", OVER, *_mark("left", "success")),
     "mark_failed": Case("running", BUSY, *_mark("first", "failed")),
     "delete": Case(
         "failed", OVER, "delete", None, lambda steering, dag_id, run: steering.delete_run(dag_id, run)
@@ -172,7 +172,8 @@ async def _prepare(beside: Beside, dag_id: str, run_id: str, case: Case) -> None
             **({"next_method": "'resume'"} if state == "deferred" else {}),
         }  # fmt: skip
         await conn.execute(
-            f"UPDATE task_instance SET {', '.join(f'{name} = {text}' for name, text in texts.items())} WHERE {where}", *keys
+            f"UPDATE task_instance SET {', '.join(f'{name} = {text}' for name, text in texts.items())} WHERE {where}",
+            *keys,
         )
         for statement in _belongings(beside, of_run, where):
             await conn.execute(statement, *keys)
@@ -185,7 +186,8 @@ def _belongings(beside: Beside, of_run: str, where: str) -> list[str]:
         return [
             "INSERT INTO task_reschedule (ti_id, start_date, end_date, duration, reschedule_date) "
             + ti % "id, now(), now(), 1, now()",
-            "INSERT INTO task_instance_note (ti_id, content, created_at, updated_at) " + ti % "id, 'note', now(), now()",
+            "INSERT INTO task_instance_note (ti_id, content, created_at, updated_at) "
+            + ti % "id, 'note', now(), now()",
             "INSERT INTO xcom (dag_run_id, task_id, map_index, key, dag_id, run_id, value, timestamp)"
             " SELECT r.id, ti.task_id, ti.map_index, 'k', ti.dag_id, ti.run_id, '1'::jsonb, now() FROM task_instance AS ti"
             " JOIN dag_run AS r USING (dag_id, run_id) WHERE " + re.sub(r"(\w+) = \$", r"ti.\1 = $", where),
@@ -226,7 +228,9 @@ async def _tables(beside: Beside) -> Mapping[str, str]:
         elif link := names & {"dag_run_id", "dagrun_id", "created_dag_run_id"}:
             found[table] = f"t.{min(link)} = r.id"
         elif "ti_id" in names:
-            found[table] = "t.ti_id IN (SELECT ti.id FROM task_instance AS ti WHERE ti.dag_id = r.dag_id AND ti.run_id = r.run_id)"
+            found[table] = (
+                "t.ti_id IN (SELECT ti.id FROM task_instance AS ti WHERE ti.dag_id = r.dag_id AND ti.run_id = r.run_id)"
+            )
     del found["log"]
     if beside.generation < 3:
         link = "execution_date" if beside.generation == 1 else "run_id"
@@ -238,10 +242,14 @@ async def _tables(beside: Beside) -> Mapping[str, str]:
 
 async def _rows(beside: Beside, table: str, condition: str, dag_id: str, run_id: str) -> list[dict[str, Any]]:
     rows = await beside.database.fetch(
-        f"SELECT t.* FROM {table} AS t, dag_run AS r WHERE r.dag_id = $1 AND r.run_id = $2 AND {condition}", dag_id, run_id
+        f"SELECT t.* FROM {table} AS t, dag_run AS r WHERE r.dag_id = $1 AND r.run_id = $2 AND {condition}",
+        dag_id,
+        run_id,
     )
     plain = [{name: _plain(name, value) for name, value in row.items()} for row in rows]
-    return sorted(plain, key=lambda row: [repr(row.get(name)) for name in ("task_id", "map_index", "try_number")] + [repr(row)])
+    return sorted(
+        plain, key=lambda row: [repr(row.get(name)) for name in ("task_id", "map_index", "try_number")] + [repr(row)]
+    )
 
 
 def _plain(name: str, value: object) -> object:
@@ -293,5 +301,7 @@ async def _steer_theirs(beside: Beside, requests: list[tuple[str, str, str, Any]
             body = {**body, **argument}
         elif what == "mark":
             path, body = f"{run}/taskInstances/{argument['task_id']}", {"new_state": argument["state"]}
-        async with beside.http.request(method, f"{api}/api/v2/dags/{dag_id}{path}", json=body, headers=headers) as answer:
+        async with beside.http.request(
+            method, f"{api}/api/v2/dags/{dag_id}{path}", json=body, headers=headers
+        ) as answer:
             assert answer.status in {200, 204}, (what, run_id, await answer.text())

@@ -161,11 +161,11 @@ SELECT
     CASE WHEN ti.state IN ({last_states}) THEN ti.state ELSE 'failed' END,
     ti.start_date, ti.end_date, ti.duration, ti.max_tries, ti.hostname, ti.unixname,
     ti.pool, ti.pool_slots, ti.queue, ti.priority_weight, ti.operator, ti.custom_operator_name, ti.queued_dttm,
-    ti.queued_by_job_id, ti.pid, ti.executor, ti.executor_config, ti.updated_at, ti.rendered_map_index,
-    ti.external_executor_id, ti.trigger_id, ti.trigger_timeout, ti.next_method,
-    -- Airflow 2 writes a null of JSON there.
-    coalesce(ti.next_kwargs, 'null'),  -- if task_instance.job_id
-    ti.next_kwargs,  -- unless task_instance.job_id
+    ti.queued_by_job_id, ti.pid, ti.executor, ti.executor_config, ti.updated_at,
+    ti.rendered_map_index,  -- if task_instance.job_id
+    coalesce(ti.rendered_map_index, CASE WHEN ti.map_index >= 0 THEN ti.map_index::text END),  -- unless task_instance.job_id
+    -- Airflow writes a null of JSON there.
+    ti.external_executor_id, ti.trigger_id, ti.trigger_timeout, ti.next_method, coalesce(ti.next_kwargs, 'null'),
     ti.task_display_name
 FROM
 {tries_not_kept}
