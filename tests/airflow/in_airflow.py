@@ -19,8 +19,10 @@ def trigger(requests):
 
         more, name = {"triggered_by": DagRunTriggeredByType.REST_API}, "logical_date"
     else:
-        from airflow.api.common.trigger_dag import trigger_dag
-
+        if GENERATION == 1:
+            from airflow.api.common.experimental.trigger_dag import trigger_dag
+        else:
+            from airflow.api.common.trigger_dag import trigger_dag
         more, name = {}, "execution_date"
     for dag_id, run_id, date in requests:
         moment = pendulum.instance(datetime.fromisoformat(date))

@@ -12,12 +12,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import aiohttp
 import asyncpg
 import pytest
 
 from server.wire.pickles import load_conf
 from tests.airflow.conftest import Beside
+from tests.airflow.own_api import api_of_airflow_3
 from tests.airflow.real import until
 from tests.live import live_server
 
@@ -81,20 +81,9 @@ async def _trigger_theirs(beside: Beside, dag_ids: list[str]) -> None:
         answers = await asyncio.to_thread(beside.airflow.ask, "post", requests, **backend)
         assert [answer for answer in answers if answer[0] != 200] == []
         return
-    api = f"http://127.0.0.1:{beside.airflow.env['AIRFLOW__API__PORT']}"
-
-    async def answers_at_all() -> bool:
-        try:
-            async with beside.http.get(f"{api}/auth/token"):
-                return True
-        except aiohttp.ClientConnectorError:
-            return False
-
-    await until(answers_at_all, "Airflow's own API answers", 120, beside.airflow)
-    async with beside.http.get(f"{api}/auth/token") as answer:
-        headers = {"Authorization": f"Bearer {(await answer.json())['access_token']}"}
+    api, headers = await api_of_airflow_3(beside.airflow, beside.http)
     for dag_id in dag_ids:
-        url = f"{api}/api/v2/dags/{dag_id}/dagRuns"
+        url = f"{api}/dags/{dag_id}/dagRuns"
         async with beside.http.post(url, json=body, headers=headers) as answer:
             assert answer.status == 200, (dag_id, await answer.text())
 

@@ -4,22 +4,19 @@
 """
 
 import asyncio
-import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-import aiohttp
-import asyncpg
 import pytest
 
 from server.database.metadata import open_metadata
 from server.database.steering import Steering
 from server.wire import Clear, RunId
 from tests.airflow.conftest import Beside
-from tests.airflow.real import until
+from tests.airflow.own_api import api_of_airflow_3
 from windsock.config import load_config
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(400)]
@@ -28,17 +25,20 @@ DAG_ID = "ws_steered"
 FINISHED = {"success", "failed", "skipped", "upstream_failed"}
 # The states of the tasks of a run, in the order of their ids.
 BUSY = [
-    None, "running", "success", "failed", "upstream_failed", "skipped", "scheduled", "queued", "up_for_retry", "running",
-    "success", None, "up_for_reschedule", "deferred",
+    None, "running", "success", "failed", "upstream_failed", "skipped", "scheduled", "queued", "up_for_retry",
+    "running", "success", None, "up_for_reschedule", "deferred",
 ]  # fmt: skip
 OVER = ["success", "failed", "failed", "upstream_failed", "skipped", "success", "failed", "upstream_failed"] * 2
+
+
+_OF_THE_RUN = {"execution_date", "logical_date", "run_after", "data_interval_start", "data_interval_end"}
 
 
 class Case(NamedTuple):
     """A way to steer: what Airflow is asked for, and what Windsock is."""
 
     run_state: str
-    states: list[str | None]
+    states: Sequence[str | None]
     what: str
     argument: Any
     steer: Callable[[Steering, str, RunId], Awaitable[object]]
@@ -141,14 +141,14 @@ async def _prepare(beside: Beside, dag_id: str, run_id: str, case: Case) -> None
     of_run, value = ("execution_date", date) if old else ("run_id", run_id)
     index = "" if old else ", map_index"
     rows = await conn.fetch(
-        f"SELECT task_id{index} FROM task_instance WHERE dag_id = $1 AND {of_run} = $2 ORDER BY task_id COLLATE \"C\"{index}",
-        dag_id, value,
+        f"SELECT task_id{index} FROM task_instance WHERE dag_id = $1 AND {of_run} = $2"
+        f' ORDER BY task_id COLLATE "C"{index}', dag_id, value,
     )  # fmt: skip
     assert len(rows) in {12, 14, 3}
     ended = case.run_state in {"success", "failed"}
     await conn.execute(
         "UPDATE dag_run SET state = $3, start_date = now() - interval '130 minutes',"
-        f" end_date = CASE WHEN $4 THEN now() - interval '30 minutes' END WHERE dag_id = $1 AND run_id = $2",
+        " end_date = CASE WHEN $4 THEN now() - interval '30 minutes' END WHERE dag_id = $1 AND run_id = $2",
         dag_id, run_id, case.run_state, ended,
     )  # fmt: skip
     job = None
@@ -181,30 +181,25 @@ async def _prepare(beside: Beside, dag_id: str, run_id: str, case: Case) -> None
 
 def _belongings(beside: Beside, of_run: str, where: str) -> list[str]:
     """Return what inserts rows that belong to an instance: reschedules of two tries, a note, a result."""
-    ti = f"SELECT %s FROM task_instance AS ti{', generate_series(0, 1) AS n' if beside.generation < 3 else ''} WHERE {where}"
-    if beside.generation == 3:
-        return [
-            "INSERT INTO task_reschedule (ti_id, start_date, end_date, duration, reschedule_date) "
-            + ti % "id, now(), now(), 1, now()",
-            "INSERT INTO task_instance_note (ti_id, content, created_at, updated_at) "
-            + ti % "id, 'note', now(), now()",
-            "INSERT INTO xcom (dag_run_id, task_id, map_index, key, dag_id, run_id, value, timestamp)"
-            " SELECT r.id, ti.task_id, ti.map_index, 'k', ti.dag_id, ti.run_id, '1'::jsonb, now() FROM task_instance AS ti"
-            " JOIN dag_run AS r USING (dag_id, run_id) WHERE " + re.sub(r"(\w+) = \$", r"ti.\1 = $", where),
-        ]
     keys = f"dag_id, task_id, {of_run}{', map_index' if beside.generation == 2 else ''}"
+    tries, number = (", generate_series(0, 1) AS n", "try_number + n, ") if beside.generation < 3 else ("", "")
+    link, note = ("ti_id", "id") if beside.generation == 3 else (f"{keys}, try_number", keys)
     found = [
-        f"INSERT INTO task_reschedule ({keys}, try_number, start_date, end_date, duration, reschedule_date) "
-        + ti % f"{keys}, try_number + n, now(), now(), 1, now()"
+        (
+            f"INSERT INTO task_reschedule ({link}, start_date, end_date, duration, reschedule_date)"
+            f" SELECT {note}, {number}now(), now(), 1, now() FROM task_instance{tries} WHERE {where}"
+        )
     ]
-    if beside.generation == 2:
-        one = f"SELECT {keys}, 'note', now(), now() FROM task_instance WHERE {where}"
-        found.append(f"INSERT INTO task_instance_note ({keys}, content, created_at, updated_at) {one}")
-        result = f"SELECT r.id, ti.task_id, ti.map_index, 'k', ti.dag_id, ti.run_id, '1'::bytea, now()"
-        tables = "FROM task_instance AS ti JOIN dag_run AS r USING (dag_id, run_id)"
+    if beside.generation > 1:
         found.append(
-            f"INSERT INTO xcom (dag_run_id, task_id, map_index, key, dag_id, run_id, value, timestamp) {result} {tables}"
-            " WHERE " + re.sub(r"(\w+) = \$", r"ti.\1 = $", where)
+            f"INSERT INTO task_instance_note ({'ti_id' if beside.generation == 3 else keys}, content, created_at,"
+            f" updated_at) SELECT {note}, 'note', now(), now() FROM task_instance WHERE {where}"
+        )
+        kind = "jsonb" if beside.generation == 3 else "bytea"
+        found.append(
+            "INSERT INTO xcom (dag_run_id, task_id, map_index, key, dag_id, run_id, value, timestamp)"
+            f" SELECT r.id, ti.task_id, ti.map_index, 'k', ti.dag_id, ti.run_id, '1'::{kind}, now()"
+            f" FROM (SELECT * FROM task_instance WHERE {where}) AS ti JOIN dag_run AS r USING (dag_id, run_id)"
         )
     return found
 
@@ -225,8 +220,8 @@ async def _tables(beside: Beside) -> Mapping[str, str]:
             found[table] = "t.dag_id = r.dag_id AND t.execution_date = r.execution_date"
         elif {"dag_id", "run_id"} <= names:
             found[table] = "t.dag_id = r.dag_id AND t.run_id = r.run_id"
-        elif link := names & {"dag_run_id", "dagrun_id", "created_dag_run_id"}:
-            found[table] = f"t.{min(link)} = r.id"
+        elif to_run := names & {"dag_run_id", "dagrun_id", "created_dag_run_id"}:
+            found[table] = f"t.{min(to_run)} = r.id"
         elif "ti_id" in names:
             found[table] = (
                 "t.ti_id IN (SELECT ti.id FROM task_instance AS ti WHERE ti.dag_id = r.dag_id AND ti.run_id = r.run_id)"
@@ -254,20 +249,18 @@ async def _rows(beside: Beside, table: str, condition: str, dag_id: str, run_id:
 
 def _plain(name: str, value: object) -> object:
     """What must be the same: ids are ids, the clock of the test is now."""
+    if name in _OF_THE_RUN:
+        return "a date of the run"
     if isinstance(value, datetime):
-        if name in {"execution_date", "logical_date", "run_after", "data_interval_start", "data_interval_end"}:
-            return "a date of the run"
         away = (value.replace(tzinfo=value.tzinfo or UTC) - datetime.now(UTC)) / timedelta(minutes=1)
         return f"now and {round(away / 20) * 20} minutes"
     if isinstance(value, UUID):
         return f"a UUID of version {value.version}"
-    if name == "duration" and value is not None:
-        return round(float(str(value)) / 600)
     if name in {"id", "dag_run_id", "job_id", "dagrun_id"}:
         return value is not None
     if isinstance(value, str):
         return re.sub("00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]", "a traceparent", value.replace("_theirs", "_ours"))
-    return value
+    return round(float(str(value)) / 600) if name == "duration" and value is not None else value
 
 
 async def _steer_theirs(beside: Beside, requests: list[tuple[str, str, str, Any]]) -> None:
@@ -277,31 +270,21 @@ async def _steer_theirs(beside: Beside, requests: list[tuple[str, str, str, Any]
         answers = await asyncio.to_thread(beside.airflow.ask, "steer", requests, **backend)
         assert [one for one in zip(requests, answers, strict=True) if one[1] not in {200, 204}] == []
         return
-    api = f"http://127.0.0.1:{beside.airflow.env['AIRFLOW__API__PORT']}"
-
-    async def answers_at_all() -> bool:
-        try:
-            async with beside.http.get(f"{api}/auth/token"):
-                return True
-        except aiohttp.ClientConnectorError:
-            return False
-
-    await until(answers_at_all, "Airflow's own API answers", 120, beside.airflow)
-    async with beside.http.get(f"{api}/auth/token") as answer:
-        headers = {"Authorization": f"Bearer {(await answer.json())['access_token']}"}
+    api, headers = await api_of_airflow_3(beside.airflow, beside.http)
     for what, dag_id, run_id, argument in requests:
-        run = f"/dagRuns/{run_id}"
-        method, path, body = {
-            "delete": ("DELETE", run, None),
-            "state": ("PATCH", run, {"state": argument}),
-            "clear": ("POST", "/clearTaskInstances", {"dag_run_id": run_id, "dry_run": False, "reset_dag_runs": True}),
-            "mark": ("PATCH", run, None),
-        }[what]
-        if what == "clear":
-            body = {**body, **argument}
-        elif what == "mark":
-            path, body = f"{run}/taskInstances/{argument['task_id']}", {"new_state": argument["state"]}
-        async with beside.http.request(
-            method, f"{api}/api/v2/dags/{dag_id}{path}", json=body, headers=headers
-        ) as answer:
+        method, path, body = _request(what, run_id, argument)
+        async with beside.http.request(method, f"{api}/dags/{dag_id}{path}", json=body, headers=headers) as answer:
             assert answer.status in {200, 204}, (what, run_id, await answer.text())
+
+
+def _request(what: str, run_id: str, argument: Any) -> tuple[str, str, object]:  # noqa: ANN401 - as the case has it
+    """Return what asks the API of Airflow 3 for it."""
+    run = f"/dagRuns/{run_id}"
+    if what == "delete":
+        return "DELETE", run, None
+    if what == "state":
+        return "PATCH", run, {"state": argument}
+    if what == "clear":
+        body = {"dag_run_id": run_id, "dry_run": False, "reset_dag_runs": True, **argument}
+        return "POST", "/clearTaskInstances", body
+    return "PATCH", f"{run}/taskInstances/{argument['task_id']}", {"new_state": argument["state"]}
