@@ -171,7 +171,8 @@ FROM
 {tries_not_kept}
 
 -- name: steering.drop_reschedules
--- Of the tries that are cleared. Before Airflow 2.10 an instance that does not run has the number of the try before.
+-- Of the tries that are cleared. Before Airflow 2.10 an instance that does not run any more, or is ended, has the number of
+-- the try before.
 DELETE FROM task_reschedule AS past
 USING dag_run AS r, unnest($2::text[], $3::int[]) AS given (task_id, map_index), task_instance AS ti
 WHERE r.id = $1 AND {same_run(ti, r)} AND ti.task_id = given.task_id
@@ -179,7 +180,8 @@ WHERE r.id = $1 AND {same_run(ti, r)} AND ti.task_id = given.task_id
     AND {same_run(past, ti)} AND past.task_id = ti.task_id
     AND past.map_index = ti.map_index  -- if task_instance.map_index
     AND past.try_number = ti.try_number  -- if task_instance_history.try_number
-    AND past.try_number = ti.try_number + 1  -- unless task_instance_history.try_number
+    AND past.try_number = ti.try_number  -- unless task_instance_history.try_number
+        + CASE WHEN ti.state = 'running' AND ti.job_id IS NULL THEN 0 ELSE 1 END  -- unless task_instance_history.try_number
 
 -- fragment: state_of_cleared
 -- Of an instance that is running: its process, which sees that, ends.

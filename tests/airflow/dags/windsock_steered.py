@@ -1,6 +1,6 @@
 """DAGs whose runs are steered: one that is paused, so that nothing but that changes its rows, and one that runs."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import airflow
 
@@ -45,4 +45,6 @@ if GENERATION > 1:
     bash(cleaned, "clean", work).as_teardown(setups=[cleaned.get_task("begin")])
 
 slow = DAG("ws_slow", default_args=START, is_paused_upon_creation=False, **NEVER)
-bash(slow, "after", bash(slow, "sleeps", bash_command="exec sleep 600"))
+# One that is cleared while it runs counts as one that failed: it is retried after this delay.
+command = 'echo $$ > "$WINDSOCK_TEST_GO.{{ run_id }}"; exec sleep 600'
+bash(slow, "after", bash(slow, "sleeps", bash_command=command, retry_delay=timedelta(seconds=1)))
