@@ -23,7 +23,7 @@ from server.database.timetables import Interval
 from server.errors import BadConf, BadRequest, Conflict, Unavailable, WindsockError
 from server.process.offload import Busy, OffloadError, WorkerPool
 from server.wire.confs import ConfAsJson, conf_of_json, conf_of_pickle
-from server.wire.pickles import is_cheap, show_pickle
+from server.wire.pickles import CHEAP_SIZE, is_cheap, show_pickle
 from windsock.protocol import Code
 
 _WORKERS = 2
@@ -104,8 +104,8 @@ class Decoder:
 
     async def shown(self, dag_id: str, data: bytes) -> str:
         """Return what `str()` shows for a pickled value, or in brackets why it is not read; raises Unavailable."""
-        if is_cheap(data):
-            return _shown(data)
+        if len(data) <= CHEAP_SIZE and (text := _shown_here(data)) is not None:
+            return text
         try:
             return (await self._work("pickle", dag_id, "", data)).decode()
         except _TooMuch as error:
@@ -196,5 +196,8 @@ def _no_interval(dag_id: str, date: datetime, reason: str) -> BadRequest:
     return BadRequest(message, code=Code.DATE_NOT_ALLOWED)
 
 
-# Nearly every task instance has the same value: none.
-_shown = lru_cache(maxsize=64)(show_pickle)
+# Nearly every task instance has the same value: an empty one. To find out that it is cheap takes longer than to read it.
+@lru_cache(maxsize=64)
+def _shown_here(data: bytes) -> str | None:
+    """Return what `str()` shows for a pickled value; None if that may be expensive."""
+    return show_pickle(data) if is_cheap(data) else None

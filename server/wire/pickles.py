@@ -25,7 +25,7 @@ _MEMO_OPS = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
 _REUSING_OPS = frozenset({"DUP", "GET", "BINGET", "LONG_BINGET"})
 _HASHABLE_OPS = frozenset({"TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "FROZENSET"})
 
-_CHEAP_SIZE = 2048
+CHEAP_SIZE = 2048
 """Up to this many bytes, a pickle that uses nothing twice takes at most a few milliseconds."""
 _MAX_VALUES = 2**20
 _MAX_CHARACTERS = 2**24
@@ -94,7 +94,7 @@ def show_pickle(data: bytes) -> str:
 
 def is_cheap(data: bytes) -> bool:
     """Whether `load_conf` certainly takes at most a few milliseconds."""
-    if len(data) > _CHEAP_SIZE:
+    if len(data) > CHEAP_SIZE:
         return False
     return not any(op.name in _REUSING_OPS for op, _ in _operations(data))
 
