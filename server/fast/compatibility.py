@@ -43,6 +43,8 @@ _ANSWER: Mapping[str, type | tuple[type, ...]] = {
     "_reason": str,
     "_status": int,
 }
+# All that an answer has when it begins.
+_BEGUN = frozenset({"_headers", "_reason", "_state", "_status"})
 # The functions that are called, with the parameters that the calls rely on; others may follow if they have defaults.
 _CALLS: tuple[tuple[object, str, tuple[str, ...]], ...] = (
     (web.RequestHandler, "_drain_helper", ("self",)),
@@ -111,6 +113,8 @@ def _of_names() -> str | None:
         *_attributes(web.Application(), {"_client_max_size": int}),
         *(problem for owner, name, parameters in _CALLS if (problem := _call(owner, name, parameters))),
     ]
+    if vars(web.StreamResponse()).keys() != _BEGUN:
+        problems.append(f"a new StreamResponse has {', '.join(sorted(vars(web.StreamResponse())))}")
     if not hasattr(web.Request, "_match_info"):
         problems.append("Request has no _match_info")
     if not callable(getattr(connection._parser, "message_consumed", None)):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from aiohttp import HttpVersion11, StreamReader, hdrs, web
+from aiohttp import EMPTY_PAYLOAD, HttpVersion11, StreamReader, hdrs, web
 from aiohttp.http import RawRequestMessage, StreamWriter
 from aiohttp.web_protocol import _ErrInfo
 
@@ -31,6 +31,8 @@ class FastProtocol(HttpProtocol):
         super().__init__(server, readers, **options)
         self._client_max_size = app._client_max_size
         self._dispatch = dispatch
+        # A whole answer does not use the writer of its request, so the next request has the same one.
+        self._unused_writer: StreamWriter | None = None
         # If others want to see answers before they are sent, aiohttp sends them all.
         self._signals = bool(app.on_response_prepare)
 
@@ -44,31 +46,23 @@ class FastProtocol(HttpProtocol):
         try:
             while open_:
                 if not self._messages:
-                    await self._next()
-                if (message := self._ordinary()) is None:
+                    self._waiter = self._loop.create_future()
+                    try:
+                        await self._waiter
+                    finally:
+                        self._waiter = None
+                message, body = self._messages[0]
+                # A request with others behind it is not ordinary either.
+                if len(self._messages) > 1 or isinstance(message, _ErrInfo) or not _is_ordinary(message, body):
                     break
+                self._messages.popleft()
                 open_ = False
-                open_ = await self._serve(message, self._messages.popleft()[1])
+                open_ = await self._serve(message, body)
         finally:
             if not open_:
                 self.force_close()
         if open_:
             await super()._serve_all()
-
-    async def _next(self) -> None:
-        """Wait for a request."""
-        self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-
-    def _ordinary(self) -> RawRequestMessage | None:
-        """Return the next request, and leave it in the queue; one with others behind it is not ordinary either."""
-        message, body = self._messages[0]
-        if isinstance(message, _ErrInfo) or len(self._messages) > 1 or not _is_ordinary(message, body):
-            return None
-        return message
 
     async def _serve(self, message: RawRequestMessage, body: StreamReader) -> bool:
         """Answer a request; return whether the connection stays open."""
@@ -77,7 +71,8 @@ class FastProtocol(HttpProtocol):
             # The client left while its request was waiting for its turn.
             return False
         self._parser.message_consumed()
-        writer, limit = StreamWriter(self, loop), self._client_max_size
+        writer, limit = self._unused_writer or StreamWriter(self, loop), self._client_max_size
+        self._unused_writer = None
         request = web.Request(message, body, self, writer, task, loop, client_max_size=limit)
         try:
             response = await self._dispatch(request)
@@ -86,6 +81,8 @@ class FastProtocol(HttpProtocol):
                 await response.write_eof()
             elif self.writing_paused:
                 await self._drain_helper()
+            else:
+                self._unused_writer = writer
         except ConnectionError:
             # The client has left.
             return False
@@ -118,7 +115,7 @@ class FastProtocol(HttpProtocol):
 def _is_ordinary(message: RawRequestMessage, body: StreamReader) -> bool:
     """Whether a request is HTTP/1.1 and complete, and asks for nothing but its answer."""
     return (
-        body.is_eof()
+        (body is EMPTY_PAYLOAD or body.is_eof())
         and message.version == HttpVersion11
         and not message.should_close
         and not message.upgrade

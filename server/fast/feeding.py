@@ -30,16 +30,18 @@ class Feeder:
         """Take received bytes, or (b"") go on with those that wait."""
         if self._is_over:
             return
-        end = data.find(_HEAD_END)
-        alone = end < 0 or end + len(_HEAD_END) == len(data)
-        if not self._held and (alone or (self._body is EMPTY_PAYLOAD and _has_its_body(data, end))):
+        # At most one head, with nothing behind it.
+        alone = data.find(_HEAD_END, 0, -1) < 0
+        if not self._held and (alone or (self._body is EMPTY_PAYLOAD and _has_its_body(data))):
             if self._body is EMPTY_PAYLOAD:
                 # Nothing in a body can be malformed.
                 _receive(connection, data)
                 if messages := connection._messages:
                     message, body = messages[-1]
-                    self._body = EMPTY_PAYLOAD if body.is_eof() else body
-                    self._is_read, self._is_over = True, type(message) is _ErrInfo
+                    if type(message) is _ErrInfo:
+                        self._is_over = True
+                    elif body is not EMPTY_PAYLOAD and not body.is_eof():
+                        self._body, self._is_read = body, True
             else:
                 self._receive(connection, data)
             return
@@ -92,12 +94,13 @@ class Feeder:
         return True
 
 
-def _has_its_body(data: bytes, end: int) -> bool:
-    """Whether the head that ends at `end` is that of a request whose body is everything that follows.
+def _has_its_body(data: bytes) -> bool:
+    """Whether everything that follows the first head is the body of its request.
 
     If a request has two lengths, or a length and chunks, the parser reports an error, which then concerns only this
     request.
     """
+    end = data.find(_HEAD_END)
     length = _LENGTH.search(data, 0, end + 2)
     return length is not None and int(length[1]) == len(data) - end - len(_HEAD_END)
 

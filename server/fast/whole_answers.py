@@ -1,15 +1,21 @@
 """Answers that are made and written in one step each."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp.helpers import rfc822_formatted_time
+from multidict import CIMultiDict
+
+_REASONS = {each.value: each.phrase for each in HTTPStatus}
 
 
 def fill(answer: web.Response, body: bytes, status: int, headers: Mapping[str, str] | None) -> None:
-    """Begin an answer, without what aiohttp does for other kinds of bodies."""
-    web.StreamResponse.__init__(answer, status=status, headers=headers)
-    answer._body = body  # As `Response.body` does
+    """Begin an answer as aiohttp does, without what it does for other kinds of bodies, statuses and reasons."""
+    answer._state = {}
+    answer._headers = CIMultiDict(headers) if headers else CIMultiDict()
+    answer._status, answer._reason = status, _REASONS.get(status, "")
+    answer._body = body
 
 
 def whole(answer: web.Response, always: str) -> bytes | None:
