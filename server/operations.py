@@ -80,9 +80,9 @@ class Operations:
         run = wire.parse_run(execution_date, self.timezone)
         return InstanceKey(wire.check_id(dag_id, "dag_id"), run, wire.check_id(task_id, "task_id"))
 
-    async def trigger(self, dag_id: str, asked: Trigger, user: str | None) -> Trigger:
+    def trigger(self, dag_id: str, asked: Trigger, user: str | None) -> Awaitable[Trigger]:
         """Make a run, and those of its sub-DAGs, for `user` (None: unknown); return it as it was made."""
-        return await self._metadata.dag_runs.trigger(wire.check_id(dag_id, "dag_id"), asked, user)
+        return self._metadata.dag_runs.trigger(wire.check_id(dag_id, "dag_id"), asked, user)
 
     async def list_runs(self, dag_id: str, query: DagRunsQuery) -> Listing:
         """List runs by execution_date. For an unknown DAG the first page raises BadRequest, as Airflow does."""
@@ -103,10 +103,10 @@ class Operations:
         run = wire.parse_run(execution_date, self.timezone)
         return RunKey(wire.check_id(dag_id, "dag_id"), run)
 
-    async def run_state(self, run: RunKey, wait: float = 0) -> str | None:
+    def run_state(self, run: RunKey, wait: float = 0) -> Awaitable[str | None]:
         """Return the state of a run: as soon as it has ended, or after `wait` seconds (at most `wait_limit`)."""
         states = self._metadata.run_states
-        return await (states.state_at_end(*run, min(wait, self._wait_limit)) if wait else states.state(*run))
+        return states.state_at_end(*run, min(wait, self._wait_limit)) if wait else states.state(*run)
 
     async def run_states(self, runs: Sequence[NamedRun], wait: float = 0) -> list[Found]:
         """Return what is known of each run: once all have ended, or after `wait` seconds (at most `wait_limit`)."""
@@ -224,9 +224,9 @@ class Operations:
         total = await instances.count(found) if page.partial else None
         return Listing(instances.pages(found, page), total)
 
-    async def task_instance(self, instance: InstanceKey, map_index: int | None = None) -> TaskInstance:
+    def task_instance(self, instance: InstanceKey, map_index: int | None = None) -> Awaitable[TaskInstance]:
         """Return a task instance; `map_index` chooses one of a mapped task."""
-        return await self._metadata.task_instances.get(*instance, map_index)
+        return self._metadata.task_instances.get(*instance, map_index)
 
     async def waits_for(self, instance: InstanceKey, *, shows_totals: bool = True) -> list[str]:
         """Return what a task of a run waits for, in words; an empty list if it has begun or is done."""
@@ -267,9 +267,9 @@ class Operations:
         """Return all pools by id, as a list of objects."""
         return await self._metadata.pools.all()
 
-    async def pool(self, name: str) -> Pool:
+    def pool(self, name: str) -> Awaitable[Pool]:
         """Return the pool of that name."""
-        return await self._metadata.pools.get(wire.parse_pool_name(name))
+        return self._metadata.pools.get(wire.parse_pool_name(name))
 
     @property
     def pool_name_limit(self) -> int:

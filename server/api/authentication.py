@@ -78,7 +78,8 @@ async def _finish_change(request: web.Request, response: web.StreamResponse, con
     """Log a change, and only then wait for what its answer still needs."""
     if config.audit_log:
         await _log_change(request, request[USER], config.sensitive_names)
-    if (later := request.get(AFTER_LOG)) is not None:
+    # Only a query asks for that.
+    if request.query_string and (later := request.get(AFTER_LOG)) is not None:
         response.headers.update(await later())
 
 

@@ -6,13 +6,16 @@ from server.api.needs import missing
 from server.api.resources import AUTHORIZATION, PERMISSIONS
 from server.api.routes import NEEDS
 from server.auth.contract import Identity
-from server.auth.permissions import reads
+from server.auth.permissions import EVERYTHING, reads
 from server.errors import PermissionMissing, WindsockError
 
 
 async def check_permissions(request: web.Request, identity: Identity) -> None:
     """Find out what the caller may do; raises PermissionMissing if that is not what the endpoint needs."""
-    request[PERMISSIONS] = await request.app[AUTHORIZATION].of(request.app, identity)
+    app = request.app
+    request[PERMISSIONS] = permissions = await app[AUTHORIZATION].of(app, identity)
+    if permissions is EVERYTHING:
+        return
     needs = NEEDS.get(request.match_info.handler)
     if needs is not None and (lacked := await missing(request, needs)) is not None:
         raise PermissionMissing(lacked)

@@ -48,10 +48,11 @@ class Authorization:
 
     async def of(self, app: web.Application, identity: Identity) -> Permissions:
         """Return all that the caller may do; raises Unavailable."""
-        source, backend = self._source(), identity.backend
+        backend = identity.backend
         kind = self._kinds.get(backend, "users")
         if kind == ANYONE:
             return EVERYTHING
+        source = self._source()
         given = await source.permissions(identity, kind)
         if backend not in self._carried or identity.user is None:
             return given

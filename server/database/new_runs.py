@@ -77,12 +77,19 @@ def row(run: NewRun, dag: Dag, settings: Settings, judgement: Judgement) -> Row:
     The date is checked first, then the run_id, then the conf. Raises Unavailable if it took too much to find out what
     the DAG itself says.
     """
+    asked, generation = run.asked, settings.generation
     check_date(run, dag, settings, judgement)
-    _check_run_id(run, dag, settings)
-    _check_conf(run, settings, judgement)
-    conf = settings.generation.write_conf(run.asked.conf)
-    values = run.dag_id, run.run_id, run.execution_date, conf, dag.root_dag_id, dag.version
-    if not settings.generation.checks_runs:
+    if asked.run_id_error is not None:
+        raise asked.run_id_error
+    if generation.checks_runs:
+        _check_run_id(run, dag, settings)
+    if asked.conf_error is not None:
+        raise asked.conf_error
+    if generation.checks_runs:
+        _check_conf(run, judgement)
+    conf = generation.write_conf(asked.conf)
+    values = run.dag_id, asked.run_id, asked.execution_date, conf, dag.root_dag_id, dag.version
+    if not generation.checks_runs:
         return Row(*values)
     return Row(*values, *_interval(judgement), run.user or _ANONYMOUS)
 
@@ -119,10 +126,6 @@ def check_date(run: NewRun, dag: Dag, settings: Settings, judgement: Judgement) 
 
 
 def _check_run_id(run: NewRun, dag: Dag, settings: Settings) -> None:
-    if run.asked.run_id_error is not None:
-        raise run.asked.run_id_error
-    if not settings.generation.checks_runs:
-        return
     _check_pattern(run.run_id, settings)
     _check_log_folders(run, dag, settings)
     if kind := next((kind for kind in settings.reserved_types if run.run_id.startswith(f"{kind}__")), None):
@@ -170,11 +173,7 @@ def _check_log_folders(run: NewRun, dag: Dag, settings: Settings) -> None:
                 raise BadRequest(message, code=Code.INVALID_RUN_ID)
 
 
-def _check_conf(run: NewRun, settings: Settings, judgement: Judgement) -> None:
-    if run.asked.conf_error is not None:
-        raise run.asked.conf_error
-    if not settings.generation.checks_runs:
-        return
+def _check_conf(run: NewRun, judgement: Judgement) -> None:
     conf = run.asked.conf
     if conf is not None and not isinstance(conf, dict):
         # The schedulers of 2.x and 3.x need a dict.
