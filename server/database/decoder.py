@@ -196,7 +196,7 @@ def _no_interval(dag_id: str, date: datetime, reason: str) -> BadRequest:
     return BadRequest(message, code=Code.DATE_NOT_ALLOWED)
 
 
-# Nearly every task instance has the same value: an empty one. To find out that it is cheap takes longer than to read it.
+# Nearly every task instance has the same value: an empty one.
 @lru_cache(maxsize=64)
 def _shown_here(data: bytes) -> str | None:
     """Return what `str()` shows for a pickled value; None if that may be expensive."""
