@@ -54,7 +54,6 @@ _CALLS: tuple[tuple[object, str, tuple[str, ...]], ...] = (
     (web.RequestHandler, "resume_reading", ("self", "resume_parser")),
     (web.RequestHandler, "start", ("self",)),
     (web.BaseRequest, "__init__", ("self", "message", "payload", "protocol", "payload_writer", "task", "loop")),
-    (web.StreamResponse, "__init__", ("self", "status", "reason", "headers")),
 )
 _TURNS = 40
 _GET = b"GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n"

@@ -5,6 +5,7 @@ import logging
 import socket
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 from aiohttp import base_protocol, helpers, http, web, web_protocol
@@ -47,6 +48,16 @@ def other(owner: object, name: str, value: object, patch: pytest.MonkeyPatch) ->
     patch.setattr(owner, name, value)
 
 
+def begun_with_more(patch: pytest.MonkeyPatch) -> None:
+    begin = web.StreamResponse.__init__
+
+    def with_more(self: web.StreamResponse, **options: Any) -> None:  # noqa: ANN401 - aiohttp's
+        begin(self, **options)
+        self._more = None  # type: ignore[attr-defined]
+
+    patch.setattr(web.StreamResponse, "__init__", with_more)
+
+
 async def _drains(self: object, seconds: float) -> None:
     del self, seconds
 
@@ -75,6 +86,7 @@ CHANGES: dict[str, Change] = {
     "_drain_helper wants more": partial(other, base_protocol.BaseProtocol, "_drain_helper", _drains),
     "_drain_helper is no coroutine": partial(other, base_protocol.BaseProtocol, "_drain_helper", _drains_at_once),
     "StreamWriter is made otherwise": partial(other, http, "StreamWriter", _Writer),
+    "an answer begins with more": begun_with_more,
     "messages are kept otherwise": partial(other, web_protocol, "deque", list),
 }
 
