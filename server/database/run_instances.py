@@ -21,7 +21,8 @@ from server.wire.shapes import InstanceDetails
 from server.wire.warning_header import warn
 from windsock.protocol import Code
 
-_STREAM_PAGE = 2000
+# A page is encoded at once, within milliseconds.
+_STREAM_PAGE = 500
 _NOTHING_PLANNED = PlannedTasks({}, "[]", [], [], [], [])
 _OF_THE_RUN = frozenset({"dag_id", "execution_date", "run_id", "waits_for"})
 _COLUMNS = tuple(name for name in InstanceDetails.__struct_fields__ if name not in _OF_THE_RUN)
