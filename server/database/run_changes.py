@@ -7,7 +7,7 @@ were under way when that was seen are over.
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import asyncpg
@@ -21,6 +21,8 @@ _MOST_DOUBTFUL = 5000
 _MOST_LOOKS = 100
 # Larger than any id: a look from there on finds no new run.
 NOWHERE = 2**62
+# No run has this state.
+_UNTOLD = ""
 # At the start, so many ids below the newest may belong to transactions that are not over.
 _DOUBTFUL_AT_START = 1000
 
@@ -60,10 +62,15 @@ class RunChanges:
         # The newest id of each look, and the first transaction that had not begun then.
         self._looks: deque[tuple[int, int]] = deque()
 
-    @property
-    def states(self) -> list[tuple[int, str | None]]:
-        """The ids of the known runs, with their states."""
-        return [(number, run.state) for number, run in self._known.items()]
+    def states(self, others: Mapping[int, str | None]) -> list[tuple[int, str | None]]:
+        """Return the ids of the known runs, with their states, and those of `others`, which somebody waits for.
+
+        A run may be in both, with the states that two looks have shown. Of others that are not known yet the look must
+        show the row, whatever their state: what waiters know has not been told to those who follow events.
+        """
+        known = [(number, run.state) for number, run in self._known.items()]
+        known += [(number, state if number in self._known else _UNTOLD) for number, state in others.items()]
+        return known
 
     @property
     def floor(self) -> int:

@@ -231,9 +231,7 @@ class RunWatch:
         if not self._changes.has_begun:
             self._changes.begin(await self._fetch((), NOWHERE))
             self._changes.take(await self._fetch((), self._changes.floor))
-        # A run may be in both, with the states that two looks have shown.
-        known = (*self._states.items(), *self._changes.states)
-        rows = await self._fetch(known, self._changes.floor)
+        rows = await self._fetch(self._changes.states(self._states), self._changes.floor)
         self._wake_ended(rows)
         try:
             events = self._changes.take(rows)

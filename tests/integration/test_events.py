@@ -132,6 +132,32 @@ async def test_what_happens_to_runs(serve: Serve, connection: asyncpg.Connection
         assert list(data) == ["dag_id", "execution_date", "run_id", "state"]
 
 
+async def test_runs_that_somebody_waits_for(serve: Serve, connection: asyncpg.Connection) -> None:
+    """Waiters know of a run before the look does that shows it to those who follow: new ones, and cleared ones."""
+    await connection.execute(ADD, "d", "cleared", "success")
+    url = await serve(watch_interval="0.3")
+    async with following(url) as stream, aiohttp.ClientSession() as session:
+
+        async def wait(run_id: str) -> object:
+            path = f"{url}/api/experimental/dags/d/dag_runs/run_id={run_id}?wait=20"
+            async with session.get(path, headers={limited.HEADER: "all"}) as answer:
+                return (await answer.json())["state"]
+
+        await connection.execute("UPDATE dag_run SET state = 'running' WHERE run_id = 'cleared'")
+        waiting = [asyncio.create_task(wait("cleared"))]
+        for number in range(5):
+            await connection.execute(ADD, "d", f"n{number}", "running")
+            waiting.append(asyncio.create_task(wait(f"n{number}")))
+        # Their ids are no longer new to a look.
+        await asyncio.sleep(1.5)
+        await connection.execute("UPDATE dag_run SET state = 'failed' WHERE state = 'running'")
+        assert await asyncio.gather(*waiting) == ["failed"] * 6
+        await until(lambda: len(stream.seen) >= 12)
+        begun = [("run_created", f"n{number}", "running") for number in range(5)]
+        assert sorted(stream.seen[:6]) == sorted([("run_changed", "cleared", "running"), *begun])
+        assert sorted(stream.seen[6:]) == sorted(("run_ended", run_id, "failed") for _, run_id, _ in stream.seen[:6])
+
+
 async def test_one_that_is_committed_late(serve: Serve, database: str, connection: asyncpg.Connection) -> None:
     """Its id is older than those of runs that were seen before it; it is reported once."""
     url = await serve(watch_interval="0.1")
