@@ -34,8 +34,8 @@ _WORTH_WHILE = 32
 class Pace(NamedTuple):
     """For how long keys wait for others, in seconds."""
 
-    return_time: float = 0.0003
-    """For each client that was answered: it asks again soon or not at all, and reading that takes a while."""
+    return_time: float = 0.00015
+    """For each client that was answered: it asks again soon or not at all."""
     patience: float = 0.005
     """For the statement under way: it may wait, perhaps for a lock, for something that does not concern others."""
     locked: float = 2.5
