@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 import click
 
-from bench import cache, data, memory, report
+from bench import cache, data, memory, report, waiting
 from bench.bars import ONE, TWO, Sides, full_plan, quick_plan
 from bench.load import Load
 from bench.rounds import Results, measure
@@ -34,6 +34,7 @@ _SCALE: Sides = {
     Cell("runs", 32): [ONE, "fastapi", "pgbench"],
     Cell("trigger", 256): [ONE, "fastapi", "pgbench"],
 }
+WAITING = "waiting"
 _EARLY, _LATE = 10_000, 2_000_000
 
 
@@ -107,15 +108,16 @@ async def _execute(dsn: str, statement: str) -> None:
 @click.option("--quick", is_flag=True, help="Only what the bar needs, in a few minutes.")
 @click.option("--rounds", default=3, show_default=True, help="How often everything is measured.")
 @click.option("--seconds", type=int, help="How long each measurement takes.")
-@click.option("--only", multiple=True, help="Only this work (may be given again).")
+@click.option("--only", multiple=True, help="Only this work (may be given again), or `waiting`.")
 @click.option("--postgres-bin", type=click.Path(path_type=Path), help="Folder of other Postgres programs.")
 @click.option("--out", type=click.Path(path_type=Path), default=cache.ROOT / "docs", show_default=True)
 def main(
     *, quick: bool, rounds: int, seconds: int | None, only: Sequence[str], postgres_bin: Path | None, out: Path
 ) -> None:
     """Measure Windsock beside its peers; write benchmark.json and benchmark.svg."""
-    cache.require_wrk()
-    cache.install()
+    if only != (WAITING,):
+        cache.require_wrk()
+        cache.install()
     sides = available()
     names = [side.name for side in sides]
     binaries = postgres_bin or find_binaries(cache.CACHE / "nothing")
@@ -124,13 +126,17 @@ def main(
     seconds = seconds or (2 if quick else 5)
     grown = None
     with asyncio.Runner() as runner, _postgres(binaries, runner) as postgres:
+        if only == (WAITING,):
+            click.echo(waiting.tables(waiting.measure(postgres, runner)))
+            return
+        waited = waiting.measure(postgres, runner) if not quick and not only else None
         bench = _Bench(postgres, binaries, runner)
         load = bench.load(data.MAIN)
         found = {data.MAIN.name: bench.results(load, plan, sides, rounds, seconds)}
         if not quick and not only:
             grown = bench.memory(load, sides[0])
             found[data.SCALE.name] = bench.results(bench.load(data.SCALE), _SCALE, sides, rounds, seconds)
-    _write(report.summary(found, grown, quick=quick), out)
+    _write(report.summary(found, grown, waited, quick=quick), out)
 
 
 def _write(result: dict[str, Any], out: Path) -> None:

@@ -20,7 +20,7 @@ def growth(load: Load, target: Running, *, early: int, late: int) -> dict[str, f
             seconds = _SECONDS if goal - served > early else 1
             served += load.wrk(Cell(_WORKS[turn % len(_WORKS)], 256), target, seconds)["requests"]
             turn += 1
-        sizes.append(_resident(target.pid))
+        sizes.append(resident(target.pid))
     return {
         "early": early,
         "late": late,
@@ -30,7 +30,7 @@ def growth(load: Load, target: Running, *, early: int, late: int) -> dict[str, f
     }
 
 
-def _resident(pid: int) -> float:
+def resident(pid: int) -> float:
     """Megabytes of the process that serves: Windsock's first one watches over its workers and stays small."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
     return max(_megabytes(each) for each in (str(pid), *children))

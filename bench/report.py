@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
+from bench import waiting
 from bench.bars import BARS, ratio
 from bench.rounds import Results
 from bench.works import TITLES, Cell
@@ -22,7 +23,13 @@ _TITLES = {
 }
 
 
-def summary(datasets: Mapping[str, Results], memory: Mapping[str, float] | None, *, quick: bool) -> dict[str, Any]:
+def summary(
+    datasets: Mapping[str, Results],
+    memory: Mapping[str, float] | None,
+    waited: Sequence[Mapping[str, object]] | None = None,
+    *,
+    quick: bool,
+) -> dict[str, Any]:
     """Everything that was measured, as JSON types; the bar is held against the first data set."""
     first = next(iter(datasets.values()))
     return {
@@ -31,6 +38,7 @@ def summary(datasets: Mapping[str, Results], memory: Mapping[str, float] | None,
         "datasets": {name: _cells(results) for name, results in datasets.items()},
         "bars": _bars(first),
         "memory": memory,
+        "waiting": waited,
     }
 
 
@@ -74,6 +82,8 @@ def tables(report: Mapping[str, Any]) -> str:
             "Memory of a process: {early_mb:g} MB after {early:,} requests, {late_mb:g} MB after {late:,}: "
             "{ratio:g} x (bar: 1.1 x or less)\n".format(**report["memory"])
         )  # fmt: skip - one text
+    if report.get("waiting"):
+        parts.append(waiting.tables(report["waiting"]))
     return "\n".join(parts)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from server.database.database import json_column
 from server.database.event_log import GAP, Event, EventLog, Follower
 from server.database.notices import ENDED_RUNS, NEW_RUNS, TASKS, Notices
 from server.database.run_changes import NOWHERE, RunChanges, TooManyNewError
@@ -242,8 +243,8 @@ class RunWatch:
             self._tell(event)
 
     async def _fetch(self, known: Collection[tuple[int, str | None]], floor: int | None) -> list[asyncpg.Record]:
-        ids, states = zip(*known, strict=True) if known else ((), ())
-        return await self._database().fetch("changed_runs", ids, states, floor)
+        columns = map(json_column, zip(*known, strict=True)) if known else ("[]", "[]")
+        return await self._database().fetch("changed_runs", *columns, floor)
 
     def _wake_ended(self, rows: Iterable[asyncpg.Record]) -> None:
         ended = []

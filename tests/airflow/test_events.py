@@ -117,8 +117,8 @@ async def test_a_look_reads_by_index(empty_database: str, release: str, role: st
     try:
         async with pool.acquire() as connection:
             look = (await read_catalogue(connection, allow_unknown=False)).statements["changed_runs"]
-            known, states = list(range(newest - 50, newest)), ["running"] * 50
-            looks: list[tuple[Any, ...]] = [(known, states, newest - 1000), (known, states, None), ([], [], 2**62)]
+            known = [json.dumps(list(range(newest - 50, newest))), json.dumps(["running"] * 50)]
+            looks: list[tuple[Any, ...]] = [(*known, newest - 1000), (*known, None), ("[]", "[]", 2**62)]
             for arguments in looks:
                 await connection.execute("SET plan_cache_mode = force_generic_plan")
                 rows = await connection.fetch(look, *arguments)

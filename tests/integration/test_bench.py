@@ -52,7 +52,7 @@ def test_memory_is_that_of_the_process_that_serves() -> None:
     with subprocess.Popen([sys.executable, "-c", small], stdout=subprocess.PIPE, process_group=0) as process:
         assert process.stdout
         process.stdout.readline()
-        assert memory._resident(process.pid) > 128
+        assert memory.resident(process.pid) > 128
         os.killpg(process.pid, signal.SIGKILL)
 
 

@@ -98,7 +98,7 @@ async def test_a_stop_answers_those_who_wait(database: str, connection: asyncpg.
 
 async def test_nothing_is_read_while_nobody_waits(database: str, connection: asyncpg.Connection) -> None:
     """One statement in an interval for all, and none afterwards."""
-    looks = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%waited.id%' OR query LIKE 'LISTEN%'"
+    looks = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%known.id%' OR query LIKE 'LISTEN%'"
     await _make(connection, "a")
     async with live_server(database, watch_interval="0.1") as url, aiohttp.ClientSession() as session:
         waiting = asyncio.create_task(_state(session, url, "a", "30"))

@@ -366,7 +366,10 @@ CROSS JOIN LATERAL (
 -- over, and the first one that had not begun. The others are of runs whose state is not the one that is known, or that are
 -- gone: of those with the ids $1 and the states $2, and, if $3 is not NULL, of those that are under way or have a larger id.
 WITH known AS (
-    SELECT known.id, known.state FROM unnest($1::bigint[], $2::text[]) AS known (id, state)
+    SELECT known.id, known.state
+    FROM unnest(
+        ARRAY(SELECT json_array_elements_text($1)::bigint), ARRAY(SELECT json_array_elements_text($2))
+    ) AS known (id, state)
 ), seen AS (
     SELECT under_way.id::bigint AS id, under_way.state FROM (
         {runs_under_way}
