@@ -1,17 +1,11 @@
 """Events as a client reads them: Server-Sent Events (HTML Living Standard, 9.2), and how to go on after a break."""
 
 import json
-import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import NamedTuple
 
+from windsock.client.patience import Patience
 from windsock.client.results import Answer, ApiError, Unreachable
-
-# In seconds. A server that stops ends its streams, and its successor is there in a moment.
-_FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH = 0.5, 10.0, 1.5
-_PATIENCE = 300.0
-_BUSY = frozenset({429, 502, 503, 504})
-
 
 MISSED = json.dumps({"message": "Events may be missing before this one"})
 
@@ -48,22 +42,18 @@ def read_messages(lines: Iterable[bytes]) -> Iterator[Message]:
 def follow(open_stream: Open, last_id: str | None) -> Generator[Answer, None, None]:
     """Yield events; where a stream breaks off, go on with another one, after the last event.
 
-    Raises what the first stream raises, and what no other try would mend; Unreachable, if there is no server for
+    Raises what the first stream raises, what no other try would mend, and Unreachable if there is no server for two
     minutes.
     """
-    pause, lost_since, begun = _FIRST_PAUSE, 0.0, False
+    patience = Patience()
     while True:
         try:
             for message in open_stream(last_id):
-                begun, lost_since, pause = True, 0.0, _FIRST_PAUSE
+                patience.served()
                 last_id = message.last_id or last_id
                 if message.kind and message.kind != "end":
                     yield {"event": message.kind, "id": message.last_id, **json.loads(message.data)}
         except (ApiError, Unreachable) as error:
-            if not begun or (isinstance(error, ApiError) and error.status not in _BUSY):
-                raise
-            lost_since = lost_since or time.monotonic()
-            if time.monotonic() - lost_since > _PATIENCE:
-                raise
-        time.sleep(pause)
-        pause = min(pause * _GROWTH, _LONGEST_PAUSE)
+            patience.bear(error)
+        else:
+            patience.pause()

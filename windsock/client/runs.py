@@ -4,7 +4,8 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping, Sequence
 
-from windsock.client.results import Answer, TaskLog, TaskLogPart
+from windsock.client.patience import Patience
+from windsock.client.results import Answer, ApiError, TaskLog, TaskLogPart, Unreachable
 from windsock.protocol import ENDED
 
 LONGEST_WAIT = 25.0
@@ -74,13 +75,22 @@ class Runs(ABC):
     ) -> str | None:
         """Return the state of a run once it has ended, or the one that it has after `timeout` seconds (None: no limit).
 
-        `seen` is called with the state after each look. Raises what `get_dag_run_state` does.
+        `seen` is called with the state after each look. Raises what `get_dag_run_state` does; but after a first answer,
+        server and database may be away for two minutes.
         """
-        start, pause = time.monotonic(), _FIRST_PAUSE
+        start, pause, patience = time.monotonic(), _FIRST_PAUSE, Patience()
         while True:
             asked = time.monotonic()
             left = timeout - (asked - start) if timeout is not None else self.longest_wait
-            state = self.get_dag_run_state(dag_id, execution_date, max(0, min(left, self.longest_wait)))
+            if not patience.was_served:
+                # Whoever has an answer bears a break afterwards.
+                left = 0
+            try:
+                state = self.get_dag_run_state(dag_id, execution_date, max(0, min(left, self.longest_wait)))
+            except (ApiError, Unreachable) as error:
+                patience.bear(error, None if timeout is None else start + timeout)
+                continue
+            patience.served()
             if seen is not None:
                 seen(state)
             now = time.monotonic()
