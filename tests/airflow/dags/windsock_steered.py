@@ -45,6 +45,7 @@ if GENERATION > 1:
     bash(cleaned, "clean", work).as_teardown(setups=[cleaned.get_task("begin")])
 
 slow = DAG("ws_slow", default_args=START, is_paused_upon_creation=False, **NEVER)
-# One that is cleared while it runs counts as one that failed: it is retried after this delay, in 1.10 if it has retries at all.
+# One that is cleared while it runs counts as one that failed: it is retried after this delay, in 1.10 only if it has
+# one more retry.
 command = 'echo $$ > "$WINDSOCK_TEST_GO.{{ run_id }}"; exec sleep 600'
-bash(slow, "after", bash(slow, "sleeps", bash_command=command, retries=1, retry_delay=timedelta(seconds=1)))
+bash(slow, "after", bash(slow, "sleeps", bash_command=command, retries=2, retry_delay=timedelta(seconds=1)))
