@@ -111,8 +111,10 @@ class Operations:
     async def run_states(self, runs: Sequence[NamedRun], wait: float = 0) -> list[Found]:
         """Return what is known of each run: once all have ended, or after `wait` seconds (at most `wait_limit`)."""
         keys = tuple(dict.fromkeys(run.key for run in runs if run.key is not None))
-        states = await self._metadata.run_states.states(keys, min(wait, self._wait_limit)) if keys else ()
-        known = dict(zip(keys, states, strict=True))
+        states = self._metadata.run_states
+        with states.room_for_list(len(runs)):
+            found = await states.states(keys, min(wait, self._wait_limit)) if keys else ()
+        known = dict(zip(keys, found, strict=True))
         return [run.error if run.key is None else known[run.key] for run in runs]
 
     async def run_details(self, run: RunKey, wait: float = 0, *, shows_tasks: bool = True) -> RunDetails:

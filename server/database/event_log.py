@@ -4,17 +4,21 @@ Memory is bounded by number and size. Who falls behind what is kept has lost eve
 """
 
 import asyncio
-import re
 import secrets
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from typing import NamedTuple
 
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import ECB
+
 _MOST = 10_000
 _MOST_BYTES = 2**23
 # The oldest are dropped by the thousand, because a list gives up its beginning slowly.
 _DROPPED = 1000
-_NUMBER = re.compile(r"\d{1,18}", re.ASCII)
+# A number and, before it, random bytes are one block of the cipher.
+_HALF = 8
 
 
 class Event(NamedTuple):
@@ -45,12 +49,14 @@ GAP = "gap"
 class EventLog:
     """Numbers events, from 1 on, and keeps the last ones.
 
-    An id is the log's own name and a number, so that the ids of other logs are told from its own.
+    An id is an encrypted number, which only its own log can read. So nobody learns from ids how many events there are
+    that they may not read, nor from the id of a place whether it is another place than before.
     """
 
     def __init__(self) -> None:
-        self._name = secrets.token_hex(4)
-        self._events: list[Event] = []
+        cipher = Cipher(AES(secrets.token_bytes(16)), ECB())  # noqa: S305 - each block is encrypted on its own
+        self._encrypt, self._decrypt = cipher.encryptor().update, cipher.decryptor().update
+        self._events: list[tuple[str, Event]] = []
         self._size = 0
         self._dropped = 0
 
@@ -60,33 +66,37 @@ class EventLog:
         return self._dropped + len(self._events)
 
     def id_of(self, number: int) -> str:
-        """Return the id of an event by its number."""
-        return f"{self._name}-{number}"
+        """Return an id of an event by its number; each time it is another one."""
+        return self._encrypt(secrets.token_bytes(_HALF) + number.to_bytes(_HALF)).hex()
 
     def number_of(self, event_id: str) -> int | None:
         """Return the number of the event with that id; None if it is unknown, or if later events are lost."""
-        name, _, number = event_id.partition("-")
-        if name != self._name or not _NUMBER.fullmatch(number):
+        try:
+            block = bytes.fromhex(event_id)
+        except ValueError:
             return None
-        return int(number) if self._dropped <= int(number) <= self.end else None
+        if len(block) != 2 * _HALF:
+            return None
+        number = int.from_bytes(self._decrypt(block)[_HALF:])
+        return number if self._dropped <= number <= self.end else None
 
     def add(self, event: Event) -> None:
         """Append an event."""
-        self._events.append(event)
+        self._events.append((self.id_of(self.end + 1), event))
         self._size += _size(event)
         while len(self._events) > _MOST or self._size > _MOST_BYTES:
             dropped = self._events[:_DROPPED]
             del self._events[:_DROPPED]
             self._dropped += len(dropped)
-            self._size -= sum(map(_size, dropped))
+            self._size -= sum(_size(event) for _, event in dropped)
 
-    def after(self, number: int) -> list[Event] | None:
-        """Return the events after the one with that number; None if some of them are lost."""
+    def after(self, number: int) -> list[tuple[str, Event]] | None:
+        """Return the events after the one with that number, with their ids; None if some of them are lost."""
         return None if number < self._dropped else self._events[number - self._dropped :]
 
 
 def _size(event: Event) -> int:
-    return 200 + sum(len(value) for _, value in event.fields if isinstance(value, str))
+    return 300 + sum(len(value) for _, value in event.fields if isinstance(value, str))
 
 
 class Follower:
@@ -103,16 +113,15 @@ class Follower:
 
     @property
     def last_id(self) -> str:
-        """The id of the last event that it has got, or could have got."""
+        """An id of the last event that it has got, or could have got."""
         return self._log.id_of(self._number)
 
     def take(self) -> list[tuple[str, Event]] | None:
         """Return the events that are new, with their ids; None if some are lost."""
-        events, number = self._log.after(self._number), self._number
-        if events is None:
-            return None
-        self._number += len(events)
-        return [(self._log.id_of(number + place), event) for place, event in enumerate(events, 1)]
+        events = self._log.after(self._number)
+        if events is not None:
+            self._number += len(events)
+        return events
 
     def move_to_end(self) -> None:
         """Go on with the next event."""

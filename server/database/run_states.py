@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -13,12 +14,17 @@ from server.database.dags import Dags
 from server.database.database import Database
 from server.database.run_watch import RunWatch
 from server.database.settings import Settings
-from server.errors import NotFound
+from server.errors import NotFound, Unavailable
 from server.wire.run_lists import Found
 from server.wire.run_names import RunId, RunName, in_words
 from windsock.protocol import ENDED, Code
 
 Keys = tuple[tuple[str, RunName], ...]
+
+# Lists of all callers together may name so many runs, because each list is kept until it is answered.
+_MOST_LISTED = 200_000
+# If there are more than this, nobody waits for the end of the runs in a list.
+_MOST_WAITED_FOR = 100_000
 
 
 class _Look(NamedTuple):
@@ -42,6 +48,7 @@ class RunStates:
         self._find_by_id: Batcher[tuple[str, str], asyncpg.Record] = settings.batcher(
             "find_runs_by_id", self._find_many_by_id
         )
+        self._listed = 0
         self._find_list: Batcher[Keys, _Look] = settings.queue("find_named_runs", self._find_one_list)
 
     async def state(self, dag_id: str, run: RunName) -> str | None:
@@ -64,6 +71,18 @@ class RunStates:
                 return state
             await self._watch.wait({row["id"]: row["state"]}, left)
 
+    @contextmanager
+    def room_for_list(self, size: int) -> Iterator[None]:
+        """Count a list of so many entries as long as the block lasts; raises Unavailable if there are too many."""
+        if self._listed + size > _MOST_LISTED:
+            message = "Too many runs are being asked for in lists; try again shortly"
+            raise Unavailable(message, code=Code.OVERLOADED)
+        self._listed += size
+        try:
+            yield
+        finally:
+            self._listed -= size
+
     async def states(self, runs: Keys, seconds: float = 0) -> Sequence[Found]:
         """Return what is known of each run in a list, read at one moment.
 
@@ -74,7 +93,8 @@ class RunStates:
             async with self._turns:
                 look = await self._find_list(runs)
             left = until - time.monotonic()
-            if not look.unfinished or left <= 0 or self._watch.stopped:
+            too_many = self._listed > _MOST_WAITED_FOR
+            if not look.unfinished or left <= 0 or too_many or self._watch.stopped:
                 return look.found
             await self._watch.wait(look.unfinished, left)
 

@@ -7,6 +7,7 @@ wake-up is a hint, not an answer: whoever is woken reads the state of the run, w
 import asyncio
 import contextlib
 import logging
+import re
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,8 @@ _MOST_RUNS = 100_000
 _LOOK_PAUSE = 0.05
 # Those who follow events are woken for several at a time, and less often if there are many of them.
 _NEWS_PAUSE, _NEWS_PAUSE_EACH = 0.02, 0.0002
+
+_IDS = re.compile(r"\d{1,19}(?:,\d{1,19})*", re.ASCII)
 
 States = Mapping[int, str | None]
 
@@ -272,9 +275,9 @@ class RunWatch:
             self._tell(Event(GAP))
 
     def _hear_ends(self, payload: str) -> None:
-        ids = payload.split(",")
-        if all(each.isdecimal() for each in ids):
-            self._wake(map(int, ids))
+        # Everybody who may connect to the database can send notices.
+        if _IDS.fullmatch(payload):
+            self._wake(map(int, payload.split(",")))
         else:
             self._look_now.set()
         self._hear_new(payload)

@@ -2,21 +2,27 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
+import logging
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import aiohttp
 import asyncpg
 import bcrypt
 import pytest
 
+from server.api.handlers import events
 from server.auth.permissions import RoleGrant
 from server.database import event_log
+from server.database.notices import ENDED_RUNS, NEW_RUNS, TASKS
+from server.errors import Unavailable
 from server.local_client import LocalClient
 from server.wire.dag_patterns import dag_pattern
 from tests import limited
@@ -218,11 +224,65 @@ async def test_going_on_after_a_break(serve: Serve, connection: asyncpg.Connecti
     async with following(url, f"?last_event_id={first}", last_id=second) as fourth:
         await asyncio.sleep(0.3)
         assert fourth.seen == []
-    name = str(first).partition("-")[0]
-    for odd in ("x", "deadbeef-1", f"{name}-99", f"{name}-", f"{name}--1", "é", f"{name}-{'9' * 200}"):
+    for odd in ("x", "deadbeef-1", "0" * 32, f"{first}0", f"{first}00", f"{first}"[2:], "é", "9" * 200):
         async with following(url, last_id=None, query=f"?last_event_id={odd}") as lost:
             await lost.until(("gap",))
-            assert lost.last_id == second
+        async with following(url, last_id=lost.last_id) as fifth:
+            await asyncio.sleep(0.1)
+            assert fifth.seen == []
+
+
+async def test_ids_tell_nothing(
+    serve: Serve, connection: asyncpg.Connection, carried: dict[str, list[RoleGrant]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither they nor the moments of comments show whether anything happens that their reader may not read."""
+    monkeypatch.setattr(events, "_SILENCE", 1.5)
+    url = await serve(watch_interval="0.1", auth_backend=limited.NAME)
+    carried["some"] = [RoleGrant("Viewer", dag_pattern(["e"]))]
+    async with following(url, user="some") as stream, following(url) as all_:
+        ids, moments, begun = {stream.last_id}, [0.0], time.monotonic()
+        for n in range(3):
+            if n == 1:
+                await asyncio.sleep(1)
+                for each in range(100):
+                    await connection.execute(ADD, "d", f"r{each}", "success")
+            await until(lambda: stream.comments > len(moments) - 1, every=0.01)
+            await asyncio.sleep(0.05)
+            moments.append(time.monotonic() - begun)
+            ids.add(stream.last_id)
+        assert stream.seen == []
+        assert len(ids) == 4
+        assert {len(str(one)) for one in ids} == {32}
+        # Not sooner because of what others do; later if the machine is slow.
+        assert all(later - sooner > 1.3 for sooner, later in itertools.pairwise(moments))
+        assert len(all_.seen) == 200
+
+
+class _Away(dict[str, list[RoleGrant]]):
+    """What callers may do, where nobody can find out."""
+
+    asked = 0
+
+    def get(self, *_: object) -> NoReturn:
+        """Count that somebody asks."""
+        self.asked += 1
+        raise Unavailable("away")
+
+
+async def test_it_asks_seldom_what_cannot_be_known(
+    serve: Serve, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the database is away, for example; afterwards the stream goes on where it was."""
+    away = _Away()
+    url = await serve(watch_interval="0.1", auth_backend=limited.NAME)
+    async with following(url, user="some") as stream:
+        with monkeypatch.context() as patch:
+            patch.setattr(limited, "CARRIED", away)
+            await connection.execute(ADD, "d", "a", "running")
+            await asyncio.sleep(2.5)
+            assert stream.seen == []
+        await stream.until(("run_created", "a", "running"))
+    assert 0 < away.asked < 10
 
 
 async def test_http_1_0_and_bare_connections(serve: Serve, connection: asyncpg.Connection) -> None:
@@ -426,8 +486,23 @@ async def test_tasks_of_a_standalone_database(
             assert stream.seen[0] == ("run_created", "r", "running")
 
 
-def _has(stream: Stream, events: int) -> bool:
-    return len(stream.seen) == events
+async def test_notices_of_others(
+    serve: Serve, connection: asyncpg.Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Everybody who may connect to the database can send some: what is none ends nothing, and fills no log."""
+    url = await serve(watch_interval="60")
+    odd = ["", ",", "-1", "x", "1,,2", "1" * 20, "1" * 7999, "٣,٤", "[" * 7000, "null", '{"dag_id":1}']
+    async with following(url) as stream:
+        for channel, text in itertools.product((ENDED_RUNS, NEW_RUNS, TASKS), odd):
+            await connection.execute("SELECT pg_notify($1, $2)", channel, text)
+        await connection.execute(ADD, "d", "a", "running")
+        await connection.execute("SELECT pg_notify($1, '')", ENDED_RUNS)
+        await stream.until(("run_created", "a", "running"))
+    assert [one.getMessage() for one in caplog.records if one.levelno >= logging.WARNING] == []
+
+
+def _has(stream: Stream, many: int) -> bool:
+    return len(stream.seen) == many
 
 
 def _is_there(got: list[tuple[object, object]], wanted: tuple[object, object] | None) -> bool:

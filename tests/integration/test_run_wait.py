@@ -9,6 +9,7 @@ import aiohttp
 import asyncpg
 import pytest
 
+from server.database import run_states
 from server.local_client import LocalClient
 from tests.live import config_for, live_server
 from tests.scheduling import Bench, bash, bench
@@ -221,6 +222,33 @@ async def test_a_list_of_runs(database: str, connection: asyncpg.Connection) -> 
         for odd in odds:
             assert (await states(odd))[0] == 400
     assert await connection.fetchval("SELECT count(*) FROM log") == 0
+
+
+async def test_lists_of_all_callers_are_bounded(
+    database: str, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By their entries, also those that name the same run: nobody waits for more, and still more are refused."""
+    monkeypatch.setattr(run_states, "_MOST_WAITED_FOR", 3000)
+    monkeypatch.setattr(run_states, "_MOST_LISTED", 3500)
+    await _make(connection, "a")
+    listed = [{"dag_id": "d", "run_id": "a"}] * 1000
+    async with live_server(database, watch_interval="0.1") as url, aiohttp.ClientSession() as session:
+
+        async def states(size: int) -> tuple[int, str]:
+            asked = session.post(f"{url}/api/experimental/dag_runs/states?wait=45", json=listed[:size])
+            async with asked as answer:
+                found = await answer.json()
+                return (answer.status, found[0]["state"]) if answer.ok else (answer.status, found["code"])
+
+        waiting = [asyncio.create_task(states(1000)) for _ in range(3)]
+        done, _ = await asyncio.wait(waiting, timeout=1)
+        assert not done
+        assert await states(1) == (200, "running")
+        assert await states(501) == (503, "overloaded")
+        assert await _state(session, url, "a", "0.1") == (200, "running")
+        await connection.execute("UPDATE dag_run SET state = 'success'")
+        assert await asyncio.gather(*waiting) == [(200, "success")] * 3
+        assert await states(1000) == (200, "success")
 
 
 async def test_a_stop_answers_who_waits_for_a_list(database: str, connection: asyncpg.Connection) -> None:

@@ -23,6 +23,8 @@ _HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X
 _SILENCE = 15.0
 # Then the client comes again, with credentials that are checked anew.
 _LONGEST = 3600.0
+# While nobody can tell what the caller may read.
+_AGAIN = 1.0
 # In bytes. So much is written before the client must read.
 _PORTION = 2**16
 _RETRY = b"retry: 1000\n"
@@ -99,10 +101,12 @@ class _Stream:
             try:
                 if (reason := await self._step(caller)) is not None:
                     return reason
+                # The next comment comes at the same moment whatever happens that the caller may not read.
+                pause = min(self._pause, self._written + _SILENCE - time.monotonic())
             except Unavailable:
                 # The events stay where they are until it is known again what the caller may read.
-                self._follower.news.set()
-            await self._follower.wait(self._pause)
+                pause = _AGAIN
+            await self._follower.wait(pause)
             if self._request.transport is None:
                 raise ConnectionResetError("the client has gone")
 
