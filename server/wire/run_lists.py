@@ -30,7 +30,7 @@ Found = str | None | WindsockError
 def parse_named_runs(body: bytes, default_timezone: tzinfo) -> list[NamedRun]:
     """Read the body of `POST /dag_runs/states`: a list of at most `MAX_RUNS` runs. Raises BadRequest."""
     try:
-        value = parse_json(body)
+        value = parse_json(body, wanted="a JSON list of runs")
     except UnstorableError as error:
         # What cannot be stored spoils its own entry.
         value = error.value

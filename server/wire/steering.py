@@ -7,7 +7,6 @@ import msgspec
 from server.errors import BadRequest
 from server.wire.bodies import MAX_ID_LENGTH, check_id
 from server.wire.strict_json import kind_of, parse_json
-from server.wire.warning_header import warn_of_ignored
 from windsock.protocol import ENDED
 
 # A DAG with more tasks than this is cleared as a whole, or in several requests.
@@ -75,8 +74,10 @@ def _fields(body: bytes, known: frozenset[str]) -> dict[str, object]:
     value = parse_json(body)
     if not isinstance(value, dict):
         raise BadRequest(f"The request body must be a JSON object, not {kind_of(value)}")
-    if not value.keys() <= known:
-        warn_of_ignored("Field", value, known)
+    if unknown := sorted(value.keys() - known):
+        # Elsewhere such fields are ignored, as in Airflow. Here a misspelt `dry_run` would repeat tasks.
+        right = ", ".join(f"`{name}`" for name in sorted(known))
+        raise BadRequest(f"The request body has the unknown field {unknown[0][:_SHOWN]!r}; the known ones are {right}")
     return value
 
 

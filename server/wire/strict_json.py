@@ -26,18 +26,19 @@ class UnstorableError(BadRequest):
         self.value = value
 
 
-def parse_json(body: bytes, what: str = "The request body") -> object:
+def parse_json(body: bytes, what: str = "The request body", wanted: str = "a JSON object") -> object:
     """Read strict JSON; a UTF-8 byte order mark is skipped, and the last of several equal keys wins.
 
     Raises BadRequest for anything else. If it can be read but not stored (NUL, numbers that are not finite, more than
-    100 levels) the error is an UnstorableError. `what` begins the message.
+    100 levels) the error is an UnstorableError. `what` begins the message; that for
+    an empty body says what is `wanted`.
     """
     body = body.removeprefix(_BOM)
     try:
         value = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         if not body.strip():
-            raise BadRequest(f"{what} is empty; a JSON object is needed") from error
+            raise BadRequest(f"{what} is empty; {wanted} is needed") from error
         _refuse_not_finite(body, what)
         raise BadRequest(f"{what} {_why_not_json(body)}") from error
     except RecursionError as error:

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from server.errors import BadRequest
 from server.wire import Clear, clear_fields, parse_clear, parse_mark
 from server.wire.steering import MAX_TASK_IDS
-from server.wire.warning_header import begin, joined
 
 CHOICES = '"failed" or "success"'
 JSON = st.recursive(
@@ -26,10 +25,8 @@ def clear(**fields: object) -> Clear:
 
 @pytest.mark.parametrize("state", ["failed", "success"])
 def test_marks(state: str) -> None:
-    """The state, and a warning about what is not known."""
-    begin()
-    assert parse_mark(json.dumps({"state": state, "note": "x"}).encode()) == state
-    assert joined() == "Field ignored: note (those of this endpoint are state)"
+    """The state."""
+    assert parse_mark(json.dumps({"state": state}).encode()) == state
 
 
 @pytest.mark.parametrize(
@@ -44,6 +41,7 @@ def test_marks(state: str) -> None:
         (b'{"state": "queued"}', "`state` is 'queued'"),
         (json.dumps({"state": "x" * 9999}).encode(), f"'{'x' * 50}'; it"),
         (b'{"state": "a\\u0000"}', "NUL"),
+        (b'{"state": "failed", "dry_run": true}', "has the unknown field 'dry_run'; the known ones are `state`"),
     ],
 )
 def test_bad_marks(body: bytes, words: str) -> None:
@@ -59,9 +57,6 @@ def test_what_is_cleared() -> None:
     assert clear() == Clear(only_failed=True, task_ids=None, downstream=False, dry_run=False)
     assert clear(task_ids=None, only_failed=False).task_ids is None
     assert clear(task_ids=["b", "a", "b"], downstream=True).task_ids == ("b", "a")
-    begin()
-    assert clear(only_failed=False, dry_run=True, reset_dag_runs=True).dry_run
-    assert "Field ignored: reset_dag_runs" in str(joined())
 
 
 def test_what_the_log_says_of_it() -> None:
@@ -78,6 +73,10 @@ def test_what_the_log_says_of_it() -> None:
         ({"only_failed": "false"}, "`only_failed` must be true or false, not a string"),
         ({"downstream": 1}, "`downstream` must be true or false, not a number"),
         ({"dry_run": []}, "`dry_run` must be true or false, not a list"),
+        (
+            {"dryrun": True},
+            "unknown field 'dryrun'; the known ones are `downstream`, `dry_run`, `only_failed`, `task_ids`",
+        ),
         ({"task_ids": "a"}, "`task_ids` must be a list of task_ids, not a string"),
         ({"task_ids": {"a": 1}}, "not an object"),
         ({"task_ids": []}, "leave it out to clear the tasks of the whole run"),
