@@ -140,6 +140,13 @@ async def test_runs_as_lines(connection: asyncpg.Connection, serve: Callable[...
         assert (await process.wait(), await err.read()) == (0, b"")
 
 
+async def test_runs_has_a_format_only_once() -> None:
+    """It does not take `-o` and then go on for ever in another format."""
+    done = await asyncio.wait_for(windsock("runs", "-o", "json"), PATIENCE)
+    assert done.code == 2
+    assert "-o needs --once" in done.err
+
+
 async def test_runs_on_a_terminal(database: str, connection: asyncpg.Connection) -> None:
     """A table on a screen of its own, which follows the runs; Ctrl-C gives the screen back."""
     above, below = pty.openpty()

@@ -40,7 +40,9 @@ _LISTED = 20
 @click.option("-e", "--end_date", "--end-date", metavar="DATE", help="All runs with this date or an earlier one.")
 @click.option("-t", "--task_regex", "--task-regex", metavar="REGEX", help="Only tasks with this in their ids.")
 @click.option("-d", "--downstream", is_flag=True, help="With -t: the tasks downstream of these, too.")
-@click.option("-f", "--only_failed", "--only-failed", is_flag=True, help="Only what failed, or did not run for that.")
+@click.option(
+    "-f", "--only_failed", "--only-failed", is_flag=True, help="Only what failed, or did not run because others failed."
+)
 @click.option("--dry-run", is_flag=True, help="Print what would be cleared, and change nothing.")
 @click.option("-y", "-c", "--yes", "--no_confirm", "--no-confirm", is_flag=True, help="Do not ask.")
 @optional_output_option
@@ -95,7 +97,7 @@ def clear(
 def stop_run(dag_id: str, execution_date: str, *, output: str | None, verbose: bool) -> None:
     """Stop a run: its tasks that are under way are ended.
 
-    Name the run by its execution date or by its run id. It has failed then, as if it had been marked so.
+    Name the run by its execution date or by its run id. The run has then failed.
     """
     _mark_run(dag_id, execution_date, _FAILED, output, verbose=verbose)
 

@@ -67,7 +67,7 @@ def task_state(dag_id: str, task_id: str, execution_date: str, *, verbose: bool)
 def states_for_dag_run(dag_id: str, execution_date: str, *, output: str, verbose: bool) -> None:
     """Print the states of all tasks in a run.
 
-    Name the run by its execution date or by its run id. Of a mapped task there is a line for each instance. -o json and
+    Name the run by its execution date or by its run id. A mapped task has a line for each instance. -o json and
     yaml show everything about each task, also what it waits for.
     """
     with session(verbose=verbose) as client:

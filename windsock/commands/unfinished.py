@@ -39,13 +39,15 @@ _Known = dict[tuple[str, str], "Answer"]
 )
 @output_option
 @verbose_option
-def runs(*, once: bool, interval: float, output: str, verbose: bool) -> None:
+@click.pass_context
+def runs(context: click.Context, /, *, once: bool, interval: float, output: str, verbose: bool) -> None:
     """Show the runs of all DAGs that are queued or running.
 
     On a terminal it is a table that is kept up to date; otherwise there is a line for each run, and one for each change
-    of a state. Ctrl-C ends it. With --once the runs are printed in the format -o. Of very many runs, the 1,000 that
-    began first are shown.
+    of a state. Ctrl-C ends it. -o needs --once. If there are very many runs, it shows the 1,000 that began first.
     """
+    if not once and context.get_parameter_source("output") is not click.core.ParameterSource.DEFAULT:
+        raise click.UsageError("-o needs --once: without it the command goes on until Ctrl-C ends it", context)
     with session(verbose=verbose) as client:
         if once:
             show(client.get_unfinished_runs(), _COLUMNS, output)
