@@ -108,7 +108,7 @@ class Operations:
         states = self._metadata.run_states
         return states.state_at_end(*run, min(wait, self._wait_limit)) if wait else states.state(*run)
 
-    async def run_states(self, runs: Sequence[NamedRun], wait: float = 0) -> list[Found]:
+    async def states_of_runs(self, runs: Sequence[NamedRun], wait: float = 0) -> list[Found]:
         """Return what is known of each run: once all have ended, or after `wait` seconds (at most `wait_limit`)."""
         keys = tuple(dict.fromkeys(run.key for run in runs if run.key is not None))
         states = self._metadata.run_states

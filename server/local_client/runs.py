@@ -77,7 +77,7 @@ class LocalRuns(Runs):
 
         async def states(operations: Operations) -> list[Answer]:
             asked = wire.parse_named_runs(body, operations.timezone)
-            return wire.named_states(asked, await operations.run_states(asked, wait))
+            return wire.named_states(asked, await operations.states_of_runs(asked, wait))
 
         return self._calls.call(states)
 

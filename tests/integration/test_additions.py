@@ -202,7 +202,7 @@ async def test_a_trigger_on_a_paused_dag_says_so(client: Client) -> None:
     ("path", "words"),
     [
         ("/test?x=1", "Query parameter ignored: x (this endpoint has none)"),
-        ("/latest_runs?limit=1&limit=2", "Query parameter ignored: limit (this endpoint has none)"),
+        ("/latest_runs?limit=1&limit=2", "Query parameter ignored: limit (those of this endpoint are details)"),
         (
             "/dags/ref_setup/dag_runs?limti=5&state=success",
             "Query parameter ignored: limti (those of this endpoint are ",

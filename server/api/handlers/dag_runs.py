@@ -60,7 +60,7 @@ async def states(request: web.Request) -> web.Response:
     runs = wire.parse_named_runs(await read_body(request), operations.timezone)
     lacked = await missing_of(request, RUN_READ, {run.key[0] for run in runs if run.key is not None})
     admitted = [run if run.key is None else _if_admitted(run, lacked[run.key[0]]) for run in runs]
-    return json_answer(wire.named_states(runs, await operations.run_states(admitted, wait)))
+    return json_answer(wire.named_states(runs, await operations.states_of_runs(admitted, wait)))
 
 
 async def latest_runs(request: web.Request) -> web.Response:

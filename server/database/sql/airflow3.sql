@@ -31,7 +31,7 @@ logical_date
 {percent_encoded({run}.run_id)}
 
 -- fragment: conf_in_bytes(run)
-convert_to({run}.conf::text, 'UTF8')
+{in_utf8({run}.conf::text)}
 
 -- fragment: is_error_of(dag)
 import_error.bundle_name = {dag}.bundle_name

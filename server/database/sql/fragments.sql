@@ -18,11 +18,14 @@ replace({utc({date}, 'YYYY-MM-DD{separator}HH24:MI:SS.US')}, '.000000', '')
 -- fragment: second(date)
 {utc({date}, 'YYYY-MM-DD HH24:MI:SS')} || ' UTC'
 
+-- fragment: in_utf8(text)
+convert_to({text}, 'UTF8')
+
 -- fragment: percent_encoded(text)
 -- Byte by byte. Almost every id has only characters that need no encoding, or a date.
 CASE WHEN {text} ~ '^[A-Za-z0-9_.~:+-]*$' THEN replace(replace({text}, ':', '%3A'), '+', '%2B') ELSE (
     SELECT string_agg(CASE WHEN c ~ '[A-Za-z0-9_.~-]' THEN c
-        ELSE upper(regexp_replace(encode(convert_to(c, 'UTF8'), 'hex'), '(..)', '%\1', 'g')) END, '' ORDER BY i)
+        ELSE upper(regexp_replace(encode({in_utf8(c)}, 'hex'), '(..)', '%\1', 'g')) END, '' ORDER BY i)
     FROM regexp_split_to_table({text}, '') WITH ORDINALITY AS characters (c, i)
 ) END
 
