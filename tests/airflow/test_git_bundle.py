@@ -153,7 +153,7 @@ async def test_a_run_has_one_version_of_its_code(beside: Beside, repository: Rep
     assert beside.warning is None
     await _trigger_theirs(beside, "one")
     running = "SELECT count(*) = 2 FROM task_instance WHERE task_id = 'first' AND state = 'running'"
-    await until(lambda: beside.database.fetchval(running), "the first tasks run", 90, beside.airflow)
+    await until(lambda: beside.database.fetchval(running), "the first tasks run", 180, beside.airflow)
     new = repository.commit("two", more='two >> PythonOperator(task_id="third", python_callable=second, op_args=[3])')
     await _parsed(beside, new)
     beside.airflow.go.touch()
