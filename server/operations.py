@@ -18,7 +18,7 @@ from server.database.pools import Pool
 from server.database.scheduler_health import Heartbeat
 from server.database.steering import Cleared, Deleted, Steered
 from server.errors import BadRequest, NotFound, PermissionMissing, Restricted
-from server.task_logs.reading import LogFile, airflow_log, local_log
+from server.task_logs.reading import LogFile, local_log
 from server.task_logs.writing import NoLogError
 from server.wire import (
     Clear,
@@ -70,8 +70,6 @@ class Operations:
         """Work on `metadata`; dates without an offset are in the time zone that `config` names."""
         self._metadata = metadata
         self._logs = config.base_log_folder
-        remote = f", or below {config.remote_base_log_folder}" if config.remote_base_log_folder else ""
-        self._remote = remote if config.remote_logging else ""
         self._wait_limit = config.wait_limit
         self.timezone = timezone_of(config.default_timezone)
 
@@ -243,7 +241,7 @@ class Operations:
         found = await self._metadata.task_instances.get(*key, map_index)
         try:
             if not self._metadata.standalone:
-                return await self._airflow_log(found, try_number)
+                return await self._metadata.airflow_logs.open(found, key.run, try_number)
             date = wire.parse_execution_date(found.execution_date, self.timezone)
             return await local_log(self._logs, key.dag_id, date, key.task_id, try_number)
         except NoLogError as error:
@@ -252,18 +250,6 @@ class Operations:
                 why = f"; the task waits: {'; '.join(waits_for)}"
                 missing.adding(Restricted(why, ("DAGs", "DAG Runs", "Task Instances"), of_the_dag=True))
             raise missing from error
-
-    async def _airflow_log(self, found: TaskInstance, try_number: int | None) -> LogFile:
-        where = f"Task {found.task_id} at date {found.execution_date.replace(' ', 'T')}"
-        try:
-            names = await self._metadata.log_names.of(found, try_number)
-        except NoLogError as error:
-            raise NoLogError(f"{where}: {error}") from error
-        try:
-            return await airflow_log(self._logs, names.likely, where)
-        except NoLogError as error:
-            host = f"; the task last ran on {found.hostname}" if found.hostname not in {"", "None"} else ""
-            raise NoLogError(f"{error}; its name is {names.shown} below base_log_folder{self._remote}{host}") from error
 
     async def list_pools(self) -> Raw:
         """Return all pools by id, as a list of objects."""

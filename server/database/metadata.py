@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
+from server.database.airflow_logs import AirflowLogs
 from server.database.announcer import ANNOUNCES, Announcer
 from server.database.audit_log import Log
 from server.database.catalogue import Catalogue, read_catalogue
@@ -19,7 +20,6 @@ from server.database.decoder import Decoder
 from server.database.details import Details
 from server.database.generations import Generation
 from server.database.import_errors import ImportErrors
-from server.database.log_names import LogNames
 from server.database.pools import Pools
 from server.database.roles import Roles
 from server.database.run_instances import RunInstances
@@ -71,7 +71,7 @@ class Metadata:
         self.dag_runs = DagRuns(database, settings, self.dags, self.announcer, self.scheduler)
         self.run_states = RunStates(database, settings, self.dags, self.run_watch)
         self.task_instances = TaskInstances(database, settings, self.dags, self.decoder)
-        self.log_names = LogNames(database, self.decoder, self._config.log_filename_template)
+        self.airflow_logs = AirflowLogs(database, settings, self.decoder, self._config)
         self.steering = Steering(database, settings, self.dags)
         self.waiting = Waiting(database, settings, self.scheduler)
         self.details = Details(database, settings, self.dags, self.decoder)

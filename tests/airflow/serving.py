@@ -9,6 +9,7 @@ import aiohttp
 import asyncpg
 
 from tests.airflow.schemas import add_dag, make_schema
+from tests.live import live_server
 
 GRANTS = Path(__file__).parents[2] / "deploy" / "grants.sql"
 
@@ -18,12 +19,12 @@ class Api:
 
     def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
         self.url = url
-        self._session = session
+        self.session = session
         self.warning: str | None = None
 
     async def call(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
         """Status and JSON."""
-        async with self._session.request(method, f"{self.url}/api/experimental{path}", json=body) as answer:
+        async with self.session.request(method, f"{self.url}/api/experimental{path}", json=body) as answer:
             self.warning = answer.headers.get("X-Windsock-Warning")
             return answer.status, await answer.json(content_type=None)
 
@@ -50,3 +51,10 @@ async def prepare(dsn: str, release: str, role: str, *, compressed: bool = False
     await conn.execute(f"SET windsock.role = '{role}'; {GRANTS.read_text('utf-8')}")
     await conn.close()
     return dsn.replace("//windsock@", f"//{role}@")
+
+
+@asynccontextmanager
+async def served(dsn: str, admin: str) -> AsyncIterator[tuple[Api, asyncpg.Connection]]:
+    """Serve a database of `prepare`; the connection to it has all rights."""
+    async with live_server(dsn) as url, aiohttp.ClientSession() as session, connected(admin) as connection:
+        yield Api(url, session), connection

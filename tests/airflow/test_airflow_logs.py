@@ -1,6 +1,7 @@
 """The logs that an Airflow wrote are found by its templates, on every supported schema, with the grants."""
 
 import os
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -89,6 +90,11 @@ async def test_logs_are_found(empty_database: str, release: str, role: str, tmp_
         status, error = await read(api, f"{task}/logs")
         assert status == 404
         assert f"Task t at date {SHOWN}: there is no log of any try: it has not begun" in error
+        if generation == 3:
+            await conn.execute("UPDATE dag_run SET logical_date = NULL")
+            status, error = await read(api, f"{task}/logs")
+            assert (status, "there is no log of any try: it has not begun" in error) == (404, True), error
+            await conn.execute("UPDATE dag_run SET logical_date = $1", datetime.fromisoformat(DATE))
         await add_instance(conn, generation, state="failed", tries=2)
         name = name_of(generation, "t", 2)
         status, error = await read(api, f"{task}/logs")

@@ -16,7 +16,7 @@ from server.wire.dag_patterns import dag_pattern
 from server.wire.shapes import DagDetails, InstanceDetails, RunDetails
 from tests import limited
 from tests.airflow.schemas import copy_dag, generation_of
-from tests.airflow.serving import Api, connected, prepare
+from tests.airflow.serving import Api, connected, prepare, served
 from tests.airflow.test_seeing import TRACEBACK, broken
 from tests.live import live_server
 
@@ -68,12 +68,7 @@ async def test_the_instances_of_a_run(empty_database: str, release: str, role: s
     """As they will be while nobody has made them; then the rows, mapped ones too, in pages and in either order."""
     generation = generation_of(release)
     dsn = await prepare(empty_database, release, role)
-    async with (
-        live_server(dsn) as url,
-        aiohttp.ClientSession() as session,
-        connected(empty_database) as conn,
-    ):
-        api = Api(url, session)
+    async with served(dsn, empty_database) as (api, conn):
         await api.trigger(run_id="a", execution_date=DATE)
         status, planned = await api.call("GET", f"{RUN}/tasks")
         assert (status, [one["task_id"] for one in planned]) == (200, ["t"] if generation == 1 else ["m", "t"])
@@ -102,7 +97,7 @@ async def test_the_instances_of_a_run(empty_database: str, release: str, role: s
         assert turned == rows[::-1]
         pages = [(await api.call("GET", f"{RUN}/tasks?limit=1&offset={n}"))[1][0] for n in range(len(rows))]
         assert pages == rows
-        async with session.get(f"{url}/api/experimental{RUN}/tasks?limit=1") as answer:
+        async with api.session.get(f"{api.url}/api/experimental{RUN}/tasks?limit=1") as answer:
             assert answer.headers["X-Total-Count"] == str(len(rows))
         await conn.execute("UPDATE dag_run SET state = 'failed'; DELETE FROM task_instance")
         assert await api.call("GET", f"{RUN}/tasks") == (200, [])
@@ -118,12 +113,7 @@ async def test_the_instances_of_a_run(empty_database: str, release: str, role: s
 async def test_a_dag_that_cannot_be_read_hides_no_rows(empty_database: str, release: str, role: str) -> None:
     """A warning says that nobody knows what its tasks wait for."""
     dsn = await prepare(empty_database, release, role)
-    async with (
-        live_server(dsn) as url,
-        aiohttp.ClientSession() as session,
-        connected(empty_database) as conn,
-    ):
-        api = Api(url, session)
+    async with served(dsn, empty_database) as (api, conn):
         await api.trigger(run_id="a", execution_date=DATE)
         await add_instance(conn, "a", "t", "scheduled")
         await conn.execute('UPDATE serialized_dag SET data = \'{"dag": {"tasks": 7}}\'')
@@ -138,17 +128,12 @@ async def test_the_details_of_a_run(empty_database: str, release: str, role: str
     generation = generation_of(release)
     dsn = await prepare(empty_database, release, role)
     conf = {"n": 3, "z": [1, {"x": None}], "ż": "\x7f"}
-    async with (
-        live_server(dsn) as url,
-        aiohttp.ClientSession() as session,
-        connected(empty_database) as conn,
-    ):
-        api = Api(url, session)
+    async with served(dsn, empty_database) as (api, conn):
         await api.trigger(run_id="a", execution_date=DATE, conf=conf)
         state = "running" if generation == 1 else "queued"
-        async with session.get(f"{url}/api/experimental{RUN}") as answer:
+        async with api.session.get(f"{api.url}/api/experimental{RUN}") as answer:
             assert await answer.read() == f'{{"state":"{state}"}}\n'.encode()
-        async with session.get(f"{url}/api/experimental{RUN}?details=true") as answer:
+        async with api.session.get(f"{api.url}/api/experimental{RUN}?details=true") as answer:
             text = await answer.text()
         assert (
             text
@@ -180,12 +165,7 @@ async def test_the_details_of_a_run(empty_database: str, release: str, role: str
 async def test_a_conf_that_cannot_be_read(empty_database: str, release: str, role: str) -> None:
     """Everything else is there."""
     dsn = await prepare(empty_database, release, role)
-    async with (
-        live_server(dsn) as url,
-        aiohttp.ClientSession() as session,
-        connected(empty_database) as conn,
-    ):
-        api = Api(url, session)
+    async with served(dsn, empty_database) as (api, conn):
         await api.trigger(run_id="a", execution_date=DATE)
         for data, why in (
             (b"\x80\x04cos\nsystem\n.", "GLOBAL"),
@@ -205,12 +185,7 @@ async def test_no_answer_is_about_another_run(empty_database: str, release: str,
     await copy_dag(empty_database, "e")
     chance = random.Random(4)  # noqa: S311 - no secret
     states = ("success", "failed", "running", "queued")
-    async with (
-        live_server(dsn) as url,
-        aiohttp.ClientSession() as session,
-        connected(empty_database) as conn,
-    ):
-        api = Api(url, session)
+    async with served(dsn, empty_database) as (api, conn):
         wanted = {}
         for n in range(10):
             for dag_id in ("d", "e"):
@@ -230,9 +205,9 @@ async def test_no_answer_is_about_another_run(empty_database: str, release: str,
             dag_id, n = chance.choice("de"), chance.randrange(12)
             by_date, wait = chance.random() < 0.5, "&wait=0.05" if chance.random() < 0.3 else ""
             path = f"/dags/{dag_id}/dag_runs/" + (f"2024-02-{n + 1:02}" if by_date else f"run_id=r{n}")
-            async with session.get(f"{url}/api/experimental{path}?details=true{wait}") as answer:
+            async with api.session.get(f"{api.url}/api/experimental{path}?details=true{wait}") as answer:
                 found = await answer.json()
-            async with session.get(f"{url}/api/experimental{path}/tasks") as answer:
+            async with api.session.get(f"{api.url}/api/experimental{path}/tasks") as answer:
                 tasks = await answer.json()
             if n >= 10:
                 assert found["code"] == tasks["code"] == "run_not_found"
@@ -252,12 +227,7 @@ async def test_the_details_of_a_dag(empty_database: str, release: str, role: str
     """The same keys everywhere, with those of the list of DAGs; its runs are counted by state."""
     generation = generation_of(release)
     dsn = await prepare(empty_database, release, role)
-    async with (
-        live_server(dsn) as url,
-        aiohttp.ClientSession() as session,
-        connected(empty_database) as conn,
-    ):
-        api = Api(url, session)
+    async with served(dsn, empty_database) as (api, conn):
         for n in range(3):
             await api.trigger(run_id=f"r{n}", execution_date=f"2024-02-0{n + 1}")
         await conn.execute("UPDATE dag_run SET state = 'success' WHERE run_id <> 'r0'")

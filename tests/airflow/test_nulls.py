@@ -42,6 +42,7 @@ async def test_every_endpoint_answers_where_all_is_null(empty_database: str, rel
             assert (await api.call("GET", path))[0] == 200, path
         assert (await api.call("GET", "/dags/d/paused"))[0] == 200
         assert (await api.call("GET", "/pools/default_pool"))[0] == 200
+        assert (await api.call("GET", f"{RUN}/tasks/t/logs"))[0] == 404
         assert (await api.call("GET", "/dags"))[0] == 200
         assert (await api.trigger(run_id="r1"))[0] == 200
         async with session.get(f"{url}/health") as health:

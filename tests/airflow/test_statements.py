@@ -1,10 +1,13 @@
 """Every statement fits every supported schema, and keeps its plan there."""
 
 import json
-from typing import Any
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
 
 import asyncpg
 import pytest
+from asyncpg.pool import PoolConnectionProxy
 
 from server.database.catalogue import Catalogue, read_catalogue
 from server.database.connections import open_pool
@@ -14,6 +17,8 @@ from server.database.metadata import open_metadata
 from server.errors import StartupError
 from tests.airflow.schemas import RELEASES, add_dag, add_runs, generation_of, make_schema
 from windsock.config import Config, load_config
+
+Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 
 
 def _config(dsn: str, **overrides: object) -> Config:
@@ -113,54 +118,51 @@ KEYS = {
 }
 
 
+@asynccontextmanager
+async def with_many_runs(dsn: str, release: str) -> AsyncIterator[tuple[Mapping[str, str], Connection]]:
+    """The statements for a database with many runs, and a connection to it."""
+    await make_schema(dsn, release)
+    await add_dag(dsn, release)
+    await add_runs(dsn)
+    config = _config(dsn)
+    pool = await open_pool(config)
+    try:
+        async with pool.acquire() as connection:
+            yield (await read_catalogue(connection, allow_unknown=False)).statements, connection
+    finally:
+        await pool.close()
+
+
 @pytest.mark.parametrize("release", RELEASES)
 async def test_a_lone_key_is_not_planned_anew(empty_database: str, release: str) -> None:
     """Planning costs several times the look-up: Postgres keeps one plan, and it reads large tables by index."""
-    await make_schema(empty_database, release)
-    await add_dag(empty_database, release)
-    await add_runs(empty_database)
-    config = _config(empty_database)
-    pool = await open_pool(config)
-    try:
-        named = (await _find(pool, config)).statements
-        async with pool.acquire() as connection:
-            for name, keys in KEYS.items():
-                if name not in named:
-                    continue
-                statement = await connection.prepare(named[name])
-                arguments = keys[: len(statement.get_parameters())]
-                for _ in range(12):
-                    await statement.fetch(*arguments)
-                planned = "SELECT custom_plans FROM pg_prepared_statements WHERE name = $1"
-                assert await connection.fetchval(planned, statement.get_name()) <= 5, name
-                await connection.execute("SET plan_cache_mode = force_generic_plan")
-                plan = json.loads(await connection.fetchval(f"EXPLAIN (FORMAT JSON) {named[name]}", *arguments))
-                await connection.execute("RESET plan_cache_mode")
-                assert not {"dag_run", "task_instance"} & set(read_whole(plan[0]["Plan"])), name
-    finally:
-        await pool.close()
+    async with with_many_runs(empty_database, release) as (named, connection):
+        for name, keys in KEYS.items():
+            if name not in named:
+                continue
+            statement = await connection.prepare(named[name])
+            arguments = keys[: len(statement.get_parameters())]
+            for _ in range(12):
+                await statement.fetch(*arguments)
+            planned = "SELECT custom_plans FROM pg_prepared_statements WHERE name = $1"
+            assert await connection.fetchval(planned, statement.get_name()) <= 5, name
+            await connection.execute("SET plan_cache_mode = force_generic_plan")
+            plan = json.loads(await connection.fetchval(f"EXPLAIN (FORMAT JSON) {named[name]}", *arguments))
+            await connection.execute("RESET plan_cache_mode")
+            assert not {"dag_run", "task_instance"} & set(read_whole(plan[0]["Plan"])), name
 
 
 @pytest.mark.parametrize("release", RELEASES)
 async def test_steering_reads_only_rows_of_the_run(empty_database: str, release: str) -> None:
     """Its statements find the run, its instances and what belongs to them by index."""
-    await make_schema(empty_database, release)
-    await add_dag(empty_database, release)
-    await add_runs(empty_database)
-    config = _config(empty_database)
-    pool = await open_pool(config)
-    try:
-        named = (await _find(pool, config)).statements
-        async with pool.acquire() as connection:
-            await connection.execute("SET plan_cache_mode = force_generic_plan")
-            steering = {name: text for name, text in named.items() if name.startswith("steering.")}
-            assert len(steering) >= 11
-            for name, text in steering.items():
-                nothing = [None] * len((await connection.prepare(text)).get_parameters())
-                plan = json.loads(await connection.fetchval(f"EXPLAIN (FORMAT JSON) {text}", *nothing))
-                assert not {"dag_run", "task_instance"} & set(read_whole(plan[0]["Plan"])), name
-    finally:
-        await pool.close()
+    async with with_many_runs(empty_database, release) as (named, connection):
+        await connection.execute("SET plan_cache_mode = force_generic_plan")
+        steering = {name: text for name, text in named.items() if name.startswith("steering.")}
+        assert len(steering) >= 11
+        for name, text in steering.items():
+            nothing = [None] * len((await connection.prepare(text)).get_parameters())
+            plan = json.loads(await connection.fetchval(f"EXPLAIN (FORMAT JSON) {text}", *nothing))
+            assert not {"dag_run", "task_instance"} & set(read_whole(plan[0]["Plan"])), name
 
 
 def read_whole(plan: dict[str, Any]) -> list[str]:
