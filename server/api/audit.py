@@ -18,6 +18,7 @@ from server.database.audit_log import Entry
 from server.database.generations import LogStyle
 from server.http.keys import USER
 from server.wire import PoolRequest, Trigger
+from server.wire.dates import stored_date
 
 Handler = Callable[..., object]
 
@@ -111,7 +112,7 @@ def _details(request: web.Request, style: LogStyle, sensitive: tuple[str, ...]) 
             if old:
                 named = {"task_id": request.match_info.get("task_id"), "execution_date": written, "run_id": run_id}
                 fields |= {name: value for name, value in named.items() if value is not None}
-            return _Details(fields, run_id, None if written is None else datetime.fromisoformat(written))
+            return _Details(fields, run_id, stored_date(written))
         case bool(is_paused):
             # The page of 1.10 logs the state before the change.
             return _Details({"is_paused": not is_paused if style is LogStyle.VIEWS else is_paused})

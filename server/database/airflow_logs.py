@@ -1,7 +1,6 @@
 """The logs of an Airflow's task instances, by the names that its template gives them."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -13,6 +12,7 @@ from server.database.log_templates import LogFacts
 from server.database.settings import Settings
 from server.task_logs.reading import LogFile, LogName, airflow_log
 from server.task_logs.writing import NoLogError
+from server.wire.dates import stored_date
 from server.wire.run_names import RunName, in_words
 from server.wire.shapes import TaskInstance
 
@@ -94,21 +94,17 @@ class AirflowLogs:
     async def _row(self, instance: TaskInstance) -> "asyncpg.Record | None":
         """Return the facts of an instance; None if it has no row."""
         if not self._has_mapped:
-            run, map_index = _iso(instance.execution_date), -1
+            date = stored_date(instance.execution_date)
+            if date is None:
+                message = "its log has no name, because Airflow cannot read the date of its run"
+                raise NoLogError(message)
+            run, map_index = date.isoformat(), -1
         elif instance.run_id is UNSET or instance.map_index is UNSET:
             return None
         else:
             run, map_index = instance.run_id, int(instance.map_index)
         rows = await self._database.fetch("find_log_facts", instance.dag_id, instance.task_id, run, map_index)
         return rows[0] if rows else None
-
-
-def _iso(shown_date: str) -> str:
-    try:
-        return datetime.fromisoformat(shown_date).isoformat()
-    except ValueError as error:
-        message = "its log has no name, because its date is none that Airflow can read"
-        raise NoLogError(message) from error
 
 
 def _tries(row: "asyncpg.Record") -> list[int]:

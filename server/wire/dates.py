@@ -90,6 +90,14 @@ def _read(text: str, default_timezone: tzinfo, now: datetime | None) -> datetime
     return _read_leniently(text, default_timezone)
 
 
+def stored_date(shown: str | None) -> datetime | None:
+    """Return the moment that a statement has written as a text; None for one that Python does not know."""
+    try:
+        return None if shown is None else datetime.fromisoformat(shown)
+    except ValueError:
+        return None
+
+
 def _read_iso(text: str, default_timezone: tzinfo) -> datetime:
     date = datetime.fromisoformat(text.upper())
     return date if date.tzinfo else _localize(date, default_timezone)

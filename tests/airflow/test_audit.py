@@ -8,8 +8,9 @@ import aiohttp
 import asyncpg
 import pytest
 
-from tests.airflow.schemas import RELEASES, generation_of
-from tests.airflow.serving import prepare
+from tests.airflow.schemas import RELEASES, add_runs, generation_of
+from tests.airflow.serving import connected, prepare
+from tests.hostile import DATES
 from tests.live import live_server
 
 DATE = "2024-03-05T12:34:56+00:00"
@@ -115,6 +116,27 @@ async def test_a_large_conf_is_left_out(empty_database: str, release: str, role:
         async with session.post(f"{url}/api/experimental/dags/d/dag_runs", json=body) as answer:
             assert answer.status == 200
     assert "(20012 bytes)" in (await _rows(empty_database))[-1]["extra"]
+
+
+@pytest.mark.parametrize("release", ["1.10.15", "2.10.5", "3.3.2"])
+async def test_a_run_with_an_odd_date_is_steered_and_logged(empty_database: str, release: str, role: str) -> None:
+    """Whatever date others gave it: the change is answered as it was done, and has its row."""
+    dsn = await prepare(empty_database, release, role)
+    await add_runs(empty_database)
+    column = "logical_date" if generation_of(release) == 3 else "execution_date"
+    headers = {"X-Caller": "alice"}
+    async with (
+        connected(empty_database) as conn,
+        live_server(dsn, auth_backend="tests.airflow.named") as url,
+        aiohttp.ClientSession(headers=headers) as session,
+    ):
+        for number, odd in enumerate(DATES, 1):
+            moved = f"UPDATE dag_run SET {column} = $1::text::timestamptz WHERE run_id = $2"
+            await conn.execute(moved, odd, f"run_{number}")
+            run = f"{url}/api/experimental/dags/d/dag_runs/run_id=run_{number}"
+            async with session.patch(run, json={"state": "failed"}) as answer:
+                assert answer.status == 200, (odd, await answer.text())
+            assert await conn.fetchval("SELECT count(*) FROM log") == number, odd
 
 
 @pytest.mark.parametrize("release", ["1.10.15", "2.10.5", "3.3.2"])
