@@ -132,6 +132,8 @@ class RealAirflow:
             "WINDSOCK_TEST_GO": str(self.go),
             **{f"AIRFLOW__{name}": value for name, value in self._settings(url).items()},
             "AIRFLOW__CORE__DAGS_FOLDER": str(dags_folder),
+            # Its default is one place for the whole machine, where a clone of an earlier run would answer for this one.
+            "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH": str(home / "bundles"),
             **env,
         }
 
