@@ -7,7 +7,7 @@ ARGS ?=
 development = scripts/apt-packages.sh && scripts/venv.sh standalone,kerberos,test
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-faults test-airflow test-clients test-pythons test-latest test-oldest lock soak loadtest lint format unit bench bench-auth bench-scheduler clean
+.PHONY: help run test test-faults test-airflow test-clients test-page test-pythons test-latest test-oldest lock soak loadtest lint format unit bench bench-auth bench-scheduler clean
 
 help:
 	@echo "make run              serve, with an embedded Postgres, http://127.0.0.1:8080"
@@ -16,6 +16,7 @@ help:
 	@echo "make lint             only the linters and type checks"
 	@echo "make unit             only the tests; ARGS='tests/unit -k name' chooses some"
 	@echo "make test-clients     Airflow 1.10.15's own command line, and other clients"
+	@echo "make test-page        the page in Chromium and Firefox: 3 minutes"
 	@echo "make test-airflow     tests beside real Airflows, which it installs: 15 minutes"
 	@echo "make test-faults      tests that break Postgres, the network and processes"
 	@echo "make test-systemd     as root: install, upgrade and removal: 5 minutes"
@@ -44,6 +45,7 @@ lint:
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-logo
 	.venv/bin/python scripts/private_names.py
+	.venv/bin/biome check --error-on-warnings --no-errors-on-unmatched
 
 # A worker for each core; the tests of one file stay together, because they share what is costly to start.
 parallel = -n auto --maxprocesses 4 --dist loadfile
@@ -61,6 +63,11 @@ test-airflow:
 test-clients:
 	@$(development)
 	.venv/bin/pytest -m clients $(ARGS) tests/clients
+
+# The page in Debian's Chromium and Firefox ESR.
+test-page:
+	@$(development)
+	.venv/bin/pytest -m page $(ARGS) tests/page
 
 test-faults:
 	@$(development)
@@ -97,6 +104,7 @@ format:
 	@$(development)
 	.venv/bin/ruff check --fix-only .
 	.venv/bin/ruff format .
+	.venv/bin/biome check --write --no-errors-on-unmatched
 
 bench:
 	@$(development)

