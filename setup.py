@@ -95,7 +95,7 @@ TEST = [
 
 setup(
     packages=find_packages(include=["windsock", "windsock.*", "server", "server.*", "auth_backends"]),
-    package_data={"": ["*.sql", "sql/*.sql", "*.json", "py.typed"]},
+    package_data={"": ["*.sql", "sql/*.sql", "*.json", "py.typed"], "server.page": ["static/**"]},
     install_requires=NEEDED,
     extras_require={"standalone": STANDALONE, "kerberos": KERBEROS, "loadtest": LOADTEST, "test": TEST},
 )

@@ -70,6 +70,10 @@ MALFORMED = (
 )
 
 
+def _is_open(request: web.Request) -> bool:
+    return request.path == OPEN
+
+
 class Reply(NamedTuple):
     """What the server answered."""
 
@@ -97,7 +101,7 @@ async def served(backend: str, options: Mapping[str, str]) -> AsyncIterator[str]
     backends = load_chain(config.auth_backend)
     traffic = Traffic()
     errors = middleware.errors(config, traffic)
-    app = web.Application(middlewares=[errors, authentication(backends, config, OPEN.__eq__)])
+    app = web.Application(middlewares=[errors, authentication(backends, config, _is_open)])
     app[CONFIG], app[TRAFFIC], app[PROXIES] = config, traffic, Proxies(config.trusted_proxies)
     app[SESSIONS] = Sessions(config, backends, app[PROXIES])
     app[AUTHORIZATION] = Authorization(Everything, backends.backends)

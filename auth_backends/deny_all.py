@@ -3,7 +3,10 @@
 from aiohttp import web
 
 from server.auth import Identity
+from server.auth.contract import NOBODY
 from server.errors import Forbidden
+
+KIND = NOBODY
 
 
 async def authenticate(_request: web.Request) -> Identity:

@@ -1,7 +1,6 @@
 """The application: its middleware chain, routes and resources. This module shows the whole server."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from functools import partial
 
 from aiohttp import web
 
@@ -19,6 +18,8 @@ from server.http.keys import CONFIG, PATHS, PROXIES, TRAFFIC, Traffic
 from server.http.proxies import Proxies
 from server.http.router import Paths
 from server.operations import Operations
+from server.page.serving import Page
+from server.page.sign_in import ways
 from windsock.config import Config
 from windsock.protocol import PREFIX
 
@@ -29,12 +30,13 @@ def create_app(config: Config) -> web.Application:
     traffic = Traffic()
     others = [web.get(routes.HEALTH, health.health)]
     paths = Paths(PREFIX, routes.table(PREFIX), others, config.base_path)
+    page = Page(config, ways(backends.backends)) if config.page else None
     app = web.Application(
         client_max_size=config.max_body_size,
         middlewares=[
             middleware.errors(config, traffic),
             *cors.middlewares(config),
-            authentication(backends, config, partial(paths.is_at, routes.HEALTH)),
+            authentication(backends, config, _open_to_all(paths, page)),
         ],
     )
     app[CONFIG] = config
@@ -42,12 +44,21 @@ def create_app(config: Config) -> web.Application:
     app[SESSIONS] = Sessions(config, backends, app[PROXIES])
     app[TRAFFIC] = traffic
     app[PATHS] = paths
-    app.router.register_resource(paths)
+    for resource in (paths, *(page.resources if page else ())):
+        app.router.register_resource(resource)
     cors.install(app, config)
     app.cleanup_ctx.append(_metadata)
     app.cleanup_ctx.append(_authorization(backends.backends))
     backends.install(app)
     return app
+
+
+def _open_to_all(paths: Paths, page: Page | None) -> Callable[[web.Request], bool]:
+    """Return whether a request needs no credentials: one about the health, or for the page itself."""
+    handlers = page.handlers if page else frozenset()
+    return lambda request: (
+        paths.is_at(routes.HEALTH, request.rel_url.path_safe) or request.match_info.handler in handlers
+    )
 
 
 async def _metadata(app: web.Application) -> AsyncIterator[None]:

@@ -29,15 +29,15 @@ _GOOD = 400
 _OUTCOMES = {401: "no_credentials", 403: "refused", 429: "throttled"}
 
 
-def authentication(backends: Chain, config: Config, is_open: Callable[[str], bool]) -> Middleware:
-    """Build the middleware: only open paths bypass `backends`."""
+def authentication(backends: Chain, config: Config, is_open: Callable[[web.Request], bool]) -> Middleware:
+    """Build the middleware: only requests that are open to everybody bypass `backends`."""
     check_host = csrf.host_rule(config, open_to_all=backends.check_host)
     authenticate, outcomes = backends.authenticate, COUNTERS.authentication
     origins = frozenset(config.cors_origins)
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if is_open(request.rel_url.path_safe):
+        if is_open(request):
             return await handler(request)
         if check_host:
             check_host(request)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import cast
 
-from server.auth.contract import ANYONE, Backend
+from server.auth.contract import ANYONE, NOBODY, Backend
 from server.errors import StartupError
 
 _OURS = {
@@ -27,7 +27,7 @@ ALIASES: Mapping[str, str] = {
 }
 _ARGUMENTS = {"authenticate": "request", "startup": "app", "cleanup": "app", "session_stamp": "app, user",
               "roles": "app, user"}  # fmt: skip
-_KINDS = ("users", "principals", "tokens", ANYONE)
+_KINDS = ("users", "principals", "tokens", ANYONE, NOBODY)
 
 
 def load_backend(name: str) -> Backend:

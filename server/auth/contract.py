@@ -17,7 +17,7 @@
         Without it, or if it is None, that option alone decides what the user may do.
     KIND: str
         The section of the permissions file in which the names stand: `users` (the default), `principals` or `tokens`;
-        or `anyone`, for a backend that lets everybody in, who then may do everything.
+        `anyone`, for a backend that lets everybody in, who then may do everything; `nobody`, if it lets nobody in.
     def client_auth(config: windsock.config.Config) -> windsock.client.auth.ClientAuth
         The client's side: how the command line authenticates. Without it, it sends user and password.
     SCHEMES: tuple[str, ...]
@@ -39,6 +39,8 @@ from aiohttp import web
 ANY_SCHEME = "*"
 ANYONE = "anyone"
 """The KIND of a backend whose callers may do everything, whoever they are."""
+NOBODY = "nobody"
+"""The KIND of a backend that refuses everybody, so that the page offers nobody to sign in."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,15 +36,27 @@ class Paths(web.PlainResource):
     """
 
     def __init__(
-        self, prefix: str, table: Iterable[web.RouteDef], others: Iterable[web.RouteDef] = (), base_path: str = ""
+        self,
+        prefix: str,
+        table: Iterable[web.RouteDef],
+        others: Iterable[web.RouteDef] = (),
+        base_path: str = "",
+        folders: Iterable[web.RouteDef] = (),
     ) -> None:
-        """Index the routes that aiohttp makes from `table` (all below `prefix`) and from `others` (plain paths)."""
+        """Index the routes that aiohttp makes from `table` (all below `prefix`) and from `others` (plain paths).
+
+        The paths of `folders` end with a value that takes all that follows, with its slashes: `/static/{path}`.
+        """
         # aiohttp asks the resources at the root about every path.
         super().__init__("/")
         first = prefix.count("/") + 1
         self._prefix, self._base_path = f"{prefix}/", base_path
         self._words, self._chosen = slice(first, None, 2), slice(first + 1, None, 2)
         self._others = {resource.canonical: _endpoint(resource, []) for resource in _resources(others)}
+        self._folders = {
+            resource.canonical.rpartition("{")[0]: _endpoint(resource, [resource.canonical.rpartition("{")[2][:-1]])
+            for resource in _resources(folders)
+        }
         self._endpoints: dict[tuple[int | str, ...], _Endpoint] = {}
         self._at = lru_cache(_REMEMBERED)(self._look_up)
         for resource in _resources(table):
@@ -59,7 +71,7 @@ class Paths(web.PlainResource):
         """Iterate over all routes."""
         return (
             route
-            for endpoint in (*self._endpoints.values(), *self._others.values())
+            for endpoint in (*self._endpoints.values(), *self._others.values(), *self._folders.values())
             for route in endpoint.routes.values()
         )
 
@@ -88,6 +100,8 @@ class Paths(web.PlainResource):
     def _look_up_at_root(self, path: str) -> tuple[_Endpoint | None, dict[str, str]]:
         if path in self._others:
             return self._others[path], {}
+        if (folder := next((each for each in self._folders if path.startswith(each)), None)) is not None:
+            return self._folders[folder], {self._folders[folder].names[0]: path.removeprefix(folder)}
         parts = path.split("/")
         chosen = parts[self._chosen]
         endpoint = self._endpoints.get((len(parts), *parts[self._words]))

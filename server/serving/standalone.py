@@ -75,6 +75,7 @@ def read_config(*, host: str | None, port: int | None, data_dir: Path | None, da
         defaults={
             "data_dir": str(Path(".windsock").absolute()),
             "dags_folder": str(Path("dags").absolute()),
+            "page": "True",
         },
         database="windsock",
     )

@@ -100,6 +100,10 @@ class Config(AuthOptions):
         values.base_path, "", "windsock.base_path",
         "The prefix of all URLs, if a proxy adds one; by default the path of `base_url`. The root answers too.",
     )
+    page: bool = option(
+        values.boolean, "False", "windsock.page",
+        "Whether the server has a page for people, below `/`; `windsock standalone` has it by default.",
+    )
     wait_limit: float = option(
         values.seconds(0, 3600), "50", "windsock.wait_limit",
         "How long at most a request waits for a run (`?wait=`); a proxy in between must allow for more.",
