@@ -1,0 +1,60 @@
+"""What the service says to browsers besides the page: in both of them, in frames of others, how much it sends."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from playwright.async_api import Browser, Response, expect
+
+from tests.page.ground import Ground
+from tests.page.windows import Windows
+
+pytestmark = [pytest.mark.page, pytest.mark.asyncio(loop_scope="session")]
+
+FIRST_LOAD = 100_000
+
+
+async def test_both_browsers(windows: Windows, ground: Ground, firefox: Browser) -> None:
+    """The page begins in each of them, under its policy."""
+    for browser in (None, firefox):
+        page = await windows.open(ground.url, browser=browser)
+        await expect(page.get_by_role("heading", level=1)).to_be_visible()
+
+
+async def test_the_first_load_is_small(windows: Windows, crowd: str) -> None:
+    """All that comes over the wire before the page is still, headers and data too, with 1,000 DAGs."""
+    page = await windows.open(crowd, "/status")
+    answers: list[Response] = []
+    page.on("response", lambda answer: answers.append(answer))  # noqa: PLW0108 - a builtin has no attributes
+    await page.goto("/", wait_until="load")
+    await expect(page.get_by_role("heading", level=1)).to_be_visible()
+    await page.wait_for_timeout(500)
+    sizes = {answer.url: await answer.request.sizes() for answer in answers if "/events" not in answer.url}
+    sent = sum(size["responseBodySize"] + size["responseHeadersSize"] for size in sizes.values())
+    assert 1000 < sent < FIRST_LOAD, {url: size["responseBodySize"] for url, size in sizes.items()}
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def other_site(ground: Ground) -> AsyncIterator[str]:
+    """Serve a page of somebody else, who shows ours in a frame; its URL."""
+
+    async def framing(_request: web.Request) -> web.Response:
+        return web.Response(text=f"<h1>Win!</h1><iframe src='{ground.url}/'></iframe>", content_type="text/html")
+
+    app = web.Application()
+    app.router.add_get("/", framing)
+    async with TestServer(app) as server:
+        yield str(server.make_url(""))
+
+
+async def test_no_other_site_shows_it_in_a_frame(windows: Windows, other_site: str, firefox: Browser) -> None:
+    """So nobody is led to click in it."""
+    for browser in (None, firefox):
+        page = await windows.open(other_site, browser=browser)
+        await expect(page.get_by_role("heading", name="Win!")).to_be_visible()
+        await page.wait_for_timeout(300)
+        [_, frame] = page.frames
+        assert "Windsock" not in await frame.content()
+    windows.faults.clear()
