@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from server.database.database import json_column
 from server.database.event_log import GAP, Event, EventLog, Follower
 from server.database.notices import ENDED_RUNS, NEW_RUNS, TASKS, Notices
 from server.database.run_changes import NOWHERE, RunChanges, TooManyNewError
@@ -230,7 +229,8 @@ class RunWatch:
 
     async def _read(self) -> None:
         if not self._followers:
-            self._wake_ended(await self._fetch(self._states.items(), None))
+            ended = await self._database().fetch("ended_runs", list(self._waiting))
+            self._wake([row["id"] for row in ended])
             return
         if not self._changes.has_begun:
             self._changes.begin(await self._fetch((), NOWHERE))
@@ -245,9 +245,9 @@ class RunWatch:
         for event in events:
             self._tell(event)
 
-    async def _fetch(self, known: Collection[tuple[int, str | None]], floor: int | None) -> list[asyncpg.Record]:
-        columns = map(json_column, zip(*known, strict=True)) if known else ("[]", "[]")
-        return await self._database().fetch("changed_runs", *columns, floor)
+    async def _fetch(self, known: Collection[tuple[int, str | None]], floor: int) -> list[asyncpg.Record]:
+        ids, states = zip(*known, strict=True) if known else ((), ())
+        return await self._database().fetch("changed_runs", ids, states, floor)
 
     def _wake_ended(self, rows: Iterable[asyncpg.Record]) -> None:
         ended = []

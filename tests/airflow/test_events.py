@@ -116,13 +116,16 @@ async def test_a_look_reads_by_index(empty_database: str, release: str, role: st
     pool = await open_pool(config_for(dsn))
     try:
         async with pool.acquire() as connection:
-            look = (await read_catalogue(connection, allow_unknown=False)).statements["changed_runs"]
-            known = [json.dumps(list(range(newest - 50, newest))), json.dumps(["running"] * 50)]
-            looks: list[tuple[Any, ...]] = [(*known, newest - 1000), (*known, None), ("[]", "[]", 2**62)]
-            for arguments in looks:
+            statements = (await read_catalogue(connection, allow_unknown=False)).statements
+            known = list(range(newest - 50, newest))
+            looks: list[tuple[Any, ...]] = [
+                ("ended_runs", known), ("changed_runs", known, ["running"] * 50, newest - 1000),
+                ("changed_runs", [], [], 2**62),
+            ]  # fmt: skip
+            for name, *arguments in looks:
                 await connection.execute("SET plan_cache_mode = force_generic_plan")
-                rows = await connection.fetch(look, *arguments)
-                text = await connection.fetchval(f"EXPLAIN (FORMAT JSON, ANALYZE) {look}", *arguments)
+                rows = await connection.fetch(statements[name], *arguments)
+                text = await connection.fetchval(f"EXPLAIN (FORMAT JSON, ANALYZE) {statements[name]}", *arguments)
                 plan: dict[str, Any] = json.loads(text)[0]["Plan"]
                 assert "dag_run" not in read_whole(plan)
                 assert _rows_read(plan) < 2500

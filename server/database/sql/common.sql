@@ -361,21 +361,31 @@ CROSS JOIN LATERAL (
     WHERE dag_run.dag_id = dag.dag_id AND dag_run.state IN ('queued', 'running')
 ) AS run
 
+-- name: ended_runs
+-- Of the runs with the ids $1: those that have ended or are gone. It is what a look costs that thousands wait for, so it
+-- compares counts first, and says nothing of the runs but their ids.
+WITH known AS MATERIALIZED (
+    SELECT dag_run.id, dag_run.state FROM dag_run WHERE dag_run.id = ANY ($1::bigint[])
+)
+SELECT known.id::bigint AS id FROM known WHERE known.state IN ('success', 'failed')
+UNION ALL (
+    SELECT asked.id FROM unnest($1::bigint[]) AS asked (id)
+    WHERE (SELECT count(*) FROM known) < cardinality($1::bigint[])
+    EXCEPT
+    SELECT known.id FROM known
+)
+
 -- name: changed_runs
 -- One look at all that is watched. The first columns say when it was: the newest id, the oldest transaction that was not
 -- over, and the first one that had not begun. The others are of runs whose state is not the one that is known, or that are
--- gone: of those with the ids $1 and the states $2, and, if $3 is not NULL, of those that are under way or have a larger id.
+-- gone: of those with the ids $1 and the states $2, and of those that are under way or have an id larger than $3.
 WITH known AS (
-    SELECT known.id, known.state
-    FROM unnest(
-        ARRAY(SELECT json_array_elements_text($1)::bigint), ARRAY(SELECT json_array_elements_text($2))
-    ) AS known (id, state)
+    SELECT known.id, known.state FROM unnest($1::bigint[], $2::text[]) AS known (id, state)
 ), seen AS (
     SELECT under_way.id::bigint AS id, under_way.state FROM (
         {runs_under_way}
         LIMIT 50000
     ) AS under_way
-    WHERE $3::bigint IS NOT NULL
     UNION
     SELECT newer.id::bigint, newer.state FROM (
         SELECT dag_run.id, dag_run.state FROM dag_run WHERE dag_run.id > $3::bigint ORDER BY dag_run.id LIMIT 10001

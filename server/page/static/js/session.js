@@ -1,0 +1,66 @@
+/**
+ * The reader's session: it begins, ends and is lost here. Credentials go to the server once and are kept nowhere.
+ */
+
+import { address } from "./address.js";
+import { send, signIn } from "./api.js";
+import { connect, disconnect } from "./live.js";
+import { setUser, user } from "./permissions.js";
+import { isView, navigate } from "./router.js";
+
+/** @type {Set<string>} how one signs in here: "password", "token", "kerberos", "none", "closed", "other" */
+export const ways = new Set((document.documentElement.dataset.signIn ?? "").split(" ").filter(Boolean));
+
+/** Nobody may call this API. */
+export const isClosed = ways.size === 1 && ways.has("closed");
+
+const watchers = new Set();
+
+/** @param {() => void} watcher hears of each other user */
+export const watchUser = (watcher) => watchers.add(watcher);
+
+/**
+ * Ask who the reader is; with credentials begin a session first.
+ * @param {string} [authorization] "Basic ..." or "Bearer ..."
+ */
+export async function begin(authorization) {
+  const whoami = await signIn(authorization);
+  become(whoami);
+  connect(lost);
+  // The browser has negotiated by itself. With a session it need not do so for each request.
+  if (authorization === undefined && whoami.backend === "kerberos_auth") await signIn("").catch(() => {});
+}
+
+/** End the session, as the reader wants it. */
+export async function end() {
+  await send("DELETE", ["session"]);
+  disconnect();
+  become(null);
+  await navigate(["sign-in"]);
+}
+
+/** The session does not count any more: sign in again, and come back to here. */
+export function lost() {
+  if (location.pathname === address(["sign-in"])) return;
+  disconnect();
+  become(null);
+  const here = location.pathname + location.search;
+  navigate(address(["sign-in"], { next: here === address([]) ? "" : here }), { replace: true });
+}
+
+/** Go where the reader wanted to go before the sign-in; never to another site. */
+export function goOn() {
+  const next = new URLSearchParams(location.search).get("next");
+  return navigate(next && isView(next) ? new URL(next, location.href).href : address([]), { replace: true });
+}
+
+/** @returns {string | null} the view that is shown instead of that of the address */
+export function guard() {
+  if (isClosed) return "closed";
+  return user() === null ? "sign_in" : null;
+}
+
+function become(whoami) {
+  setUser(whoami);
+  for (const watcher of watchers) watcher();
+}
