@@ -51,3 +51,24 @@ document.addEventListener("visibilitychange", () => {
     start();
   }
 });
+
+/**
+ * Call `action` every so often, for what no event tells; while the page is hidden it waits, and then makes up for it once.
+ * @param {() => unknown} action
+ * @param {number} seconds
+ * @param {AbortSignal} signal ends it
+ */
+export function regularly(action, seconds, signal) {
+  let timer = null;
+  let due = false;
+  const run = () => {
+    due = document.hidden;
+    if (!due) action();
+  };
+  const look = () => {
+    if (!document.hidden && due) run();
+  };
+  timer = setInterval(run, seconds * 1000);
+  document.addEventListener("visibilitychange", look, { signal });
+  signal.addEventListener("abort", () => clearInterval(timer));
+}

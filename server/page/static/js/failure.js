@@ -25,15 +25,16 @@ const PASSES = new Set([0, 429, 503]);
  * @param {Element} place
  * @param {Error & { status?: number, code?: string }} error
  * @param {() => unknown} retry
+ * @param {string} [heading] "h2" within a view that has its own
  */
-export function showFailure(place, error, retry) {
+export function showFailure(place, error, retry, heading = "h1") {
   const status = error.status ?? -1;
   const again = h("button", { type: "button", class: "button primary", on: { click: () => retry() } }, "Try again");
   if (status === -1) reportError(error);
   replace(
     place,
     notice({
-      heading: "h1",
+      heading,
       title: TITLES[status] ?? "Something went wrong",
       text: [h("p", null, error.message), HINTS[status] ? h("p", null, HINTS[status]) : null],
       actions: [again, h("p", null, link([], "All DAGs"))],

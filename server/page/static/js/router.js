@@ -21,6 +21,10 @@ import { address, queryText, segmentsOf } from "./address.js";
 import { showFailure } from "./failure.js";
 import { can } from "./permissions.js";
 
+/** @typedef {{ query: URLSearchParams, signal: AbortSignal, can: typeof can, navigate: typeof navigate,
+ *   reload: typeof reload, setQuery: typeof setQuery, title: (text: string) => void }} Context */
+/** @typedef {(main: Element, params: Record<string, string>, context: Context) => unknown} View */
+
 const VIEWS = [
   [[], "dags"],
   [["dags", ":dagId"], "dag"],

@@ -1,7 +1,114 @@
-/** A view that is not there yet. */
+/** All DAGs: found, filtered, sorted and paged by the server, and kept up to date in place. */
 
-import { h, replace } from "../dom.js";
+import { request } from "../api.js";
+import { regularly } from "../clock.js";
+import { h, replace, setText } from "../dom.js";
+import { showFailure } from "../failure.js";
+import { calmly, subscribe } from "../live.js";
+import { liveTable } from "../table.js";
+import { announce } from "../toast.js";
+import { columns } from "./dags/columns.js";
+import { emptyNotice } from "./dags/empty.js";
+import { filterBar } from "./dags/filters.js";
+import { importErrors } from "./dags/import_errors.js";
+import { pager } from "./dags/pager.js";
 
-export function show(main) {
-  replace(main, h("h1", null, "dags"));
+const PAGE_SIZE = 50;
+// In milliseconds, and in seconds for what no event tells: pauses by others, new DAGs, next runs.
+const AFTER_EVENT = 2000;
+const WITHOUT_EVENT = 60;
+
+/** @type {import("../router.js").View} */
+export async function show(main, _params, context) {
+  const list = new DagList(main, context);
+  const errors = importErrors(context);
+  replace(main, list.heading, errors.element, list.filters.element, list.place);
+  const changed = calmly(() => list.load(), AFTER_EVENT);
+  const unsubscribe = subscribe({}, (event) => list.concerns(event) && changed());
+  regularly(() => Promise.all([list.load(), errors.load()]), WITHOUT_EVENT, context.signal);
+  await Promise.all([list.load({ first: true }), errors.load(), list.filters.load()]);
+  return () => {
+    unsubscribe();
+    changed.cancel();
+  };
+}
+
+class DagList {
+  constructor(main, context) {
+    this.main = main;
+    this.context = context;
+    this.query = Object.fromEntries(context.query);
+    this.query.tag = context.query.getAll("tag");
+    this.total = h("span", { class: "count" });
+    this.heading = h("div", { class: "row" }, h("h1", null, "DAGs"), this.total);
+    this.place = h("div", { class: "list" });
+    this.filters = filterBar(this.query, (change) => this.change({ ...change, page: null }), context);
+    this.table = liveTable({
+      label: "DAGs",
+      key: (dag) => dag.dag_id,
+      columns: columns(context, (change) => this.change({ ...change, page: null })),
+      sorted: this.query.order_by || "dag_id",
+      onSort: (order_by) => this.change({ order_by, page: null }),
+    });
+    this.pager = pager((page) => this.change({ page }, true));
+    this.shown = new Set();
+    this.loading = new AbortController();
+  }
+
+  /** Whether what is shown may look otherwise after this event. */
+  concerns(event) {
+    if (event.type === "task_changed") return false;
+    return (
+      event.type === "gap" || this.shown.has(event.dag_id) || this.query.state || /last_run/.test(this.query.order_by)
+    );
+  }
+
+  change(change, toTop = false) {
+    Object.assign(this.query, change);
+    this.context.setQuery(this.query);
+    this.filters.show(this.query);
+    this.table.mark(this.query.order_by || "dag_id");
+    return this.load({ told: true, toTop });
+  }
+
+  async load({ first = false, told = false, toTop = false } = {}) {
+    this.loading.abort();
+    this.loading = new AbortController();
+    const signal = AbortSignal.any([this.loading.signal, this.context.signal]);
+    try {
+      this.draw(await request("GET", ["dags"], { query: this.apiQuery(), signal }));
+      if (told) announce(this.total.textContent);
+      if (toTop) window.scrollTo(0, 0);
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      if (first) throw error;
+      // What is there stays, if it can only not be refreshed now.
+      if (told) showFailure(this.place, error, () => this.load({ told }), "h2");
+    }
+  }
+
+  apiQuery() {
+    const { page, ...query } = this.query;
+    return { ...query, details: true, limit: PAGE_SIZE, offset: (this.page() - 1) * PAGE_SIZE };
+  }
+
+  page() {
+    return Math.max(1, Math.trunc(Number(this.query.page)) || 1);
+  }
+
+  draw({ data: dags, headers }) {
+    const total = Number(headers.get("X-Total-Count") ?? dags.length);
+    if (dags.length === 0 && total > 0 && this.page() > 1) {
+      this.change({ page: null });
+      return;
+    }
+    this.shown = new Set(dags.map((dag) => dag.dag_id));
+    setText(this.total, total === 1 ? "1 DAG" : `${total.toLocaleString("en")} DAGs`);
+    this.table.update(dags);
+    this.pager.show({ page: this.page(), size: PAGE_SIZE, count: dags.length, total });
+    const wanted = dags.length
+      ? [this.table.element, this.pager.element]
+      : [emptyNotice(this.query, (none) => this.change(none))];
+    if (this.place.firstElementChild !== wanted[0]) replace(this.place, wanted);
+  }
 }

@@ -1,0 +1,163 @@
+/** The columns of the list of DAGs. */
+
+import { address } from "../../address.js";
+import { send } from "../../api.js";
+import { h, link } from "../../dom.js";
+import { badge, RUN_STATES, square } from "../../states.js";
+import { ago, when } from "../../time.js";
+import { say } from "../../toast.js";
+
+/**
+ * @param {import("../../router.js").Context} context
+ * @param {(change: Record<string, unknown>) => void} filter shows only some DAGs
+ * @returns {import("../../table.js").Column[]}
+ */
+export const columns = (context, filter) => [
+  {
+    title: "Active",
+    class: "dag-switch",
+    value: (dag) => [dag.is_paused, dag.is_active],
+    render: (dag) => pauseSwitch(dag, context),
+  },
+  {
+    title: "DAG",
+    head: true,
+    class: "dag-name",
+    sort: "dag_id",
+    value: (dag) => [dag.description, dag.owners, dag.tags, dag.has_import_error],
+    render: (dag) => name(dag, filter),
+  },
+  {
+    title: "Schedule",
+    class: "dag-schedule",
+    value: (dag) => [dag.schedule_interval, dag.timetable_description],
+    render: schedule,
+  },
+  {
+    title: "Next run",
+    sort: "next_dagrun",
+    value: (dag) => [dag.next_dagrun, dag.next_dagrun_create_after, dag.is_paused],
+    render: nextRun,
+  },
+  {
+    title: "Last runs",
+    class: "dag-runs",
+    sort: "last_run",
+    value: (dag) => dag.last_runs,
+    render: lastRuns,
+  },
+  { title: "All runs", class: "dag-counts", value: (dag) => dag.run_states, render: counts },
+  { title: "Actions", class: "dag-actions", bare: true, value: () => null, render: (dag) => trigger(dag, context) },
+];
+
+function pauseSwitch(dag, context) {
+  const control = h("button", {
+    type: "button",
+    role: "switch",
+    class: "switch",
+    "aria-checked": String(!dag.is_paused),
+    "aria-label": `${dag.dag_id} is active`,
+    title: dag.is_paused ? "Paused: its runs wait. Switch on to let them run" : "Active. Switch off to pause it",
+    disabled: !context.can("can_edit", "DAGs", dag.dag_id),
+    on: { click: () => setPaused(dag, control) },
+  });
+  return control;
+}
+
+async function setPaused(dag, control) {
+  const paused = control.getAttribute("aria-checked") === "true";
+  if (control.getAttribute("aria-busy")) return;
+  control.setAttribute("aria-busy", "true");
+  try {
+    await send("PATCH", ["dags", dag.dag_id], { is_paused: paused });
+    control.setAttribute("aria-checked", String(!paused));
+    say(paused ? `${dag.dag_id} is paused.` : `${dag.dag_id} is active.`);
+  } catch (error) {
+    say(`${dag.dag_id}: ${error.message}`, "error");
+  } finally {
+    control.removeAttribute("aria-busy");
+  }
+}
+
+const name = (dag, filter) => [
+  h("div", { class: "dag-id" }, link(["dags", dag.dag_id], dag.dag_id)),
+  dag.description ? h("p", { class: "dag-description" }, dag.description) : null,
+  h(
+    "p",
+    { class: "dag-labels" },
+    dag.has_import_error ? h("span", { class: "tag warning" }, "import error") : null,
+    (dag.tags ?? []).map((tag) => label(`Tag: ${tag}`, tag, () => filter({ tag: [tag] }))),
+    dag.owners ? h("span", { class: "hint" }, "by ", owners(dag.owners, filter)) : null,
+  ),
+];
+
+const label = (title, text, click) => h("button", { type: "button", class: "tag", title, on: { click } }, text);
+
+const owners = (text, filter) =>
+  text.split(",").map((one, index) => [
+    index ? ", " : null,
+    h(
+      "button",
+      {
+        type: "button",
+        class: "owner",
+        title: `Only DAGs of ${one.trim()}`,
+        on: { click: () => filter({ owner: one.trim() }) },
+      },
+      one.trim(),
+    ),
+  ]);
+
+// Airflow 1.10 and 2.x keep a cron expression as JSON text, and a distance as an object.
+function schedule(dag) {
+  const text = scheduleText(dag.schedule_interval);
+  if (!text) return h("span", { class: "muted" }, "by trigger");
+  return h("span", { title: dag.timetable_description || null }, h("code", null, text));
+}
+
+function scheduleText(value) {
+  if (value === null || value === undefined || value === "null") return "";
+  return typeof value === "object" ? JSON.stringify(value) : String(value).replace(/^"(.*)"$/, "$1");
+}
+
+function nextRun(dag) {
+  const next = dag.next_dagrun_create_after ?? dag.next_dagrun;
+  if (!next || dag.is_paused) return h("span", { class: "none" }, "–");
+  return [when(next), h("div", { class: "hint" }, ago(next))];
+}
+
+function lastRuns(dag) {
+  if (!dag.last_runs) return h("span", { class: "none" }, "–");
+  if (dag.last_runs.length === 0) return h("span", { class: "muted" }, "none yet");
+  return h(
+    "div",
+    { class: "squares" },
+    dag.last_runs.map((run) => square(run, address(["dags", dag.dag_id, "runs", run.run_id]))),
+  );
+}
+
+function counts(dag) {
+  const states = Object.entries(dag.run_states ?? {}).filter(([, count]) => count > 0);
+  const place = ([state]) => (RUN_STATES.indexOf(state) + RUN_STATES.length + 1) % (RUN_STATES.length + 1);
+  if (states.length === 0) return h("span", { class: "none" }, "–");
+  return h(
+    "div",
+    { class: "counts" },
+    states
+      .sort((one, other) => place(one) - place(other))
+      .map(([state, count]) => badge(state, count.toLocaleString("en"))),
+  );
+}
+
+const trigger = (dag, context) =>
+  context.can("can_create", "DAG Runs", dag.dag_id) && context.can("can_edit", "DAGs", dag.dag_id)
+    ? h(
+        "a",
+        {
+          class: "button small",
+          href: address(["dags", dag.dag_id], { trigger: "true" }),
+          "aria-label": `Trigger ${dag.dag_id}`,
+        },
+        "Trigger",
+      )
+    : null;

@@ -1,0 +1,58 @@
+/** What is said where no DAG is shown. */
+
+import { get } from "../../api.js";
+import { h } from "../../dom.js";
+import { notice } from "../../failure.js";
+import { user } from "../../permissions.js";
+import { NO_FILTER } from "./filters.js";
+
+const EXAMPLE = `dags:
+  hello:
+    description: Says hello
+    tasks:
+      say_hello:
+        operator: BashOperator
+        bash_command: echo hello
+`;
+
+/**
+ * @param {Record<string, any>} query
+ * @param {(none: Record<string, unknown>) => void} change
+ * @returns {HTMLElement}
+ */
+export function emptyNotice(query, change) {
+  if (query.search || query.state || query.owner || query.paused || query.tag?.length) {
+    const all = () => change({ ...NO_FILTER, page: null });
+    return notice({
+      title: "No DAG is like that",
+      text: h("p", null, "All that is chosen above must apply to a DAG at once."),
+      actions: h("button", { type: "button", class: "button primary", on: { click: all } }, "Show all DAGs"),
+    });
+  }
+  const text = h("div", { class: "stack" }, h("p", null, "As soon as there is one, it appears here."));
+  explain(text);
+  return notice({ title: "There are no DAGs yet", text });
+}
+
+async function explain(place) {
+  const version = await get(["version"]).catch(() => null);
+  if (user()?.roles.length)
+    place.append(h("p", null, "Or there is none that you may read: your roles say which ones."));
+  if (version === null) return;
+  if (version.airflow) {
+    place.append(
+      h("p", null, `Airflow ${version.airflow} writes its DAGs into this database when it has loaded them.`),
+    );
+  } else {
+    place.append(
+      h(
+        "p",
+        null,
+        "Write a DAG into a file such as ",
+        h("code", null, "dags/hello.yaml"),
+        ". It is loaded within seconds:",
+      ),
+      h("pre", null, EXAMPLE),
+    );
+  }
+}
