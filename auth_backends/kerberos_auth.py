@@ -1,8 +1,9 @@
 """Kerberos through SPNEGO: Airflow's `airflow.api.auth.backend.kerberos_auth`.
 
 pyspnego reads what a browser, curl or requests-kerberos sends in SPNEGO, and bare Kerberos; the system's GSSAPI
-verifies the Kerberos token in it. Only the key of `airflow/HOST` in the configured keytab accepts tokens. The keytab is
-read again for each token, so a new one takes effect at once.
+verifies the Kerberos token in it. Only the key of `airflow/HOST` in the configured keytab accepts tokens, and with the
+page that of `HTTP/HOST`, the only one for which browsers ask. The keytab is read again for each token, so a new one
+takes effect at once.
 """
 
 import base64
@@ -11,6 +12,7 @@ import logging
 import os
 import re
 import socket
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiohttp import hdrs, web
@@ -32,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 SCHEMES = ("negotiate",)
 KIND = "principals"
+
+_BROWSERS_SERVICE = "HTTP"
 
 _CHALLENGE = {"WWW-Authenticate": "Negotiate"}
 # The realm follows the last @ that is not escaped by a backslash.
@@ -56,7 +60,7 @@ class _Refused(Exception):
 
 
 class Kerberos:
-    """Accepts tokens for one service, with one keytab."""
+    """Accepts tokens for the service, and with the page for that of browsers, with one keytab."""
 
     def __init__(self, config: Config) -> None:
         """Check that the keytab has a key of the service; raises StartupError, which says what is missing."""
@@ -68,11 +72,17 @@ class Kerberos:
         self._executor = Executor("kerberos", config.hash_threads, config.hash_queue_limit)
         # Airflow does the same: pyspnego has no other way to name an acceptor's keytab.
         os.environ["KRB5_KTNAME"] = f"FILE:{self._keytab}"
-        if unusable := self._unusable():
+        self._services = (SERVICE, _BROWSERS_SERVICE) if config.page else (SERVICE,)
+        if unusable := self._unusable(SERVICE):
             raise StartupError(
                 f"kerberos_auth: the keytab {self._keytab} has no usable key of {SERVICE}/{self._host}"
                 f" ({unusable}); `klist -k {self._keytab}` lists its keys, [windsock] kerberos_hostname"
                 " sets the host"
+            )
+        if config.page and (unusable := self._unusable(_BROWSERS_SERVICE)):
+            logger.warning(
+                "browsers cannot sign in with Kerberos: the keytab has no usable key of their service",
+                extra={"keytab": self._keytab, "service": f"{_BROWSERS_SERVICE}/{self._host}", "reason": unusable},
             )
 
     async def accept(self, token: bytes, client: str) -> Identity:
@@ -96,42 +106,45 @@ class Kerberos:
         """End the threads."""
         self._executor.close()
 
-    def _context(self, protocol: str) -> "spnego.ContextProxy":
+    def _context(self, protocol: str, service: str) -> "spnego.ContextProxy":
         # A full name, so that no other key of the keytab accepts tokens: host and service alone do not exclude other
         # keys.
-        name = self._spnego.CredentialCache(f"{SERVICE}@{self._host}")
-        context: spnego.ContextProxy = self._spnego.server(self._host, SERVICE, protocol=protocol, credentials=name)
+        name = self._spnego.CredentialCache(f"{service}@{self._host}")
+        context: spnego.ContextProxy = self._spnego.server(self._host, service, protocol=protocol, credentials=name)
         return context
 
-    def _unusable(self) -> str | None:
-        """Return why the keytab has no usable key of the service, or None if it has one."""
+    def _unusable(self, service: str) -> str | None:
+        """Return why the keytab has no usable key of a service, or None if it has one."""
         try:
-            self._context("kerberos")
+            self._context("kerberos", service)
         except (self._spnego.exceptions.SpnegoError, ImportError) as error:
             return reason(error)
         return None
 
     def _step(self, token: bytes) -> _Accepted:
-        try:
-            _check(token)
-            return _accepted(self._context("negotiate"), token)
-        except Exception as error:
-            # Malformed tokens have led to many kinds of errors: none of them lets anybody in.
-            raise self._refusal(error) from error
+        refusals = []
+        for service in self._services:
+            try:
+                _check(token)
+                return _accepted(self._context("negotiate", service), token)
+            except Exception as error:  # noqa: BLE001 - malformed tokens led to many kinds: none lets anybody in
+                refusals.append(error)
+        raise self._refusal(refusals)
 
-    def _refusal(self, error: Exception) -> Exception:
-        if unusable := self._unusable():
+    def _refusal(self, errors: Sequence[Exception]) -> Exception:
+        if unusable := self._unusable(SERVICE):
             logger.error("the Kerberos keytab cannot be used", extra={"keytab": self._keytab, "reason": unusable})
             return Unavailable("The server's Kerberos keytab cannot be used at the moment")
-        known = isinstance(error, (_Refused, self._spnego.exceptions.SpnegoError))
-        return _Refused(reason(error) if known else type(error).__name__)
+        known = (_Refused, self._spnego.exceptions.SpnegoError)
+        said = [reason(each) if isinstance(each, known) else type(each).__name__ for each in errors]
+        return _Refused("; ".join(dict.fromkeys(said)))
 
     def _user(self, accepted: _Accepted) -> tuple[str, str]:
         """Return the name of the user, and the realm."""
         client, service = _PRINCIPAL.fullmatch(accepted.principal), _PRINCIPAL.fullmatch(accepted.service)
         if client is None or service is None or client["name"].startswith("WELLKNOWN/"):
             raise _Refused("the ticket names nobody")
-        if not service["name"].startswith(f"{SERVICE}/"):
+        if service["name"].partition("/")[0] not in self._services:
             raise _Refused("the ticket is for another service")
         realm = client["realm"]
         if realm not in (self._admitted or {service["realm"]}):

@@ -34,8 +34,12 @@ class Realm:
         for service, keytab in (("airflow", self.keytab), ("HTTP", self.keytab), ("HTTP", self.other_keytab)):
             if keytab != self.other_keytab:
                 realm.run([realm.kadmin_local, "-q", f"addprinc -randkey {service}/{HOST}"])
-            realm.run([realm.kadmin_local, "-q", f"ktadd -norandkey -k {keytab} {service}/{HOST}"])
+            self.add_key(keytab, service)
         realm.run(["kinit", USER], env={**realm.env, **self.environment}, input=f"{PASSWORD}\n")
+
+    def add_key(self, keytab: Path, service: str) -> None:
+        """Add the key of a service to a keytab."""
+        self._realm.run([self._realm.kadmin_local, "-q", f"ktadd -norandkey -k {keytab} {service}/{HOST}"])
 
     def new_key(self, keytab: Path) -> None:
         """Give the service another key, in a keytab of its own; old tickets are of the old key."""

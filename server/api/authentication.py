@@ -12,6 +12,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from server.api.audit import entry
 from server.api.callers import session_of
+from server.api.challenges import spare_dialog
 from server.api.permission_check import check_permissions, withhold
 from server.api.resources import AFTER_LOG, IDENTITY, METADATA
 from server.api.routes import CHANGING_GETS, UNLOGGED, WITHOUT_SESSION
@@ -49,6 +50,7 @@ def authentication(backends: Chain, config: Config, is_open: Callable[[web.Reque
             identity = session or await authenticate(request)
         except WindsockError as error:
             outcomes[_OUTCOMES.get(error.status, "unavailable")] += 1
+            spare_dialog(error, request)
             raise
         outcomes["accepted"] += 1
         request[USER], request[IDENTITY] = identity.user, identity

@@ -39,7 +39,8 @@ def install(app: web.Application, config: Config) -> None:
     origins = frozenset(config.cors_origins)
 
     async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
-        response.headers["Vary"] = "Origin"
+        others = response.headers.get("Vary")
+        response.headers["Vary"] = f"{others}, Origin" if others else "Origin"
         origin = request.headers.get("Origin")
         if origin in origins:
             response.headers["Access-Control-Allow-Origin"] = origin

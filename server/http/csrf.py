@@ -66,6 +66,15 @@ def refuse_other_sites(request: web.Request, origins: Collection[str] = ()) -> N
         )
 
 
+def is_from_own_page(request: web.Request) -> bool:
+    """Whether a page of this server sent the request, as far as a browser says so."""
+    if request.headers.get(_FETCH_SITE) == "same-origin":
+        return True
+    referer = request.headers.get(hdrs.REFERER)
+    said = read_origin(referer) if referer else None
+    return said is not None and said == request.app[PROXIES].origin(request)
+
+
 def _is_own(said: Origin | None, own: Origin | None, site: str | None, *, by_referer: bool) -> bool:
     """Whether the page that sent the request is one of this server's own."""
     if said is None or own is None or said.host != own.host:

@@ -42,15 +42,19 @@ class Paths(web.PlainResource):
         others: Iterable[web.RouteDef] = (),
         base_path: str = "",
         folders: Iterable[web.RouteDef] = (),
+        *,
+        root_first: bool = True,
     ) -> None:
         """Index the routes that aiohttp makes from `table` (all below `prefix`) and from `others` (plain paths).
 
-        The paths of `folders` end with a value that takes all that follows, with its slashes: `/static/{path}`.
+        The paths of `folders` end with a value that takes all that follows, with its slashes: `/static/{path}`. A path
+        that may be meant both at the root and below `base_path` is the one at the root, unless `root_first` is False.
         """
         # aiohttp asks the resources at the root about every path.
         super().__init__("/")
         first = prefix.count("/") + 1
         self._prefix, self._base_path = f"{prefix}/", base_path
+        self._order = 1 if root_first else -1
         self._words, self._chosen = slice(first, None, 2), slice(first + 1, None, 2)
         self._others = {resource.canonical: _endpoint(resource, []) for resource in _resources(others)}
         self._folders = {
@@ -94,7 +98,7 @@ class Paths(web.PlainResource):
 
     def _look_up(self, path: str) -> tuple[_Endpoint | None, dict[str, str]]:
         """Return the endpoint of a path, and the caller's values in it by name."""
-        found = (self._look_up_at_root(spelling) for spelling in spellings(path, self._base_path))
+        found = (self._look_up_at_root(spelling) for spelling in spellings(path, self._base_path)[:: self._order])
         return next((each for each in found if each[0] is not None), (None, {}))
 
     def _look_up_at_root(self, path: str) -> tuple[_Endpoint | None, dict[str, str]]:

@@ -24,6 +24,8 @@ NEVER_KEPT = "no-store"
 # The address has a digest of the content, so what is kept never is out of date.
 KEPT_FOREVER = "public, max-age=31536000, immutable"
 
+# No more of a header is looked at: what browsers send is shorter.
+_LONGEST_LIST = 256
 _CODING = re.compile(r"\s*(gzip|\*)\s*(?:;\s*q=([0-9.]+)\s*)?", re.IGNORECASE)
 
 
@@ -42,13 +44,15 @@ def content_answer(request: web.Request, content: Content, kept: str, status: in
 
 
 def _has(request: web.Request, tag: str) -> bool:
-    return any(each.value in {tag, "*"} for each in request.if_none_match or ())
+    """Whether the client names the tag, which contains nothing that could be a part of another one."""
+    said = request.headers.get(hdrs.IF_NONE_MATCH, "")
+    return f'"{tag}"' in said or said.strip() == "*"
 
 
 def _reads_gzip(request: web.Request) -> bool:
     """Whether `Accept-Encoding` admits gzip; what is said of gzip itself counts more than what is said of all (`*`)."""
     weights = {}
-    for each in ",".join(request.headers.getall(hdrs.ACCEPT_ENCODING, ())).split(","):
+    for each in ",".join(request.headers.getall(hdrs.ACCEPT_ENCODING, ()))[:_LONGEST_LIST].split(","):
         if said := _CODING.fullmatch(each):
             weights[said[1].lower()] = bool((said[2] or "1").strip("0."))
     return weights.get("gzip", weights.get("*", False))

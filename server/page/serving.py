@@ -46,7 +46,9 @@ class Page:
             web.get(f"{PREFIX}/docs", self.docs),
         ]
         folders = [web.get("/static/{path}", self.static)]
-        return [Paths("", table, others, self._base_path, folders), _Elsewhere(self._base_path, self.missing)]
+        # Below a base path such as `/static` everything would be at the root a file.
+        paths = Paths("", table, others, self._base_path, folders, root_first=False)
+        return [paths, _Elsewhere(self._base_path, self.missing)]
 
     async def shell(self, request: web.Request) -> web.Response:
         """Answer with the page; its script shows what the address says."""
