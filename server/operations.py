@@ -18,6 +18,7 @@ from server.database.pools import Pool
 from server.database.scheduler_health import Heartbeat
 from server.database.steering import Cleared, Deleted, Steered
 from server.errors import BadRequest, NotFound, PermissionMissing, Restricted
+from server.overviews import Overviews
 from server.task_logs.reading import LogFile, local_log
 from server.task_logs.writing import NoLogError
 from server.wire import (
@@ -63,12 +64,12 @@ class InstanceKey(NamedTuple):
     task_id: str
 
 
-class Operations:
+class Operations(Overviews):
     """The operations, on one database. Each raises what the API answers as an error: a WindsockError."""
 
     def __init__(self, metadata: Metadata, config: Config) -> None:
         """Work on `metadata`; dates without an offset are in the time zone that `config` names."""
-        self._metadata = metadata
+        super().__init__(metadata)
         self._logs = config.base_log_folder
         self._wait_limit = config.wait_limit
         self.timezone = timezone_of(config.default_timezone)
@@ -169,9 +170,6 @@ class Operations:
         dags, dag_ids = self._metadata.dags, await self._dag_ids(readable)
         total = await dags.count(dag_ids) if page.partial else None
         return Listing(dags.pages(page.limit, page.offset, descending=page.descending, readable=dag_ids), total)
-
-    async def _dag_ids(self, readable: Readable | None) -> Sequence[str] | None:
-        return None if readable is None else await self._metadata.dags.readable.ids(readable)
 
     async def dag_details(
         self, dag_id: str, readable: Readable | None, *, shows_errors: bool = True, shows_runs: bool = True

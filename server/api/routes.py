@@ -36,6 +36,7 @@ from server.errors import StartupError
 from server.wire.query import (
     DETAILS_PARAMETERS,
     EVENT_PARAMETERS,
+    GRID_PARAMETERS,
     LOG_PARAMETERS,
     PAGE_PARAMETERS,
     RUN_PARAMETERS,
@@ -109,6 +110,7 @@ ENDPOINTS = (
     Endpoint("GET", f"{_TASK}/waits_for", tasks.waits_for, INSTANCE_READ),
     Endpoint("GET", f"{_DAG}/tasks", tasks.list_tasks, TASK_READ),
     Endpoint("GET", f"{_DAG}/tasks/{{task_id}}", tasks.task, TASK_READ),
+    Endpoint("GET", f"{_DAG}/grid", details.grid, INSTANCE_READ, GRID_PARAMETERS),
     Endpoint("GET", f"{_DAG}/paused", dags.is_paused, DAG_READ),
     Endpoint("GET", f"{_DAG}/paused/{{paused}}", dags.set_paused, edits_dag(), changes=True),
     Endpoint("GET", f"{_DAG}/code", dags.code, reads(Resource.DAGS, Resource.CODE)),

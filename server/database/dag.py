@@ -6,8 +6,8 @@ from server.database.prepared import PreparedDag, PreparedTask
 from server.errors import Conflict, NotFound
 from windsock.protocol import Code
 
-# The bytes that a DAG, and a task in it, take besides their texts, roughly.
-_DAG, _TASK = 1024, 256
+# The bytes that a DAG, a task in it, and an id take besides their texts, roughly.
+_DAG, _TASK, _ID = 1024, 256, 64
 
 
 class Dag(NamedTuple):
@@ -52,4 +52,5 @@ def memory_of(dag: Dag) -> int:
     if known is None:
         return _DAG
     texts = len(known.params) + len(known.schedule) + len(known.task_list) + len(known.deadlines) + len(known.graph)
+    texts += len(known.task_details) + sum(_ID + len(task_id) for task_id in known.order)
     return _DAG + texts + sum(_TASK + len(task_id) + len(task) for task_id, task in known.tasks.items())

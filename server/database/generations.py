@@ -16,7 +16,10 @@ import msgspec
 from server.errors import StartupError
 from server.wire.pickles import pickle_conf
 
-_SHARED = ("fragments.sql", "common.sql", "delete_dag.sql", "log.sql", "roles.sql", "details.sql", "steering.sql")
+_SHARED = (
+    "fragments.sql", "common.sql", "delete_dag.sql", "log.sql", "roles.sql", "details.sql", "steering.sql",
+    "overviews.sql",
+)  # fmt: skip
 # Since this release, two dots in a row are taken for a way out of a folder.
 _REFUSES_DOUBLE_DOTS = "3.3"
 

@@ -19,6 +19,7 @@ from server.database.database import Database
 from server.database.decoder import Decoder
 from server.database.details import Details
 from server.database.generations import Generation
+from server.database.grid import Grids
 from server.database.import_errors import ImportErrors
 from server.database.pools import Pools
 from server.database.roles import Roles
@@ -75,6 +76,7 @@ class Metadata:
         self.steering = Steering(database, settings, self.dags)
         self.waiting = Waiting(database, settings, self.scheduler)
         self.details = Details(database, settings, self.dags, self.decoder)
+        self.grids = Grids(database, settings, self.dags)
         self.run_instances = RunInstances(database, self.dags, self.waiting)
         self.pools = Pools(database, settings)
         self.users = Users(database, settings)

@@ -18,6 +18,7 @@ from server.database.instances import Instance
 from server.database.params import Param
 from server.database.planned import Needs, PlannedTasks, planned_tasks
 from server.database.serialized import SerializedDag, Task
+from server.database.task_details import TaskSummary, details_of, topological_order
 from server.database.timetables import Interval
 from server.wire.shapes import ascii_json
 
@@ -28,18 +29,6 @@ _MOST = 2**31 - 1
 _NO_RULES = frozenset({"dummy", "always"})
 # Encoded params and schedules up to this size are read in this process.
 _SMALL = 2**14
-
-
-class TaskSummary(msgspec.Struct):
-    """A task in the list of its DAG's tasks, as the description of the API has it."""
-
-    task_id: str
-    downstream_task_ids: list[str] = []
-    operator: str = ""
-    owner: str | None = None
-    pool: str | None = None
-    retries: int | None = None
-    trigger_rule: str | None = None
 
 
 class Graph(msgspec.Struct):
@@ -100,6 +89,10 @@ class PreparedDag(msgspec.Struct, array_like=True, dict=True):
     max_active_runs: int | None = None
     max_active_tasks: int | None = None
     """The limits of this DAG; None if it has none of its own."""
+    order: list[str] = []
+    """The ids of its tasks in topological order."""
+    task_details: bytes = b"[]"
+    """A list of `TaskDetails` in that order, as JSON."""
 
     def task(self, task_id: str) -> PreparedTask | None:
         """Return a task by its id, None if there is none."""
@@ -165,6 +158,7 @@ def prepare(dag: SerializedDag) -> list[PreparedDag]:
     """Read a DAG and its sub-DAGs; raises one of MALFORMED."""
     found: list[PreparedDag] = []
     rows, only_airflow = _instances(dag)
+    order = topological_order(dag)
     own = PreparedDag(
         dag_id=_text(dag.dag_id),
         subdag_ids=[],
@@ -182,6 +176,8 @@ def prepare(dag: SerializedDag) -> list[PreparedDag]:
         graph=_unless_malformed(lambda: msgspec.msgpack.encode(_graph(dag)), b""),
         max_active_runs=_limit(dag, "max_active_runs"),
         max_active_tasks=_limit(dag, "_concurrency"),
+        order=order,
+        task_details=_ascii([details_of(dag.tasks[task_id]) for task_id in order]),
     )
     found.append(own)
     for nested in dag.nested():

@@ -17,15 +17,19 @@ from server.wire.bodies import check_id
 from server.wire.dates import parse_execution_date, restore_plus
 
 MAX_LIMIT = 10_000
+_GRID_LIMIT, _MAX_GRID_LIMIT = 25, 100
+_MAX_ID = 2**31 - 1
 RUN_ORDERS = ("execution_date",)
 DAG_ORDERS = ("dag_id",)
 IMPORT_ERROR_ORDERS = ("filename",)
 INSTANCE_ORDERS = ("task_id",)
 _INTEGER = re.compile(r"\d{1,9}", re.ASCII)
+_LONG_INTEGER = re.compile(r"\d{1,18}", re.ASCII)
 PAGE_PARAMETERS = frozenset({"limit", "offset", "order_by"})
 WAIT_PARAMETERS = frozenset({"wait"})
 EVENT_PARAMETERS = frozenset({"dag_id", "run_id", "last_event_id"})
 DETAILS_PARAMETERS = frozenset({"details"})
+GRID_PARAMETERS = frozenset({"limit", "before"})
 LOG_PARAMETERS = frozenset({"try_number", "tail", "map_index"})
 RUN_PARAMETERS = PAGE_PARAMETERS | {"state", "run_id", "execution_date_gte", "execution_date_lte"}
 _LONGEST_EVENT_ID = 100
@@ -108,6 +112,20 @@ def _map_index(given: Mapping[str, Sequence[str]]) -> int | None:
     if text != "-1" and not _INTEGER.fullmatch(text):
         raise BadRequest("`map_index` must be a whole number from -1 to 999999999")
     return int(text)
+
+
+class GridQuery(NamedTuple):
+    """How many runs a grid has at most; `before` is the id of a run: only older ones count, None for all."""
+
+    limit: int
+    before: int | None
+
+
+def parse_grid_query(pairs: Pairs) -> GridQuery:
+    """Read the query of `GET /dags/<dag_id>/grid`. Raises BadRequest."""
+    given = _collect(pairs, GRID_PARAMETERS)
+    limit = _integer(given, "limit", 1, _MAX_GRID_LIMIT)
+    return GridQuery(limit or _GRID_LIMIT, _integer(given, "before", 0, _MAX_ID))
 
 
 class LogQuery(NamedTuple):
@@ -224,7 +242,7 @@ def _integer(given: Mapping[str, Sequence[str]], name: str, lowest: int, highest
     text = _single(given, name)
     if text is None:
         return None
-    if not _INTEGER.fullmatch(text) or not lowest <= int(text) <= highest:
+    if not _LONG_INTEGER.fullmatch(text) or not lowest <= int(text) <= highest:
         raise BadRequest(f"`{name}` must be a whole number from {lowest} to {highest}")
     return int(text)
 

@@ -166,3 +166,26 @@ class DagDetails(msgspec.Struct):
     tags: list[str]
     timetable_description: str | None
     run_states: dict[str, int] | None
+
+
+class GridRun(msgspec.Struct):
+    """A run in a grid. `tasks` has the state of each task that has an instance; of a mapped task, how many are in each.
+
+    An instance without a state is None, and is counted as `none`.
+    """
+
+    end_date: str | None
+    execution_date: str | None
+    id: int
+    run_id: str | None
+    run_type: str | None
+    start_date: str | None
+    state: str | None
+    tasks: dict[str, str | dict[str, int] | None]
+
+
+class Grid(msgspec.Struct):
+    """Runs of a DAG, the newest first, and the ids of their tasks in topological order."""
+
+    runs: list[GridRun]
+    tasks: list[str]

@@ -95,6 +95,7 @@ def _of_dag(dag: str, dag_id: str) -> Iterator[Same]:
     yield Same(("GET", f"{run}?details=true", None), {1: runs, **_both(*_get(f"{dag}/dagRuns/r"))})
     of_task = [*runs, *_get(f"/task?{task}")]
     yield Same(("GET", f"{run}/tasks", None), {1: of_task, **_both(*_get(f"{dag}/dagRuns/r/taskInstances"))})
+    yield Same(("GET", f"{dag}/grid", None), {1: of_task, **_both(*_get(f"{dag}/dagRuns/r/taskInstances"))})
     yield Same(("GET", f"{run}/tasks/t", None), {1: of_task, **_both(*_get(instance))})
     yield Same(("GET", f"{run}/tasks/t/waits_for", None), {1: of_task, **_both(*_get(f"{instance}/dependencies"))})
     logs = _get(f"/log?{task}", f"/get_logs_with_metadata?{task}&try_number=1&metadata=null")

@@ -27,3 +27,13 @@ async def dag(request: web.Request) -> web.Response:
         shows_runs=await missing(request, RUN_READ) is None,
     )
     return json_answer(details)
+
+
+async def grid(request: web.Request) -> web.Response:
+    """`GET /dags/<dag_id>/grid`; the header `Link` leads to older runs, if there are any."""
+    query = wire.parse_grid_query(request.query.items())
+    found, has_more = await request.app[OPERATIONS].grid(request.match_info["dag_id"], query)
+    if not has_more:
+        return json_answer(found)
+    older = f"{request.rel_url.raw_path}?limit={query.limit}&before={found.runs[-1].id}"
+    return json_answer(found, headers={"Link": f'<{older}>; rel="next"'})

@@ -40,6 +40,16 @@ AND import_error.filename IN ({dag}.relative_fileloc, {dag}.fileloc)
 -- fragment: run_start(run)
 {run}.run_after
 
+-- fragment: newest_first(run)
+-- A run without a date may be newer than all that have one. No plan walks the index of every DAG's runs, because
+-- (run_after, id) is compared as a row.
+({run}.run_after, {run}.id) DESC
+
+-- fragment: is_older_than(run, id)
+({run}.run_after, {run}.id) < (
+    SELECT given.run_after, given.id FROM dag_run AS given WHERE given.id = {id} AND given.dag_id = $1::text
+)
+
 -- fragment: log_date(run)
 coalesce({iso_date({run}.logical_date)}, {iso_date({run}.run_after)})
 
