@@ -66,10 +66,12 @@ export function calmly(action, interval) {
 
 /**
  * @param {(state: "off" | "connecting" | "live" | "lost") => void} watcher hears of each change of the connection
+ * @returns {() => void} the end of it
  */
 export function watchConnection(watcher) {
   watchers.add(watcher);
   watcher(connection.state);
+  return () => watchers.delete(watcher);
 }
 
 /**

@@ -1,7 +1,160 @@
-/** A view that is not there yet. */
+/** The newest run of each DAG, those under way first; live. */
 
-import { h, replace } from "../dom.js";
+import { get, runPath } from "../api.js";
+import { regularly } from "../clock.js";
+import { h, link, replace, setText } from "../dom.js";
+import { notice } from "../failure.js";
+import { calmly, subscribe } from "../live.js";
+import { badge, RUN_STATES, word } from "../states.js";
+import { liveTable } from "../table.js";
+import { duration, when } from "../time.js";
+import { announce } from "../toast.js";
 
-export function show(main) {
-  replace(main, h("h1", null, "runs"));
+// So many rows at first, and more for each wish.
+const STEP = 100;
+// In milliseconds.
+const AFTER_EVENT = 1000;
+// So many runs are read one by one; more of them cost less in one list.
+const FEW = 5;
+// In seconds, for what no event tells.
+const WITHOUT_EVENT = 300;
+const UNDER_WAY = new Set(["queued", "running"]);
+
+/** @type {import("../router.js").View} */
+export async function show(main, _params, context) {
+  const list = new RunList(main, context);
+  const changed = calmly(() => list.catchUp(), AFTER_EVENT);
+  const unsubscribe = subscribe({}, (event) => list.concerns(event) && changed());
+  regularly(() => list.loadAgain(), WITHOUT_EVENT, context.signal);
+  await list.load();
+  return () => {
+    unsubscribe();
+    changed.cancel();
+  };
 }
+
+const COLUMNS = [
+  { title: "State", class: "run-state", value: (run) => run.state, render: (run) => badge(run.state) },
+  {
+    title: "DAG",
+    head: true,
+    class: "run-dag",
+    value: (run) => run.dag_id,
+    render: (run) => link(["dags", run.dag_id], run.dag_id),
+  },
+  {
+    title: "Run",
+    class: "run-id",
+    value: (run) => run.run_id,
+    render: (run) => link(["dags", run.dag_id, "runs", run.run_id], run.run_id),
+  },
+  { title: "Date", value: (run) => run.execution_date, render: (run) => when(run.execution_date) },
+  { title: "Started", value: (run) => run.start_date, render: (run) => when(run.start_date) },
+  { title: "Duration", value: (run) => [run.start_date, run.end_date], render: lasted },
+];
+
+// What has ended without a word of when would tick for ever.
+function lasted(run) {
+  return run.end_date || UNDER_WAY.has(run.state) ? duration(run.start_date, run.end_date) : duration(null, null);
+}
+
+class RunList {
+  constructor(main, context) {
+    this.context = context;
+    this.state = context.query.get("state") ?? "";
+    this.runs = new Map();
+    this.changed = new Map();
+    this.missed = false;
+    this.most = STEP;
+    this.count = h("span", { class: "count" });
+    this.place = h("div", { class: "list" });
+    this.table = liveTable({ label: "Latest runs", key: (run) => run.dag_id, columns: COLUMNS });
+    this.more = h("button", { type: "button", class: "button", on: { click: () => this.showMore() } }, "Show more");
+    replace(main, h("div", { class: "row" }, h("h1", null, "Latest runs"), this.count), this.filter(), this.place);
+  }
+
+  filter() {
+    const states = ["", ...RUN_STATES];
+    const select = h(
+      "select",
+      { on: { change: () => this.choose(select.value) } },
+      states.map((one) => h("option", { value: one, selected: one === this.state }, one ? word(one) : "any state")),
+    );
+    return h("search", { class: "filters" }, h("label", { class: "choice" }, h("span", null, "State"), select));
+  }
+
+  choose(state) {
+    this.state = state;
+    this.most = STEP;
+    this.context.setQuery({ state });
+    this.draw();
+    announce(this.count.textContent);
+  }
+
+  showMore() {
+    this.most += STEP;
+    this.draw();
+  }
+
+  async load() {
+    const { items } = await get(["latest_runs"], { query: { details: true }, signal: this.context.signal });
+    this.runs = new Map(items.map((run) => [run.dag_id, run]));
+    this.missed = false;
+    this.changed.clear();
+    this.draw();
+  }
+
+  /** What is there stays, if it can only not be refreshed now: the header says that the connection is lost. */
+  async loadAgain() {
+    await this.load().catch(() => {});
+  }
+
+  concerns(event) {
+    if (event.type === "task_changed") return false;
+    if (event.type === "gap" || event.type === "run_deleted") this.missed = true;
+    else this.changed.set(`${event.dag_id}\n${event.run_id}`, event);
+    return true;
+  }
+
+  async catchUp() {
+    const events = [...this.changed.values()];
+    this.changed.clear();
+    if (this.missed || events.length > FEW) return this.loadAgain();
+    await Promise.all(events.map((event) => this.readRun(event)));
+    this.draw();
+  }
+
+  async readRun(event) {
+    const path = runPath(event.dag_id, event);
+    const run = await get(path, { query: { details: true }, signal: this.context.signal }).catch(() => null);
+    const known = this.runs.get(event.dag_id);
+    if (run === null) return;
+    if (!known || Date.parse(run.execution_date) >= Date.parse(known.execution_date)) this.runs.set(run.dag_id, run);
+  }
+
+  draw() {
+    const all = [...this.runs.values()].filter((run) => !this.state || run.state === this.state).sort(newestFirst);
+    setText(this.count, all.length === 1 ? "1 DAG" : `of ${all.length.toLocaleString("en")} DAGs`);
+    this.table.update(all.slice(0, this.most));
+    this.more.hidden = all.length <= this.most;
+    const wanted = all.length ? [this.table.element, this.more] : [this.empty()];
+    if (this.place.firstElementChild !== wanted[0]) replace(this.place, wanted);
+  }
+
+  empty() {
+    if (this.runs.size) return notice({ title: `No DAG's newest run is ${word(this.state)}` });
+    return notice({
+      title: "Nothing has run yet",
+      text: h("p", null, "Trigger a DAG, or wait until one is due. Its run appears here at once."),
+      actions: link([], "To the DAGs"),
+    });
+  }
+}
+
+// What is under way comes first, then what started last.
+function newestFirst(one, other) {
+  const difference = UNDER_WAY.has(other.state) - UNDER_WAY.has(one.state);
+  return difference || started(other) - started(one) || one.dag_id.localeCompare(other.dag_id);
+}
+
+const started = (run) => Date.parse(run.start_date ?? run.execution_date ?? "") || 0;
