@@ -2,7 +2,7 @@
  * The reader's session: it begins, ends and is lost here. Credentials go to the server once and are kept nowhere.
  */
 
-import { address } from "./address.js";
+import { address, apiAddress } from "./address.js";
 import { send, signIn } from "./api.js";
 import { connect, disconnect } from "./live.js";
 import { setUser, user } from "./permissions.js";
@@ -51,6 +51,7 @@ export function lost() {
 /** Go where the reader wanted to go before the sign-in; never to another site. */
 export function goOn() {
   const next = new URLSearchParams(location.search).get("next");
+  if (next === apiAddress(["docs"])) return location.replace(next);
   return navigate(next && isView(next) ? new URL(next, location.href).href : address([]), { replace: true });
 }
 
