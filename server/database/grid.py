@@ -12,12 +12,12 @@ from server.database.database import Database
 from server.database.settings import Settings
 from server.errors import Conflict, NotFound, Unavailable
 from server.wire.query import GridQuery
-from server.wire.shapes import Grid, GridRun
+from server.wire.shapes import Grid, GridRun, MappedTask
 from server.wire.warning_header import warn
 from windsock.protocol import Code
 
 _OF_A_RUN = tuple(name for name in GridRun.__struct_fields__ if name != "tasks")
-_States = dict[str, str | dict[str, int] | None]
+_States = dict[str, str | MappedTask | None]
 
 
 class _Key(NamedTuple):

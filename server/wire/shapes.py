@@ -168,11 +168,18 @@ class DagDetails(msgspec.Struct):
     run_states: dict[str, int] | None
 
 
-class GridRun(msgspec.Struct):
-    """A run in a grid. `tasks` has the state of each task that has an instance; of a mapped task, how many are in each.
+class MappedTask(msgspec.Struct):
+    """A mapped task in a grid: how many of its instances are in each state, `none` for those without one.
 
-    An instance without a state is None, and is counted as `none`.
+    `state` is that of the instance that is furthest from its end.
     """
+
+    mapped: dict[str, int]
+    state: str | None
+
+
+class GridRun(msgspec.Struct):
+    """A run in a grid. `tasks` has the state of each task that has an instance in it, None if that has none."""
 
     end_date: str | None
     execution_date: str | None
@@ -181,7 +188,7 @@ class GridRun(msgspec.Struct):
     run_type: str | None
     start_date: str | None
     state: str | None
-    tasks: dict[str, str | dict[str, int] | None]
+    tasks: dict[str, str | MappedTask | None]
 
 
 class Grid(msgspec.Struct):

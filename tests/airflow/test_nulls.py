@@ -19,8 +19,9 @@ GROUP BY table_name
 RUN = "/dags/d/dag_runs/2021-01-01T00:01:00"
 
 PATHS = (
-    "/dags/d", "/dags/d/grid", "/dags/d/dag_runs", "/dags/d/dag_runs?state=running", "/dags/d/tasks/t", f"{RUN}?details=true",
-    f"{RUN}/tasks", f"{RUN}/tasks?limit=1", "/latest_runs", "/latest_runs?details=true", "/pools", "/unfinished_runs",
+    "/dags/d", "/dags/d/grid", "/dags/d/dag_runs", "/dags/d/dag_runs?state=running", "/dags/d/tasks/t",
+    f"{RUN}?details=true", f"{RUN}/tasks", f"{RUN}/tasks?limit=1", "/latest_runs", "/latest_runs?details=true",
+    "/pools", "/unfinished_runs",
 )  # fmt: skip
 
 

@@ -40,6 +40,10 @@ CASE WHEN {fits_python({date})} THEN {date} END
 -- Whether a task instance is of that run, in Airflow 1.10; later generations have it otherwise.
 {instance}.dag_id = {run}.dag_id AND {instance}.execution_date = {run}.execution_date
 
+-- fragment: way_to_the_end(state)
+-- The smaller, the further a task instance in that state is from its end.
+array_position(ARRAY['running', 'restarting', 'deferred', 'awaiting_input', 'queued', 'up_for_retry', 'up_for_reschedule', 'scheduled', '', 'failed', 'upstream_failed', 'success', 'skipped', 'removed'], coalesce({state}, '')::text)
+
 -- fragment: ab_user(name, or_email)
 -- Airflow 2 ignores the case of a name. If several names differ only in case, `same` is more than 1: none of them is meant.
 SELECT found.*, count(*) OVER (PARTITION BY found.by_name) AS same

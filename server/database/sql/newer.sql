@@ -40,9 +40,7 @@ CASE WHEN resource LIKE ANY (ARRAY['DAG:%', 'DAG Run:%']) THEN substr(resource, 
 task_instance.dag_id = requested.dag_id AND task_instance.task_id = requested.task_id
 AND task_instance.run_id = r.run_id
 AND (requested.map_index IS NULL OR task_instance.map_index = requested.map_index)
-ORDER BY array_position(ARRAY['running', 'restarting', 'deferred', 'awaiting_input', 'queued', 'up_for_retry',
-    'up_for_reschedule', 'scheduled', '', 'failed', 'upstream_failed', 'success', 'skipped', 'removed'],
-    coalesce(task_instance.state, '')::text), task_instance.map_index
+ORDER BY {way_to_the_end(task_instance.state)}, task_instance.map_index
 LIMIT 1
 
 -- fragment: mapped_instances

@@ -50,9 +50,10 @@ SELECT shown.id, shown.run_id, shown.run_type, shown.state, {shown_date(shown.{r
         SELECT json_object_agg(cell.task_id, cell.state ORDER BY cell.task_id COLLATE "C")::text
         FROM (
             SELECT counts.task_id,
-                CASE WHEN bool_or(counts.is_mapped)
-                    THEN json_object_agg(coalesce(counts.state, 'none'), counts.number)
-                    ELSE to_json(max(counts.state)) END AS state
+                CASE WHEN bool_or(counts.is_mapped) THEN json_build_object(
+                    'mapped', json_object_agg(coalesce(counts.state, 'none'), counts.number),
+                    'state', (array_agg(counts.state ORDER BY {way_to_the_end(counts.state)}))[1]
+                ) ELSE to_json(max(counts.state)) END AS state
             FROM (
                 SELECT one.task_id, one.state, bool_or(one.map_index >= 0) AS is_mapped, count(*) AS number
                 FROM (
