@@ -8,7 +8,8 @@ const MOST_LEVELS = 100;
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const WORD = /[A-Za-z_][\w-]*|[^\s]/y;
 const SPACE = /[ \t\r\n]*/y;
-const PLAIN = /[^"\\\u0000-\u001f]*/y;
+// Control characters beyond U+001F may be there: JSON says so.
+const PLAIN = /(?:[^"\\\p{Cc}]|[\u007f-\u009f])*/uy;
 const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
 const LITERALS = new Set(["true", "false", "null"]);
 const PYTHON = { True: "true", False: "false", None: "null" };
@@ -30,7 +31,10 @@ export function checkObject(text) {
     return { members: scanner.document(), problem: null };
   } catch (error) {
     if (!(error instanceof Unreadable)) throw error;
-    return { members: [], problem: { message: error.message, ...placeOf(text, error.position), position: error.position } };
+    return {
+      members: [],
+      problem: { message: error.message, ...placeOf(text, error.position), position: error.position },
+    };
   }
 }
 
@@ -128,7 +132,8 @@ class Scanner {
       this.space();
       if (this.take(close)) return;
       const before = this.at;
-      if (!this.take(",")) this.fail(this.at < this.text.length ? `A comma or ${close} is missing` : `The closing ${close} is missing`);
+      if (!this.take(","))
+        this.fail(this.at < this.text.length ? `A comma or ${close} is missing` : `The closing ${close} is missing`);
       this.space();
       if (this.text[this.at] === close) this.fail(`After a comma there must be ${what}: take the comma away`, before);
     }
@@ -142,8 +147,10 @@ class Scanner {
       const next = this.text[this.at];
       if (next === '"') break;
       if (next === undefined || next === "\n") this.fail("This text has no closing quote", start);
-      if (next < " ") this.fail(next === "\t" ? "In a text, write a tab as \\t" : "In a text, write control characters as \\u....");
-      if (!this.match(ESCAPE)) this.fail("A backslash may stand only before \" \\ / b f n r t or u and four hexadecimal digits");
+      if (next < " ")
+        this.fail(next === "\t" ? "In a text, write a tab as \\t" : "In a text, write control characters as \\u....");
+      if (!this.match(ESCAPE))
+        this.fail('A backslash may stand only before " \\ / b f n r t or u and four hexadecimal digits');
     }
     this.at += 1;
     const source = this.text.slice(start, this.at);

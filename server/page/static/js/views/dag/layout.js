@@ -31,7 +31,12 @@ export function layout(vertices) {
   const height = placeAlong(layers);
   return {
     nodes: [...nodes.values()].map(({ id, x, y, width: w, height: h, layer }) => ({
-      id, x, y: y - h / 2, width: w, height: h, layer,
+      id,
+      x,
+      y: y - h / 2,
+      width: w,
+      height: h,
+      layer,
     })),
     edges: edges.map(({ from, to, through }) => ({ from: from.id, to: to.id, points: pointsOf(from, through, to) })),
     width,
@@ -48,7 +53,8 @@ function connect(vertices, nodes) {
   const edges = [];
   for (const vertex of vertices) {
     for (const name of new Set(vertex.upstream)) {
-      if (nodes.has(name) && name !== vertex.id) edges.push({ from: nodes.get(name), to: nodes.get(vertex.id), through: [] });
+      if (nodes.has(name) && name !== vertex.id)
+        edges.push({ from: nodes.get(name), to: nodes.get(vertex.id), through: [] });
     }
   }
   for (const { from, to } of edges) join(from, to);
@@ -125,10 +131,22 @@ function placeAcross(layers) {
 
 /** Gives each node the y of its middle, near its neighbours, and returns the height of all. */
 function placeAlong(layers) {
-  for (const layer of layers) spread(layer, layer.map(() => 0));
+  for (const layer of layers)
+    spread(
+      layer,
+      layer.map(() => 0),
+    );
   for (let sweep = 0; sweep < SWEEPS; sweep += 1) {
-    for (const layer of layers) spread(layer, layer.map((each) => middleOf(each, each.before)));
-    for (const layer of layers.toReversed()) spread(layer, layer.map((each) => middleOf(each, each.after)));
+    for (const layer of layers)
+      spread(
+        layer,
+        layer.map((each) => middleOf(each, each.before)),
+      );
+    for (const layer of layers.toReversed())
+      spread(
+        layer,
+        layer.map((each) => middleOf(each, each.after)),
+      );
   }
   const all = layers.flat();
   const top = all.reduce((least, each) => Math.min(least, each.y - each.height / 2), Infinity);
@@ -178,7 +196,10 @@ function distance(one, other) {
 function pointsOf(from, through, to) {
   return [
     { x: from.x + from.width, y: from.y },
-    ...through.flatMap(({ x, y, width }) => [{ x, y }, { x: x + width, y }]),
+    ...through.flatMap(({ x, y, width }) => [
+      { x, y },
+      { x: x + width, y },
+    ]),
     { x: to.x, y: to.y },
   ];
 }

@@ -33,7 +33,7 @@ function sweep(layers, side) {
   return layers.map((layer) => {
     const wishes = new Map(layer.map((each, place) => [each, barycentre(each[side], places, place)]));
     const sorted = layer.toSorted((one, other) => wishes.get(one) - wishes.get(other));
-    sorted.forEach((each, place) => places.set(each, place));
+    for (const [place, each] of sorted.entries()) places.set(each, place);
     return sorted;
   });
 }

@@ -3,10 +3,11 @@
  * other sequences, and control characters that would not be seen, are left out. Pure, without a document.
  */
 
-const SEQUENCE =
-  /\u001b(?:\[([0-9;:]*)([ -/]*[@-~])|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[PX^_][^\u001b]*(?:\u001b\\)?|[ -/]*[0-~])/g;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is left out
-const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f]/g;
+const ESCAPE = "\u001b";
+/** What may follow an ESC: "[ ... m" and its like, a text that a control character ends ("] ..."), or a short one. */
+const SEQUENCE = /^(?:\[([0-9;:]*)([ -/]*[@-~])|[\]PX^_](?:.*?\p{Cc}|.*$)|[ -/]*[0-~])/u;
+/** Control characters without the tab. */
+const UNSEEN = /[\p{Cc}--\t]/gv;
 const COLOURS = ["black", "red", "green", "yellow", "blue", "magenta", "cyan", "white"];
 
 /** @typedef {{text: string, classes: string}} Piece the classes are separated by spaces */
@@ -92,12 +93,12 @@ export function pieces(line, state) {
   // Progress bars write a line again and again: a terminal shows what was written last.
   const shown = line.replace(/\r+$/, "");
   const last = shown.slice(shown.lastIndexOf("\r") + 1);
-  let at = 0;
-  for (const sequence of last.matchAll(SEQUENCE)) {
-    add(last.slice(at, sequence.index));
-    if (sequence[2] === "m") state.apply(sequence[1]);
-    at = sequence.index + sequence[0].length;
+  const [plain, ...rest] = last.split(ESCAPE);
+  add(plain);
+  for (const part of rest) {
+    const sequence = SEQUENCE.exec(part);
+    if (sequence?.[2] === "m") state.apply(sequence[1]);
+    add(part.slice(sequence?.[0].length ?? 0));
   }
-  add(last.slice(at));
   return found;
 }

@@ -21,7 +21,7 @@ export function readLine(line, raw = false) {
   const record = raw ? null : recordOf(line);
   if (record !== null) return told(record);
   // A line says within its first words how serious it is; the rest is somebody's text.
-  const head = line.slice(0, 200).replace(/\u001b\[[0-9;]*m/g, "");
+  const head = line.slice(0, 200).replace(/\p{Cc}\[[0-9;]*m/gu, "");
   const level = SERIOUS[LEVEL.exec(head)?.[1]] ?? (FAILURE.test(head) ? "error" : null);
   return [{ text: cut(line), level }];
 }

@@ -1,0 +1,83 @@
+/** A DAG: its runs as a grid, the graph of its tasks, its details and code; pause and trigger. */
+
+import { get } from "../api.js";
+import { h, replace } from "../dom.js";
+import { pauseSwitch } from "../pause_switch.js";
+import { tabs } from "../tabs.js";
+import { when } from "../time.js";
+import { say } from "../toast.js";
+import { crumbs } from "./crumbs.js";
+import { showCode } from "./dag/code.js";
+import { showDetails } from "./dag/details.js";
+import { showGraph } from "./dag/graph_tab.js";
+import { showGrid } from "./dag/grid.js";
+import { openTrigger } from "./dag/trigger.js";
+
+/**
+ * @param {HTMLElement} main
+ * @param {{dagId: string}} params
+ * @param {object} context see router.js
+ * @returns {Promise<() => void>} cleans up
+ */
+export async function show(main, { dagId }, context) {
+  context.title(dagId);
+  const dag = await get(["dags", dagId], { signal: context.signal });
+  const parts = tabs({
+    label: "Parts of the DAG",
+    tabs: tabsOf(dag, context),
+    current: context.query.get("tab"),
+    changed: (tab) => context.setQuery({ tab }),
+  });
+  replace(main, crumbs([[[], "DAGs"]]), head(dag, context), importError(dag), parts.element);
+  return parts.cleanup;
+}
+
+function tabsOf(dag, context) {
+  const given = { dagId: dag.dag_id, context, trigger: triggerButton(dag.dag_id, context) };
+  const may = (resource) => context.can("can_read", resource, dag.dag_id);
+  return [
+    may("DAG Runs") && { id: "runs", title: "Runs", show: (panel) => showGrid(panel, given) },
+    may("Task Instances") && { id: "graph", title: "Graph", show: (panel) => showGraph(panel, given) },
+    { id: "details", title: "Details", show: (panel) => showDetails(panel, dag) },
+    may("DAG Code") && { id: "code", title: "Code", show: (panel) => showCode(panel, given) },
+  ].filter(Boolean);
+}
+
+function triggerButton(dagId, context) {
+  if (!context.can("can_create", "DAG Runs", dagId) || !context.can("can_edit", "DAGs", dagId)) return null;
+  const click = () => openTrigger({ dagId, context }).catch((error) => say(error.message, "error"));
+  return h("button", { type: "button", class: "button primary", on: { click } }, "Trigger…");
+}
+
+function head(dag, context) {
+  const state = h("span", { class: "switch-word" }, dag.is_paused ? "Paused" : "Active");
+  const toggle = pauseSwitch(dag, (isPaused) => replace(state, isPaused ? "Paused" : "Active"));
+  return h(
+    "div",
+    { class: "view-head" },
+    h("div", { class: "row" }, h("h1", null, dag.dag_id), h("span", { class: "row switch-row" }, toggle, state)),
+    h("div", { class: "row" }, triggerButton(dag.dag_id, context)),
+    dag.description && h("p", { class: "view-about" }, dag.description),
+    h("p", { class: "view-meta muted" }, meta(dag)),
+  );
+}
+
+function meta(dag) {
+  const schedule = dag.timetable_description ?? dag.schedule_interval;
+  return [
+    h("span", null, schedule ? `Schedule: ${schedule}` : "No schedule"),
+    dag.next_dagrun_create_after && !dag.is_paused && h("span", null, "Next run: ", when(dag.next_dagrun_create_after)),
+    dag.owners && h("span", null, `Owners: ${dag.owners}`),
+    dag.tags.length > 0 && h("span", { class: "row" }, dag.tags.map((tag) => h("span", { class: "tag" }, tag))),
+    dag.is_active === false && h("span", { class: "is-warning" }, "Its file is gone"),
+  ];
+}
+
+const importError = ({ import_error: error }) =>
+  error &&
+  h(
+    "details",
+    { class: "note note-error", open: true },
+    h("summary", null, "The file of this DAG cannot be loaded: what you see is its last good version"),
+    h("pre", { tabindex: "0" }, error),
+  );

@@ -1,0 +1,109 @@
+/** The graph of a DAG, with the states that its tasks had in one of the last runs, and what is to know about each task. */
+
+import { get } from "../../api.js";
+import { h, link, replace } from "../../dom.js";
+import { calmly, subscribe } from "../../live.js";
+import { word } from "../../states.js";
+import { whenText } from "../../time.js";
+import { graphView } from "./graph.js";
+import { dateOf, instanceOf } from "./grid_cells.js";
+
+const RUNS = 25;
+
+/**
+ * @param {HTMLElement} panel
+ * @param {{dagId: string, context: object}} dag
+ * @returns {Promise<() => void>} cleans up
+ */
+export async function showGraph(panel, { dagId, context }) {
+  const { signal } = context;
+  const canRuns = context.can("can_read", "DAG Runs", dagId);
+  const readRuns = () => (canRuns ? get(["dags", dagId, "grid"], { query: { limit: RUNS }, signal }) : { runs: [] });
+  const [tasks, first] = await Promise.all([
+    get(["dags", dagId, "tasks"], { query: { details: true }, signal }),
+    readRuns(),
+  ]);
+  const about = h("aside", { class: "task-about", "aria-live": "polite" });
+  const byId = new Map(tasks.map((task) => [task.task_id, task]));
+  const chosen = (taskId) => {
+    graph.mark(taskId);
+    replace(about, aboutTask(dagId, byId.get(taskId), runs.current()));
+  };
+  const graph = graphView(tasks, { chosen });
+  const runs = runChoice(first.runs, graph);
+  const hint = h("p", { class: "hint" }, "Choose a task to see more about it.");
+  replace(
+    panel,
+    h("div", { class: "toolbar" }, runs.element),
+    h("div", { class: "graph-and-about" }, graph.element, about),
+  );
+  if (tasks.length > 0) replace(about, hint);
+  const refresh = calmly(async () => runs.update((await readRuns()).runs), 2000);
+  const unsubscribe = subscribe({ dagId }, refresh);
+  return () => {
+    unsubscribe();
+    refresh.cancel();
+  };
+}
+
+/** The runs whose states the graph may show; the newest one, until another is chosen. */
+function runChoice(first, graph) {
+  const select = h("select", { on: { change: () => color() } });
+  const element = h("label", { class: "field-inline" }, "States of run ", select);
+  let runs = [];
+  const current = () => runs.find(({ id }) => String(id) === select.value) ?? null;
+  const color = () => {
+    const states = Object.entries(current()?.tasks ?? {}).map(([id, given]) => [id, instanceOf(given)]);
+    graph.color(new Map(states));
+  };
+  const update = (next) => {
+    const isNewest = select.value === "" || select.selectedIndex === 0;
+    const chosen = isNewest ? String(next[0]?.id ?? "") : select.value;
+    if (
+      JSON.stringify(next.map(({ id, state }) => [id, state])) !==
+      JSON.stringify(runs.map(({ id, state }) => [id, state]))
+    ) {
+      replace(
+        select,
+        next.map((run) => h("option", { value: run.id, selected: String(run.id) === chosen }, optionText(run))),
+      );
+    }
+    runs = next;
+    element.hidden = runs.length === 0;
+    color();
+  };
+  update(first);
+  return { element, current, update };
+}
+
+const optionText = (run) => `${dateOf(run) ? `${whenText(dateOf(run))} – ` : ""}${word(run.state)} – ${run.run_id}`;
+
+function aboutTask(dagId, task, run) {
+  const list = (ids) => (ids?.length ? ids.join(", ") : "–");
+  const facts = [
+    ["Operator", task.operator],
+    ["Runs after", list(task.upstream_task_ids)],
+    ["Before", list(task.downstream_task_ids)],
+    ["Trigger rule", task.trigger_rule],
+    ["Pool", task.pool],
+    ["Retries", task.retries],
+    ["Mapped", task.is_mapped ? "yes" : null],
+    ["Documentation", task.doc],
+  ];
+  const shown = facts.filter(([, value]) => value !== null && value !== undefined && value !== "");
+  const hasAddress = run?.run_id && Object.hasOwn(run.tasks ?? {}, task.task_id);
+  return [
+    h("h3", null, task.task_id),
+    h(
+      "dl",
+      { class: "facts" },
+      shown.map(([name, value]) => [h("dt", null, name), h("dd", null, value)]),
+    ),
+    hasAddress &&
+      h(
+        "p",
+        null,
+        link(["dags", dagId, "runs", run.run_id, "tasks", task.task_id], "This task in the run, with its log"),
+      ),
+  ];
+}

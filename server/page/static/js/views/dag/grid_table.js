@@ -1,0 +1,122 @@
+/**
+ * The table of a grid: a row for each task, a column for each run. Every cell is a link and has its state as shape, word
+ * and colour; the head of a column is a bar as long as the run took.
+ *
+ *   const table = gridTable(dagId)      table.element;  table.update({ tasks, runs }) touches only what has changed
+ */
+
+import { h, replace, setText } from "../../dom.js";
+import { dayText, durationText } from "../../time.js";
+import { cellsOf, dateOf } from "./grid_cells.js";
+import { arrowKeys } from "./grid_keys.js";
+
+/**
+ * @param {string} dagId
+ * @returns {{element: HTMLElement, update: (grid: import("./grid_cells.js").Grid) => void, filter: (text: string) => void}}
+ */
+export function gridTable(dagId) {
+  const hint = h("p", { class: "grid-hint", "aria-hidden": "true" });
+  const table = h("table", { class: "grid", role: "grid", "aria-label": "States of the tasks by run" });
+  const scroller = h("div", { class: "grid-scroller" }, table);
+  const keys = arrowKeys(table);
+  const longest = h("span", { class: "grid-longest" });
+  let [outline, filled, needle] = [null, new Map(), ""];
+
+  function update(grid) {
+    const cells = cellsOf(dagId, grid);
+    const next = JSON.stringify([grid.tasks, grid.runs.map(({ id }) => id)]);
+    if (next === outline) patch(filled, cells);
+    else rebuild(grid, cells);
+    outline = next;
+    setText(longest, cells.longest > 0 ? `up to ${durationText(cells.longest)}` : "");
+    keys.settle();
+  }
+
+  function rebuild(grid, cells) {
+    const key = table.contains(document.activeElement)
+      ? document.activeElement.closest("[data-key]")?.dataset.key
+      : null;
+    const isAtEnd = outline === null || scroller.scrollLeft + scroller.clientWidth >= scroller.scrollWidth - 2;
+    filled = new Map();
+    replace(table, headOf(grid, cells, longest, filled), bodyOf(cells, filled));
+    filter(needle);
+    if (isAtEnd) requestAnimationFrame(() => scroller.scrollTo(scroller.scrollWidth, 0));
+    if (key) filled.get(key)?.element.querySelector("[tabindex]")?.focus({ preventScroll: true });
+  }
+
+  function filter(text) {
+    needle = text.trim().toLowerCase();
+    for (const row of table.tBodies[0]?.rows ?? []) row.hidden = !row.dataset.task.toLowerCase().includes(needle);
+  }
+
+  for (const event of ["focusin", "pointerover"]) {
+    table.addEventListener(event, ({ target }) => {
+      setText(hint, target.closest("[aria-label]:not(table)")?.getAttribute("aria-label") ?? "");
+    });
+  }
+  return { element: h("div", { class: "runs-grid" }, scroller, hint), update, filter };
+}
+
+/** Fills the cells that have changed; the one that has the focus keeps it. */
+function patch(filled, { heads, rows }) {
+  for (const { key, signature, content } of [heads, ...rows.map(({ cells }) => cells)].flat()) {
+    const cell = filled.get(key);
+    if (cell.signature === signature) continue;
+    cell.signature = signature;
+    const old = cell.element.firstElementChild;
+    const [hadFocus, tabIndex] = [old === document.activeElement, old?.tabIndex ?? -1];
+    replace(cell.element, content());
+    const now = cell.element.firstElementChild;
+    if (now) now.tabIndex = tabIndex;
+    if (hadFocus) now?.focus({ preventScroll: true });
+  }
+}
+
+function headOf({ runs }, { heads }, longest, filled) {
+  const days = daysOf(runs).map(({ day, count }) =>
+    h("th", { scope: "colgroup", colspan: count, class: "grid-day" }, h("span", null, day)),
+  );
+  return h(
+    "thead",
+    null,
+    h("tr", { class: "grid-days" }, h("th", { scope: "row", class: "grid-corner" }, "Runs of"), days),
+    h(
+      "tr",
+      { class: "grid-heads" },
+      h("th", { scope: "row", class: "grid-corner" }, "Duration ", longest),
+      heads.map((cell) => element("th", { scope: "col" }, cell, filled)),
+    ),
+  );
+}
+
+const bodyOf = ({ rows }, filled) =>
+  h(
+    "tbody",
+    null,
+    rows.map(({ taskId, cells }) =>
+      h(
+        "tr",
+        { "data-task": taskId },
+        h("th", { scope: "row", class: "grid-name", title: taskId }, h("span", null, taskId)),
+        cells.map((cell) => element("td", null, cell, filled)),
+      ),
+    ),
+  );
+
+function element(tag, attributes, { key, signature, content }, filled) {
+  const made = h(tag, { ...attributes, "data-key": key }, content());
+  filled.set(key, { signature, element: made });
+  return made;
+}
+
+/** Runs of one day that are beside each other share a heading. */
+function daysOf(runs) {
+  const days = [];
+  for (const run of runs) {
+    const date = dateOf(run);
+    const day = date ? dayText(date) : "no date";
+    if (days.at(-1)?.day === day) days.at(-1).count += 1;
+    else days.push({ day, count: 1 });
+  }
+  return days;
+}

@@ -1,0 +1,130 @@
+/**
+ * Fields for the params of a DAG. They write into the conf, and follow what is typed there.
+ *
+ *   const fields = paramFields(params, (name, json) => ...)     fields.element;  fields.follow({ name: json })
+ */
+
+import { h } from "../../dom.js";
+
+const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
+
+/** @typedef {{name: string, value: unknown, description?: string | null, schema?: Record<string, any> | null}} Param */
+
+/**
+ * @param {Param[]} params
+ * @param {(name: string, json: string | null) => void} changed hears of each change; null if it is not JSON yet
+ */
+export function paramFields(params, changed) {
+  const fields = params.map((param) => ({ name: param.name, ...field(param, (json) => changed(param.name, json)) }));
+  return {
+    element: h("fieldset", { class: "params" }, h("legend", null, "Params"), fields.map(({ element }) => element)),
+    follow: (values) => {
+      for (const { name, control, write } of fields) {
+        if (control !== document.activeElement && Object.hasOwn(values, name)) write(JSON.parse(values[name]));
+      }
+    },
+  };
+}
+
+function field(param, changed) {
+  const { control, read, write } = controlOf(param);
+  const about = param.description ?? param.schema?.description;
+  control.addEventListener("input", () => {
+    const json = read();
+    control.setAttribute("aria-invalid", String(json === null));
+    changed(json);
+  });
+  write(param.value);
+  const label = h("span", null, param.schema?.title ?? param.name);
+  const hint = about ? h("span", { class: "hint" }, about) : null;
+  const isCheck = control.type === "checkbox";
+  const element = h("label", { class: isCheck ? "field-check" : "field" }, isCheck ? [control, label] : [label, control], hint);
+  return { element, control, write };
+}
+
+function controlOf({ value, schema }) {
+  const types = [schema?.type ?? typeOf(value)].flat();
+  const isNullable = types.includes("null") || value === null;
+  if (Array.isArray(schema?.enum)) return choice(schema.enum);
+  if (types.includes("boolean") && types.length === 1) return check();
+  if (types.includes("string")) return textual(schema ?? {}, isNullable);
+  if (types.includes("integer") || types.includes("number")) return numeric(isNullable);
+  return json();
+}
+
+function typeOf(value) {
+  if (value === null) return "string";
+  return typeof value === "object" ? "object" : typeof value;
+}
+
+function choice(values) {
+  const control = h("select", null, values.map((value) => h("option", { value: JSON.stringify(value) }, label(value))));
+  return {
+    control,
+    read: () => control.value,
+    write: (value) => {
+      control.value = JSON.stringify(value);
+    },
+  };
+}
+
+const label = (value) => (typeof value === "string" ? value : JSON.stringify(value));
+
+function check() {
+  const control = h("input", { type: "checkbox" });
+  return {
+    control,
+    read: () => String(control.checked),
+    write: (value) => {
+      control.checked = value === true;
+    },
+  };
+}
+
+function textual({ format, maxLength }, isNullable) {
+  const isLong = format === "multiline";
+  const control = h(isLong ? "textarea" : "input", { type: isLong ? null : "text", maxlength: maxLength, placeholder: hintOf(format) });
+  return {
+    control,
+    read: () => (control.value === "" && isNullable ? "null" : JSON.stringify(control.value)),
+    write: (value) => {
+      control.value = value === null || value === undefined ? "" : label(value);
+    },
+  };
+}
+
+const hintOf = (format) =>
+  ({ date: "2026-01-31", "date-time": "2026-01-31T12:00:00+00:00", time: "12:00:00" })[format] ?? null;
+
+function numeric(isNullable) {
+  const control = h("input", { type: "text", inputmode: "decimal" });
+  return {
+    control,
+    read: () => {
+      const text = control.value.trim();
+      if (text === "") return isNullable ? "null" : null;
+      return NUMBER.test(text) ? text : null;
+    },
+    write: (value) => {
+      control.value = value === null || value === undefined ? "" : label(value);
+    },
+  };
+}
+
+function json() {
+  const control = h("textarea", { class: "mono", rows: "2", spellcheck: "false" });
+  return {
+    control,
+    read: () => {
+      try {
+        JSON.parse(control.value);
+        return control.value;
+      } catch {
+        return null;
+      }
+    },
+    write: (value) => {
+      control.value = JSON.stringify(value);
+    },
+  };
+}
