@@ -5,6 +5,7 @@
  *   await send("PATCH", ["dags", dagId], { is_paused: true })              -> the JSON; what the answer warns of is shown
  *   await request("GET", ["dags"], { query })                              -> { data, headers, warnings }
  *   await text([...runPath(dagId, run), "tasks", taskId, "logs"], { query, headers }) -> { text, status, headers }
+ *   await bytes([...logs], { headers: { Range } })                         -> { bytes, status, headers }
  *   get([...runPath(dagId, run), "tasks"])                                 // runPath: a run is named by its run_id
  *
  * What fails throws an ApiError; the router shows one that a view does not catch. A 401 leads to the sign-in by itself.
@@ -84,6 +85,17 @@ export async function text(path, options = {}) {
 }
 
 /**
+ * Read some bytes of a text that may grow, always anew: a log, of which a part may end within a character.
+ * @param {string[]} path
+ * @param {Options} [options] with the header Range
+ * @returns {Promise<{ bytes: Uint8Array, status: number, headers: Headers }>} the status may be 206
+ */
+export async function bytes(path, options = {}) {
+  const response = await call("GET", path, { ...options, cache: "no-store" });
+  return { bytes: new Uint8Array(await response.arrayBuffer()), status: response.status, headers: response.headers };
+}
+
+/**
  * Ask who the caller is, without being led to the sign-in; begin a session with these credentials if there are any.
  * @param {string} [authorization] "Basic ..." or "Bearer ..."
  * @returns {Promise<any>} the answer of whoami; throws ApiError, whose status is 401 for who has not signed in
@@ -115,7 +127,7 @@ export const runPath = (dagId, run) => ["dags", dagId, "dag_runs", `run_id=${run
  */
 export const eventSource = (query) => new EventSource(apiAddress(["events"], query));
 
-async function call(method, url, { body, signal, headers, quiet = false }) {
+async function call(method, url, { body, signal, headers, quiet = false, cache = "no-cache" }) {
   const response = await reach(url, {
     method,
     signal,
@@ -125,7 +137,7 @@ async function call(method, url, { body, signal, headers, quiet = false }) {
       ...headers,
     },
     body: body === undefined ? undefined : JSON.stringify(body),
-    cache: "no-cache",
+    cache,
     credentials: "same-origin",
     redirect: "error",
   });

@@ -85,6 +85,16 @@ export function whenText(iso) {
   return format(sameYear ? parts : { ...parts, year: "numeric" }).format(date);
 }
 
+/**
+ * @param {string} iso
+ * @returns {string} the day alone: "Nov 30", with the year if it is another one than this
+ */
+export function dayText(iso) {
+  const date = new Date(iso);
+  const parts = { month: "short", day: "numeric" };
+  return format(date.getFullYear() === new Date().getFullYear() ? parts : { ...parts, year: "numeric" }).format(date);
+}
+
 /** @returns {string} the zone in which times are shown: "Europe/Berlin", "UTC" */
 export const zoneName = () =>
   setting("zone") === "utc" ? "UTC" : new Intl.DateTimeFormat().resolvedOptions().timeZone;

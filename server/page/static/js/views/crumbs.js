@@ -10,5 +10,9 @@ export const crumbs = (steps) =>
   h(
     "nav",
     { class: "crumbs", "aria-label": "Breadcrumb" },
-    h("ol", null, steps.map(([path, text]) => h("li", null, link(path, text)))),
+    h(
+      "ol",
+      null,
+      steps.map(([path, text]) => h("li", null, link(path, text))),
+    ),
   );

@@ -29,6 +29,10 @@ export async function show(main, { dagId }, context) {
     changed: (tab) => context.setQuery({ tab }),
   });
   replace(main, crumbs([[[], "DAGs"]]), head(dag, context), importError(dag), parts.element);
+  if (context.query.has("trigger")) {
+    context.setQuery({});
+    trigger(dagId, context);
+  }
   return parts.cleanup;
 }
 
@@ -45,9 +49,11 @@ function tabsOf(dag, context) {
 
 function triggerButton(dagId, context) {
   if (!context.can("can_create", "DAG Runs", dagId) || !context.can("can_edit", "DAGs", dagId)) return null;
-  const click = () => openTrigger({ dagId, context }).catch((error) => say(error.message, "error"));
+  const click = () => trigger(dagId, context);
   return h("button", { type: "button", class: "button primary", on: { click } }, "Trigger…");
 }
+
+const trigger = (dagId, context) => openTrigger({ dagId, context }).catch((error) => say(error.message, "error"));
 
 function head(dag, context) {
   const state = h("span", { class: "switch-word" }, dag.is_paused ? "Paused" : "Active");
@@ -68,7 +74,12 @@ function meta(dag) {
     h("span", null, schedule ? `Schedule: ${schedule}` : "No schedule"),
     dag.next_dagrun_create_after && !dag.is_paused && h("span", null, "Next run: ", when(dag.next_dagrun_create_after)),
     dag.owners && h("span", null, `Owners: ${dag.owners}`),
-    dag.tags.length > 0 && h("span", { class: "row" }, dag.tags.map((tag) => h("span", { class: "tag" }, tag))),
+    dag.tags.length > 0 &&
+      h(
+        "span",
+        { class: "row" },
+        dag.tags.map((tag) => h("span", { class: "tag" }, tag)),
+      ),
     dag.is_active === false && h("span", { class: "is-warning" }, "Its file is gone"),
   ];
 }

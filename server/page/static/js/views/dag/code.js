@@ -25,6 +25,10 @@ function sourceView(source) {
     "div",
     { class: "source" },
     h("pre", { class: "source-numbers", "aria-hidden": "true" }, numbers),
-    h("pre", { class: "source-code", tabindex: "0", role: "region", "aria-label": "Source of the DAG" }, h("code", null, source)),
+    h(
+      "pre",
+      { class: "source-code", tabindex: "0", role: "region", "aria-label": "Source of the DAG" },
+      h("code", null, source),
+    ),
   );
 }

@@ -60,7 +60,11 @@ export function confEditor(first, changed) {
 const placeOf = ({ line, column }) => `Line ${line}, column ${column}`;
 
 function sayProblem(problem, area) {
-  const go = h("button", { type: "button", class: "button small", on: { click: () => goTo(area, problem.position) } }, "Go there");
+  const go = h(
+    "button",
+    { type: "button", class: "button small", on: { click: () => goTo(area, problem.position) } },
+    "Go there",
+  );
   return [h("span", null, `${placeOf(problem)}: ${problem.message}.`), go];
 }
 

@@ -36,7 +36,11 @@ export function showDetails(panel, dag) {
 function runStates(counts) {
   const states = Object.entries(counts);
   if (states.length === 0) return "none";
-  return h("span", { class: "row" }, states.map(([state, count]) => badge(state, count)));
+  return h(
+    "span",
+    { class: "row" },
+    states.map(([state, count]) => badge(state, count)),
+  );
 }
 
 function paramTable(params) {
@@ -53,6 +57,10 @@ function paramTable(params) {
   const heads = ["Param", "Default", "Type", "Description"].map((text) => h("th", { scope: "col" }, text));
   return [
     h("h2", null, "Params"),
-    h("div", { class: "table-frame" }, h("table", null, h("thead", null, h("tr", null, heads)), h("tbody", null, rows))),
+    h(
+      "div",
+      { class: "table-frame" },
+      h("table", null, h("thead", null, h("tr", null, heads)), h("tbody", null, rows)),
+    ),
   ];
 }

@@ -84,12 +84,17 @@ class Pages {
 }
 
 function pageBar(pages, load) {
-  const button = (text, label, step, said) =>
-    h(
+  const button = (text, label, step, said) => {
+    const click = () => {
+      step();
+      load(said);
+    };
+    return h(
       "button",
-      { type: "button", class: "button", "aria-label": label, on: { click: () => (step(), load(said)) } },
+      { type: "button", class: "button", "aria-label": label, on: { click } },
       text,
     );
+  };
   const older = button("← Older", "Older runs", () => pages.older(), "Older runs");
   const newer = button("Newer →", "Newer runs", () => pages.newer(), "Newer runs");
   const newest = button("Newest", "Newest runs", () => pages.newest(), "Newest runs");

@@ -17,7 +17,12 @@ const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 export function paramFields(params, changed) {
   const fields = params.map((param) => ({ name: param.name, ...field(param, (json) => changed(param.name, json)) }));
   return {
-    element: h("fieldset", { class: "params" }, h("legend", null, "Params"), fields.map(({ element }) => element)),
+    element: h(
+      "fieldset",
+      { class: "params" },
+      h("legend", null, "Params"),
+      fields.map(({ element }) => element),
+    ),
     follow: (values) => {
       for (const { name, control, write } of fields) {
         if (control !== document.activeElement && Object.hasOwn(values, name)) write(JSON.parse(values[name]));
@@ -38,7 +43,12 @@ function field(param, changed) {
   const label = h("span", null, param.schema?.title ?? param.name);
   const hint = about ? h("span", { class: "hint" }, about) : null;
   const isCheck = control.type === "checkbox";
-  const element = h("label", { class: isCheck ? "field-check" : "field" }, isCheck ? [control, label] : [label, control], hint);
+  const element = h(
+    "label",
+    { class: isCheck ? "field-check" : "field" },
+    isCheck ? [control, label] : [label, control],
+    hint,
+  );
   return { element, control, write };
 }
 
@@ -58,7 +68,11 @@ function typeOf(value) {
 }
 
 function choice(values) {
-  const control = h("select", null, values.map((value) => h("option", { value: JSON.stringify(value) }, label(value))));
+  const control = h(
+    "select",
+    null,
+    values.map((value) => h("option", { value: JSON.stringify(value) }, label(value))),
+  );
   return {
     control,
     read: () => control.value,
@@ -83,7 +97,11 @@ function check() {
 
 function textual({ format, maxLength }, isNullable) {
   const isLong = format === "multiline";
-  const control = h(isLong ? "textarea" : "input", { type: isLong ? null : "text", maxlength: maxLength, placeholder: hintOf(format) });
+  const control = h(isLong ? "textarea" : "input", {
+    type: isLong ? null : "text",
+    maxlength: maxLength,
+    placeholder: hintOf(format),
+  });
   return {
     control,
     read: () => (control.value === "" && isNullable ? "null" : JSON.stringify(control.value)),

@@ -71,7 +71,12 @@ function triggerForm(dag, canUnpause, conf) {
   const fields = paramFields(params, (name, json) => json !== null && editor.set(name, json));
   const editor = confEditor(firstText(params, conf), fields.follow);
   if (conf !== undefined) fields.follow(membersOf(conf));
-  const runId = h("input", { type: "text", maxlength: "250", placeholder: "manual__ and the date", autocomplete: "off" });
+  const runId = h("input", {
+    type: "text",
+    maxlength: "250",
+    placeholder: "manual__ and the date",
+    autocomplete: "off",
+  });
   const date = h("input", { type: "datetime-local", step: "1" });
   const controls = { runId, date };
   const paused = dag.is_paused ? pausedNote(canUnpause) : null;
@@ -117,7 +122,8 @@ function pausedNote(canUnpause) {
     "div",
     { class: "note" },
     h("p", null, text),
-    canUnpause && h("label", { class: "field-check" }, box, h("span", null, "Make the DAG active, so that the run begins")),
+    canUnpause &&
+      h("label", { class: "field-check" }, box, h("span", null, "Make the DAG active, so that the run begins")),
   );
   return { element, isChecked: () => canUnpause && box.checked };
 }

@@ -1,0 +1,239 @@
+/** The buttons of a run and of a task: stop, clear, mark, delete, trigger again. Each is there only if it can be done. */
+
+import { send } from "../../api.js";
+import { h } from "../../dom.js";
+import { say } from "../../toast.js";
+import { openTrigger } from "../dag/trigger.js";
+import { nameOf } from "./order.js";
+import { askAndClear, askAndDo } from "./steering.js";
+
+/** What has begun, and is ended if the run is stopped. */
+const UNDER_WAY = new Set(["running", "queued", "deferred", "sensing", "restarting", "up_for_reschedule"]);
+
+/**
+ * @param {import("./data.js").RunData} data
+ * @param {object} context see router.js
+ * @returns {{element: HTMLElement, update: () => void}}
+ */
+export function runActions(data, context) {
+  const may = mayOf(data.dagId, context);
+  const buttons = [
+    action(
+      "Stop…",
+      may.editRun,
+      () => !data.isEnded,
+      () => stop(data),
+    ),
+    action(
+      "Clear…",
+      may.editTasks,
+      () => data.total > 0,
+      () => clear(data),
+      "Run tasks again",
+    ),
+    action(
+      "Mark success…",
+      may.editRun,
+      () => data.run.state !== "success",
+      () => mark(data, "success"),
+    ),
+    action(
+      "Mark failed…",
+      may.editRun,
+      () => data.run.state === "success",
+      () => mark(data, "failed"),
+    ),
+    action(
+      "Trigger again…",
+      may.trigger,
+      () => true,
+      () => again(data, context),
+      "A new run with the same conf",
+    ),
+    action(
+      "Delete…",
+      may.deleteRun,
+      () => true,
+      () => remove(data, context),
+    ),
+  ].filter(Boolean);
+  return bar(buttons, data);
+}
+
+/**
+ * @param {import("./data.js").RunData} data
+ * @param {() => object} instance the task instance that is shown now
+ * @param {object} context see router.js
+ * @returns {{element: HTMLElement, update: () => void}}
+ */
+export function taskActions(data, instance, context) {
+  const may = mayOf(data.dagId, context);
+  const buttons = [
+    action(
+      "Clear…",
+      may.editTasks,
+      () => true,
+      () => clearTask(data, instance()),
+      "Run this task again",
+    ),
+    action(
+      "Mark success…",
+      may.editTasks,
+      () => instance().state !== "success",
+      () => markTask(data, instance(), "success"),
+    ),
+    action(
+      "Mark failed…",
+      may.editTasks,
+      () => instance().state !== "failed",
+      () => markTask(data, instance(), "failed"),
+    ),
+  ].filter(Boolean);
+  return bar(buttons, data);
+}
+
+function mayOf(dagId, { can }) {
+  const editDag = can("can_edit", "DAGs", dagId);
+  const editRun = editDag && can("can_edit", "DAG Runs", dagId);
+  return {
+    editRun,
+    editTasks: editDag && can("can_edit", "Task Instances", dagId) && (editRun || can("can_clear", "DAG Runs", dagId)),
+    deleteRun: editDag && can("can_delete", "DAG Runs", dagId),
+    trigger: editDag && can("can_create", "DAG Runs", dagId),
+  };
+}
+
+function action(text, isAllowed, isPossible, click, title = null) {
+  if (!isAllowed) return null;
+  const run = () => click().catch((error) => error.name !== "AbortError" && say(error.message, "error"));
+  const element = h("button", { type: "button", class: "button", title, on: { click: run } }, text);
+  return { element, isPossible };
+}
+
+function bar(buttons, data) {
+  const update = () => {
+    for (const { element, isPossible } of buttons) {
+      const hides = !isPossible();
+      // The focus does not fall to the page's start if its button goes.
+      if (hides && element === document.activeElement) document.querySelector("h1")?.focus({ preventScroll: true });
+      element.hidden = hides;
+    }
+  };
+  update();
+  data.watch(update);
+  return {
+    element: h(
+      "div",
+      { class: "row actions-bar" },
+      buttons.map(({ element }) => element),
+    ),
+    update,
+  };
+}
+
+async function stop(data) {
+  const busy = data.instances.filter(({ state }) => UNDER_WAY.has(state)).length;
+  const waiting = data.instances.filter(
+    ({ state }) => state === null || state === "scheduled" || state === "up_for_retry",
+  ).length;
+  const answer = await askAndDo({
+    title: "Stop this run?",
+    text: [
+      h(
+        "p",
+        null,
+        `${counted(busy, "task is", "tasks are")} ended, and ${counted(waiting, "task does", "tasks do")} not begin.`,
+      ),
+      h("p", null, "The run is then failed. You may clear it later, to run its tasks again."),
+    ],
+    action: "Stop the run",
+    danger: true,
+    run: () => send("PATCH", data.path, { state: "failed" }),
+    done: () => "The run is stopped.",
+  });
+  if (answer !== null) await data.reload();
+}
+
+async function mark(data, state) {
+  const others = data.isEnded ? "" : " Tasks under way are ended, and those that have not begun do not run.";
+  const answer = await askAndDo({
+    title: `Mark this run as ${state}?`,
+    text: h("p", null, `Its state becomes ${state}.${others}`),
+    action: `Mark as ${state}`,
+    run: () => send("PATCH", data.path, { state }),
+    done: () => `The run is marked as ${state}.`,
+  });
+  if (answer !== null) await data.reload();
+}
+
+async function clear(data) {
+  const hasFailed = data.instances.some(({ state }) => state === "failed" || state === "upstream_failed");
+  const answer = await askAndClear({
+    path: data.path,
+    title: "Run tasks of this run again?",
+    text: "Clearing gives tasks another try. The run is under way again.",
+    options: [
+      { name: "only_failed", label: "Only what failed, or did not run because others failed", checked: hasFailed },
+    ],
+    bodyOf: (chosen) => chosen,
+  });
+  if (answer !== null) await data.reload();
+}
+
+async function clearTask(data, instance) {
+  const mapped = instance.map_index >= 0 ? " All instances of this mapped task are cleared." : "";
+  const answer = await askAndClear({
+    path: data.path,
+    title: `Run ${instance.task_id} again?`,
+    text: `Clearing gives the task another try. The run is under way again.${mapped}`,
+    options: [
+      { name: "downstream", label: "Also the tasks after it", checked: true },
+      { name: "only_failed", label: "Of these, only what failed or did not run because others failed", checked: false },
+    ],
+    bodyOf: (chosen) => ({ ...chosen, task_ids: [instance.task_id] }),
+  });
+  if (answer !== null) await data.reload();
+}
+
+async function markTask(data, instance, state) {
+  const next = state === "success" ? "The tasks after it may then begin." : "The tasks after it may then not run.";
+  const ends = UNDER_WAY.has(instance.state) ? "It is ended. " : "";
+  const answer = await askAndDo({
+    title: `Mark ${nameOf(instance)} as ${state}?`,
+    text: h("p", null, `${ends}Its state becomes ${state}, whatever it has done. ${next}`),
+    action: `Mark as ${state}`,
+    run: () =>
+      send(
+        "PATCH",
+        [...data.path, "tasks", instance.task_id],
+        { state },
+        { query: { map_index: instance.map_index >= 0 ? instance.map_index : undefined } },
+      ),
+    done: () => `${nameOf(instance)} is marked as ${state}.`,
+  });
+  if (answer !== null) await data.reload();
+}
+
+const again = (data, context) => openTrigger({ dagId: data.dagId, context, conf: data.run.conf });
+
+async function remove(data, context) {
+  const running = data.isEnded ? "" : " It is under way: its tasks are ended.";
+  const answer = await askAndDo({
+    title: "Delete this run?",
+    text: [
+      h("p", null, h("b", null, data.run.run_id)),
+      h(
+        "p",
+        null,
+        `The run and its ${counted(data.total, "task", "tasks")} are deleted.${running} Nobody can undo this.`,
+      ),
+    ],
+    action: "Delete the run",
+    danger: true,
+    run: () => send("DELETE", data.path),
+    done: () => "The run is deleted.",
+  });
+  if (answer !== null) await context.navigate(["dags", data.dagId], { replace: true });
+}
+
+const counted = (count, one, many) => (count === 1 ? `1 ${one}` : `${count.toLocaleString("en")} ${many}`);

@@ -1,0 +1,51 @@
+/** All that the database says about a run, with its conf. */
+
+import { h, replace } from "../../dom.js";
+import { when } from "../../time.js";
+import { factList } from "../facts.js";
+
+/**
+ * @param {HTMLElement} panel
+ * @param {import("./data.js").RunData} data
+ * @returns {() => void} cleans up
+ */
+export function showDetails(panel, data) {
+  let drawn = "";
+  const update = () => {
+    const next = JSON.stringify(data.run);
+    if (next === drawn) return;
+    drawn = next;
+    replace(panel, h("div", { class: "card" }, facts(data.run)), h("h2", null, "Conf"), confView(data.run));
+  };
+  update();
+  return data.watch(update);
+}
+
+const facts = (run) =>
+  factList([
+    ["Run id", h("code", null, run.run_id)],
+    ["Date", run.execution_date ? when(run.execution_date) : "none"],
+    ["Type", run.run_type ?? (run.external_trigger ? "manual" : null)],
+    ["Queued", run.queued_at && when(run.queued_at)],
+    ["Started", run.start_date && when(run.start_date)],
+    ["Ended", run.end_date && when(run.end_date)],
+    ["Data interval", run.data_interval_start && [when(run.data_interval_start), " to ", when(run.data_interval_end)]],
+    ["Note", run.note],
+  ]);
+
+/**
+ * @param {object} run
+ * @returns {HTMLElement}
+ */
+export function confView(run) {
+  if (run.conf_error) return h("p", { class: "hint" }, `The conf cannot be shown: ${run.conf_error}`);
+  if (isEmpty(run.conf)) return h("p", { class: "hint" }, "This run has no conf.");
+  return h("pre", { tabindex: "0", class: "conf-shown" }, JSON.stringify(run.conf, null, 2));
+}
+
+/**
+ * @param {unknown} conf
+ * @returns {boolean}
+ */
+export const isEmpty = (conf) =>
+  conf === null || conf === undefined || (typeof conf === "object" && Object.keys(conf).length === 0);
