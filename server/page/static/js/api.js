@@ -91,7 +91,7 @@ export async function text(path, options = {}) {
  * @returns {Promise<{ bytes: Uint8Array, status: number, headers: Headers }>} the status may be 206
  */
 export async function bytes(path, options = {}) {
-  const response = await call("GET", path, { ...options, cache: "no-store" });
+  const response = await call("GET", apiAddress(path, options.query), { ...options, cache: "no-store" });
   return { bytes: new Uint8Array(await response.arrayBuffer()), status: response.status, headers: response.headers };
 }
 

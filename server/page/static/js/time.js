@@ -87,12 +87,16 @@ export function whenText(iso) {
 
 /**
  * @param {string} iso
- * @returns {string} the day alone: "Nov 30", with the year if it is another one than this
+ * @returns {{day: string, number: string}} the day alone: "Nov 30", with the year if it is another one than this; and "30"
  */
-export function dayText(iso) {
+export function dayTexts(iso) {
   const date = new Date(iso);
   const parts = { month: "short", day: "numeric" };
-  return format(date.getFullYear() === new Date().getFullYear() ? parts : { ...parts, year: "numeric" }).format(date);
+  const isThisYear = date.getFullYear() === new Date().getFullYear();
+  return {
+    day: format(isThisYear ? parts : { ...parts, year: "numeric" }).format(date),
+    number: format({ day: "numeric" }).format(date),
+  };
 }
 
 /** @returns {string} the zone in which times are shown: "Europe/Berlin", "UTC" */

@@ -5,12 +5,12 @@ import { notice } from "../failure.js";
 import { badge } from "../states.js";
 import { tabs } from "../tabs.js";
 import { crumbs } from "./crumbs.js";
+import { readTasks } from "./dag/read_tasks.js";
 import { runActions } from "./run/actions.js";
 import { RunData } from "./run/data.js";
 import { showDetails } from "./run/details.js";
 import { showGantt } from "./run/gantt.js";
 import { showGraph } from "./run/graph_tab.js";
-import { readTasks } from "./run/order.js";
 import { runSummary } from "./run/summary.js";
 import { showTask } from "./run/task.js";
 import { showTasks } from "./run/tasks.js";
@@ -25,7 +25,10 @@ export async function show(main, { dagId, runId, taskId }, context) {
   context.title(taskId ? `${taskId} – ${runId}` : runId);
   const data = new RunData(dagId, runId, context);
   try {
-    const [tasks] = await Promise.all([data.mayReadTasks ? readTasks(dagId, context.signal) : [], data.load()]);
+    const [tasks] = await Promise.all([
+      data.mayReadTasks ? readTasks(dagId, context.signal).catch(() => []) : [],
+      data.load(),
+    ]);
     const cleanup =
       taskId === undefined ? showRun(main, data, tasks, context) : showTask(main, { data, taskId, tasks, context });
     return () => {

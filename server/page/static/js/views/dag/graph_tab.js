@@ -7,6 +7,7 @@ import { word } from "../../states.js";
 import { whenText } from "../../time.js";
 import { graphView } from "./graph.js";
 import { dateOf, instanceOf } from "./grid_cells.js";
+import { readTasks } from "./read_tasks.js";
 
 const RUNS = 25;
 
@@ -19,10 +20,7 @@ export async function showGraph(panel, { dagId, context }) {
   const { signal } = context;
   const canRuns = context.can("can_read", "DAG Runs", dagId);
   const readRuns = () => (canRuns ? get(["dags", dagId, "grid"], { query: { limit: RUNS }, signal }) : { runs: [] });
-  const [tasks, first] = await Promise.all([
-    get(["dags", dagId, "tasks"], { query: { details: true }, signal }),
-    readRuns(),
-  ]);
+  const [tasks, first] = await Promise.all([readTasks(dagId, signal), readRuns()]);
   const about = h("aside", { class: "task-about", "aria-live": "polite" });
   const byId = new Map(tasks.map((task) => [task.task_id, task]));
   const chosen = (taskId) => {

@@ -1,11 +1,12 @@
 /** The runs of a DAG as a grid, page by page, live. */
 
-import { get } from "../../api.js";
+import { request } from "../../api.js";
 import { h, replace } from "../../dom.js";
 import { notice } from "../../failure.js";
 import { calmly, subscribe } from "../../live.js";
 import { badge } from "../../states.js";
 import { announce } from "../../toast.js";
+import { instanceOf } from "./grid_cells.js";
 import { gridTable } from "./grid_table.js";
 
 const PAGE = 25;
@@ -25,11 +26,9 @@ export async function showGrid(panel, { dagId, context, trigger }) {
   const body = h("div", null, h("div", { class: "toolbar" }, search, bar.element), table.element, legend);
 
   async function load() {
-    const grid = await get(["dags", dagId, "grid"], {
-      query: { limit: PAGE, before: pages.before },
-      signal: context.signal,
-    });
-    pages.read(grid.runs);
+    const query = { limit: PAGE, before: pages.before };
+    const { data: grid, headers } = await request("GET", ["dags", dagId, "grid"], { query, signal: context.signal });
+    pages.read(grid.runs, headers.has("Link"));
     if (grid.runs.length === 0 && pages.isNewest()) return replace(panel, noRuns(grid, trigger));
     if (!body.isConnected) replace(panel, body);
     search.hidden = grid.tasks.length < 2;
@@ -52,14 +51,16 @@ class Pages {
   constructor() {
     this.stack = [];
     this.runs = [];
+    this.hasOlder = false;
   }
 
   get before() {
     return this.stack.at(-1);
   }
 
-  read(runs) {
+  read(runs, hasOlder) {
     this.runs = runs;
+    this.hasOlder = hasOlder;
   }
 
   isNewest() {
@@ -67,7 +68,7 @@ class Pages {
   }
 
   isOldest() {
-    return this.runs.length < PAGE;
+    return !this.hasOlder;
   }
 
   older() {
@@ -89,11 +90,7 @@ function pageBar(pages, load) {
       step();
       load(said);
     };
-    return h(
-      "button",
-      { type: "button", class: "button", "aria-label": label, on: { click } },
-      text,
-    );
+    return h("button", { type: "button", class: "button", "aria-label": label, on: { click } }, text);
   };
   const older = button("← Older", "Older runs", () => pages.older(), "Older runs");
   const newer = button("Newer →", "Newer runs", () => pages.newer(), "Newer runs");
@@ -120,8 +117,8 @@ function fillLegend(legend, { tasks, runs }) {
   const states = new Set(runs.map(({ state }) => state));
   for (const run of runs) {
     for (const taskId of tasks) {
-      const instance = run.tasks?.[taskId];
-      if (instance !== undefined) states.add(typeof instance === "object" ? (instance?.state ?? null) : instance);
+      const instance = instanceOf(run.tasks?.[taskId]);
+      if (instance !== null) states.add(instance.state);
     }
   }
   const key = [...states].map(String).sort().join();

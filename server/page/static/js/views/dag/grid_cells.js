@@ -4,6 +4,7 @@ import { address } from "../../address.js";
 import { h, svg } from "../../dom.js";
 import { shape, stateClass, word } from "../../states.js";
 import { durationText, whenText } from "../../time.js";
+import { worstOf } from "../mapped.js";
 
 /** The size of the bars that show how long runs took, in pixels. */
 const BAR = { width: 14, height: 48, least: 2 };
@@ -90,8 +91,9 @@ function taskCell(dagId, run, taskId) {
  */
 export function instanceOf(given) {
   if (given === undefined) return null;
-  if (given === null || typeof given === "string") return { state: given, mapped: null };
-  return { state: given.state ?? null, mapped: given.mapped ?? null };
+  return given !== null && typeof given === "object"
+    ? { state: worstOf(given.mapped), mapped: given.mapped }
+    : { state: given, mapped: null };
 }
 
 const wordsOf = ({ state, mapped }) =>

@@ -6,7 +6,7 @@
  */
 
 import { h, replace, setText } from "../../dom.js";
-import { dayText, durationText } from "../../time.js";
+import { dayTexts, durationText } from "../../time.js";
 import { cellsOf, dateOf } from "./grid_cells.js";
 import { arrowKeys } from "./grid_keys.js";
 
@@ -73,13 +73,13 @@ function patch(filled, { heads, rows }) {
 }
 
 function headOf({ runs }, { heads }, longest, filled) {
-  const days = daysOf(runs).map(({ day, count }) =>
-    h("th", { scope: "colgroup", colspan: count, class: "grid-day" }, h("span", null, day)),
+  const days = daysOf(runs).map(({ day, number, count }) =>
+    h("th", { scope: "colgroup", colspan: count, class: "grid-day", title: day }, count > 1 ? day : number),
   );
   return h(
     "thead",
     null,
-    h("tr", { class: "grid-days" }, h("th", { scope: "row", class: "grid-corner" }, "Runs of"), days),
+    h("tr", { class: "grid-days" }, h("th", { scope: "row", class: "grid-corner" }, "Day"), days),
     h(
       "tr",
       { class: "grid-heads" },
@@ -109,14 +109,14 @@ function element(tag, attributes, { key, signature, content }, filled) {
   return made;
 }
 
-/** Runs of one day that are beside each other share a heading. */
+/** Runs of one day that are beside each other share a heading; above a single one there is room for a number only. */
 function daysOf(runs) {
   const days = [];
   for (const run of runs) {
     const date = dateOf(run);
-    const day = date ? dayText(date) : "no date";
-    if (days.at(-1)?.day === day) days.at(-1).count += 1;
-    else days.push({ day, count: 1 });
+    const texts = date ? dayTexts(date) : { day: "no date", number: "–" };
+    if (days.at(-1)?.day === texts.day) days.at(-1).count += 1;
+    else days.push({ ...texts, count: 1 });
   }
   return days;
 }

@@ -68,7 +68,13 @@ function chart(data, begun, now) {
       h(
         "thead",
         null,
-        h("tr", null, head("Task"), h("th", { scope: "col" }, axis(ticks, scale)), head("Took", "number")),
+        h(
+          "tr",
+          null,
+          head("Task"),
+          h("th", { scope: "col", class: "gantt-cell" }, axis(ticks, scale)),
+          head("Took", "number"),
+        ),
       ),
       h("tbody", null, rows),
     ),

@@ -3,6 +3,7 @@
 import { address } from "../../address.js";
 import { replace } from "../../dom.js";
 import { graphView } from "../dag/graph.js";
+import { worstOf } from "../mapped.js";
 
 /**
  * @param {HTMLElement} panel
@@ -19,17 +20,18 @@ export function showGraph(panel, data, tasks) {
   return data.watch(update);
 }
 
-/** A mapped task is one box: with the state of the instance that is worst off, and the number of all. */
+/** A mapped task is one box. */
 function statesOf(instances) {
   const states = new Map();
   for (const { task_id: id, state, map_index: index } of instances) {
-    const known = states.get(id) ?? { state, mapped: index >= 0 ? {} : null };
-    if (rank(state) < rank(known.state)) known.state = state;
-    if (known.mapped) known.mapped[state ?? "none"] = (known.mapped[state ?? "none"] ?? 0) + 1;
-    states.set(id, known);
+    if (index < 0) states.set(id, { state, mapped: null });
+    else count(states, id, state ?? "none");
   }
   return states;
 }
 
-const WORST = ["failed", "upstream_failed", "running", "up_for_retry", "queued", "scheduled"];
-const rank = (state) => (WORST.indexOf(state) + WORST.length + 1) % (WORST.length + 1);
+function count(states, id, state) {
+  const mapped = { ...states.get(id)?.mapped };
+  mapped[state] = (mapped[state] ?? 0) + 1;
+  states.set(id, { state: worstOf(mapped), mapped });
+}

@@ -1,7 +1,7 @@
 /**
  * The log of a task: of each try, followed while the task is running, with search and download.
  *
- *   const log = taskLog({ path, instance })     log.element;  log.update(instance);  log.stop()
+ *   const log = new TaskLog(path, instance, signal)     log.element;  log.update(instance);  log.stop()
  */
 
 import { apiAddress } from "../../address.js";
@@ -10,139 +10,120 @@ import { h, replace } from "../../dom.js";
 import { notice } from "../../failure.js";
 import { word } from "../../states.js";
 import { logControls } from "./log_controls.js";
-import { logView } from "./log_view.js";
+import { LogView } from "./log_view.js";
 import { LogWindow } from "./log_window.js";
+import { triesOf, trySelect } from "./tries.js";
 
 /** How often a log is looked at while it may grow, in milliseconds. */
 const PAUSE = 1000;
 const GROWING = new Set(["running", "queued", "restarting", "up_for_reschedule", "deferred", "sensing", "shutdown"]);
 
-/**
- * @param {{path: string[], instance: object, signal: AbortSignal}} given `path` of the log in the API
- */
-export function taskLog({ path, instance: first, signal }) {
-  const place = h("div", { class: "log-place" });
-  const tries = trySelect(() => open());
-  const download = h("a", { class: "button small", download: "" }, "Download");
-  const controls = logControls();
-  const element = h("section", { class: "task-log", "aria-labelledby": "log-title" }, [
-    h("div", { class: "toolbar" }, h("h2", { id: "log-title" }, "Log"), tries.element, controls.element, download),
-    place,
-  ]);
-  let instance = first;
-  let view = null;
-  let timer = null;
+export class TaskLog {
+  /**
+   * @param {string[]} path of the log in the API
+   * @param {object} instance of the task
+   * @param {AbortSignal} signal ends all
+   */
+  constructor(path, instance, signal) {
+    this.path = path;
+    this.instance = instance;
+    this.signal = signal;
+    this.view = null;
+    this.timer = null;
+    this.tries = trySelect(() => this.open());
+    this.controls = logControls();
+    this.download = h("a", { class: "button small", download: "" }, "Download");
+    this.place = h("div", { class: "log-place" });
+    const title = h("h2", { id: "log-title" }, "Log");
+    const bar = h("div", { class: "toolbar" }, title, this.tries.element, this.controls.element, this.download);
+    this.element = h("section", { class: "task-log", "aria-labelledby": "log-title" }, bar, this.place);
+    this.tries.update(instance);
+    this.open();
+  }
 
-  const query = () => ({
-    try_number: tries.value(),
-    map_index: instance.map_index >= 0 ? instance.map_index : undefined,
-  });
-  const read = (part) => {
-    const headers = part.range ? { Range: `bytes=${part.range[0]}-${part.range[1]}` } : {};
-    return bytes(path, { query: { ...query(), tail: part.tail }, headers, signal });
-  };
+  /** @param {object} next the task instance as it is now */
+  update(next) {
+    const before = this.instance;
+    this.instance = next;
+    const isNewTry = this.tries.update(next);
+    if (isNewTry || (this.view === null && before.state !== next.state)) this.open();
+    // What the task wrote at its end is read, too.
+    else if (before.state !== next.state) this.look();
+  }
 
-  async function open() {
-    clearTimeout(timer);
-    download.href = apiAddress(path, query());
-    download.setAttribute("download", `${instance.task_id}.${tries.value() ?? "last"}.log`);
-    const log = new LogWindow(read);
-    const opened = logView(log, { raw: controls.isRaw, drawn: controls.drawn });
-    view = opened;
-    controls.use(opened);
+  stop() {
+    clearTimeout(this.timer);
+    this.view?.finder.clear();
+  }
+
+  get query() {
+    const { map_index: index } = this.instance;
+    return { try_number: this.tries.value(), map_index: index >= 0 ? index : undefined };
+  }
+
+  read({ range, tail }) {
+    const headers = range ? { Range: `bytes=${range[0]}-${range[1]}` } : {};
+    return bytes(this.path, { query: { ...this.query, tail }, headers, signal: this.signal });
+  }
+
+  async open() {
+    clearTimeout(this.timer);
+    this.download.href = apiAddress(this.path, this.query);
+    this.download.setAttribute("download", `${this.instance.task_id}.${this.tries.value() ?? "last"}.log`);
+    const view = new LogView(new LogWindow((part) => this.read(part)), this.controls);
+    this.view = view;
+    this.controls.use(view);
     try {
-      await opened.toEnd();
-      if (view !== opened) return;
-      show(opened, log);
+      await view.toEnd();
+      if (this.view === view) this.show(view);
     } catch (error) {
-      if (error.name === "AbortError" || view !== opened) return;
-      view = null;
-      showMissing(error);
+      if (error.name === "AbortError" || this.view !== view) return;
+      this.view = null;
+      this.showMissing(error);
     }
-    later();
+    this.lookLater();
   }
 
-  function show(opened, log) {
-    for (const each of [download, controls.element]) each.hidden = false;
-    replace(place, opened.element, log.size === 0 ? h("p", { class: "hint" }, "The log is empty.") : null);
-    opened.element.scrollTo(0, opened.element.scrollHeight);
+  show(view) {
+    this.download.hidden = this.controls.element.hidden = false;
+    replace(this.place, view.element);
+    view.toBottom();
   }
 
-  function showMissing(error) {
-    for (const each of [download, controls.element]) each.hidden = true;
-    if (place.dataset.says === error.message) return;
-    replace(place, missing(error, instance));
+  showMissing(error) {
+    this.download.hidden = this.controls.element.hidden = true;
+    replace(this.place, missing(error, this.instance));
   }
 
-  function later() {
-    clearTimeout(timer);
-    if (!signal.aborted && GROWING.has(instance.state)) timer = setTimeout(look, PAUSE);
+  lookLater() {
+    clearTimeout(this.timer);
+    if (this.signal.aborted || !GROWING.has(this.instance.state)) return;
+    this.timer = setTimeout(() => this.look(), PAUSE);
   }
 
-  async function look() {
-    if (document.hidden) return document.addEventListener("visibilitychange", look, { once: true, signal });
-    if (view === null) return open();
-    await view.follow().catch(() => {});
-    return later();
+  async look() {
+    clearTimeout(this.timer);
+    if (document.hidden) {
+      document.addEventListener("visibilitychange", () => this.look(), { once: true, signal: this.signal });
+      return;
+    }
+    if (this.view === null) {
+      this.open();
+      return;
+    }
+    // What goes wrong is the connection's, which the header shows.
+    await this.view.follow().catch(() => {});
+    this.lookLater();
   }
-
-  tries.update(instance);
-  open();
-  return {
-    element,
-    update: (next) => {
-      const [before, isNewTry] = [instance, tries.update(next)];
-      instance = next;
-      if (isNewTry || view === null) open();
-      // What it has written at its end is read once more.
-      else if (before.state !== next.state) look();
-    },
-    stop: () => {
-      clearTimeout(timer);
-      view?.finder.clear();
-    },
-  };
-}
-
-/** The tries that a task has had; follows the last one, unless an older one is chosen. */
-function trySelect(changed) {
-  const select = h("select", { on: { change: changed } });
-  const element = h("label", { class: "choice" }, "Try", select);
-  let last = 0;
-  return {
-    element,
-    value: () => (select.value === "" ? undefined : Number(select.value)),
-    update: (instance) => {
-      const count = triesOf(instance);
-      if (count === last) return false;
-      const follows = select.value === "" || Number(select.value) === last;
-      const chosen = follows ? count : Number(select.value);
-      const all = Array.from({ length: count }, (_, place) => place + 1);
-      replace(
-        select,
-        all.map((each) => h("option", { value: each, selected: each === chosen }, `${each} of ${count}`)),
-      );
-      element.hidden = count < 2;
-      last = count;
-      return follows;
-    },
-  };
-}
-
-/** A task that waits has, in some releases, the number of its next try already. */
-function triesOf({ try_number: number, state, start_date: start }) {
-  const isWaiting = state === null || state === "scheduled" || state === "queued";
-  return Math.max(0, Math.min(1000, (number ?? 0) - (isWaiting && start === null ? 1 : 0)));
 }
 
 function missing(error, instance) {
-  const waits = (instance.waits_for ?? []).map((reason) => h("li", null, reason));
   const isWaiting = triesOf(instance) === 0;
+  if (!isWaiting || error.status !== 404) {
+    return notice({ title: "There is no log to show", text: h("p", null, error.message) });
+  }
   return notice({
-    title: isWaiting ? "This task has not begun" : "There is no log to show",
-    text: [
-      isWaiting ? h("p", null, `Its state is: ${word(instance.state)}.`) : h("p", null, error.message),
-      waits.length > 0 && h("div", null, h("p", null, "It waits, because"), h("ul", null, waits)),
-    ],
+    title: "This task has not begun, so it has no log",
+    text: h("p", null, `Its state is: ${word(instance.state)}.`),
   });
 }

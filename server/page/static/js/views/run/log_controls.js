@@ -3,7 +3,7 @@
 import { h, setText } from "../../dom.js";
 
 /**
- * @returns {{element: HTMLElement, isRaw: () => boolean, use: (view: object) => void, drawn: () => void}} `use`: the view
+ * @returns {{element: HTMLElement, raw: () => boolean, use: (view: object) => void, drawn: () => void}} `use`: the view
  *   that is shown from now on; `drawn`: it has other lines now
  */
 export function logControls() {
@@ -29,7 +29,7 @@ export function logControls() {
   );
   return {
     element,
-    isRaw: () => raw.checked,
+    raw: () => raw.checked,
     use: (view) => {
       shown.view?.finder.clear();
       shown.view = view;

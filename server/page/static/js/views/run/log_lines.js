@@ -6,7 +6,8 @@
 /** Lines that are longer are cut, because a browser lays a line out as a whole. In characters. */
 const LONGEST = 10_000;
 const LEVEL = /(?:^|[\s\]|:[-])(CRITICAL|FATAL|ERROR|WARNING|WARN)(?=[\s\]|:-]|$)/;
-const FAILURE = /^Traceback \(most recent call last\)|^(?:[\w.]+\.)?\w*(?:Error|Exception)(?:: |$)/;
+const FAILURE =
+  /^Traceback \(most recent call last\)|^(?:[\w.]+\.)?\w*(?:Error|Exception)(?:: |$)|^\[[^\]]{1,40}\] Failed: /;
 const SERIOUS = { CRITICAL: "error", FATAL: "error", ERROR: "error", WARNING: "warning", WARN: "warning" };
 const TOLD = new Set(["timestamp", "level", "event", "logger", "filename", "lineno", "error_detail", "exception"]);
 

@@ -1,25 +1,8 @@
 /** The order of a run's tasks: as they follow each other in the DAG, or by name where that is not known. */
 
-import { get } from "../../api.js";
-
-/**
- * Reads the tasks of the DAG, in the order in which they run.
- * @param {string} dagId
- * @param {AbortSignal} signal
- * @returns {Promise<object[]>} empty if the database does not know them
- */
-export async function readTasks(dagId, signal) {
-  try {
-    return await get(["dags", dagId, "tasks"], { query: { details: true }, signal });
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    return [];
-  }
-}
-
 /**
  * @param {object[]} instances
- * @param {object[]} tasks as `readTasks` has them
+ * @param {object[]} tasks those of the DAG, in order; empty if they are not known
  * @returns {object[]} the instances in the order of the tasks, those of a mapped task by their index
  */
 export function inOrder(instances, tasks) {

@@ -51,7 +51,7 @@ function shortFacts(run) {
       h(
         "details",
         { class: "summary-item summary-conf" },
-        h("summary", null, "Conf ", h("code", null, JSON.stringify(run.conf))),
+        h("summary", null, h("span", { class: "summary-name" }, "Conf"), h("code", null, JSON.stringify(run.conf))),
         confView(run),
       ),
   ];

@@ -7,7 +7,7 @@ import { badge, shape, stateClass, word } from "../../states.js";
 import { duration, when } from "../../time.js";
 import { crumbs } from "../crumbs.js";
 import { taskActions } from "./actions.js";
-import { taskLog } from "./log.js";
+import { TaskLog } from "./log.js";
 import { inOrder, nameOf, placeOf } from "./order.js";
 
 const item = (name, value) =>
@@ -37,7 +37,7 @@ export function showTask(main, { data, taskId, tasks, context }) {
   const waits = h("div", { class: "note", hidden: true });
   const actions = taskActions(data, current, context);
   const log = context.can("can_read", "Task Logs", dagId)
-    ? taskLog({ path: [...data.path, "tasks", taskId, "logs"], instance: current(), signal: context.signal })
+    ? new TaskLog([...data.path, "tasks", taskId, "logs"], current(), context.signal)
     : null;
   const choice = mapChoice(data, taskId, context);
   const head = h("div", { class: "view-head" }, title, actions.element);

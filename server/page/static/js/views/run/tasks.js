@@ -42,6 +42,7 @@ export function showTasks(panel, data, tasks) {
     states.update(named);
     const shown = named.filter(({ state }) => states.has(state));
     table.update(inOrder(shown, tasks()));
+    table.element.classList.toggle("is-ended", data.isEnded);
     table.element.hidden = shown.length === 0;
     none.hidden = shown.length > 0;
     search.hidden = data.instances.length < 8;

@@ -1,34 +1,8 @@
-/** Draws the lines of a log, a block at a time, and finds text in them. */
-
-import { h } from "../../dom.js";
-import { AnsiState, pieces } from "./ansi.js";
-import { readLine } from "./log_lines.js";
+/** Finds a text in the lines of a log that are shown, and marks where it is. */
 
 /** More places than this are not marked. */
 const MOST_FOUND = 2000;
 const canHighlight = typeof Highlight === "function" && CSS.highlights !== undefined;
-
-/**
- * @param {string[]} lines
- * @param {boolean} raw whether JSON stays JSON
- * @param {AnsiState} [state] which colours the lines before have switched on
- * @returns {HTMLElement}
- */
-export function drawBlock(lines, raw, state = new AnsiState()) {
-  const read = lines.flatMap((line) => readLine(line, raw));
-  return h(
-    "div",
-    { class: "log-block" },
-    read.map((line) => drawLine(line, state)),
-  );
-}
-
-function drawLine({ text, level }, state) {
-  const parts = pieces(text, state).map((piece) =>
-    piece.classes === "" ? piece.text : h("span", { class: piece.classes }, piece.text),
-  );
-  return h("div", { class: level === null ? "line" : `line is-${level}` }, parts);
-}
 
 /** The places where a text is in the lines that are shown; one of them is the current one. */
 export class Finder {
