@@ -4,7 +4,7 @@ import { address } from "./address.js";
 import { h, link, replace, setText } from "./dom.js";
 import { watchConnection } from "./live.js";
 import { can, user } from "./permissions.js";
-import { end, watchUser } from "./session.js";
+import { end, isClosed, watchUser } from "./session.js";
 import { choose, setting } from "./settings.js";
 import { say } from "./toast.js";
 
@@ -43,7 +43,7 @@ function draw() {
   replace(
     places,
     known ? PLACES.filter(([, , resource]) => !resource || can("can_read", resource)).map(place) : null,
-    docs(),
+    isClosed ? null : docs(),
   );
   replace(document.getElementById("reader"), menu());
 }

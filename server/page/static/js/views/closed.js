@@ -14,11 +14,9 @@ export function show(main) {
         h(
           "p",
           null,
-          "Whoever administers Windsock can open it: ",
-          h("code", null, "[api] auth_backend"),
-          " is ",
+          "Its authentication backend is ",
           h("code", null, "deny_all"),
-          " now. The documentation, under Authentication, says which others there are.",
+          ". Whoever administers Windsock can choose another one: the documentation lists them under Authentication.",
         ),
       ],
     }),

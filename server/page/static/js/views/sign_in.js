@@ -112,7 +112,8 @@ function inWords(failure) {
   const seconds = failure.headers?.get("Retry-After");
   if (failure.status === 401) return "That was not accepted. Please check what you have typed.";
   if (failure.status === 429 && seconds) return `Too many attempts were refused. Try again in ${seconds} s.`;
-  return failure.message;
+  // The reader knows that it was refused: what counts is why.
+  return failure.message.replace(/^(?:Forbidden|Unauthorized): ./, (start) => start.at(-1).toUpperCase());
 }
 
 // Basic authentication, in UTF-8 (RFC 7617).

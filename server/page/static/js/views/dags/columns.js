@@ -4,7 +4,7 @@ import { address } from "../../address.js";
 import { send } from "../../api.js";
 import { h, link } from "../../dom.js";
 import { badge, RUN_STATES, square } from "../../states.js";
-import { ago, when } from "../../time.js";
+import { ago, durationText, when } from "../../time.js";
 import { say } from "../../toast.js";
 
 /**
@@ -111,13 +111,16 @@ const owners = (text, filter) =>
 // Airflow 1.10 and 2.x keep a cron expression as JSON text, and a distance as an object.
 function schedule(dag) {
   const text = scheduleText(dag.schedule_interval);
+  if (typeof dag.schedule_interval === "object" && text) return text;
   if (!text) return h("span", { class: "muted" }, "by trigger");
   return h("span", { title: dag.timetable_description || null }, h("code", null, text));
 }
 
 function scheduleText(value) {
   if (value === null || value === undefined || value === "null") return "";
-  return typeof value === "object" ? JSON.stringify(value) : String(value).replace(/^"(.*)"$/, "$1");
+  if (typeof value !== "object") return String(value).replace(/^"(.*)"$/, "$1");
+  const { days = 0, seconds = 0 } = value.attrs ?? value;
+  return `every ${durationText(days * 86_400 + seconds)}`;
 }
 
 function nextRun(dag) {
@@ -149,15 +152,25 @@ function counts(dag) {
   );
 }
 
-const trigger = (dag, context) =>
-  context.can("can_create", "DAG Runs", dag.dag_id) && context.can("can_edit", "DAGs", dag.dag_id)
-    ? h(
-        "a",
-        {
-          class: "button small",
-          href: address(["dags", dag.dag_id], { trigger: "true" }),
-          "aria-label": `Trigger ${dag.dag_id}`,
-        },
-        "Trigger",
-      )
-    : null;
+function trigger(dag, context) {
+  if (!context.can("can_create", "DAG Runs", dag.dag_id) || !context.can("can_edit", "DAGs", dag.dag_id)) return null;
+  return h(
+    "button",
+    {
+      type: "button",
+      class: "button small",
+      "aria-label": `Trigger ${dag.dag_id}`,
+      on: { click: () => ask(dag.dag_id, context) },
+    },
+    "Trigger",
+  );
+}
+
+async function ask(dagId, context) {
+  try {
+    const { openTrigger } = await import("../dag/trigger.js");
+    await openTrigger({ dagId, context });
+  } catch (error) {
+    say(error.message, "error");
+  }
+}
