@@ -5,6 +5,7 @@ Only its addresses, ports and certificates are replaced.
 
 import asyncio
 import json
+import re
 import socket
 import ssl
 import subprocess
@@ -13,6 +14,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import asyncpg
@@ -91,7 +93,12 @@ async def service(database: str, tmp_path: Path) -> AsyncIterator[Service]:
     await conn.execute("INSERT INTO users (username, password) VALUES ('ann', $1)", stored)
     await conn.execute("INSERT INTO dag (dag_id, is_active, is_paused, is_subdag) VALUES ('d', true, false, false)")
     await conn.close()
-    options: dict[str, Any] = {"auth_backend": "password_auth", "trusted_proxies": "unix:", "access_log": "True"}
+    options: dict[str, Any] = {
+        "auth_backend": "password_auth",
+        "trusted_proxies": "unix:",
+        "access_log": "True",
+        "page": "True",
+    }
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(tmp_path / SOCKET))
         listening.listen()
@@ -170,6 +177,32 @@ async def test_scheme_and_host_go_through(nginx: Nginx) -> None:
             assert "; secure" in answer.headers["Set-Cookie"].lower()
         async with client.post(f"{API}/session", headers={"Origin": "https://localhost:1"}) as answer:
             assert answer.status == 403
+
+
+async def test_the_page(nginx: Nginx) -> None:
+    """By HTTP/2, so that many of them can be open; its files are compressed and kept, and its events come at once."""
+    host, port = urlsplit(nginx.https).hostname, urlsplit(nginx.https).port
+    context = ssl.create_default_context(cafile=str(nginx.folder / "fullchain.pem"))
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    with socket.create_connection((host, port)) as plain, context.wrap_socket(plain, server_hostname=host) as tls:
+        assert tls.selected_alpn_protocol() == "h2"
+    async with nginx.client() as client:
+        async with client.get("/prefix/") as answer:
+            assert "Content-Security-Policy" in answer.headers
+            found = re.search(r'src="(/prefix/static/[^"]*)"', await answer.text())
+        assert found is not None
+        async with client.get(found[1]) as answer:
+            assert (answer.status, answer.headers["Content-Encoding"]) == (200, "gzip")
+            assert "immutable" in answer.headers["Cache-Control"]
+        async with client.post(f"{API}/session", headers={"Origin": nginx.https}) as answer:
+            cookie = answer.cookies["__Host-windsock_session"].value
+        headers = {"Cookie": f"__Host-windsock_session={cookie}"}
+        async with (
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=nginx.tls)) as browser,
+            browser.get(f"{nginx.https}{API}/events", headers=headers, timeout=aiohttp.ClientTimeout(10)) as events,
+        ):
+            assert events.status == 200
+            assert await events.content.readline()
 
 
 async def test_request_ids(service: Service, nginx: Nginx) -> None:

@@ -16,7 +16,7 @@ OTHERS = sorted({*PAGES, "SECURITY.md", "THREAT_MODEL.md"} - {*FOR_DEVELOPERS})
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
 # Names of other people's programs, and words of the pages.
 OUTSIDE = {"AppKey", "RequestKey", "sudo", "git", "make", "npm", "pyenv", "ruff", "mypy", "import_error",
-           "job", "retries", "try", "PATH", "NOTIFY", "REQUESTS", "airflow.cfg", "server.py"}  # fmt: skip
+           "job", "retries", "try", "PATH", "NOTIFY", "REQUESTS", "airflow.cfg", "server.py", "innerHTML"}  # fmt: skip
 _FENCED = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 _QUOTED = re.compile(r"`([^`\n]+)`")
 _NAME = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*(?=\(|$)")
