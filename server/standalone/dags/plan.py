@@ -1,9 +1,7 @@
 """Turns a document into DAG plans: merges defaults, validates keys, resolves dependencies."""
 
 import os
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta, tzinfo
-from graphlib import CycleError, TopologicalSorter
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +9,25 @@ import msgspec
 from msgspec import UNSET
 
 from server.standalone.dags import differences, spec
+from server.standalone.dags.by_name import NOT_DAGS, by_name
+from server.standalone.dags.edges import Edges
 from server.standalone.dags.errors import DagFileError
+from server.standalone.dags.groups import Groups, plan_groups
 from server.standalone.dags.operators import OperatorType, PythonArguments, find_operator
 from server.standalone.dags.section import Section, merge, without_nulls
-from server.standalone.dags.tasklist import tasks_by_id
-from server.standalone.dags.times import is_no_schedule, parse_schedule, zone
-from server.wire.document import Document, Problem
-
-# At most this many tasks of a circle are named.
-_SHOWN = 10
+from server.standalone.dags.times import is_no_schedule, parse_schedule
+from server.wire.document import Document, Problem, shortened, suggestion
 
 
 def plan_dags(document: Document, fileloc: str) -> list[spec.DagPlan]:
     """Return every DAG of the file. Raises DagFileError with the first problem of each DAG that has one."""
     if not isinstance(document.data, dict):
         raise DagFileError(Problem(1, "a DAG file is a mapping of dag_ids"))
-    document = tasks_by_id(document)
+    document = by_name(document)
     default = document.data.get("default") or {}
     plans, problems = [], []
     for dag_id, body in document.data.items():
-        if dag_id == "default":
+        if dag_id in NOT_DAGS:
             continue
         try:
             section = Section(document, without_nulls(merge(default, body)), ((dag_id,), ("default",)))
@@ -44,15 +41,15 @@ def plan_dags(document: Document, fileloc: str) -> list[spec.DagPlan]:
 
 def _plan_dag(dag_id: str, dag: Section, folder: Path) -> spec.DagPlan:
     _check_id(dag, None, "dag_id", dag_id)
-    dag.refuse(spec.REFUSED_DAG_KEYS)
     notes = _notes(dag, spec.IDLE_DAG_KEYS) + differences.of_dag(dag_id, dag)
     default_args = dag.child("default_args")
     notes += _notes(default_args, spec.IDLE_TASK_KEYS)
     # As with dag-factory, neither time zone has an effect on the dates of the other place.
-    default_args = default_args.without({*spec.IDLE_TASK_KEYS, "timezone"}).normalised(_zone(default_args))
+    default_args = default_args.as_default_args()
     default_args.only(spec.TASK_OPTIONS).convert(spec.TaskOptions)
-    own = dag.without(spec.DAG_KEYS | spec.IDLE_DAG_KEYS).normalised(_zone(dag))
+    own = dag.without(spec.DAG_KEYS | spec.IDLE_DAG_KEYS).normalised(dag.zone())
     options = own.only(spec.DAG_OPTIONS).convert(spec.DagOptions)
+    groups = plan_groups(dag, default_args)
     key = "schedule" if "schedule" in dag.data else "schedule_interval"
     schedule = dag.attempt(key, parse_schedule, dag.data.get(key))
     if not is_no_schedule(dag.data.get(key)):
@@ -64,41 +61,55 @@ def _plan_dag(dag_id: str, dag: Section, folder: Path) -> spec.DagPlan:
         schedule=schedule,
         timezone=_zone_of(options.start_date or default_args.data.get("start_date")),
         default_args=default_args.data,
-        tasks=_plan_tasks(dag, default_args, options.params, folder, notes),
+        groups=list(groups.plans.values()),
+        tasks=_plan_tasks(dag, groups, options.params, folder, notes),
         notes=list(dict.fromkeys(notes)),
     )
 
 
 def _plan_tasks(
-    dag: Section, default_args: Section, params: dict[str, Any], folder: Path, notes: list[str]
+    dag: Section, groups: Groups, params: dict[str, Any], folder: Path, notes: list[str]
 ) -> list[spec.TaskPlan]:
     bodies = dag.child("tasks", "a list of tasks, each with a `task_id`, or a mapping of task ids to tasks")
     if not bodies.data:
         dag.fail("tasks", "a DAG needs `tasks`")
     tasks: dict[str, spec.TaskPlan] = {}
-    for task_id in bodies.data:
-        task = bodies.child(task_id)
-        notes += _notes(task, spec.IDLE_TASK_KEYS) + differences.of_task(task_id, task)
-        tasks[task_id] = _plan_task(task_id, task, default_args, params, folder)
-    for task_id, plan in tasks.items():
-        for upstream in plan.upstream:
-            if upstream not in tasks:
-                bodies.child(task_id).fail(
-                    "dependencies", f"task {task_id!r} depends on {upstream!r}, which is not a task"
-                )
-            tasks[upstream].downstream.append(task_id)
-    _refuse_circle(bodies, tasks)
+    taken = {group.group_id for group in groups.plans.values()}
+    for name in bodies.data:
+        task = bodies.child(name)
+        notes += _notes(task, spec.IDLE_TASK_KEYS) + differences.of_task(name, task)
+        group = _group_of(name, task, groups, notes)
+        tasks[name] = _plan_task(name, groups.child_id(group, name), task, groups.default_args[group], params, folder)
+        tasks[name].group = group
+        task_id = tasks[name].task_id
+        if task_id in taken or name in groups.plans:
+            bodies.fail(name, f"a group or another task has the name {name!r} or the id {task_id!r}, too")
+        taken.add(task_id)
+    Edges(dag, tasks, groups).draw()
     return list(tasks.values())
 
 
+def _group_of(name: str, task: Section, groups: Groups, notes: list[str]) -> str | None:
+    written = task.data.get("task_group_name")
+    if not written:
+        return None
+    if not groups.plans:
+        notes.append("`task_group_name` has no effect, because the DAG has no `task_groups`")
+        return None
+    if not isinstance(written, str) or written not in groups.plans:
+        text = f"task {name!r} is in the group {shortened(str(written))!r}, which is not one of `task_groups`"
+        task.fail("task_group_name", text + suggestion(str(written), groups.plans))
+    return written
+
+
 def _plan_task(
-    task_id: str, task: Section, default_args: Section, params: dict[str, Any], folder: Path
+    name: str, task_id: str, task: Section, default_args: Section, params: dict[str, Any], folder: Path
 ) -> spec.TaskPlan:
     _check_id(task, None, "task_id", task_id)
     task.refuse(spec.REFUSED_TASK_KEYS)
     path = task.data.get("operator")
     if not isinstance(path, str):
-        task.fail("operator", f"task {task_id!r} needs an `operator`, the path of a class")
+        task.fail("operator", f"task {name!r} needs an `operator`, the path of a class")
     operator = task.attempt("operator", find_operator, path)
     takes = spec.TASK_OPTIONS.union(operator.arguments.__struct_fields__ if operator.arguments else ())
     start = default_args.data.get("start_date")
@@ -108,12 +119,12 @@ def _plan_task(
     if params:
         options.params = params | ({} if options.params is UNSET else options.params)
     return spec.TaskPlan(
+        name=name,
         task_id=task_id,
         operator=operator,
         options=options,
         arguments=_arguments(given.without(spec.TASK_OPTIONS), operator, folder),
-        upstream=task.names("dependencies"),
-        downstream=[],
+        dependencies=task.names("dependencies"),
     )
 
 
@@ -133,15 +144,6 @@ def _arguments(given: Section, operator: OperatorType, folder: Path) -> dict[str
     return result | {field: value for field, value in templated.items() if value is not None}
 
 
-def _refuse_circle(bodies: Section, tasks: Mapping[str, spec.TaskPlan]) -> None:
-    try:
-        TopologicalSorter({task_id: task.upstream for task_id, task in tasks.items()}).prepare()
-    except CycleError as error:
-        circle = error.args[1]
-        shown = circle if len(circle) <= _SHOWN else [*circle[:_SHOWN], "..."]
-        bodies.fail(circle[0], f"the tasks wait for each other in a circle: {' -> '.join(shown)}")
-
-
 def _check_id(section: Section, key: str | None, kind: str, value: str) -> None:
     try:
         msgspec.convert(value, spec.Identifier)
@@ -157,10 +159,6 @@ def _check_id(section: Section, key: str | None, kind: str, value: str) -> None:
 
 def _notes(section: Section, idle: frozenset[str]) -> list[str]:
     return [f"`{key}` has no effect" for key in section.data if key in idle]
-
-
-def _zone(section: Section) -> tzinfo:
-    return section.attempt("timezone", lambda given: zone(str(given)), section.data.get("timezone", "UTC"))
 
 
 def _zone_of(start: datetime | None) -> str | int:

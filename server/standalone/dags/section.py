@@ -10,8 +10,8 @@ from typing import Any, NoReturn, TypeVar
 import msgspec
 
 from server.standalone.dags.errors import DagFileError
-from server.standalone.dags.spec import DATES, DURATIONS, RENAMED_OPTIONS, RENAMED_RULES
-from server.standalone.dags.times import parse_date, parse_duration, plain
+from server.standalone.dags.spec import DATES, DURATIONS, IDLE_TASK_KEYS, RENAMED_OPTIONS, RENAMED_RULES
+from server.standalone.dags.times import TYPE, parse_date, parse_duration, plain, zone
 from server.standalone.dags.type_check import Checker
 from server.wire.document import Document, Path, Problem, shortened, suggestion
 
@@ -71,19 +71,27 @@ class Section:
     def _with(self, data: dict[str, Any]) -> "Section":
         return Section(self.document, data, self.places)
 
+    def zone(self) -> tzinfo:
+        """Return the `timezone` that stands here, UTC if none does."""
+        return self.attempt("timezone", lambda given: zone(str(given)), self.data.get("timezone", "UTC"))
+
+    def as_default_args(self) -> "Section":
+        """Return the `default_args` without what has no effect; a time zone there is that of the dates there."""
+        return self.without({*IDLE_TASK_KEYS, "timezone"}).normalised(self.zone())
+
     def refuse(self, reasons: Mapping[str, str]) -> None:
         """Raise DagFileError for the first key that has a reason to be refused."""
         for key in self.data:
             if key in reasons:
                 self.fail(key, f"`{key}`: {reasons[key]}")
 
-    def normalised(self, zone: tzinfo) -> "Section":
-        """Return it with dates parsed (in `zone` unless they have one), durations in seconds, and 1.10's names."""
+    def normalised(self, local: tzinfo) -> "Section":
+        """Return it with dates parsed (in `local` unless they have one), durations in seconds, and 1.10's names."""
         data: dict[str, Any] = {}
         for written, value in self.data.items():
             name = RENAMED_OPTIONS.get(written, written)
             if name in DATES:
-                data[name] = self.attempt(written, lambda given: parse_date(given, zone), value)
+                data[name] = self.attempt(written, lambda given: parse_date(given, local), value)
             elif name in DURATIONS:
                 data[name] = self.attempt(written, parse_duration, value)
             elif name == "trigger_rule" and isinstance(value, str):
@@ -133,11 +141,14 @@ def without_nulls(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def merge(default: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the own values over the default ones; mappings are merged key by key, at every depth."""
-    merged = dict(default)
-    for key, value in own.items():
-        other = merged.get(key)
-        merged[key] = merge(other, value) if isinstance(value, dict) and isinstance(other, dict) else value
+    """Return the own values over the default ones; mappings are merged key by key, at every depth, but not objects."""
+    merged = dict(own)
+    for key, value in default.items():
+        mine = own.get(key)
+        if key not in own:
+            merged[key] = value
+        elif isinstance(value, dict) and isinstance(mine, dict) and not {TYPE} & (value.keys() | mine.keys()):
+            merged[key] = merge(value, mine)
     return merged
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from msgspec import UNSET, structs
 
+from server.standalone.dags.serialize_groups import task_group
 from server.standalone.dags.spec import DURATIONS, DagPlan, TaskOptions, TaskPlan
 
 # Airflow's defaults of the options of every task. Owner, queue and retry_delay are left out on purpose, because Airflow
@@ -112,6 +113,7 @@ def serialize_dag(plan: DagPlan, fileloc: str) -> dict[str, Any]:
         "is_paused_upon_creation": options.is_paused_upon_creation,
         "tags": options.tags or None,
         "params": _encode_members(options.params) or None,
+        "_task_group": task_group(plan) if plan.groups else None,
         "default_args": _encode(_typed_durations(plan.default_args)) if plan.default_args else None,
     }
     return {"__version": 1, "dag": dag | {key: value for key, value in optional.items() if value is not None}}

@@ -81,15 +81,52 @@ class DagOptions(Struct, kw_only=True, forbid_unknown_fields=True):
     is_paused_upon_creation: bool | None = None
 
 
-class TaskPlan(Struct, kw_only=True):
-    """A task that is ready to be written: options, the operator's own arguments, and its downstream tasks."""
+class GroupOptions(Struct, kw_only=True, forbid_unknown_fields=True):
+    """The options of a task group besides its name, place, dependencies and `default_args`."""
 
+    prefix_group_id: bool = True
+    tooltip: str = ""
+    ui_color: str = "CornflowerBlue"
+    ui_fgcolor: str = "#000"
+    add_suffix_on_collision: bool = False
+
+
+class GroupPlan(Struct, kw_only=True):
+    """A task group that is ready to be written. The sets have what is directly before and after the whole group.
+
+    `name` is its key in the file, `group_id` may begin with the ids of the groups around it.
+    """
+
+    name: str
+    group_id: str
+    parent: str | None
+    options: GroupOptions
+    dependencies: list[str]
+    upstream_groups: set[str] = set()
+    downstream_groups: set[str] = set()
+    upstream_tasks: set[str] = set()
+    downstream_tasks: set[str] = set()
+
+    def child_id(self, name: str) -> str:
+        """Return the id of a task or group directly within it."""
+        return f"{self.group_id}.{name}" if self.options.prefix_group_id else name
+
+
+class TaskPlan(Struct, kw_only=True):
+    """A task that is ready to be written: options, the operator's own arguments, its group, and its neighbours' ids.
+
+    `name` is its key in the file, without the group.
+    """
+
+    name: str
     task_id: str
+    group: str | None = None
     operator: OperatorType
     options: TaskOptions
     arguments: dict[str, Any]
-    upstream: list[str]
-    downstream: list[str]
+    dependencies: list[str]
+    upstream: set[str] = set()
+    downstream: set[str] = set()
 
 
 class DagPlan(Struct, kw_only=True):
@@ -101,6 +138,7 @@ class DagPlan(Struct, kw_only=True):
     schedule: str | timedelta | None
     timezone: str | int
     default_args: dict[str, Any]
+    groups: list[GroupPlan]
     tasks: list[TaskPlan]
     notes: list[str]
 
@@ -116,15 +154,11 @@ RENAMED_OPTIONS = {f"{name}_{unit}": name for name in DURATIONS for unit in ("se
 }
 
 # Keys with a special meaning, which are taken out before the rest is validated.
-DAG_KEYS = frozenset({"dag_id", "default_args", "tasks", "timezone", "schedule", "schedule_interval"})
-TASK_KEYS = frozenset({"task_id", "operator", "dependencies"})
+DAG_KEYS = frozenset({"dag_id", "default_args", "tasks", "task_groups", "timezone", "schedule", "schedule_interval"})
+TASK_KEYS = frozenset({"task_id", "operator", "dependencies", "task_group_name", "parent_group_name"})
+GROUP_KEYS = TASK_KEYS | {"group_name", "group_id", "default_args"} - {"task_id"}
 
-REFUSED_DAG_KEYS = {
-    "task_groups": "task groups are not supported; list their tasks under `tasks`",
-}
 REFUSED_TASK_KEYS = {
-    "task_group_name": "task groups are not supported",
-    "parent_group_name": "task groups are not supported",
     "expand": "tasks that expand at run time are not supported",
     "partial": "tasks that expand at run time are not supported",
     "decorator": "decorated tasks are not supported; name an `operator`",
