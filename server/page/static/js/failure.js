@@ -16,7 +16,7 @@ const TITLES = {
   503: "The server cannot answer at the moment",
 };
 const HINTS = {
-  0: "It may be restarting, or the network may be down. What you see here comes back as soon as it answers.",
+  0: "It may be restarting, or the network may be down. This page tries again by itself.",
   403: "Whoever administers Windsock can give you the permission.",
 };
 const PASSES = new Set([0, 429, 503]);
@@ -36,7 +36,7 @@ export function showFailure(place, error, retry, heading = "h1") {
     notice({
       heading,
       title: TITLES[status] ?? "Something went wrong",
-      text: [h("p", null, error.message), HINTS[status] ? h("p", null, HINTS[status]) : null],
+      text: [status === 0 ? null : h("p", null, error.message), HINTS[status] ? h("p", null, HINTS[status]) : null],
       actions: [again, h("p", null, link([], "All DAGs"))],
     }),
   );

@@ -18,6 +18,7 @@
  */
 
 import { address, queryText, segmentsOf } from "./address.js";
+import { health } from "./api.js";
 import { showFailure } from "./failure.js";
 import { can } from "./permissions.js";
 
@@ -36,6 +37,9 @@ const VIEWS = [
   [["sign-in"], "sign_in"],
   [["admin", "airflow", "graph"], "graph_address"],
 ];
+
+// In milliseconds: what still fails after a reload does not reload the page again and again.
+const ONCE_IN = 10_000;
 
 let current = { cleanup: null, abort: new AbortController(), pathname: null };
 let guard = () => null;
@@ -106,7 +110,7 @@ async function go({ first = false, quiet = false, scroll = 0 }) {
 async function render(name, main, params, context) {
   const view = current;
   try {
-    const module = await import(`./views/${name}.js`);
+    const module = await load(name);
     if (view !== current) return;
     const cleanup = await module.show(main, params, context);
     if (view === current) view.cleanup = cleanup;
@@ -114,6 +118,22 @@ async function render(name, main, params, context) {
   } catch (error) {
     if (view === current && error.name !== "AbortError") showFailure(main, error, reload);
   }
+}
+
+// A page that was open while the server got another version cannot load views of its own version any more.
+async function load(name) {
+  try {
+    return await import(`./views/${name}.js`);
+  } catch (error) {
+    await health();
+    if (reloadedAgo() > ONCE_IN) location.reload();
+    throw error;
+  }
+}
+
+function reloadedAgo() {
+  const [entry] = performance.getEntriesByType("navigation");
+  return entry?.type === "reload" ? performance.now() : Number.POSITIVE_INFINITY;
 }
 
 function newContext() {
