@@ -61,7 +61,7 @@ function showRun(main, data, tasks, context) {
       [[], "DAGs"],
       [["dags", data.dagId], data.dagId],
     ]),
-    h("div", { class: "view-head" }, h("h1", null, data.run.run_id), actions.element),
+    h("div", { class: "view-head" }, h("h1", null, data.run.run_id), actions),
     summary.element,
     parts.element,
   );

@@ -1,6 +1,6 @@
 /** The source of a DAG's file, with the numbers of its lines. */
 
-import { get } from "../../api.js";
+import { text } from "../../api.js";
 import { h, replace } from "../../dom.js";
 import { notice } from "../../failure.js";
 
@@ -10,8 +10,8 @@ import { notice } from "../../failure.js";
  */
 export async function showCode(panel, { dagId, context }) {
   try {
-    const source = await get(["dags", dagId, "code"], { signal: context.signal });
-    replace(panel, sourceView(typeof source === "string" ? source : JSON.stringify(source, null, 2)));
+    const { text: source } = await text(["dags", dagId, "code"], { signal: context.signal });
+    replace(panel, sourceView(source));
   } catch (error) {
     if (error.status !== 404 && error.status !== 409) throw error;
     replace(panel, notice({ title: "There is no code to show", text: h("p", null, error.message) }));

@@ -34,7 +34,7 @@ export function showDetails(panel, dag) {
 }
 
 function runStates(counts) {
-  const states = Object.entries(counts);
+  const states = Object.entries(counts).filter(([, count]) => count > 0);
   if (states.length === 0) return "none";
   return h(
     "span",

@@ -16,8 +16,9 @@ const ZOOM = { least: 0.1, most: 2, step: 1.25 };
 /**
  * @param {import("./graph_drawing.js").GraphTask[]} tasks
  * @param {{hrefOf?: (taskId: string) => string | null, chosen?: (taskId: string) => void}} how
+ * @param {HTMLElement | null} tools that stand beside those of the zoom
  */
-export function graphView(tasks, how) {
+export function graphView(tasks, how, tools = null) {
   if (tasks.length === 0) {
     const text = h("p", null, "The database knows no tasks of this DAG.");
     return { element: notice({ title: "No tasks", text }), color: () => {}, mark: () => {} };
@@ -36,7 +37,7 @@ export function graphView(tasks, how) {
   }
   const drawing = draw(tasks, how);
   return {
-    element: h("div", { class: "graph-view" }, zoomable(drawing), alternative),
+    element: h("div", { class: "graph-view" }, zoomable(drawing, tools), alternative),
     color: (instances) => {
       drawing.color(instances);
       list.color(instances);
@@ -45,7 +46,7 @@ export function graphView(tasks, how) {
   };
 }
 
-function zoomable(drawing) {
+function zoomable(drawing, tools) {
   const scroller = h(
     "div",
     { class: "graph-scroller", tabindex: "0", role: "region", "aria-label": "Graph of the tasks" },
@@ -71,6 +72,7 @@ function zoomable(drawing) {
   const bar = h(
     "div",
     { class: "toolbar graph-zoom" },
+    tools,
     button("−", "Zoom out", () => setZoom(zoom / ZOOM.step)),
     shown,
     button("+", "Zoom in", () => setZoom(zoom * ZOOM.step)),

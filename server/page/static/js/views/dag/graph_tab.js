@@ -27,14 +27,11 @@ export async function showGraph(panel, { dagId, context }) {
     graph.mark(taskId);
     replace(about, aboutTask(dagId, byId.get(taskId), runs.current()));
   };
-  const graph = graphView(tasks, { chosen });
-  const runs = runChoice(first.runs, graph);
-  const hint = h("p", { class: "hint" }, "Choose a task to see more about it.");
-  replace(
-    panel,
-    h("div", { class: "toolbar" }, runs.element),
-    h("div", { class: "graph-and-about" }, graph.element, about),
-  );
+  const runs = runChoice();
+  const graph = graphView(tasks, { chosen }, runs.element);
+  runs.show(first.runs, graph.color);
+  const hint = h("p", { class: "hint" }, "Choose a task in the graph to see more about it.");
+  replace(panel, h("div", { class: "graph-and-about" }, graph.element, about));
   if (tasks.length > 0) replace(about, hint);
   const refresh = calmly(async () => runs.update((await readRuns()).runs), 2000);
   const unsubscribe = subscribe({ dagId }, refresh);
@@ -45,14 +42,14 @@ export async function showGraph(panel, { dagId, context }) {
 }
 
 /** The runs whose states the graph may show; the newest one, until another is chosen. */
-function runChoice(first, graph) {
+function runChoice() {
   const select = h("select", { on: { change: () => color() } });
-  const element = h("label", { class: "field-inline" }, "States of run ", select);
-  let runs = [];
+  const element = h("label", { class: "choice run-choice" }, "Run", select);
+  let [runs, paint] = [[], () => {}];
   const current = () => runs.find(({ id }) => String(id) === select.value) ?? null;
   const color = () => {
     const states = Object.entries(current()?.tasks ?? {}).map(([id, given]) => [id, instanceOf(given)]);
-    graph.color(new Map(states));
+    paint(new Map(states));
   };
   const update = (next) => {
     const isNewest = select.value === "" || select.selectedIndex === 0;
@@ -70,8 +67,11 @@ function runChoice(first, graph) {
     element.hidden = runs.length === 0;
     color();
   };
-  update(first);
-  return { element, current, update };
+  const show = (first, drawStates) => {
+    paint = drawStates;
+    update(first);
+  };
+  return { element, current, update, show };
 }
 
 const optionText = (run) => `${dateOf(run) ? `${whenText(dateOf(run))} – ` : ""}${word(run.state)} – ${run.run_id}`;

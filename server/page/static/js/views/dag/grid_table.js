@@ -10,6 +10,9 @@ import { dayTexts, durationText } from "../../time.js";
 import { cellsOf, dateOf } from "./grid_cells.js";
 import { arrowKeys } from "./grid_keys.js";
 
+/** How many rows are drawn at once: a browser takes long for thousands of cells, and one sees only so many. */
+const ROWS_AT_ONCE = 40;
+
 /**
  * @param {string} dagId
  * @returns {{element: HTMLElement, update: (grid: import("./grid_cells.js").Grid) => void, filter: (text: string) => void}}
@@ -20,28 +23,35 @@ export function gridTable(dagId) {
   const scroller = h("div", { class: "grid-scroller" }, table);
   const keys = arrowKeys(table);
   const longest = h("span", { class: "grid-longest" });
-  let [outline, filled, needle] = [null, new Map(), ""];
+  let [outline, needle, cells, drawn] = [null, "", null, new Map()];
 
   function update(grid) {
-    const cells = cellsOf(dagId, grid);
+    cells = cellsOf(dagId, grid);
     const next = JSON.stringify([grid.tasks, grid.runs.map(({ id }) => id)]);
-    if (next === outline) patch(filled, cells);
-    else rebuild(grid, cells);
+    if (next === outline) patch(drawn, cells);
+    else rebuild(grid);
     outline = next;
     setText(longest, cells.longest > 0 ? `up to ${durationText(cells.longest)}` : "");
     keys.settle();
   }
 
-  function rebuild(grid, cells) {
-    const key = table.contains(document.activeElement)
-      ? document.activeElement.closest("[data-key]")?.dataset.key
-      : null;
+  function rebuild(grid) {
+    const key = table.contains(document.activeElement) ? focusedKey() : null;
     const isAtEnd = outline === null || scroller.scrollLeft + scroller.clientWidth >= scroller.scrollWidth - 2;
-    filled = new Map();
-    replace(table, headOf(grid, cells, longest, filled), bodyOf(cells, filled));
+    const body = h("tbody");
+    drawn = new Map();
+    replace(table, headOf(grid, cells, longest, drawn), body);
+    // Whoever is in a row that would come later must find it there.
+    drawRows(body, key === null ? ROWS_AT_ONCE : cells.rows.length);
+    if (isAtEnd) requestAnimationFrame(() => scroller.scrollTo(scroller.scrollWidth, scroller.scrollTop));
+    if (key !== null) drawn.get(key)?.element.querySelector("[tabindex]")?.focus({ preventScroll: true });
+  }
+
+  function drawRows(body, count) {
+    const begin = body.rows.length;
+    for (const row of cells.rows.slice(begin, begin + count)) body.append(rowOf(row, drawn));
     filter(needle);
-    if (isAtEnd) requestAnimationFrame(() => scroller.scrollTo(scroller.scrollWidth, 0));
-    if (key) filled.get(key)?.element.querySelector("[tabindex]")?.focus({ preventScroll: true });
+    if (body.rows.length < cells.rows.length) setTimeout(() => body.isConnected && drawRows(body, ROWS_AT_ONCE), 0);
   }
 
   function filter(text) {
@@ -57,11 +67,13 @@ export function gridTable(dagId) {
   return { element: h("div", { class: "runs-grid" }, scroller, hint), update, filter };
 }
 
+const focusedKey = () => document.activeElement.closest("[data-key]")?.dataset.key ?? null;
+
 /** Fills the cells that have changed; the one that has the focus keeps it. */
-function patch(filled, { heads, rows }) {
+function patch(drawn, { heads, rows }) {
   for (const { key, signature, content } of [heads, ...rows.map(({ cells }) => cells)].flat()) {
-    const cell = filled.get(key);
-    if (cell.signature === signature) continue;
+    const cell = drawn.get(key);
+    if (cell === undefined || cell.signature === signature) continue;
     cell.signature = signature;
     const old = cell.element.firstElementChild;
     const [hadFocus, tabIndex] = [old === document.activeElement, old?.tabIndex ?? -1];
@@ -72,7 +84,7 @@ function patch(filled, { heads, rows }) {
   }
 }
 
-function headOf({ runs }, { heads }, longest, filled) {
+function headOf({ runs }, { heads }, longest, drawn) {
   const days = daysOf(runs).map(({ day, number, count }) =>
     h("th", { scope: "colgroup", colspan: count, class: "grid-day", title: day }, count > 1 ? day : number),
   );
@@ -84,28 +96,22 @@ function headOf({ runs }, { heads }, longest, filled) {
       "tr",
       { class: "grid-heads" },
       h("th", { scope: "row", class: "grid-corner" }, "Duration ", longest),
-      heads.map((cell) => element("th", { scope: "col" }, cell, filled)),
+      heads.map((cell) => element("th", { scope: "col" }, cell, drawn)),
     ),
   );
 }
 
-const bodyOf = ({ rows }, filled) =>
+const rowOf = ({ taskId, cells }, drawn) =>
   h(
-    "tbody",
-    null,
-    rows.map(({ taskId, cells }) =>
-      h(
-        "tr",
-        { "data-task": taskId },
-        h("th", { scope: "row", class: "grid-name", title: taskId }, h("span", null, taskId)),
-        cells.map((cell) => element("td", null, cell, filled)),
-      ),
-    ),
+    "tr",
+    { "data-task": taskId },
+    h("th", { scope: "row", class: "grid-name", title: taskId }, h("span", null, taskId)),
+    cells.map((cell) => element("td", null, cell, drawn)),
   );
 
-function element(tag, attributes, { key, signature, content }, filled) {
+function element(tag, attributes, { key, signature, content }, drawn) {
   const made = h(tag, { ...attributes, "data-key": key }, content());
-  filled.set(key, { signature, element: made });
+  drawn.set(key, { signature, element: made });
   return made;
 }
 

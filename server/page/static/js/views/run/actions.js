@@ -13,83 +13,52 @@ const UNDER_WAY = new Set(["running", "queued", "deferred", "sensing", "restarti
 /**
  * @param {import("./data.js").RunData} data
  * @param {object} context see router.js
- * @returns {{element: HTMLElement, update: () => void}}
+ * @returns {HTMLElement}
  */
 export function runActions(data, context) {
   const may = mayOf(data.dagId, context);
-  const buttons = [
-    action(
-      "Stop…",
-      may.editRun,
-      () => !data.isEnded,
-      () => stop(data),
-    ),
-    action(
-      "Clear…",
-      may.editTasks,
-      () => data.total > 0,
-      () => clear(data),
-      "Run tasks again",
-    ),
-    action(
-      "Mark success…",
-      may.editRun,
-      () => data.run.state !== "success",
-      () => mark(data, "success"),
-    ),
-    action(
-      "Mark failed…",
-      may.editRun,
-      () => data.run.state === "success",
-      () => mark(data, "failed"),
-    ),
-    action(
-      "Trigger again…",
-      may.trigger,
-      () => true,
-      () => again(data, context),
-      "A new run with the same conf",
-    ),
-    action(
-      "Delete…",
-      may.deleteRun,
-      () => true,
-      () => remove(data, context),
-    ),
-  ].filter(Boolean);
-  return bar(buttons, data);
+  const hasFailed = () => data.run.state === "failed";
+  return bar(data, [
+    { text: "Stop…", may: may.editRun, when: () => !data.isEnded, click: () => stop(data) },
+    {
+      text: "Clear and retry…",
+      may: may.editTasks,
+      when: () => data.total > 0,
+      isMain: hasFailed,
+      click: () => clear(data),
+    },
+    {
+      text: "Mark success…",
+      may: may.editRun,
+      when: () => data.run.state !== "success",
+      click: () => mark(data, "success"),
+    },
+    {
+      text: "Mark failed…",
+      may: may.editRun,
+      when: () => data.run.state === "success",
+      click: () => mark(data, "failed"),
+    },
+    { text: "Trigger again…", may: may.trigger, click: () => again(data, context) },
+    { text: "Delete…", may: may.deleteRun, click: () => remove(data, context) },
+  ]);
 }
 
 /**
  * @param {import("./data.js").RunData} data
  * @param {() => object} instance the task instance that is shown now
  * @param {object} context see router.js
- * @returns {{element: HTMLElement, update: () => void}}
+ * @returns {HTMLElement}
  */
 export function taskActions(data, instance, context) {
-  const may = mayOf(data.dagId, context);
-  const buttons = [
-    action(
-      "Clear…",
-      may.editTasks,
-      () => true,
-      () => clearTask(data, instance()),
-      "Run this task again",
-    ),
-    action(
-      "Mark success…",
-      may.editTasks,
-      () => instance().state !== "success",
-      () => markTask(data, instance(), "success"),
-    ),
-    action(
-      "Mark failed…",
-      may.editTasks,
-      () => instance().state !== "failed",
-      () => markTask(data, instance(), "failed"),
-    ),
-  ].filter(Boolean);
-  return bar(buttons, data);
+  const may = mayOf(data.dagId, context).editTasks;
+  const isNot = (state) => () => instance().state !== state;
+  const hasFailed = () => instance().state === "failed";
+  return bar(data, [
+    { text: "Clear and retry…", may, isMain: hasFailed, click: () => clearTask(data, instance()) },
+    { text: "Mark success…", may, when: isNot("success"), click: () => markTask(data, instance(), "success") },
+    { text: "Mark failed…", may, when: isNot("failed"), click: () => markTask(data, instance(), "failed") },
+  ]);
 }
 
 function mayOf(dagId, { can }) {
@@ -103,17 +72,18 @@ function mayOf(dagId, { can }) {
   };
 }
 
-function action(text, isAllowed, isPossible, click, title = null) {
-  if (!isAllowed) return null;
-  const run = () => click().catch((error) => error.name !== "AbortError" && say(error.message, "error"));
-  const element = h("button", { type: "button", class: "button", title, on: { click: run } }, text);
-  return { element, isPossible };
-}
-
-function bar(buttons, data) {
+/** What the user may not do is not there; what cannot be done now is hidden. */
+function bar(data, actions) {
+  const buttons = actions
+    .filter(({ may }) => may)
+    .map(({ text, click, when = () => true, isMain = () => false }) => {
+      const run = () => click().catch((error) => error.name !== "AbortError" && say(error.message, "error"));
+      return { element: h("button", { type: "button", class: "button", on: { click: run } }, text), when, isMain };
+    });
   const update = () => {
-    for (const { element, isPossible } of buttons) {
-      const hides = !isPossible();
+    for (const { element, when, isMain } of buttons) {
+      element.classList.toggle("primary", isMain());
+      const hides = !when();
       // The focus does not fall to the page's start if its button goes.
       if (hides && element === document.activeElement) document.querySelector("h1")?.focus({ preventScroll: true });
       element.hidden = hides;
@@ -121,14 +91,11 @@ function bar(buttons, data) {
   };
   update();
   data.watch(update);
-  return {
-    element: h(
-      "div",
-      { class: "row actions-bar" },
-      buttons.map(({ element }) => element),
-    ),
-    update,
-  };
+  return h(
+    "div",
+    { class: "row actions-bar" },
+    buttons.map(({ element }) => element),
+  );
 }
 
 async function stop(data) {

@@ -31,11 +31,11 @@ export class TaskLog {
     this.view = null;
     this.timer = null;
     this.tries = trySelect(() => this.open());
-    this.controls = logControls();
     this.download = h("a", { class: "button small", download: "" }, "Download");
+    this.controls = logControls(this.download);
     this.place = h("div", { class: "log-place" });
     const title = h("h2", { id: "log-title" }, "Log");
-    const bar = h("div", { class: "toolbar" }, title, this.tries.element, this.controls.element, this.download);
+    const bar = h("div", { class: "toolbar log-bar" }, title, this.tries.element, this.controls.element);
     this.element = h("section", { class: "task-log", "aria-labelledby": "log-title" }, bar, this.place);
     this.tries.update(instance);
     this.open();
@@ -85,13 +85,13 @@ export class TaskLog {
   }
 
   show(view) {
-    this.download.hidden = this.controls.element.hidden = false;
+    this.controls.element.hidden = false;
     replace(this.place, view.element);
     view.toBottom();
   }
 
   showMissing(error) {
-    this.download.hidden = this.controls.element.hidden = true;
+    this.controls.element.hidden = true;
     replace(this.place, missing(error, this.instance));
   }
 

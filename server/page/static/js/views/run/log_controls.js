@@ -3,10 +3,11 @@
 import { h, setText } from "../../dom.js";
 
 /**
+ * @param {HTMLElement} download a link to the whole log
  * @returns {{element: HTMLElement, raw: () => boolean, use: (view: object) => void, drawn: () => void}} `use`: the view
  *   that is shown from now on; `drawn`: it has other lines now
  */
-export function logControls() {
+export function logControls(download) {
   const shown = { view: null };
   const search = searchField(shown);
   const problems = problemsButton(shown);
@@ -26,6 +27,7 @@ export function logControls() {
     button("End", "To the end of the log", () => shown.view.toEnd()),
     h("label", { class: "field-check" }, wrap, "Wrap"),
     h("label", { class: "field-check", title: "Show lines of JSON as they are" }, raw, "Raw"),
+    download,
   );
   return {
     element,

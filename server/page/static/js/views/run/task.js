@@ -40,10 +40,14 @@ export function showTask(main, { data, taskId, tasks, context }) {
     ? new TaskLog([...data.path, "tasks", taskId, "logs"], current(), context.signal)
     : null;
   const choice = mapChoice(data, taskId, context);
-  const head = h("div", { class: "view-head" }, title, actions.element);
+  const head = h("div", { class: "view-head" }, title, actions);
   const closed = log === null && notice({ title: "You may not read the logs of this DAG" });
   const body = h("div", { class: "task-main stack" }, head, choice.element, facts, waits, log?.element ?? closed);
-  replace(main, above, h("div", { class: "task-view" }, others.element, body));
+  replace(
+    main,
+    above,
+    h("div", { class: ["task-view", others.isUseful && "has-nav"] }, others.isUseful && others.element, body),
+  );
 
   function update() {
     const instance = current();
@@ -128,7 +132,7 @@ function taskNav(data, tasks, taskId) {
     list.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
   };
   update();
-  return { element, update };
+  return { element, update, isUseful: list.childElementCount > 1 };
 }
 
 /** One instance of each task: of a mapped one the first that failed, or else its first. */
