@@ -73,6 +73,11 @@ export class TaskLog {
     const view = new LogView(new LogWindow((part) => this.read(part)), this.controls);
     this.view = view;
     this.controls.use(view);
+    if (hasNotBegun(this.instance)) {
+      this.view = null;
+      this.showMissing(null);
+      return;
+    }
     try {
       await view.toEnd();
       if (this.view === view) this.show(view);
@@ -117,13 +122,11 @@ export class TaskLog {
   }
 }
 
+/** Then there is nothing to ask for; as soon as it has begun, it has another state. */
+const hasNotBegun = (instance) => triesOf(instance) === 0 && !GROWING.has(instance.state);
+
 function missing(error, instance) {
-  const isWaiting = triesOf(instance) === 0;
-  if (!isWaiting || error.status !== 404) {
-    return notice({ title: "There is no log to show", text: h("p", null, error.message) });
-  }
-  return notice({
-    title: "This task has not begun, so it has no log",
-    text: h("p", null, `Its state is: ${word(instance.state)}.`),
-  });
+  if (error !== null) return notice({ title: "There is no log to show", text: h("p", null, error.message) });
+  const text = h("p", null, `Its state is: ${word(instance.state)}.`);
+  return notice({ title: "This task has not begun, so it has no log", text });
 }

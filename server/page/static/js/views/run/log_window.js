@@ -80,19 +80,26 @@ export class LogWindow {
    */
   async later() {
     const { end, rest } = this;
+    if (end === 0) return this.begun();
     try {
-      const { bytes, headers } = await this.read({ range: [end, end + PART - 1] });
-      this.size = sizeOf(headers) ?? end + bytes.length;
-      this.append(bytes);
+      // With the last byte that is known, because a range that begins after the end would be an error.
+      const { bytes, headers } = await this.read({ range: [end - 1, end + PART - 1] });
+      this.size = sizeOf(headers) ?? end - 1 + bytes.length;
+      this.append(bytes.subarray(1));
     } catch (error) {
       if (error.status !== 416) throw error;
-      const size = sizeOf(error.headers);
       // It is shorter than before, so it is another log: that of a try whose file was written anew.
-      if (size !== null && size < end) await this.toEnd();
-      return false;
+      await this.toEnd();
+      return true;
     }
     this.drop((blocks) => blocks.shift());
     return this.end !== end || this.rest !== rest;
+  }
+
+  async begun() {
+    const { rest } = this;
+    await this.toEnd();
+    return this.end > 0 || this.rest !== rest;
   }
 
   async earlier() {
