@@ -95,7 +95,7 @@ function find(text, sections, items, byId, none) {
     found += hidden ? 0 : 1;
   }
   for (const { element, operations } of sections) element.hidden = operations.every((one) => one.element.hidden);
-  setText(none, found ? "" : "No endpoint is like that.");
+  setText(none, found ? "" : "No endpoint matches.");
 }
 
 function openNamed(byId) {

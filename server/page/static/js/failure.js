@@ -17,6 +17,7 @@ const TITLES = {
 };
 const HINTS = {
   0: "It may be restarting, or the network may be down. This page tries again by itself.",
+  503: "This page tries again by itself.",
   403: "Whoever administers Windsock can give you the permission.",
 };
 const PASSES = new Set([0, 429, 503]);

@@ -8,6 +8,7 @@ import { reload, startRouter } from "./router.js";
 import { begin, guard, isClosed, lost } from "./session.js";
 import { apply, onChoice } from "./settings.js";
 import { say } from "./toast.js";
+import { watchForTrouble } from "./trouble.js";
 
 async function start() {
   try {
@@ -21,6 +22,7 @@ async function start() {
   }
   await startRouter({ guard, navigated: markPlace });
   onChoice(reload);
+  if (!isClosed) watchForTrouble();
 }
 
 function askToSignIn() {

@@ -7,7 +7,7 @@
  *     columns: [
  *       { title: "Pool", head: true, render: (pool) => pool.pool },          // head: the row's own header, a <th>
  *       { title: "Slots", class: "number", value: (pool) => pool.slots, render: (pool) => pool.slots },
- *       { title: "Started", sort: "start_date", render: ... },               // sort: what `onSort` is told
+ *       { title: "Started", sort: "-start_date", render: ... },              // sort: what `onSort` is told first, then the reverse
  *     ],
  *     sorted: "-start_date", onSort: (order) => ...,                         // both optional
  *   });
@@ -56,15 +56,16 @@ function headCell(column, order, onSort) {
   const attributes = { role: "columnheader", scope: "col", class: column.class };
   if (!column.sort || !onSort)
     return h("th", attributes, column.bare ? h("span", { class: "unseen" }, column.title) : column.title);
-  const turn = () => onSort(order() === column.sort ? `-${column.sort}` : column.sort);
+  const turn = () => onSort(order() === column.sort ? reversed(column.sort) : column.sort);
   return h("th", attributes, h("button", { type: "button", class: "sort", on: { click: turn } }, column.title));
 }
 
+const reversed = (order) => (order.startsWith("-") ? order.slice(1) : `-${order}`);
+
 function markHead(head, column, order) {
   if (!column.sort) return;
-  if (order === column.sort) head.setAttribute("aria-sort", "ascending");
-  else if (order === `-${column.sort}`) head.setAttribute("aria-sort", "descending");
-  else head.removeAttribute("aria-sort");
+  if (order !== column.sort && order !== reversed(column.sort)) head.removeAttribute("aria-sort");
+  else head.setAttribute("aria-sort", order.startsWith("-") ? "descending" : "ascending");
 }
 
 function updateRows(body, rows, columns, items, key) {

@@ -5,7 +5,7 @@ import { send } from "../../api.js";
 import { h, link } from "../../dom.js";
 import { badge, RUN_STATES, square } from "../../states.js";
 import { ago, durationText, when } from "../../time.js";
-import { say } from "../../toast.js";
+import { announce, say } from "../../toast.js";
 
 /**
  * @param {import("../../router.js").Context} context
@@ -42,7 +42,7 @@ export const columns = (context, filter) => [
   {
     title: "Last runs",
     class: "dag-runs",
-    sort: "last_run",
+    sort: "-last_run",
     value: (dag) => dag.last_runs,
     render: lastRuns,
   },
@@ -71,7 +71,7 @@ async function setPaused(dag, control) {
   try {
     await send("PATCH", ["dags", dag.dag_id], { is_paused: paused });
     control.setAttribute("aria-checked", String(!paused));
-    say(paused ? `${dag.dag_id} is paused.` : `${dag.dag_id} is active.`);
+    announce(paused ? `${dag.dag_id} is paused` : `${dag.dag_id} is active`);
   } catch (error) {
     say(`${dag.dag_id}: ${error.message}`, "error");
   } finally {

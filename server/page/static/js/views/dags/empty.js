@@ -24,7 +24,7 @@ export function emptyNotice(query, change) {
   if (query.search || query.state || query.owner || query.paused || query.tag?.length) {
     const all = () => change({ ...NO_FILTER, page: null });
     return notice({
-      title: "No DAG is like that",
+      title: "No DAG matches",
       text: h("p", null, "All that is chosen above must apply to a DAG at once."),
       actions: h("button", { type: "button", class: "button primary", on: { click: all } }, "Show all DAGs"),
     });
