@@ -5,7 +5,7 @@ and dates are checked before the query and the body are read, in Airflow's order
 process that reads DAGs, has written as JSON is a `Raw`: HTTP sends it as it is, and only a Python caller decodes it.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, TypeVar
 
@@ -18,7 +18,7 @@ from server.database.pools import Pool
 from server.database.scheduler_health import Heartbeat
 from server.database.steering import Cleared, Deleted, Steered
 from server.errors import BadRequest, NotFound, PermissionMissing, Restricted
-from server.overviews import Overviews
+from server.overviews import Listing, Overviews
 from server.task_logs.reading import LogFile, local_log
 from server.task_logs.writing import NoLogError
 from server.wire import (
@@ -40,13 +40,6 @@ from windsock.config import Config
 from windsock.protocol import Code
 
 Done = TypeVar("Done")
-
-
-class Listing(NamedTuple):
-    """A list: pages of JSON objects, and how many there are in all if the caller asked for a part of them."""
-
-    pages: AsyncGenerator[Sequence[str], None]
-    total: int | None
 
 
 class RunKey(NamedTuple):
@@ -164,12 +157,6 @@ class Operations(Overviews):
     async def roots(self, dag_ids: Iterable[str]) -> dict[str, str]:
         """Return the same for each of these ids, which are checked already."""
         return await self._metadata.dags.readable.roots(dag_ids)
-
-    async def list_dags(self, page: Page, readable: Readable | None) -> Listing:
-        """List the DAGs that are `readable` (None: all) by id, without sub-DAGs."""
-        dags, dag_ids = self._metadata.dags, await self._dag_ids(readable)
-        total = await dags.count(dag_ids) if page.partial else None
-        return Listing(dags.pages(page.limit, page.offset, descending=page.descending, readable=dag_ids), total)
 
     async def dag_details(
         self, dag_id: str, readable: Readable | None, *, shows_errors: bool = True, shows_runs: bool = True

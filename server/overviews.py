@@ -1,11 +1,19 @@
 """The operations that show many rows at once, as a page for people needs them; `Operations` has them all."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from typing import NamedTuple
 
 from server import wire
 from server.database.metadata import Metadata
-from server.wire import Grid, GridQuery
+from server.wire import DagsQuery, Grid, GridQuery
 from server.wire.dag_patterns import Readable
+
+
+class Listing(NamedTuple):
+    """A list: pages of JSON objects, and how many there are in all if the caller asked for a part of them."""
+
+    pages: AsyncGenerator[Sequence[str], None]
+    total: int | None
 
 
 class Overviews:
@@ -15,9 +23,26 @@ class Overviews:
         """Work on `metadata`."""
         self._metadata = metadata
 
+    async def list_dags(self, query: DagsQuery, readable: Readable | None, readable_runs: Readable | None) -> Listing:
+        """List the DAGs that are `readable` (None: all), without sub-DAGs; runs only of DAGs in `readable_runs`."""
+        if not query.is_plain:
+            found = await self._metadata.dag_list.find(query, readable, readable_runs)
+            return Listing(_one_page(found.items), found.total)
+        dags, page, dag_ids = self._metadata.dags, query.page, await self._dag_ids(readable)
+        total = await dags.count(dag_ids) if page.partial else None
+        return Listing(dags.pages(page.limit, page.offset, descending=page.descending, readable=dag_ids), total)
+
+    async def dag_tags(self, readable: Readable | None) -> list[str]:
+        """Return the tags of the active DAGs that are `readable` (None: all)."""
+        return await self._metadata.dag_list.tags(readable)
+
     async def grid(self, dag_id: str, query: GridQuery) -> tuple[Grid, bool]:
         """Return runs of a DAG with the states of their tasks, and whether there are older ones."""
         return await self._metadata.grids.get(wire.check_id(dag_id, "dag_id"), query)
 
     async def _dag_ids(self, readable: Readable | None) -> Sequence[str] | None:
         return None if readable is None else await self._metadata.dags.readable.ids(readable)
+
+
+async def _one_page(items: Sequence[str]) -> AsyncGenerator[Sequence[str], None]:
+    yield items

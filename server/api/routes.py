@@ -33,6 +33,7 @@ from server.api.needs import (
 )
 from server.auth.permissions import NOTHING_MORE, Needs, Permission, Resource, edits_dag, needs, reads
 from server.errors import StartupError
+from server.wire.dag_search import DAGS_PARAMETERS
 from server.wire.query import (
     DETAILS_PARAMETERS,
     EVENT_PARAMETERS,
@@ -80,7 +81,8 @@ ENDPOINTS = (
     # A session begins with credentials, never with another session, so none lasts longer than its lifetime.
     Endpoint("POST", "/session", session.create, NOTHING_MORE, logged=False, session=False),
     Endpoint("DELETE", "/session", session.delete, NOTHING_MORE, logged=False),
-    Endpoint("GET", "/dags", dags.list_dags, DAG_READ, PAGE_PARAMETERS),
+    Endpoint("GET", "/dags", dags.list_dags, DAG_READ, DAGS_PARAMETERS),
+    Endpoint("GET", "/dag_tags", dags.dag_tags, DAG_READ),
     Endpoint("GET", "/import_errors", import_errors.list_import_errors, reads(Resource.IMPORT_ERRORS), PAGE_PARAMETERS),
     Endpoint("GET", "/latest_runs", dag_runs.latest_runs, RUN_READ, DETAILS_PARAMETERS),
     Endpoint("GET", "/unfinished_runs", dag_runs.unfinished_runs, RUN_READ),

@@ -13,6 +13,7 @@ from server.database.announcer import ANNOUNCES, Announcer
 from server.database.audit_log import Log
 from server.database.catalogue import Catalogue, read_catalogue
 from server.database.connections import UNREACHABLE, Connections, no_database, open_pool
+from server.database.dag_list import DagList
 from server.database.dag_runs import DagRuns
 from server.database.dags import Dags
 from server.database.database import Database
@@ -69,6 +70,7 @@ class Metadata:
         self.scheduler = SchedulerHealth(database)
         self.import_errors = ImportErrors(database)
         self.dags = Dags(database, settings, self.decoder, self.import_errors)
+        self.dag_list = DagList(database, settings, self.dags.readable)
         self.dag_runs = DagRuns(database, settings, self.dags, self.announcer, self.scheduler)
         self.run_states = RunStates(database, settings, self.dags, self.run_watch)
         self.task_instances = TaskInstances(database, settings, self.dags, self.decoder)

@@ -13,7 +13,8 @@ from msgspec.json import decode
 
 from server.database.metadata import open_metadata
 from server.errors import SchemaChanged, StartupError, Unavailable, WindsockError
-from server.operations import Listing, Operations
+from server.operations import Operations
+from server.overviews import Listing
 from server.wire import encode, warning_header
 from windsock.client.results import Answer, ApiError, Unreachable
 from windsock.config import Config, ConfigError

@@ -29,7 +29,7 @@ class LocalClient(LocalRuns, LocalSteering, Client):
 
     def test(self) -> Answer:
         """See `Client.test`."""
-        self._calls.call(lambda operations: operations.list_dags(wire.parse_dags_query([("limit", "1")]), ALL))
+        self._calls.call(lambda operations: operations.list_dags(wire.parse_dags_query([("limit", "1")]), ALL, ALL))
         return {"status": "OK"}
 
     def whoami(self) -> Answer:
@@ -40,7 +40,7 @@ class LocalClient(LocalRuns, LocalSteering, Client):
 
     def get_dags(self) -> list[Answer]:
         """See `Client.get_dags`."""
-        return self._calls.call(lambda operations: all_of(operations.list_dags(wire.parse_dags_query([]), ALL)))
+        return self._calls.call(lambda operations: all_of(operations.list_dags(wire.parse_dags_query([]), ALL, ALL)))
 
     def get_dag(self, dag_id: str) -> Answer:
         """See `Client.get_dag`."""

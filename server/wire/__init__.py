@@ -8,7 +8,7 @@ warning through `server.wire.warning_header`.
 - `bodies`: JSON bodies of triggers, pools and pauses, and names in paths
 - `run_names`, `run_lists`: what a run is named by in a path, and in a list
 - `steering`: bodies that mark runs and tasks, or clear them
-- `query`, `ranges`: query strings, and the header `Range`
+- `query`, `dag_search`, `ranges`: query strings, and the header `Range`
 - `events`: the text of events
 - `strict_json`: reads JSON that the database can store
 - `warning_header`: collects the warnings of a request
@@ -28,6 +28,7 @@ from server.wire.bodies import (
     read_pool,
     read_trigger,
 )
+from server.wire.dag_search import DagsQuery, parse_dags_query
 from server.wire.dates import parse_execution_date
 from server.wire.query import (
     DagRunsQuery,
@@ -36,7 +37,6 @@ from server.wire.query import (
     Page,
     page_links,
     parse_dag_runs_query,
-    parse_dags_query,
     parse_details,
     parse_events_query,
     parse_grid_query,
@@ -53,6 +53,7 @@ from server.wire.shapes import (
     Grid,
     GridRun,
     InstanceDetails,
+    ListedDag,
     RunDetails,
     TaskInstance,
     ascii_json,
@@ -66,12 +67,14 @@ __all__ = [
     "Clear",
     "DagDetails",
     "DagRunsQuery",
+    "DagsQuery",
     "EventsQuery",
     "Found",
     "Grid",
     "GridQuery",
     "GridRun",
     "InstanceDetails",
+    "ListedDag",
     "NamedRun",
     "Page",
     "PoolRequest",

@@ -20,7 +20,6 @@ MAX_LIMIT = 10_000
 _GRID_LIMIT, _MAX_GRID_LIMIT = 25, 100
 _MAX_ID = 2**31 - 1
 RUN_ORDERS = ("execution_date",)
-DAG_ORDERS = ("dag_id",)
 IMPORT_ERROR_ORDERS = ("filename",)
 INSTANCE_ORDERS = ("task_id",)
 _INTEGER = re.compile(r"\d{1,9}", re.ASCII)
@@ -68,9 +67,9 @@ class DagRunsQuery(msgspec.Struct, frozen=True):
 
 def parse_dag_runs_query(pairs: Pairs, default_timezone: tzinfo) -> DagRunsQuery:
     """Read the query of `GET /dags/<dag_id>/dag_runs`; unknown parameters are ignored. Raises BadRequest."""
-    given = _collect(pairs, RUN_PARAMETERS)
+    given = collect(pairs, RUN_PARAMETERS)
     states = [check_id(state, "state").lower() for state in given.get("state", ())]
-    page = _page(given, RUN_ORDERS)
+    page = read_page(given, RUN_ORDERS)
     if "order_by" not in given:
         _needs_order(("`offset`", "offset" in given), ("More than one `state`", len(states) > 1))
     run_ids = [check_id(restore_plus(run_id), "run_id") for run_id in given.get("run_id", ())]
@@ -85,28 +84,23 @@ def parse_dag_runs_query(pairs: Pairs, default_timezone: tzinfo) -> DagRunsQuery
     )
 
 
-def parse_dags_query(pairs: Pairs) -> Page:
-    """Read the query of `GET /dags`: ordered by dag_id, in pages if the caller wants. Raises BadRequest."""
-    return _page(_collect(pairs, PAGE_PARAMETERS), DAG_ORDERS)
-
-
 def parse_import_errors_query(pairs: Pairs) -> Page:
     """Read the query of `GET /import_errors`: ordered by filename, in pages if the caller wants. Raises BadRequest."""
-    return _page(_collect(pairs, PAGE_PARAMETERS), IMPORT_ERROR_ORDERS)
+    return read_page(collect(pairs, PAGE_PARAMETERS), IMPORT_ERROR_ORDERS)
 
 
 def parse_instances_query(pairs: Pairs) -> Page:
     """Read the query of `GET .../dag_runs/<execution_date>/tasks`: ordered by task_id. Raises BadRequest."""
-    return _page(_collect(pairs, PAGE_PARAMETERS), INSTANCE_ORDERS)
+    return read_page(collect(pairs, PAGE_PARAMETERS), INSTANCE_ORDERS)
 
 
 def parse_map_index(pairs: Pairs) -> int | None:
     """Read `map_index` of `GET .../tasks/<task_id>`: an instance of a mapped task, or -1, the one of any other task."""
-    return _map_index(_collect(pairs, frozenset({"map_index"})))
+    return _map_index(collect(pairs, frozenset({"map_index"})))
 
 
 def _map_index(given: Mapping[str, Sequence[str]]) -> int | None:
-    text = _single(given, "map_index")
+    text = single(given, "map_index")
     if text is None:
         return None
     if text != "-1" and not _INTEGER.fullmatch(text):
@@ -123,7 +117,7 @@ class GridQuery(NamedTuple):
 
 def parse_grid_query(pairs: Pairs) -> GridQuery:
     """Read the query of `GET /dags/<dag_id>/grid`. Raises BadRequest."""
-    given = _collect(pairs, GRID_PARAMETERS)
+    given = collect(pairs, GRID_PARAMETERS)
     limit = _integer(given, "limit", 1, _MAX_GRID_LIMIT)
     return GridQuery(limit or _GRID_LIMIT, _integer(given, "before", 0, _MAX_ID))
 
@@ -141,7 +135,7 @@ class LogQuery(NamedTuple):
 
 def parse_wait(pairs: Pairs) -> float:
     """Read `?wait=`, a number of seconds; 0 without it. Raises BadRequest."""
-    text = _single(_collect(pairs, WAIT_PARAMETERS), "wait")
+    text = single(collect(pairs, WAIT_PARAMETERS), "wait")
     if text is None:
         return 0
     if re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", text, re.ASCII):
@@ -159,27 +153,24 @@ class EventsQuery(NamedTuple):
 
 def parse_events_query(pairs: Pairs, last_event_id: str | None) -> EventsQuery:
     """Read the query of `GET /events`. The header `Last-Event-ID` counts before the query. Raises BadRequest."""
-    given = _collect(pairs, EVENT_PARAMETERS)
+    given = collect(pairs, EVENT_PARAMETERS)
     dag_ids = frozenset(check_id(dag_id, "dag_id") for dag_id in given.get("dag_id", ()))
     run_ids = frozenset(check_id(restore_plus(run_id), "run_id") for run_id in given.get("run_id", ()))
     if "" in dag_ids | run_ids:
         raise BadRequest("`dag_id` and `run_id` must not be empty; leave them out to get the events of all")
     # An id that is none of ours is like one that is lost.
-    last_id = (last_event_id or _single(given, "last_event_id") or "")[:_LONGEST_EVENT_ID]
+    last_id = (last_event_id or single(given, "last_event_id") or "")[:_LONGEST_EVENT_ID]
     return EventsQuery(dag_ids, run_ids, last_id or None)
 
 
 def parse_details(pairs: Pairs) -> bool:
     """Read `?details=`, `true` or `false`, which it is without it. Raises BadRequest."""
-    text = _single(_collect(pairs, DETAILS_PARAMETERS), "details")
-    if text not in {None, "true", "false"}:
-        raise BadRequest("`details` must be true or false")
-    return text == "true"
+    return flag(collect(pairs, DETAILS_PARAMETERS), "details") or False
 
 
 def parse_log_query(pairs: Pairs) -> LogQuery:
     """Read the parameters of `GET .../logs`. Raises BadRequest."""
-    given = _collect(pairs, LOG_PARAMETERS)
+    given = collect(pairs, LOG_PARAMETERS)
     return LogQuery(_integer(given, "try_number", 1, 10**9 - 1), _integer(given, "tail", 0, 10**15), _map_index(given))
 
 
@@ -200,7 +191,8 @@ def page_links(path: str, pairs: Pairs, page: Page, total: int) -> str:
     )
 
 
-def _collect(pairs: Pairs, known: frozenset[str]) -> dict[str, list[str]]:
+def collect(pairs: Pairs, known: frozenset[str]) -> dict[str, list[str]]:
+    """Return the values of each of these parameters."""
     given: dict[str, list[str]] = {}
     for name, value in pairs:
         if name in known:
@@ -217,8 +209,14 @@ def _needs_order(*uses: tuple[str, bool]) -> None:
             )
 
 
-def _page(given: Mapping[str, Sequence[str]], orders: tuple[str, ...]) -> Page:
-    order_by = _single(given, "order_by") or orders[0]
+def read_page(
+    given: Mapping[str, Sequence[str]], orders: tuple[str, ...], limit: int | None = None, max_limit: int = MAX_LIMIT
+) -> Page:
+    """Read which part of a list is wanted, at most `max_limit` items, and in which of the `orders`. Raises BadRequest.
+
+    `limit` is the usual one, None for all of the list.
+    """
+    order_by = single(given, "order_by") or orders[0]
     column = order_by.removeprefix("-")
     if column not in orders:
         choices = ", ".join(f"{order}, -{order}" for order in orders)
@@ -226,20 +224,29 @@ def _page(given: Mapping[str, Sequence[str]], orders: tuple[str, ...]) -> Page:
     return Page(
         order_by=column,
         descending=order_by != column,
-        limit=_integer(given, "limit", 1, MAX_LIMIT),
+        limit=_integer(given, "limit", 1, max_limit) or limit,
         offset=_integer(given, "offset", 0, 10**9 - 1) or 0,
     )
 
 
-def _single(given: Mapping[str, Sequence[str]], name: str) -> str | None:
+def single(given: Mapping[str, Sequence[str]], name: str) -> str | None:
+    """Return the value of a parameter, None if it was not given. Raises BadRequest if it was given several times."""
     values = given.get(name, ())
     if len(values) > 1:
         raise BadRequest(f"`{name}` was given {len(values)} times; give it once")
     return values[0] if values else None
 
 
+def flag(given: Mapping[str, Sequence[str]], name: str) -> bool | None:
+    """Return a parameter that is `true` or `false`, None if it was not given. Raises BadRequest."""
+    text = single(given, name)
+    if text not in {None, "true", "false"}:
+        raise BadRequest(f"`{name}` must be true or false")
+    return None if text is None else text == "true"
+
+
 def _integer(given: Mapping[str, Sequence[str]], name: str, lowest: int, highest: int) -> int | None:
-    text = _single(given, name)
+    text = single(given, name)
     if text is None:
         return None
     if not _LONG_INTEGER.fullmatch(text) or not lowest <= int(text) <= highest:
@@ -248,5 +255,5 @@ def _integer(given: Mapping[str, Sequence[str]], name: str, lowest: int, highest
 
 
 def _date(given: Mapping[str, Sequence[str]], name: str, default_timezone: tzinfo) -> datetime | None:
-    text = _single(given, name)
+    text = single(given, name)
     return None if text is None else parse_execution_date(restore_plus(text), default_timezone)

@@ -52,6 +52,9 @@ OF_A_DAG = (
 )  # fmt: skip
 LISTS = (
     "/dags",
+    "/dags?details=true&order_by=-last_run",
+    "/dags?search=D&owner=o&state=x&paused=false&order_by=next_dagrun",
+    "/dag_tags",
     "/latest_runs",
     "/latest_runs?details=true",
     "/unfinished_runs",

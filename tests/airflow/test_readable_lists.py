@@ -20,7 +20,8 @@ from server.auth.permissions import Grant, Needs, Permission, Permissions
 from server.database import statements
 from server.database.catalogue import read_catalogue
 from server.database.metadata import open_metadata
-from server.operations import Listing, Operations
+from server.operations import Operations
+from server.overviews import Listing
 from server.wire.dag_patterns import DagPattern, dag_pattern
 from tests.airflow.schemas import RELEASES, add_dag, generation_of, insert_runs, make_schema
 from tests.airflow.serving import connected
@@ -173,11 +174,11 @@ async def _check_dags(operations: Operations, rows: Rows, who: Permissions, rand
         (dag.dag_id for dag in rows.dags.values() if not dag.is_subdag and rows.may(who, DAG_READ, dag.dag_id)),
         key=str.encode,
     )
-    found = await _items(await operations.list_dags(wire.parse_dags_query([]), readable))
+    found = await _items(await operations.list_dags(wire.parse_dags_query([]), readable, None))
     assert [item["dag_id"] for item in found] == expected
     limit, offset = random.randint(1, 4), random.randint(0, 6)
     pairs = [("limit", str(limit)), ("offset", str(offset)), ("order_by", "-dag_id")]
-    part = await operations.list_dags(wire.parse_dags_query(pairs), readable)
+    part = await operations.list_dags(wire.parse_dags_query(pairs), readable, None)
     assert part.total == len(expected)
     assert [item["dag_id"] for item in await _items(part)] == expected[::-1][offset : offset + limit]
 
@@ -237,7 +238,7 @@ async def test_ten_thousand_ids(database: str) -> None:
     config = config_for(database)
     async with open_metadata(config) as metadata:
         operations = Operations(metadata, config)
-        assert len(await _items(await operations.list_dags(wire.parse_dags_query([]), readable))) == 10_000
+        assert len(await _items(await operations.list_dags(wire.parse_dags_query([]), readable, None))) == 10_000
         assert len(msgspec.json.decode(await operations.latest_runs(readable))["items"]) == 10_000
 
 

@@ -46,6 +46,8 @@ def everything() -> Iterator[Same]:
     """Yield every request; for each DAG those of a DAG."""
     yield Same(("GET", "/test", None), {1: (), 2: (), 3: ()})
     yield Same(("GET", "/dags", None), {1: _get("/home"), **_both(*_get("/dags"))})
+    yield Same(("GET", "/dags?details=true", None), {1: _get("/home"), **_both(*_get("/dags"))})
+    yield Same(("GET", "/dag_tags", None), {1: _get("/home"), **_both(*_get("/dags"))})
     yield Same(("GET", "/import_errors", None), {1: _get("/home"), **_both(*_get("/importErrors"))})
     yield Same(
         ("GET", "/latest_runs", None), {1: _get("/home", "/dagrun/list/"), **_both(*_get("/dags", "/dags/~/dagRuns"))}

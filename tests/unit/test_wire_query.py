@@ -104,8 +104,8 @@ def test_any_query_is_understood_or_a_400(pairs: list[tuple[str, str]]) -> None:
 
 def test_dags_are_paged_without_more_ado() -> None:
     """GET /dags is no endpoint of Airflow's, so offset needs no order_by."""
-    assert parse_dags_query([]) == Page("dag_id")
-    assert parse_dags_query([("limit", "5"), ("offset", "10"), ("order_by", "-dag_id")]) == Page(
+    assert parse_dags_query([]).page == Page("dag_id")
+    assert parse_dags_query([("limit", "5"), ("offset", "10"), ("order_by", "-dag_id")]).page == Page(
         "dag_id", descending=True, limit=5, offset=10
     )
     with pytest.raises(BadRequest, match="one of dag_id, -dag_id"):

@@ -4,7 +4,7 @@ from aiohttp import web
 
 from server import wire
 from server.api.handlers.paging import page_headers
-from server.api.needs import DAG_READ, readable
+from server.api.needs import DAG_READ, RUN_READ, readable
 from server.api.resources import CHANGE, OPERATIONS
 from server.errors import MethodNotAllowed
 from server.http.answers import json_answer, json_list, text_answer
@@ -14,9 +14,15 @@ from server.http.keys import CONFIG
 
 async def list_dags(request: web.Request) -> web.StreamResponse:
     """`GET /dags`."""
-    page = wire.parse_dags_query(request.query.items())
-    pages, total = await request.app[OPERATIONS].list_dags(page, readable(request, DAG_READ))
-    return await json_list(request, pages, page_headers(request, page, total))
+    query = wire.parse_dags_query(request.query.items())
+    may_read, may_read_runs = readable(request, DAG_READ), readable(request, RUN_READ)
+    pages, total = await request.app[OPERATIONS].list_dags(query, may_read, may_read_runs)
+    return await json_list(request, pages, page_headers(request, query.page, total))
+
+
+async def dag_tags(request: web.Request) -> web.Response:
+    """`GET /dag_tags`."""
+    return json_answer(await request.app[OPERATIONS].dag_tags(readable(request, DAG_READ)))
 
 
 async def code(request: web.Request) -> web.Response:

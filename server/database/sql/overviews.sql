@@ -80,3 +80,116 @@ ORDER BY shown.place
 
 -- name: is_run_of
 SELECT EXISTS (SELECT FROM dag_run WHERE id = $2::bigint AND dag_id = $1::text)
+
+-- fragment: newest_runs_of(dag_id, number)
+SELECT run.run_id, run.state, run.start_date, run.end_date, run.{run_date}, row_number() OVER (ORDER BY {newest_first(run)}) AS place
+FROM (
+    SELECT
+        one.run_after,  -- if dag_run.run_after
+        one.id, one.run_id, one.state, one.start_date, one.end_date, one.{run_date}
+    FROM dag_run AS one WHERE one.dag_id = {dag_id} AND {run_start(one)} IS NOT NULL
+    ORDER BY {newest_first(one)} LIMIT {number}
+) AS run
+
+-- fragment: next_run(dag)
+{dag}.next_dagrun  -- if dag.next_dagrun
+NULL::timestamptz  -- unless dag.next_dagrun
+
+-- fragment: is_listed(dag, dag_ids)
+-- {dag_ids} is a parameter; NULL: all are.
+({dag_ids}::text[] IS NULL OR {dag}.dag_id IN (SELECT unnest({dag_ids}::text[])))
+
+-- fragment: found_dags(order)
+-- The DAGs, without sub-DAGs, that are as the caller wants them, at most $1 after the first $2, and how many there are in all. A
+-- condition that is NULL does not filter: of the DAGs $3, the search $4, any of the tags $5 and of the owners $6, paused or not
+-- $7, active or not $8, and one of the states $9 of the newest run. The runs of the DAGs $10 may be read. The order is that of the
+-- name $11, of what it leaves open that of the ids. Only with $12 is there more than the usual about each DAG. Of a description
+-- 2,000 characters count, of the runs in each state at most 1,000. If nothing is found, there is one row without a dag_id.
+WITH matching AS (
+    SELECT dag.dag_id COLLATE "C" AS dag_id, CASE $11::text WHEN 'next_dagrun' THEN
+        {next_run(dag)}
+    WHEN 'last_run' THEN newest.start_date END AS moment
+    FROM dag
+    LEFT JOIN LATERAL (
+        SELECT * FROM (
+            {newest_runs_of(dag.dag_id, 1)}
+        ) AS one
+        WHERE ($9::text[] IS NOT NULL OR $11::text = 'last_run') AND {is_listed(dag, $10)}
+    ) AS newest ON true
+    WHERE {is_listed(dag, $3)}
+        AND NOT coalesce(dag.is_subdag, false)  -- if dag.is_subdag
+        AND (
+            $4::text IS NULL OR strpos(lower(dag.dag_id), lower($4)) > 0
+            OR strpos(lower(left(dag.description, 2000)), lower($4)) > 0
+        )
+        AND (
+            $5::text[] IS NULL
+            OR EXISTS (SELECT FROM dag_tag WHERE dag_tag.dag_id = dag.dag_id AND dag_tag.name = ANY ($5))
+        )
+        AND ($6::text[] IS NULL OR string_to_array(replace(dag.owners, ', ', ','), ',') && $6)
+        AND ($7::boolean IS NULL OR coalesce(dag.is_paused, false) = $7)
+        AND ($8::boolean IS NULL OR coalesce(
+            dag.is_active,  -- if dag.is_active
+            NOT dag.is_stale,  -- if dag.is_stale
+            false) = $8)
+        AND ($9::text[] IS NULL OR newest.state = ANY ($9))
+), page AS (
+    SELECT matching.dag_id, row_number() OVER () AS place FROM (
+        SELECT dag_id FROM matching ORDER BY moment {order} NULLS LAST, dag_id {order} LIMIT $1 OFFSET $2
+    ) AS matching
+)
+SELECT counted.total, page.place, one.*
+FROM (SELECT count(*) AS total FROM matching) AS counted
+LEFT JOIN page ON true
+LEFT JOIN LATERAL (
+    SELECT
+        dag.dag_id,
+        dag.is_active,  -- if dag.is_active
+        NOT coalesce(dag.is_stale, false) AS is_active,  -- if dag.is_stale
+        dag.is_paused, dag.owners,
+        {schedule_interval}
+        , ARRAY (SELECT name FROM dag_tag WHERE dag_tag.dag_id = dag.dag_id ORDER BY name) AS tags,
+        left(dag.description, 2000) AS description,
+        {shown_date(dag.next_dagrun)} AS next_dagrun,  -- if dag.next_dagrun
+        {shown_date(dag.next_dagrun_create_after)} AS next_dagrun_create_after,  -- if dag.next_dagrun
+        NULL::text AS next_dagrun, NULL::text AS next_dagrun_create_after,  -- unless dag.next_dagrun
+        dag.timetable_description,  -- if dag.timetable_description
+        NULL::text AS timetable_description,  -- unless dag.timetable_description
+        coalesce({is_broken}, false) AS has_import_error,
+        CASE WHEN $12::boolean AND {is_listed(dag, $10)} THEN coalesce((
+            SELECT json_agg(json_build_object(
+                'run_id', run.run_id, 'state', run.state, 'execution_date', {shown_date(run.{run_date})},
+                'start_date', {shown_date(run.start_date)}, 'end_date', {shown_date(run.end_date)}
+            ) ORDER BY run.place DESC)::text
+            FROM (
+                {newest_runs_of(dag.dag_id, 10)}
+            ) AS run
+        ), '[]') END AS last_runs,
+        CASE WHEN $12::boolean AND {is_listed(dag, $10)} THEN (
+            SELECT json_object_agg(wanted.state, counted.number)::text
+            FROM unnest(ARRAY['failed', 'queued', 'running', 'success']) AS wanted (state)
+            CROSS JOIN LATERAL (
+                SELECT count(*) AS number FROM (
+                    SELECT FROM dag_run WHERE dag_run.dag_id = dag.dag_id AND dag_run.state = wanted.state LIMIT 1000
+                ) AS found
+            ) AS counted
+        ) END AS run_states
+    FROM dag WHERE dag.dag_id = page.dag_id
+) AS one ON true
+ORDER BY page.place
+
+-- name: found_dags
+{found_dags(ASC)}
+
+-- name: found_dags_descending
+{found_dags(DESC)}
+
+-- name: dag_tags
+-- The tags of the active DAGs that are among $1, or of all; at most 10,000.
+SELECT DISTINCT dag_tag.name COLLATE "C" AS name
+FROM dag_tag JOIN dag ON dag.dag_id = dag_tag.dag_id
+WHERE {is_listed(dag, $1)}
+    AND dag.is_active  -- if dag.is_active
+    AND NOT coalesce(dag.is_stale, false)  -- if dag.is_stale
+    AND NOT coalesce(dag.is_subdag, false)  -- if dag.is_subdag
+ORDER BY name LIMIT 10000

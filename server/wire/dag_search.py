@@ -1,0 +1,60 @@
+"""Reads the query of the list of DAGs: paging and order as in other lists, and what narrows it down."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from server.wire.bodies import check_id
+from server.wire.query import MAX_LIMIT, PAGE_PARAMETERS, Page, Pairs, collect, flag, read_page, single
+
+DAGS_PARAMETERS = PAGE_PARAMETERS | {"details", "search", "tag", "owner", "state", "paused", "active"}
+_ORDERS = ("dag_id", "next_dagrun", "last_run")
+# With details, each DAG costs a dozen look-ups.
+_DETAILS_LIMIT, _MAX_DETAILS_LIMIT = 100, 1000
+
+
+class DagsQuery(msgspec.Struct, frozen=True):
+    """Which DAGs a list has; what is empty or None does not filter. `states` (lower case) are of the newest run."""
+
+    page: Page
+    details: bool = False
+    search: str | None = None
+    tags: tuple[str, ...] = ()
+    owners: tuple[str, ...] = ()
+    states: tuple[str, ...] = ()
+    paused: bool | None = None
+    active: bool | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is a list, or a page, of all DAGs by id, without details."""
+        return self == DagsQuery(self.page) and self.page.order_by == _ORDERS[0]
+
+    @property
+    def conditions(self) -> tuple[object, ...]:
+        """Return arguments of the statements `found_dags`."""
+        return self.search, self.tags or None, self.owners or None, self.paused, self.active, self.states or None
+
+
+def parse_dags_query(pairs: Pairs) -> DagsQuery:
+    """Read the query of `GET /dags`; an empty text does not filter. Raises BadRequest."""
+    given = collect(pairs, DAGS_PARAMETERS)
+    details = flag(given, "details") or False
+    limits = (_DETAILS_LIMIT, _MAX_DETAILS_LIMIT) if details else (None, MAX_LIMIT)
+    query = DagsQuery(
+        page=read_page(given, _ORDERS, *limits),
+        details=details,
+        search=check_id(single(given, "search") or "", "search") or None,
+        tags=_texts(given, "tag"),
+        owners=_texts(given, "owner"),
+        states=tuple(state.lower() for state in _texts(given, "state")),
+        paused=flag(given, "paused"),
+        active=flag(given, "active"),
+    )
+    if query.is_plain or query.page.limit is not None:
+        return query
+    return msgspec.structs.replace(query, page=msgspec.structs.replace(query.page, limit=MAX_LIMIT))
+
+
+def _texts(given: Mapping[str, Sequence[str]], name: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(check_id(text, name) for text in given.get(name, ()) if text))
