@@ -54,11 +54,16 @@ def create_app(config: Config) -> web.Application:
 
 
 def _open_to_all(paths: Paths, page: Page | None) -> Callable[[web.Request], bool]:
-    """Return whether a request needs no credentials: one about the health, or for the page itself."""
-    handlers = page.handlers if page else frozenset()
-    return lambda request: (
-        paths.is_at(routes.HEALTH, request.rel_url.path_safe) or request.match_info.handler in handlers
-    )
+    """Return whether a request needs no credentials: one about the health, by any method, or for the page itself."""
+    handlers = {health.health, *(page.handlers if page else ())}
+
+    def is_open(request: web.Request) -> bool:
+        match = request.match_info
+        return match.handler in handlers or (
+            match.http_exception is not None and paths.is_at(routes.HEALTH, request.rel_url.path_safe)
+        )
+
+    return is_open
 
 
 async def _metadata(app: web.Application) -> AsyncIterator[None]:
