@@ -1,7 +1,8 @@
 /** A DAG: its runs as a grid, the graph of its tasks, its details and code; pause and trigger. */
 
-import { get } from "../api.js";
+import { text } from "../api.js";
 import { h, replace } from "../dom.js";
+import { exactJson } from "../exact_json.js";
 import { pauseSwitch } from "../pause_switch.js";
 import { tabs } from "../tabs.js";
 import { when } from "../time.js";
@@ -21,7 +22,7 @@ import { openTrigger } from "./dag/trigger.js";
  */
 export async function show(main, { dagId }, context) {
   context.title(dagId);
-  const dag = await get(["dags", dagId], { signal: context.signal });
+  const dag = exactJson((await text(["dags", dagId], { signal: context.signal })).text);
   const parts = tabs({
     label: "Parts of the DAG",
     tabs: tabsOf(dag, context),

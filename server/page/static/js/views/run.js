@@ -29,6 +29,7 @@ export async function show(main, { dagId, runId, taskId }, context) {
       data.mayReadTasks ? readTasks(dagId, context.signal).catch(() => []) : [],
       data.load(),
     ]);
+    if (taskId !== undefined) await data.loadUntil(taskId);
     const cleanup =
       taskId === undefined ? showRun(main, data, tasks, context) : showTask(main, { data, taskId, tasks, context });
     return () => {

@@ -103,9 +103,9 @@ function taskList(tasks, { hrefOf }) {
     ),
   );
   const heads = ["Task", "State", "Operator", "Runs after"].map((text) => h("th", { scope: "col" }, text));
-  const table = h("table", { class: "table" }, h("thead", null, h("tr", null, heads)), h("tbody", null, rows));
+  const table = h("table", { class: "task-list" }, h("thead", null, h("tr", null, heads)), h("tbody", null, rows));
   return {
-    element: h("div", { class: "table-scroller" }, table),
+    element: h("div", { class: "table-frame", tabindex: "0", role: "region", "aria-label": "List of the tasks" }, table),
     color: (instances) => {
       for (const [id, cell] of states) replace(cell, instances.has(id) ? badge(instances.get(id).state) : "–");
     },

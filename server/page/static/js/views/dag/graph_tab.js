@@ -5,6 +5,7 @@ import { h, link, replace } from "../../dom.js";
 import { calmly, subscribe } from "../../live.js";
 import { word } from "../../states.js";
 import { whenText } from "../../time.js";
+import { factList } from "../facts.js";
 import { graphView } from "./graph.js";
 import { dateOf, instanceOf } from "./grid_cells.js";
 import { readTasks } from "./read_tasks.js";
@@ -88,15 +89,10 @@ function aboutTask(dagId, task, run) {
     ["Mapped", task.is_mapped ? "yes" : null],
     ["Documentation", task.doc],
   ];
-  const shown = facts.filter(([, value]) => value !== null && value !== undefined && value !== "");
   const hasAddress = run?.run_id && Object.hasOwn(run.tasks ?? {}, task.task_id);
   return [
-    h("h3", null, task.task_id),
-    h(
-      "dl",
-      { class: "facts" },
-      shown.map(([name, value]) => [h("dt", null, name), h("dd", null, value)]),
-    ),
+    h("h2", null, task.task_id),
+    factList(facts),
     hasAddress &&
       h(
         "p",

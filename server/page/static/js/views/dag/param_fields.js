@@ -5,6 +5,7 @@
  */
 
 import { h } from "../../dom.js";
+import { exactJson } from "../../exact_json.js";
 
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 
@@ -25,7 +26,7 @@ export function paramFields(params, changed) {
     ),
     follow: (values) => {
       for (const { name, control, write } of fields) {
-        if (control !== document.activeElement && Object.hasOwn(values, name)) write(JSON.parse(values[name]));
+        if (control !== document.activeElement && Object.hasOwn(values, name)) write(exactJson(values[name]));
       }
     },
   };

@@ -5,9 +5,10 @@
  *   await openTrigger({ dagId, context, conf: run.conf })  // the same conf again
  */
 
-import { get, send } from "../../api.js";
+import { send, text } from "../../api.js";
 import { ask } from "../../dialog.js";
 import { h } from "../../dom.js";
+import { exactJson } from "../../exact_json.js";
 import { setting } from "../../settings.js";
 import { zoneName } from "../../time.js";
 import { say } from "../../toast.js";
@@ -27,7 +28,7 @@ const FIELDS = {
  * @param {{dagId: string, context: object, conf?: unknown}} given `conf`: instead of the defaults of the params
  */
 export async function openTrigger({ dagId, context, conf }) {
-  const dag = await get(["dags", dagId]);
+  const dag = exactJson((await text(["dags", dagId])).text);
   const form = triggerForm(dag, context.can("can_edit", "DAGs", dagId), conf);
   const run = await ask({
     title: `Trigger ${dagId}`,

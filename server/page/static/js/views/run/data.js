@@ -6,10 +6,12 @@
  *   data.watch(() => ...)            // hears of each change, until data.stop()
  */
 
-import { get, request, runPath } from "../../api.js";
+import { request, runPath, text } from "../../api.js";
+import { exactJson } from "../../exact_json.js";
 import { calmly, subscribe } from "../../live.js";
 
 const MOST_INSTANCES = 1000;
+const MOST_EVER = 30_000;
 /** Beside an Airflow nobody tells of tasks, so somebody must look; in milliseconds. */
 const PAUSE = 5000;
 const ENDED = new Set(["success", "failed"]);
@@ -42,13 +44,21 @@ export class RunData {
   /** Reads the run and its tasks; throws ApiError. */
   async load() {
     const [run, instances] = await Promise.all([
-      get(this.path, { query: { details: true }, signal: this.signal }),
+      text(this.path, { query: { details: true }, signal: this.signal }),
       this.mayReadTasks ? this.readInstances() : { data: [], headers: new Headers() },
     ]);
-    this.run = run;
+    this.run = exactJson(run.text);
     this.instances = instances.data;
     this.total = Number(instances.headers.get("X-Total-Count") ?? this.instances.length);
     this.again();
+  }
+
+  /** Reads until it has the instances of a task, if the run has very many. */
+  async loadUntil(taskId) {
+    while (this.of(taskId).length === 0 && this.instances.length < Math.min(this.total, MOST_EVER)) {
+      this.limit *= 4;
+      await this.load();
+    }
   }
 
   readInstances() {

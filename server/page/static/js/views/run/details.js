@@ -1,6 +1,7 @@
 /** All that the database says about a run, with its conf. */
 
 import { h, replace } from "../../dom.js";
+import { isView } from "../../router.js";
 import { when } from "../../time.js";
 import { factList } from "../facts.js";
 
@@ -31,7 +32,14 @@ const facts = (run) =>
     ["Ended", run.end_date && when(run.end_date)],
     ["Data interval", run.data_interval_start && [when(run.data_interval_start), " to ", when(run.data_interval_end)]],
     ["Note", run.note],
+    ["In Airflow", airflowLink(run.dag_run_url)],
   ]);
+
+/** Beside an Airflow: the run on its own page. Standalone, that address leads here. */
+function airflowLink(url) {
+  if (!/^https?:\/\//.test(url ?? "") || isView(url)) return null;
+  return h("a", { href: url, target: "_blank", rel: "noopener" }, "Its page there");
+}
 
 /**
  * @param {object} run

@@ -26,7 +26,7 @@ export class LogView {
     this.blocks = h("div", { class: "log-blocks" });
     this.rest = h("div", { class: "log-block log-rest" });
     const parts = [this.earlier, this.blocks, this.rest, this.later];
-    this.element = h("div", { class: "log", tabindex: "0", role: "region", "aria-label": "Log" }, parts);
+    this.element = h("div", { class: "log", tabindex: "0", role: "region", "aria-label": "Lines of the log" }, parts);
     this.finder = new Finder(this.element);
     this.drawnBlocks = new Map();
     this.isBusy = false;
