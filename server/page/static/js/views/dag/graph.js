@@ -52,6 +52,7 @@ function zoomable(drawing, tools) {
     { class: "graph-scroller", tabindex: "0", role: "region", "aria-label": "Graph of the tasks" },
     drawing.element,
   );
+  drawing.listen(scroller);
   const shown = h("output", { class: "zoom", "aria-label": "Zoom" });
   let zoom = 1;
   const setZoom = (wanted) => {
@@ -105,7 +106,11 @@ function taskList(tasks, { hrefOf }) {
   const heads = ["Task", "State", "Operator", "Runs after"].map((text) => h("th", { scope: "col" }, text));
   const table = h("table", { class: "task-list" }, h("thead", null, h("tr", null, heads)), h("tbody", null, rows));
   return {
-    element: h("div", { class: "table-frame", tabindex: "0", role: "region", "aria-label": "List of the tasks" }, table),
+    element: h(
+      "div",
+      { class: "table-frame", tabindex: "0", role: "region", "aria-label": "List of the tasks" },
+      table,
+    ),
     color: (instances) => {
       for (const [id, cell] of states) replace(cell, instances.has(id) ? badge(instances.get(id).state) : "–");
     },

@@ -3,11 +3,13 @@
  *
  *   const drawing = draw(tasks, { hrefOf })       drawing.element, drawing.width, drawing.height
  *   drawing.color(instances)                      // Map: task_id -> { state, mapped? }; a task that is missing has none
+ *   drawing.listen(host)                          // keys; `host` is what the drawing is in
  *   drawing.mark(taskId)                          // shows one task and what is before and after it
  */
 
 import { h, replace, svg } from "../../dom.js";
 import { shape, stateClass, word } from "../../states.js";
+import { graphKeys } from "./graph_keys.js";
 import { layout } from "./layout.js";
 
 const BOX = { height: 44, padding: 12, icon: 22, least: 110, most: 260 };
@@ -53,6 +55,7 @@ export function draw(tasks, { hrefOf, chosen }) {
       for (const [taskId, each] of boxes) each.color(instances.get(taskId));
     },
     mark: (taskId) => mark(taskId, boxes, edges),
+    listen: (host) => graphKeys(host, boxes, edges),
   };
 }
 
@@ -76,7 +79,7 @@ function box({ id, x, y, width, height }, task, measure, { hrefOf, chosen }) {
   const href = hrefOf?.(id) ?? null;
   const element = svg(
     href === null ? "g" : "a",
-    { class: "box", href, transform: `translate(${x} ${y})`, tabindex: href === null && chosen ? "0" : null },
+    { class: "box", href, transform: `translate(${x} ${y})`, tabindex: "-1" },
     title,
     svg("rect", { class: "box-frame", width, height, rx: 6 }),
     svg("rect", { class: "box-edge", width: 4, height, rx: 2 }),
@@ -89,7 +92,7 @@ function box({ id, x, y, width, height }, task, measure, { hrefOf, chosen }) {
     ),
   );
   if (href === null && chosen) beButton(element, () => chosen(id));
-  return { element, color: (instance) => color(element, icon, title, task, instance) };
+  return { element, x, y, color: (instance) => color(element, icon, title, task, instance) };
 }
 
 function beButton(element, choose) {
