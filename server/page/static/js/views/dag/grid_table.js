@@ -10,8 +10,8 @@ import { dayTexts, durationText } from "../../time.js";
 import { cellsOf, dateOf } from "./grid_cells.js";
 import { arrowKeys } from "./grid_keys.js";
 
-/** How many rows are drawn at once: a browser takes long for thousands of cells, and one sees only so many. */
-const ROWS_AT_ONCE = 40;
+/** How many rows are drawn at once: a browser takes long for thousands of cells, and one sees only the first rows. */
+const ROWS = { first: 40, next: 200 };
 
 /**
  * @param {string} dagId
@@ -40,9 +40,10 @@ export function gridTable(dagId) {
     const isAtEnd = outline === null || scroller.scrollLeft + scroller.clientWidth >= scroller.scrollWidth - 2;
     const body = h("tbody");
     drawn = new Map();
-    replace(table, headOf(grid, cells, longest, drawn), body);
+    replace(table, columnsOf(grid), headOf(grid, cells, longest, drawn), body);
+    table.style.setProperty("--runs", String(grid.runs.length));
     // Whoever is in a row that would come later must find it there.
-    drawRows(body, key === null ? ROWS_AT_ONCE : cells.rows.length);
+    drawRows(body, key === null ? ROWS.first : cells.rows.length);
     if (isAtEnd) requestAnimationFrame(() => scroller.scrollTo(scroller.scrollWidth, scroller.scrollTop));
     if (key !== null) drawn.get(key)?.element.querySelector("[tabindex]")?.focus({ preventScroll: true });
   }
@@ -51,7 +52,7 @@ export function gridTable(dagId) {
     const begin = body.rows.length;
     for (const row of cells.rows.slice(begin, begin + count)) body.append(rowOf(row, drawn));
     filter(needle);
-    if (body.rows.length < cells.rows.length) setTimeout(() => body.isConnected && drawRows(body, ROWS_AT_ONCE), 0);
+    if (body.rows.length < cells.rows.length) setTimeout(() => body.isConnected && drawRows(body, ROWS.next), 20);
   }
 
   function filter(text) {
@@ -83,6 +84,10 @@ function patch(drawn, { heads, rows }) {
     if (hadFocus) now?.focus({ preventScroll: true });
   }
 }
+
+/** With widths that are known, the browser need not look at all cells for each that changes. */
+const columnsOf = ({ runs }) =>
+  h("colgroup", null, h("col", { class: "grid-names" }), runs.length > 0 && h("col", { span: runs.length }));
 
 function headOf({ runs }, { heads }, longest, drawn) {
   const days = daysOf(runs).map(({ day, number, count }) =>
