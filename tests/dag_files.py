@@ -89,6 +89,14 @@ _BAD: dict[str, str | bytes] = {
         "many_tasks": f"{_DAG}  tasks: {{" + ", ".join(f"t{n}: {_TASK}" for n in range(20_000)) + "}\n",
         "circle": f"{_DAG}  tasks:\n" + "".join(
             f"    t{n}: {{operator: a.B, dependencies: [t{(n + 1) % 3000}]}}\n" for n in range(3000)),
+        "joins": "".join(f"a{n}: &a{n} {{__join__: [{', '.join([f'*a{n - 1}'] * 9)}]}}\n" if n else "a0: &a0 " + "x" * 100_000 + "\n" for n in range(6)),
+        "joins_of_lists": "a: &a [" + "x" * 9000 + "]\nb: !or [" + "*a, " * 4000 + "*a]\n",
+        "groups_in_groups": f"{_DAG}  task_groups:\n" + "".join(
+            f"    g{n}: {{parent_group_name: g{n + 1}}}\n" for n in range(3000)) + f"    g3000: {{}}\n  tasks: {{a: {_TASK}}}\n",
+        "circle_of_groups": f"{_DAG}  task_groups:\n" + "".join(
+            f"    g{n}: {{parent_group_name: g{(n + 1) % 3000}}}\n" for n in range(3000)) + f"  tasks: {{a: {_TASK}}}\n",
+        "groups_below_each_other": f"{_DAG}  task_groups: {{a: {{}}, b: {{dependencies: [a]}}}}\n  tasks:\n" + "".join(
+            f"    t{n}: {{operator: a.B, task_group_name: {'ab'[n % 2]}}}\n" for n in range(8000)),
         "large": b"#" * (2**20 + 1),
         "binary": bytes(range(256)) * 100,
         "utf_16": "x: {tasks: {}}".encode("utf-16"),

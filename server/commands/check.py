@@ -30,8 +30,8 @@ def check(context: click.Context, files: tuple[Path, ...]) -> None:
         from server.standalone.dags.offline import check_files  # noqa: PLC0415 - likewise
         from windsock.config import load_config  # noqa: PLC0415 - likewise
 
-        syntax = load_config(database="none").dag_ignore_file_syntax
-        results = asyncio.run(check_files(files, syntax))
+        config = load_config(database="none")
+        results = asyncio.run(check_files(files, config.dag_ignore_file_syntax, Path(config.dags_folder).absolute()))
     broken = [file for file, result in results.items() if not _show(os.path.relpath(file), result)]
     say(f"{count(len(results), 'file')}, {len(broken) or 'none'} with problems")
     if broken:

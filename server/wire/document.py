@@ -32,6 +32,7 @@ _MAX_PROBLEMS = 100
 _LONGEST_NAME, _COMPARED = 50, 200
 
 Path = tuple[str | int, ...]
+_NO_TAGS: Mapping[str, str] = {}
 
 _YAML = "tag:yaml.org,2002:"
 _MAP, _SEQ, _MERGE = f"{_YAML}map", f"{_YAML}seq", f"{_YAML}merge"
@@ -91,17 +92,15 @@ class Document(NamedTuple):
         for path in paths:
             if path in self.lines:
                 return self.lines[path]
-        return next((self.lines[path] for path in _ancestors(paths[0]) if path in self.lines), None)
+        ancestors = (paths[0][:end] for end in range(len(paths[0]) - 1, -1, -1))
+        return next((self.lines[path] for path in ancestors if path in self.lines), None)
 
 
-def _ancestors(path: Path) -> Iterator[Path]:
-    return (path[:end] for end in range(len(path) - 1, -1, -1))
-
-
-def read_document(raw: bytes) -> Document:
+def read_document(raw: bytes, tags: Mapping[str, str] = _NO_TAGS) -> Document:
     """Parse one YAML document; an empty one is `{}`. Raises DocumentError.
 
-    That has all mistakes of single keys, and as its `rest` what stands beside them.
+    That has all mistakes of single keys, and as its `rest` what stands beside them. A list that has one of the `tags`
+    becomes a mapping with the tag's key.
     """
     text = _decode(raw)
     try:
@@ -109,7 +108,7 @@ def read_document(raw: bytes) -> Document:
         loader = _Loader(text)
         try:
             root = loader.get_single_node()
-            return _Builder(loader).build(root) if root is not None else Document({}, {})
+            return _Builder(loader, tags).build(root) if root is not None else Document({}, {})
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
@@ -171,10 +170,12 @@ class _Mistake(Exception):
 class _Builder:
     """Walks the nodes; an alias counts each time it is used, so that no document grows beyond `MAX_NODES`."""
 
-    def __init__(self, loader: Any) -> None:  # noqa: ANN401 - the C and the Python loader share no type
+    def __init__(self, loader: Any, tags: Mapping[str, str]) -> None:  # noqa: ANN401 - the loaders share no type
         self._loader = loader
+        self._tags = tags
         self._lines: dict[Path, int] = {}
         self._nodes = 0
+        self._values: dict[yaml.Node, Any] = {}  # a long text is read once, however many aliases it has
         self._open: list[yaml.Node] = []
         self._problems: list[Problem] = []
 
@@ -199,8 +200,13 @@ class _Builder:
             if isinstance(node, yaml.MappingNode) and node.tag == _MAP:
                 return self._mapping(node, path)
             if isinstance(node, yaml.SequenceNode) and node.tag == _SEQ:
-                return [self._node(item, (*path, index)) for index, item in enumerate(node.value)]
+                return self._list(node, path)
+            if isinstance(node, yaml.SequenceNode) and (key := self._tags.get(node.tag)):
+                return {key: self._list(node, (*path, key))}
         raise _Mistake(node, f"the tag {shortened(node.tag)} is not supported")
+
+    def _list(self, node: yaml.SequenceNode, path: Path) -> list[Any]:
+        return [self._node(item, (*path, index)) for index, item in enumerate(node.value)]
 
     @contextmanager
     def _inside(self, node: yaml.Node, line: int) -> Iterator[None]:
@@ -260,10 +266,12 @@ class _Builder:
         return key
 
     def _scalar(self, node: yaml.ScalarNode) -> Any:  # noqa: ANN401 - any YAML value
-        try:
-            return self._value(node)
-        except ValueError as error:
-            raise _Mistake(node, str(error)) from error
+        if node not in self._values:
+            try:
+                self._values[node] = self._value(node)
+            except ValueError as error:
+                raise _Mistake(node, str(error)) from error
+        return self._values[node]
 
     def _value(self, node: yaml.ScalarNode) -> str | int | float | date | None:
         shown = repr(shortened(node.value))

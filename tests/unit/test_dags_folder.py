@@ -7,6 +7,7 @@ from server.standalone.dags.errors import DagFileError
 from server.standalone.dags.folder import scan_folder
 from server.standalone.dags.parsing import Request, read_file
 from server.standalone.dags.serialize import DagFile
+from server.standalone.dags.variables import Environment
 
 ROOT = Path(__file__).parents[2]
 
@@ -18,7 +19,7 @@ def names(folder: Path) -> set[str]:
 
 def read(file: Path | str) -> DagFile:
     """Read a file in this process. Raises DagFileError."""
-    answer = read_file(Request(str(file), str(Path(file).parent), "", {}))
+    answer = read_file(Request(str(file), str(Path(file).parent), "", Environment()))
     if answer.file is None:
         raise DagFileError(*answer.problems)
     return answer.file
@@ -123,20 +124,27 @@ def test_names_that_cannot_be_stored_are_left_out(tmp_path: Path) -> None:
     assert (names(tmp_path), len(scan.unusable), scan.complete) == ({"a.yaml"}, 2, True)
 
 
-def test_defaults_beside_a_file_are_noted(tmp_path: Path) -> None:
-    """dag-factory would merge them; here they are no DAG files, and the log says that they count for nothing."""
-    (tmp_path / "defaults.yml").write_text("default_args: {}")
-    (tmp_path / "a.yaml").write_text("one: {tasks: {t: {operator: a.B}}}")
-    assert names(tmp_path) == {"a.yaml"}
-    (row,) = read(tmp_path / "a.yaml").rows
-    assert [note for note in row.notes if "defaults.yml is not read" in note]
+def test_a_file_has_changed_when_its_defaults_have(tmp_path: Path) -> None:
+    """Defaults files are no DAG files; those beside and above a file are a part of its signature, others are not."""
+    (tmp_path / "a").mkdir()
+    files = [tmp_path / "a.yaml", tmp_path / "a" / "b.yaml"]
+    for file in files:
+        file.touch()
+    seen = []
+    for defaults in (None, tmp_path / "a" / "defaults.yml", tmp_path / "defaults.yaml"):
+        if defaults:
+            defaults.write_text("default_args: {}")
+        assert names(tmp_path) == {"a.yaml", "a/b.yaml"}
+        seen.append([scan_folder(tmp_path).files[str(file)] for file in files])
+    assert seen[0][0] == seen[1][0] != seen[2][0]
+    assert seen[0][1] != seen[1][1] != seen[2][1]
 
 
 def test_content_that_is_known_to_be_bad_is_not_tried_again(tmp_path: Path) -> None:
     """What was refused is refused, whatever else of the file changed."""
     file = tmp_path / "a.yaml"
     file.write_text("x: [")
-    first = read_file(Request(str(file), str(tmp_path), "", {}))
+    first = read_file(Request(str(file), str(tmp_path), "", Environment()))
     assert first.problems
-    again = read_file(Request(str(file), str(tmp_path), first.digest, {}))
+    again = read_file(Request(str(file), str(tmp_path), first.digest, Environment()))
     assert (again.file, list(again.problems)) == (None, [])

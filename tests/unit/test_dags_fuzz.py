@@ -13,9 +13,11 @@ import msgspec
 import pytest
 
 from server.standalone.dags.errors import DagFileError
+from server.standalone.dags.expressions import TAGS, evaluated
 from server.standalone.dags.parsing import Answer
 from server.standalone.dags.plan import plan_dags
 from server.standalone.dags.serialize import DagFile, dag_row
+from server.standalone.dags.variables import Environment
 from server.wire.document import DocumentError, read_document
 from tests.dag_files import BAD, ETL, seeds
 
@@ -24,6 +26,7 @@ _SEED = os.environ.get("WINDSOCK_FUZZ_SEED", "windsock")
 _SEEDS = seeds()
 # Seconds of this process: ten times what the slowest of all mutations took.
 _LONGEST = 10.0
+ENVIRONMENT = Environment({"HOME": "/root", "LONG": "x" * 10_000}, ["SECRET"])
 _ODD = [
     b"<<: *a\n", b"&a ", b"*a", b"*defaults", b"<<: [*defaults, *defaults]", b"- ", b": ", b"{", b"}", b"[", b"]", b"!!int ",
     b"!!float ", b"!!timestamp ", b"!!binary ", b"!!python/name:os.system ", b"!", b"? ", b"|\n", b">\n", b"\t", b"\0", b"\xff",
@@ -33,6 +36,8 @@ _ODD = [
     b"__type__: datetime.timedelta", b"__type__: datetime.datetime", b"__args__: [1, 2, 3, 4, 5, 6, 7, 8, 9]", b"__args__: x",
     b"default: ", b"tasks: ", b"dependencies: ", b"trigger_rule: ", b"timezone: ", b"schedule: {type: timedelta, value: {days: x}}",
     "\u2028".encode(), "\u202e".encode(), "\ufeff".encode(), "\U0001f600".encode(), b"$HOME", b"{{ 1 / 0 }}", b"#",
+    b"${LONG}", b"!join [a, b]", b"!or ", b"!and [1, 2]", b"__join__: [a, *a]", b"__or__: x", b"task_groups: {g: {parent_group_name: g}}",
+    b"task_group_name: g", b"group_name: ", b"parent_group_name: ", b"prefix_group_id: false", b"variables_as_arguments: [{}]",
 ]  # fmt: skip
 
 Mutation = Callable[[random.Random, bytes], bytes]
@@ -90,7 +95,8 @@ def mutated(rng: random.Random) -> bytes:
 def read(raw: bytes) -> Answer:
     """Do what a worker process does, less what it catches in case that a check is lacking."""
     try:
-        rows = [dag_row(plan, "/dags/file.yaml") for plan in plan_dags(read_document(raw), "/dags/file.yaml")]
+        document = evaluated(read_document(ENVIRONMENT.fill_in(raw, []), TAGS))
+        rows = [dag_row(plan, "/dags/file.yaml") for plan in plan_dags(document, "/dags/file.yaml")]
         answer = Answer(file=DagFile("/dags/file.yaml", raw.decode("utf-8-sig"), rows))
     except DocumentError as error:
         answer = Answer(problems=error.problems)

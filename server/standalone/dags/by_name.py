@@ -3,6 +3,7 @@
 from typing import Any
 
 from server.standalone.dags.errors import DagFileError
+from server.standalone.dags.section import ByName
 from server.wire.document import Document, Path, Problem
 
 # What may be a list: the key of its items that names them, and what to call such an item.
@@ -29,8 +30,8 @@ def by_name(document: Document) -> Document:
     return document._replace(data=data, lines=lines)
 
 
-def _named(document: Document, items: list[Any], path: Path) -> dict[str, Any]:
-    named: dict[str, Any] = {}
+def _named(document: Document, items: list[Any], path: Path) -> ByName:
+    named = ByName()
     dag_id, key = path
     name_key, what = _LISTS[str(key)]
     for index, item in enumerate(items):

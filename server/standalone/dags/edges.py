@@ -15,7 +15,7 @@ from server.wire.document import shortened, suggestion
 
 # At most this many tasks of a circle are named.
 _SHOWN = 10
-_MOST_EDGES = 250_000
+_MOST_EDGES = 100_000
 
 
 class Edges:

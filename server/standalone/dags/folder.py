@@ -9,24 +9,28 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from server.standalone.dags.differences import DEFAULTS
-
 IGNORE_FILE = ".airflowignore"
 _SUFFIXES = (".yaml", ".yml")
 _MAX_IGNORE = 64 * 1024
 # `import_error.filename` has no room for more.
 _LONGEST_PATH = 1000
+DEFAULTS = ("defaults.yml", "defaults.yaml")
+"""Not DAG files, but what those beside and below them have by default; of two in one folder, the first one counts."""
 # A link that leads nowhere, or in a circle, is not a file, and neither is a file that was removed a moment ago.
 _NO_FILE = frozenset({errno.ENOENT, errno.ELOOP, errno.ENOTDIR})
 
 
 class Signature(NamedTuple):
-    """The properties that change when a file changes; times are in nanoseconds."""
+    """The properties that change when a file changes; times are in nanoseconds.
+
+    `defaults` has those of the defaults files that count for it: the file says something else when one of them changes.
+    """
 
     modified: int
     changed: int
     size: int
     inode: int
+    defaults: tuple["Signature", ...] = ()
 
 
 class Scan(NamedTuple):
@@ -45,15 +49,30 @@ def scan_folder(folder: Path) -> Scan:
     """Find the YAML files below the folder. Links are followed; names with a leading dot are skipped."""
     scan = Scan({}, {}, [], complete=True)
     errors: list[OSError] = []
-    for entry in _walk(str(folder.absolute()), errors):
+    defaults: dict[str, Signature] = {}
+    top = folder.absolute()
+    for entry in _walk(str(top), errors):
         if entry.name == IGNORE_FILE:
             scan.ignores[str(Path(entry.path).parent)] = _read_ignores(entry.path)
         elif (signature := _signature(entry, errors)) is not None:
-            if can_be_stored(entry.path):
+            if entry.name in DEFAULTS:
+                defaults[entry.path] = signature
+            elif can_be_stored(entry.path):
                 scan.files[entry.path] = signature
             else:
                 scan.unusable.append(entry.path)
-    return scan._replace(complete=not errors)
+    files = {file: _with_defaults(Path(file), signature, top, defaults) for file, signature in scan.files.items()}
+    return scan._replace(files=files if defaults else scan.files, complete=not errors)
+
+
+def _with_defaults(file: Path, signature: Signature, top: Path, defaults: dict[str, Signature]) -> Signature:
+    paths = (str(folder / name) for folder in folders_of(file, top) for name in DEFAULTS)
+    return signature._replace(defaults=tuple(defaults[path] for path in paths if path in defaults))
+
+
+def folders_of(file: Path, top: Path) -> list[Path]:
+    """Return the folders whose defaults files count for a file: its own and those above it, up to `top`."""
+    return [folder for folder in file.parents if folder == top or top in folder.parents] or [file.parent]
 
 
 def open_regular(path: str) -> io.FileIO:
@@ -95,7 +114,7 @@ def _walk(top: str, errors: list[OSError]) -> Iterator[os.DirEntry[str]]:
 def _may_count(name: str) -> bool:
     if name.startswith("."):
         return name == IGNORE_FILE
-    return name.lower().endswith(_SUFFIXES) and name not in DEFAULTS
+    return name.lower().endswith(_SUFFIXES)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -17,19 +17,25 @@ _NO_ROOM = DagFileError(Problem(None, "its path is too long for the database, or
 _UNREADABLE = DagFileError(Problem(None, "not everything below it can be read"))
 
 
-async def check_files(paths: Iterable[Path], ignore_syntax: str) -> Results:
-    """Read these files, and the YAML files below those that are folders; return the result of each, in their order."""
+async def check_files(paths: Iterable[Path], ignore_syntax: str, dags_folder: Path | None = None) -> Results:
+    """Read these files, and the YAML files below those that are folders; return the result of each, in their order.
+
+    Defaults files count up to the DAG folder, or for what is not below it, up to the path that is given.
+    """
     found: dict[str, DagFile | DagFileError] = {}
     for path in paths:
         scan = scan_folder(path) if path.is_dir() else None
-        found |= await _check(path.absolute(), scan, ignore_syntax)
+        found |= await _check(path.absolute(), scan, ignore_syntax, dags_folder)
     return resolve(found, {})
 
 
-async def _check(path: Path, scan: Scan | None, ignore_syntax: str) -> dict[str, DagFile | DagFileError]:
+async def _check(
+    path: Path, scan: Scan | None, ignore_syntax: str, dags_folder: Path | None
+) -> dict[str, DagFile | DagFileError]:
     if scan is None and not can_be_stored(str(path)):
         return {str(path): _NO_ROOM}
-    parser = Parser(path if scan else path.parent, ignore_syntax)
+    folder = path if scan else path.parent
+    parser = Parser(folder, ignore_syntax, top=dags_folder if dags_folder in folder.parents else folder)
     try:
         files = (await parser.without_ignored(scan)).files if scan else {str(path): _ANY}
         parsed = await parser.read(files, {}, None)

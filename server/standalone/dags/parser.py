@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from server.standalone.dags import parsing
 from server.standalone.dags.errors import DagFileError
 from server.standalone.dags.folder import Scan, Signature
 from server.standalone.dags.serialize import DagFile
+from server.standalone.dags.variables import environment_for_files
 from server.wire.document import Problem
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -27,8 +27,6 @@ _AT_ONCE = 2
 _QUEUE = 2**20
 # A file that could not be read, perhaps because the machine was busy, is read again after this many seconds.
 AGAIN = 300.0
-# Variables that no path consists of, but that may be secret: a file could make the API show them.
-_SECRET = re.compile(r"^(AIRFLOW__|AIRFLOW_CONN_|AIRFLOW_VAR_|PG)|PASSW|SECRET|TOKEN|CREDENTIAL|KEY", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +45,13 @@ class Parsed:
 class Parser:
     """Reads files in worker processes; reading a slow file goes on while the results of others are used."""
 
-    def __init__(self, folder: Path, syntax: str, seconds: float = _SECONDS) -> None:
-        """`syntax` is that of the ignore files; `seconds` is how long a file may take."""
+    def __init__(self, folder: Path, syntax: str, seconds: float = _SECONDS, top: Path | None = None) -> None:
+        """`syntax` is that of the ignore files; `seconds` is how long a file may take.
+
+        `top` is the uppermost folder whose defaults files count, by default `folder`.
+        """
         self._folder = folder
+        self._top = top or folder
         self._syntax = syntax
         self._workers = WorkerPool(parsing.__name__, count=_AT_ONCE, seconds=seconds, memory=_MEMORY, waiting=_QUEUE)
         self._under_way: dict[str, tuple[Signature, asyncio.Task[Parsed]]] = {}
@@ -91,8 +93,8 @@ class Parser:
         del self._under_way[file]
 
     async def _read(self, file: str, signature: Signature, bad_digest: str) -> Parsed:
-        environment = {name: value for name, value in os.environ.items() if not _SECRET.search(name)}
-        request = msgspec.json.encode(parsing.Request(file, str(self._folder), bad_digest, environment))
+        environment = environment_for_files(os.environ)
+        request = msgspec.json.encode(parsing.Request(file, str(self._top), bad_digest, environment))
         try:
             answer = msgspec.json.decode(await self._workers.call("read_file", request), type=parsing.Answer)
         except OffloadError as error:

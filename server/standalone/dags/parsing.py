@@ -1,20 +1,22 @@
 """What a worker process does with DAG files: whatever they contain, only that process suffers."""
 
 import hashlib
-import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
-from server.standalone.dags.differences import of_place
 from server.standalone.dags.errors import DagFileError
-from server.standalone.dags.folder import open_regular
+from server.standalone.dags.expressions import TAGS, evaluated
+from server.standalone.dags.folder import DEFAULTS, folders_of, open_regular
 from server.standalone.dags.ignoring import ignored
 from server.standalone.dags.plan import plan_dags
+from server.standalone.dags.section import File
 from server.standalone.dags.serialize import DagFile, dag_row
-from server.wire.document import MAX_BYTES, DocumentError, Problem, read_document
+from server.standalone.dags.variables import Environment
+from server.wire.document import MAX_BYTES, Document, DocumentError, Problem, read_document
 
 # The limit for all DAGs of a file together, as the database stores them.
 _MAX_STORED = 16 * 1024 * 1024
@@ -23,12 +25,12 @@ _MOST_NAMED = 100
 
 
 class Request(msgspec.Struct):
-    """The file to read, unless its content is known to be bad. `environment` is for variables in paths."""
+    """The file to read, unless its content and that of its defaults files is known to be bad."""
 
     fileloc: str
     dags_folder: str
     bad_digest: str
-    environment: dict[str, str]
+    environment: Environment
 
 
 class Answer(msgspec.Struct):
@@ -57,9 +59,10 @@ def read_file(request: Request) -> Answer:
     answer, raw = Answer(), b""
     try:
         raw = _read(request.fileloc)
-        answer.digest = hashlib.sha256(raw).hexdigest()
+        defaults = _read_defaults(request)
+        answer.digest = hashlib.sha256(b"\0".join([raw, *defaults.values()])).hexdigest()
         if answer.digest != request.bad_digest:
-            answer.file = _parse(raw, request)
+            answer.file = _parse(raw, defaults, request)
     except DocumentError as error:
         answer.problems = error.problems
     except MemoryError:
@@ -67,11 +70,11 @@ def read_file(request: Request) -> Answer:
     except Exception as error:  # noqa: BLE001 - no check foresaw it: it is still this file's error alone
         answer.problems = [Problem(None, f"it cannot be read: {type(error).__name__}")]
     if answer.problems:
-        answer.dag_ids = _named(raw)
+        answer.dag_ids = _defined(raw)
     return answer
 
 
-def _named(raw: bytes) -> list[str]:
+def _defined(raw: bytes) -> list[str]:
     """Return the keys of a mapping that may not even be YAML, so that requests for such a DAG can name the file."""
     keys = dict.fromkeys(found[2] for found in _TOP_LEVEL_KEY.finditer(raw.decode(errors="replace")))
     return [key for key in keys if key != "default"][:_MOST_NAMED]
@@ -90,20 +93,46 @@ def _read(fileloc: str) -> bytes:
         raise DagFileError(Problem(None, f"cannot read the file: {error.strerror}")) from error
 
 
-def _parse(raw: bytes, request: Request) -> DagFile:
-    plans = plan_dags(read_document(raw), request.fileloc)
-    beside = of_place(Path(request.fileloc), Path(request.dags_folder))
+def _read_defaults(request: Request) -> dict[File, bytes]:
+    """Return the defaults files that count for the file, the nearest first; of two in one folder, the first one."""
+    found: dict[File, bytes] = {}
+    for folder in folders_of(Path(request.fileloc), Path(request.dags_folder)):
+        file = next((path for name in DEFAULTS if (path := folder / name).exists()), None)
+        if file is not None:
+            with _named(File(file)):
+                found[File(file)] = _read(str(file))
+    return found
+
+
+@contextmanager
+def _named(file: File) -> Iterator[None]:
+    """Let the problems of a defaults file name it."""
+    try:
+        yield
+    except DocumentError as error:
+        raise DagFileError(*(Problem(None, problem.at(file)) for problem in error.problems)) from error
+
+
+def _parse(raw: bytes, defaults: Mapping[File, bytes], request: Request) -> DagFile:
+    notes: list[str] = []
+    documents = {}
+    for file, content in defaults.items():
+        with _named(file):
+            documents[file] = _document(content, request, notes)
+    plans = plan_dags(_document(raw, request, notes), request.fileloc, documents, request.environment)
     rows = [dag_row(plan, request.fileloc) for plan in plans]
-    rows = [row._replace(notes=row.notes + beside) for row in rows]
+    rows = [row._replace(notes=list(dict.fromkeys(row.notes + notes))) for row in rows]
     if sum(len(row.data) for row in rows) > _MAX_STORED:
         raise DagFileError(Problem(None, f"its DAGs are larger than {_MAX_STORED} bytes as the database stores them"))
     return DagFile(request.fileloc, raw.decode("utf-8-sig"), rows)
 
 
+def _document(raw: bytes, request: Request, notes: list[str]) -> Document:
+    return evaluated(read_document(request.environment.fill_in(raw, notes), TAGS))
+
+
 def _read_file(data: bytes) -> bytes:
     request = msgspec.json.decode(data, type=Request)
-    # The environment of this process has no variables of its own.
-    os.environ.update(request.environment)
     return msgspec.json.encode(read_file(request))
 
 

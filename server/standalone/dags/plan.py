@@ -1,6 +1,7 @@
 """Turns a document into DAG plans: merges defaults, validates keys, resolves dependencies."""
 
 import os
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,28 +11,39 @@ from msgspec import UNSET
 
 from server.standalone.dags import differences, spec
 from server.standalone.dags.by_name import NOT_DAGS, by_name
+from server.standalone.dags.defaults import dag_section, default_args_of, with_defaults
 from server.standalone.dags.edges import Edges
 from server.standalone.dags.errors import DagFileError
 from server.standalone.dags.groups import Groups, plan_groups
 from server.standalone.dags.operators import OperatorType, PythonArguments, find_operator
-from server.standalone.dags.section import Section, merge, without_nulls
+from server.standalone.dags.section import File, Section
 from server.standalone.dags.times import is_no_schedule, parse_schedule
+from server.standalone.dags.variables import Environment
 from server.wire.document import Document, Problem, shortened, suggestion
 
+_ALONE: Mapping[File, Document] = {}
+_EMPTY = Environment()
 
-def plan_dags(document: Document, fileloc: str) -> list[spec.DagPlan]:
-    """Return every DAG of the file. Raises DagFileError with the first problem of each DAG that has one."""
+
+def plan_dags(
+    document: Document,
+    fileloc: str,
+    defaults: Mapping[File, Document] = _ALONE,
+    environment: Environment = _EMPTY,
+) -> list[spec.DagPlan]:
+    """Return every DAG of the file. Raises DagFileError with the first problem of each DAG that has one.
+
+    `defaults` are the `defaults.yml` files that count for it, the nearest first; `environment` has Airflow's Variables.
+    """
     if not isinstance(document.data, dict):
         raise DagFileError(Problem(1, "a DAG file is a mapping of dag_ids"))
-    document = by_name(document)
-    default = document.data.get("default") or {}
+    dag_ids = [dag_id for dag_id in document.data if dag_id not in NOT_DAGS]
+    document = by_name(with_defaults(document, defaults))
     plans, problems = [], []
-    for dag_id, body in document.data.items():
-        if dag_id in NOT_DAGS:
-            continue
+    for dag_id in dag_ids:
         try:
-            section = Section(document, without_nulls(merge(default, body)), ((dag_id,), ("default",)))
-            plans.append(_plan_dag(dag_id, section, Path(fileloc).parent))
+            section = dag_section(document, dag_id, list(defaults))
+            plans.append(_plan_dag(dag_id, section, Path(fileloc).parent, environment))
         except DagFileError as error:
             problems += [Problem(line, f"DAG {dag_id!r}: {text}") for line, text in error.problems]
     if problems:
@@ -39,10 +51,10 @@ def plan_dags(document: Document, fileloc: str) -> list[spec.DagPlan]:
     return plans
 
 
-def _plan_dag(dag_id: str, dag: Section, folder: Path) -> spec.DagPlan:
+def _plan_dag(dag_id: str, dag: Section, folder: Path, environment: Environment) -> spec.DagPlan:
     _check_id(dag, None, "dag_id", dag_id)
     notes = _notes(dag, spec.IDLE_DAG_KEYS) + differences.of_dag(dag_id, dag)
-    default_args = dag.child("default_args")
+    default_args = default_args_of(dag)
     notes += _notes(default_args, spec.IDLE_TASK_KEYS)
     # As with dag-factory, neither time zone has an effect on the dates of the other place.
     default_args = default_args.as_default_args()
@@ -62,13 +74,18 @@ def _plan_dag(dag_id: str, dag: Section, folder: Path) -> spec.DagPlan:
         timezone=_zone_of(options.start_date or default_args.data.get("start_date")),
         default_args=default_args.data,
         groups=list(groups.plans.values()),
-        tasks=_plan_tasks(dag, groups, options.params, folder, notes),
+        tasks=_plan_tasks(dag, groups, options.params, folder, environment, notes),
         notes=list(dict.fromkeys(notes)),
     )
 
 
 def _plan_tasks(
-    dag: Section, groups: Groups, params: dict[str, Any], folder: Path, notes: list[str]
+    dag: Section,
+    groups: Groups,
+    params: dict[str, Any],
+    folder: Path,
+    environment: Environment,
+    notes: list[str],
 ) -> list[spec.TaskPlan]:
     bodies = dag.child("tasks", "a list of tasks, each with a `task_id`, or a mapping of task ids to tasks")
     if not bodies.data:
@@ -78,6 +95,7 @@ def _plan_tasks(
     for name in bodies.data:
         task = bodies.child(name)
         notes += _notes(task, spec.IDLE_TASK_KEYS) + differences.of_task(name, task)
+        task = _with_variables(task, environment, notes)
         group = _group_of(name, task, groups, notes)
         tasks[name] = _plan_task(name, groups.child_id(group, name), task, groups.default_args[group], params, folder)
         tasks[name].group = group
@@ -87,6 +105,21 @@ def _plan_tasks(
         taken.add(task_id)
     Edges(dag, tasks, groups).draw()
     return list(tasks.values())
+
+
+def _with_variables(task: Section, environment: Environment, notes: list[str]) -> Section:
+    """Set the arguments that `variables_as_arguments` names to the values of Airflow's Variables."""
+    data = dict(task.data)
+    wanted = data.pop("variables_as_arguments", [])
+    for item in wanted if isinstance(wanted, list) else [None]:
+        variable, attribute = (item.get("variable"), item.get("attribute")) if isinstance(item, dict) else (None, None)
+        if not isinstance(variable, str) or not isinstance(attribute, str):
+            text = "each item of `variables_as_arguments` has the texts `variable` and `attribute`"
+            task.fail("variables_as_arguments", text)
+        value = environment.airflow_variable(variable, notes)
+        if value is not None:
+            data[attribute] = value
+    return Section(task.document, data, task.places)
 
 
 def _group_of(name: str, task: Section, groups: Groups, notes: list[str]) -> str | None:
@@ -138,8 +171,7 @@ def _arguments(given: Section, operator: OperatorType, folder: Path) -> dict[str
     arguments = given.convert(operator.arguments)
     result = dict(given.data)
     if isinstance(arguments, PythonArguments) and arguments.python_callable_file:
-        file = os.path.expandvars(arguments.python_callable_file)
-        result["python_callable_file"] = os.path.normpath(folder / file)
+        result["python_callable_file"] = os.path.normpath(folder / arguments.python_callable_file)
     templated = {field: getattr(arguments, field) for field in operator.template_fields}
     return result | {field: value for field, value in templated.items() if value is not None}
 

@@ -21,6 +21,18 @@ S = TypeVar("S", bound=msgspec.Struct)
 _WHOLE = re.compile(r"\s*[+-]?\d{1,20}\s*", re.ASCII)
 
 
+class ByName(dict[str, Any]):
+    """A mapping that was a list, whose items have names."""
+
+    __slots__ = ()
+
+
+class File(str):
+    """The path of a defaults file, as the first part of the paths of what is in it."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Section:
     """A mapping without its nulls; `places` are the paths at which its keys may stand, those that win first."""
@@ -32,7 +44,11 @@ class Section:
     def fail(self, key: str | None, text: str, *deeper: str | int) -> NoReturn:
         """Raise DagFileError with the line of the key."""
         tail = () if key is None else (key, *deeper)
-        line = self.document.line(*((*place, *tail) for place in self.places))
+        places = [(*place, *tail) for place in self.places]
+        line = self.document.line(*places)
+        file = next((place[0] for place in places if place in self.document.lines), None)
+        if isinstance(file, File):
+            raise DagFileError(Problem(None, f"{file}:{line}: {text}"))
         raise DagFileError(Problem(line, text))
 
     def attempt(self, key: str, parse: Callable[[Any], T], value: object) -> T:
@@ -141,13 +157,16 @@ def without_nulls(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def merge(default: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the own values over the default ones; mappings are merged key by key, at every depth, but not objects."""
+    """Return the own values over the default ones; mappings are merged key by key, at every depth.
+
+    What was a list, or makes an object, is not merged.
+    """
     merged = dict(own)
     for key, value in default.items():
         mine = own.get(key)
         if key not in own:
             merged[key] = value
-        elif isinstance(value, dict) and isinstance(mine, dict) and not {TYPE} & (value.keys() | mine.keys()):
+        elif type(value) is dict and type(mine) is dict and not {TYPE} & (value.keys() | mine.keys()):
             merged[key] = merge(value, mine)
     return merged
 

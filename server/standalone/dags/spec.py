@@ -162,7 +162,6 @@ REFUSED_TASK_KEYS = {
     "expand": "tasks that expand at run time are not supported",
     "partial": "tasks that expand at run time are not supported",
     "decorator": "decorated tasks are not supported; name an `operator`",
-    "variables_as_arguments": "there are no Airflow Variables here",
 }
 
 _CALLBACKS = frozenset(

@@ -16,6 +16,11 @@ _PART = r"(\d+)\s*(second|minute|hour|day|week)s?"
 _RELATIVE = re.compile(rf"\s*{_PART}(?:(?:\s|,|and)+{_PART})*(?:\s+ago)?\s*", re.IGNORECASE)
 _PARTS = re.compile(_PART, re.IGNORECASE)
 TYPE, _ARGS = "__type__", "__args__"
+_DATES = frozenset({"datetime.datetime", "pendulum.datetime", "pendulum.DateTime"})
+_DURATIONS = frozenset({"datetime.timedelta", "pendulum.duration", "pendulum.Duration"})
+_LIST = "builtins.list"
+OBJECTS = _DATES | _DURATIONS | {_LIST}
+"""The types of which objects are made; Params, whose paths differ, come on top."""
 _LONGEST = 3_155_760_000
 # No date, duration or time zone is longer.
 _LONGEST_TEXT = 100
@@ -48,7 +53,7 @@ def parse_date(value: object, default_zone: tzinfo) -> datetime:
 
 
 def _parse_date(value: object, default_zone: tzinfo) -> datetime:
-    if isinstance(value, Mapping) and value.get(TYPE) == "datetime.datetime":
+    if isinstance(value, Mapping) and str(value.get(TYPE)) in _DATES:
         value = _typed(datetime, value)
     if isinstance(value, datetime):
         return value if value.tzinfo else value.replace(tzinfo=default_zone)
@@ -79,7 +84,7 @@ def _parse_text(text: str, default_zone: tzinfo) -> datetime:
 def parse_duration(value: object) -> float:
     """Return seconds: from a number, `5 minutes`, `1 hour 30 minutes` or a typed mapping. Raises ValueError."""
     seconds: float
-    if isinstance(value, Mapping) and value.get(TYPE) == "datetime.timedelta":
+    if isinstance(value, Mapping) and str(value.get(TYPE)) in _DURATIONS:
         seconds = _typed(timedelta, value).total_seconds()
     elif isinstance(value, str) and len(value) <= _LONGEST_TEXT and _RELATIVE.fullmatch(value):
         parts = {f"{unit.lower()}s": 0 for _, unit in _PARTS.findall(value)}
@@ -98,7 +103,8 @@ def parse_duration(value: object) -> float:
 
 
 def _typed(kind: Callable[..., T], value: Mapping[str, object]) -> T:
-    named = {key: item for key, item in value.items() if key not in {TYPE, _ARGS}}
+    # dag-factory gives each date the time zone of its place, whatever is written here.
+    named = {key: item for key, item in value.items() if key not in {TYPE, _ARGS, "tz"}}
     positional = value.get(_ARGS, [])
     try:
         if isinstance(positional, list):
@@ -112,11 +118,13 @@ def _typed(kind: Callable[..., T], value: Mapping[str, object]) -> T:
 def plain(value: object) -> object:
     """Return the value as JSON has it: dates as ISO 8601 text, typed durations in seconds. Raises ValueError."""
     if isinstance(value, Mapping):
-        match value.get(TYPE):
-            case "datetime.timedelta":
-                return parse_duration(value)
-            case "datetime.datetime":
-                return parse_date(value, UTC).isoformat()
+        kind = str(value.get(TYPE))
+        if kind in _DURATIONS:
+            return parse_duration(value)
+        if kind in _DATES:
+            return parse_date(value, UTC).isoformat()
+        if kind == _LIST and isinstance(items := value.get("items"), list):
+            return plain(items)
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list):
         return [plain(item) for item in value]
@@ -137,7 +145,7 @@ def parse_schedule(value: object) -> str | timedelta | None:
         inner = value.get("value")
         typed = value["type"] == "timedelta" and isinstance(inner, Mapping) and TYPE not in inner
         value = {TYPE: "datetime.timedelta", **inner} if typed and isinstance(inner, Mapping) else inner
-    if isinstance(value, Mapping) and value.get(TYPE) == "datetime.timedelta":
+    if isinstance(value, Mapping) and str(value.get(TYPE)) in _DURATIONS:
         return timedelta(seconds=parse_duration(value))
     if isinstance(value, str) and len(value) <= _LONGEST_SCHEDULE:
         return None if is_no_schedule(value) else value
