@@ -245,7 +245,10 @@ def test_standalone_has_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert not read_config(host=None, port=None, data_dir=tmp_path, dags_folder=tmp_path).page
 
 
-@pytest.mark.parametrize("base_path", [f"{API}/pools", "/static/w", "/api"])
+@pytest.mark.parametrize(
+    ("base_path", "fast_path"),
+    [(f"{API}/pools", "True"), (f"{API}/pools", "False"), ("/static/w", "True"), ("/api", "True")],
+)
 async def test_the_api_keeps_its_addresses(serve: Serve, base_path: str) -> None:
     """Whatever the base path is: what is the API's stays closed, and is not taken for an address of the page."""
     url = await serve(page="True", base_path=base_path, auth_backend="deny_all")
