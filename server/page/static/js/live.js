@@ -19,6 +19,8 @@ const TYPES = ["run_created", "run_changed", "run_ended", "run_deleted", "task_c
 const FIRST_PAUSE = 1000;
 const LONGEST_PAUSE = 30_000;
 const HIDDEN_FOR = 20_000;
+// So many times as long as a refresh takes the next one waits.
+const PATIENCE = 5;
 
 const subscribers = new Set();
 const watchers = new Set();
@@ -40,25 +42,38 @@ export function subscribe(filter, handler) {
 }
 
 /**
- * Call `action` soon after it was asked for, at most once in `interval` milliseconds, and not while the page is hidden.
+ * Call `action` soon after it was asked for, but not while the page is hidden or the last call goes on, and not sooner
+ * than `interval` milliseconds after that. If the server is slow the pause grows, so that open pages do not keep it busy.
  * @param {() => unknown} action
  * @param {number} interval
  * @returns {(() => void) & { cancel: () => void }} cancel it in the view's cleanup
  */
 export function calmly(action, interval) {
   let timer = null;
-  let last = -Infinity;
-  const run = () => {
+  let busy = false;
+  let asked = false;
+  let next = 0;
+  const run = async () => {
     timer = null;
-    last = performance.now();
-    if (document.hidden) document.addEventListener("visibilitychange", ask, { once: true });
-    else action();
+    if (document.hidden) {
+      document.addEventListener("visibilitychange", ask, { once: true });
+      return;
+    }
+    busy = true;
+    asked = false;
+    const began = performance.now();
+    await action();
+    busy = false;
+    next = performance.now() + Math.max(interval, PATIENCE * (performance.now() - began));
+    if (asked) ask();
   };
   const ask = () => {
-    timer ??= setTimeout(run, Math.max(50, last + interval - performance.now()));
+    asked = true;
+    if (!busy) timer ??= setTimeout(run, Math.max(50, next - performance.now()));
   };
   ask.cancel = () => {
     clearTimeout(timer);
+    busy = true;
     document.removeEventListener("visibilitychange", ask);
   };
   return ask;

@@ -36,6 +36,13 @@ export function setUser(whoami) {
 export const can = (action, resource, dagId) =>
   (grants.get(`${action} on ${resource}`) ?? []).some((dags) => covers(dags, dagId));
 
+/**
+ * @param {string} action
+ * @param {string} resource
+ * @returns {boolean} whether it counts for every DAG
+ */
+export const canEverywhere = (action, resource) => (grants.get(`${action} on ${resource}`) ?? []).includes(null);
+
 // A DAG must match one pattern of each list.
 const covers = (dags, dagId) =>
   dags === null || dagId === undefined || dags.every((patterns) => patterns.some((one) => matches(one, dagId)));

@@ -14,8 +14,10 @@ import { announce } from "../toast.js";
 const STEP = 100;
 // In milliseconds.
 const AFTER_EVENT = 1000;
-// So many runs are read one by one; more of them cost less in one list.
+// So many runs are read one by one. Of others the event's state is shown, until the whole list, which may be long, is
+// read again: so seldom, in milliseconds.
 const FEW = 5;
+const AFTER_MANY = 10_000;
 // In seconds, for what no event tells.
 const WITHOUT_EVENT = 300;
 const UNDER_WAY = new Set(["queued", "running"]);
@@ -24,12 +26,14 @@ const UNDER_WAY = new Set(["queued", "running"]);
 export async function show(main, _params, context) {
   const list = new RunList(main, context);
   const changed = calmly(() => list.catchUp(), AFTER_EVENT);
+  list.loadLater = calmly(() => list.loadAgain(), AFTER_MANY);
   const unsubscribe = subscribe({}, (event) => list.concerns(event) && changed());
   regularly(() => list.loadAgain(), WITHOUT_EVENT, context.signal);
   await list.load();
   return () => {
     unsubscribe();
     changed.cancel();
+    list.loadLater.cancel();
   };
 }
 
@@ -119,17 +123,23 @@ class RunList {
   async catchUp() {
     const events = [...this.changed.values()];
     this.changed.clear();
-    if (this.missed || events.length > FEW) return this.loadAgain();
-    await Promise.all(events.map((event) => this.readRun(event)));
+    for (const event of events) this.take(event);
     this.draw();
+    await Promise.all(events.slice(0, FEW).map((event) => this.readRun(event)));
+    if (events.length > 0) this.draw();
+    if (this.missed || events.length > FEW) this.loadLater();
+  }
+
+  take({ dag_id, run_id, execution_date, state }) {
+    const known = this.runs.get(dag_id);
+    if (known?.run_id === run_id) this.runs.set(dag_id, { ...known, state });
+    else if (isNewer(execution_date, known)) this.runs.set(dag_id, { dag_id, run_id, execution_date, state });
   }
 
   async readRun(event) {
     const path = runPath(event.dag_id, event);
     const run = await get(path, { query: { details: true }, signal: this.context.signal }).catch(() => null);
-    const known = this.runs.get(event.dag_id);
-    if (run === null) return;
-    if (!known || Date.parse(run.execution_date) >= Date.parse(known.execution_date)) this.runs.set(run.dag_id, run);
+    if (run && isNewer(run.execution_date, this.runs.get(run.dag_id))) this.runs.set(run.dag_id, run);
   }
 
   draw() {
@@ -156,5 +166,7 @@ function newestFirst(one, other) {
   const difference = UNDER_WAY.has(other.state) - UNDER_WAY.has(one.state);
   return difference || started(other) - started(one) || one.dag_id.localeCompare(other.dag_id);
 }
+
+const isNewer = (date, known) => !known || Date.parse(date) >= Date.parse(known.execution_date);
 
 const started = (run) => Date.parse(run.start_date ?? run.execution_date ?? "") || 0;

@@ -3,7 +3,7 @@
 import { get } from "../../api.js";
 import { h } from "../../dom.js";
 import { notice } from "../../failure.js";
-import { user } from "../../permissions.js";
+import { canEverywhere } from "../../permissions.js";
 import { NO_FILTER } from "./filters.js";
 
 const EXAMPLE = `dags:
@@ -36,8 +36,7 @@ export function emptyNotice(query, change) {
 
 async function explain(place) {
   const version = await get(["version"]).catch(() => null);
-  if (user()?.roles.length)
-    place.append(h("p", null, "Or there is none that you may read: your roles say which ones."));
+  if (!canEverywhere("can_read", "DAGs")) place.append(h("p", null, "Or there is none that you may read."));
   if (version === null) return;
   if (version.airflow) {
     place.append(
