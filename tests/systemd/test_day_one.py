@@ -30,7 +30,7 @@ def test_the_document_leads_to_a_run(service: Machine, printed: dict[str, str]) 
 
 def test_every_command_of_the_document_is_typed() -> None:
     """No command can rot unseen: each section that has some is followed by a test."""
-    later = {"Kerberos", "TLS", "PgBouncer", "Dashboard", "Backup and restore", "Upgrade", "Removal"}
+    later = {"The page", "Kerberos", "TLS", "PgBouncer", "Dashboard", "Backup and restore", "Upgrade", "Removal"}
     assert set(sections()) == {*SET_UP, *later}
 
 
@@ -109,6 +109,12 @@ def test_the_socket_alone_starts_the_service(service: Machine) -> None:
     assert service.pid() == 0
     assert service.ask(f"{API}/test")[0] == 200
     assert service.pid() != 0
+
+
+def test_the_page(service: Machine) -> None:
+    """It is there as soon as the document's reload is done."""
+    assert service.says("curl -so /dev/null -w '%{http_code}' http://127.0.0.1:8080/sign-in") == "401"
+    assert "<title>Windsock</title>" in follow(service, "The page")
 
 
 def test_tls(service: Machine) -> None:
