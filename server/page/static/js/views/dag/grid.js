@@ -9,7 +9,9 @@ import { announce } from "../../toast.js";
 import { instanceOf } from "./grid_cells.js";
 import { gridTable } from "./grid_table.js";
 
-const PAGE = 25;
+/** How many runs are shown: more where there is room for them. */
+const PAGE = { usual: 25, wide: 50 };
+const WIDE = 1500;
 
 /**
  * @param {HTMLElement} panel
@@ -26,7 +28,8 @@ export async function showGrid(panel, { dagId, context, trigger }) {
   const body = h("div", null, h("div", { class: "toolbar" }, search, bar.element), table.element, legend);
 
   async function load() {
-    const query = { limit: PAGE, before: pages.before };
+    const limit = panel.clientWidth >= WIDE ? PAGE.wide : PAGE.usual;
+    const query = { limit, before: pages.before };
     const { data: grid, headers } = await request("GET", ["dags", dagId, "grid"], { query, signal: context.signal });
     pages.read(grid.runs, headers.has("Link"));
     if (grid.runs.length === 0 && pages.isNewest()) return replace(panel, noRuns(grid, trigger));

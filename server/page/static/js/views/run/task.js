@@ -20,8 +20,13 @@ const item = (name, value) =>
  */
 export function showTask(main, { data, taskId, tasks, context }) {
   const { dagId, run } = data;
-  const wanted = context.query.get("map_index");
-  const current = () => instanceOf(data, taskId, wanted);
+  // Which instance it is does not change by itself while one looks at it.
+  let wanted = context.query.get("map_index");
+  const current = () => {
+    const instance = instanceOf(data, taskId, wanted);
+    wanted ??= instance && String(instance.map_index);
+    return instance;
+  };
   const above = crumbs([
     [[], "DAGs"],
     [["dags", dagId], dagId],
