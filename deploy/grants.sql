@@ -62,7 +62,7 @@ BEGIN
         -- to pause; also to lock a DAG while it is deleted
         ('UPDATE', 'is_paused', 'dag', ''),
         -- pools
-        ('SELECT', 'id pool slots description', 'slot_pool', ''),
+        ('SELECT', 'id pool slots description include_deferred', 'slot_pool', ''),
         ('UPDATE', 'slots description', 'slot_pool', ''),
         ('INSERT', '', 'slot_pool', ''),
         ('DELETE', '', 'slot_pool', ''),

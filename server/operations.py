@@ -191,11 +191,6 @@ class Operations(Overviews):
         total = await errors.count(dag_ids) if page.partial else None
         return Listing(errors.pages(page.limit, page.offset, descending=page.descending, readable=dag_ids), total)
 
-    async def list_tasks(self, dag_id: str) -> Raw:
-        """Return the DAG's tasks, as a list of objects."""
-        dag = await self._metadata.dags.get(wire.check_id(dag_id, "dag_id"))
-        return Raw(dag.known.task_list)
-
     async def task(self, dag_id: str, task_id: str) -> Raw:
         """Return a task: an object of its attributes, each as text."""
         checked, known_task = wire.check_id(dag_id, "dag_id"), wire.check_id(task_id, "task_id")
@@ -235,10 +230,6 @@ class Operations(Overviews):
                 why = f"; the task waits: {'; '.join(waits_for)}"
                 missing.adding(Restricted(why, ("DAGs", "DAG Runs", "Task Instances"), of_the_dag=True))
             raise missing from error
-
-    async def list_pools(self) -> Raw:
-        """Return all pools by id, as a list of objects."""
-        return await self._metadata.pools.all()
 
     def pool(self, name: str) -> Awaitable[Pool]:
         """Return the pool of that name."""

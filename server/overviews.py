@@ -3,9 +3,11 @@
 from collections.abc import AsyncGenerator, Sequence
 from typing import NamedTuple
 
+from msgspec import Raw
+
 from server import wire
 from server.database.metadata import Metadata
-from server.wire import DagsQuery, Grid, GridQuery
+from server.wire import DagsQuery, Grid, GridQuery, Versions
 from server.wire.dag_patterns import Readable
 
 
@@ -39,6 +41,20 @@ class Overviews:
     async def grid(self, dag_id: str, query: GridQuery) -> tuple[Grid, bool]:
         """Return runs of a DAG with the states of their tasks, and whether there are older ones."""
         return await self._metadata.grids.get(wire.check_id(dag_id, "dag_id"), query)
+
+    async def list_tasks(self, dag_id: str, *, details: bool = False) -> Raw:
+        """Return the DAG's tasks, as a list of objects; with details in topological order, and more about each."""
+        dag = await self._metadata.dags.get(wire.check_id(dag_id, "dag_id"))
+        return Raw(dag.known.task_details if details else dag.known.task_list)
+
+    async def list_pools(self, *, details: bool = False, shows_totals: bool = True) -> Raw:
+        """Return all pools by id, as a list of objects; with details how many slots are in use, or else nulls."""
+        pools = self._metadata.pools
+        return await pools.all_with_use(shows_totals=shows_totals) if details else await pools.all()
+
+    async def versions(self) -> Versions:
+        """Return the versions of the service, of the database, and of its schema."""
+        return await self._metadata.versions()
 
     async def _dag_ids(self, readable: Readable | None) -> Sequence[str] | None:
         return None if readable is None else await self._metadata.dags.readable.ids(readable)

@@ -76,6 +76,7 @@ class Endpoint(NamedTuple):
 
 ENDPOINTS = (
     Endpoint("GET", "/test", health.test, NOTHING_MORE),
+    Endpoint("GET", "/version", health.version, NOTHING_MORE),
     Endpoint("GET", "/openapi.json", health.openapi, NOTHING_MORE),
     Endpoint("GET", "/whoami", session.whoami, NOTHING_MORE),
     # A session begins with credentials, never with another session, so none lasts longer than its lifetime.
@@ -89,7 +90,7 @@ ENDPOINTS = (
     # It changes nothing: a list of runs may be too long for a URL.
     Endpoint("POST", "/dag_runs/states", dag_runs.states, RUN_READ, WAIT_PARAMETERS, logged=False),
     Endpoint("GET", "/events", events.events, RUN_READ, EVENT_PARAMETERS),
-    Endpoint("GET", "/pools", pools.list_pools, POOL_READ),
+    Endpoint("GET", "/pools", pools.list_pools, POOL_READ, DETAILS_PARAMETERS),
     Endpoint("POST", "/pools", pools.set_pool, _POOL_SET),
     Endpoint("GET", _POOL, pools.pool, POOL_READ),
     Endpoint("DELETE", _POOL, pools.delete_pool, needs("can_delete", Resource.POOLS)),
@@ -110,7 +111,7 @@ ENDPOINTS = (
     Endpoint("PATCH", _TASK, steering.set_instance_state, INSTANCE_EDIT, frozenset({"map_index"})),
     Endpoint("GET", f"{_TASK}/logs", task_logs.task_log, reads(Resource.DAGS, Resource.LOGS), LOG_PARAMETERS),
     Endpoint("GET", f"{_TASK}/waits_for", tasks.waits_for, INSTANCE_READ),
-    Endpoint("GET", f"{_DAG}/tasks", tasks.list_tasks, TASK_READ),
+    Endpoint("GET", f"{_DAG}/tasks", tasks.list_tasks, TASK_READ, DETAILS_PARAMETERS),
     Endpoint("GET", f"{_DAG}/tasks/{{task_id}}", tasks.task, TASK_READ),
     Endpoint("GET", f"{_DAG}/grid", details.grid, INSTANCE_READ, GRID_PARAMETERS),
     Endpoint("GET", f"{_DAG}/paused", dags.is_paused, DAG_READ),

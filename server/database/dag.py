@@ -52,5 +52,5 @@ def memory_of(dag: Dag) -> int:
     if known is None:
         return _DAG
     texts = len(known.params) + len(known.schedule) + len(known.task_list) + len(known.deadlines) + len(known.graph)
-    texts += len(known.task_details) + sum(_ID + len(task_id) for task_id in known.order)
+    texts += len(known.task_details) + len(known.shown_params) + sum(_ID + len(task_id) for task_id in known.order)
     return _DAG + texts + sum(_TASK + len(task_id) + len(task) for task_id, task in known.tasks.items())

@@ -87,6 +87,6 @@ def _listed(row: asyncpg.Record, *, details: bool) -> ListedDag:
         for name in _DETAILS:
             setattr(listed, name, row[name])
         runs, states = row["last_runs"], row["run_states"]
-        listed.last_runs = None if runs is None else msgspec.json.decode(runs, type=list[ListedRun])
+        listed.last_runs = None if runs is None else msgspec.json.decode(runs, type=list[ListedRun])[::-1]
         listed.run_states = None if states is None else msgspec.json.decode(states, type=dict[str, int])
     return listed

@@ -11,9 +11,10 @@ from server.database.batch import Batcher
 from server.database.dags import Dags
 from server.database.database import Database
 from server.database.decoder import Decoder
+from server.database.params import NOTHING_SHOWN
 from server.database.run_states import missing_run
 from server.database.settings import Settings
-from server.errors import NotFound
+from server.errors import Conflict, NotFound, Unavailable
 from server.wire.confs import MAX_CONF, ConfAsJson, unread_conf
 from server.wire.dag_patterns import Readable
 from server.wire.run_names import RunId, RunName
@@ -22,7 +23,7 @@ from windsock.protocol import Code
 
 _DECODED = frozenset({"conf", "conf_error", "task_states"})
 _OF_A_RUN = tuple(name for name in RunDetails.__struct_fields__ if name not in _DECODED)
-_OF_A_DAG = tuple(name for name in DagDetails.__struct_fields__ if name != "run_states")
+_OF_A_DAG = tuple(name for name in DagDetails.__struct_fields__ if name not in {"params", "run_states"})
 _NEEDS_PERMISSION = "REDACTED: this needs can_read on ImportError"
 _OF_OTHERS = "REDACTED: this file also has DAGs that you may not read"
 
@@ -73,13 +74,22 @@ class Details:
         if row is None:
             raise await self._dags.unknown(dag_id)
         states = msgspec.json.decode(row["run_states"], type=dict[str, int]) if shows_runs else None
-        details = DagDetails(**{name: row[name] for name in _OF_A_DAG}, run_states=states)
+        shown_params = await self._params(dag_id)
+        details = DagDetails(**{name: row[name] for name in _OF_A_DAG}, run_states=states, params=shown_params)
         if details.import_error is not None:
             if not shows_errors:
                 details.import_error = _NEEDS_PERMISSION
             elif readable is not None and not await self._dags.readable.is_whole_file(dag_id, readable):
                 details.import_error = _OF_OTHERS
         return details
+
+    async def _params(self, dag_id: str) -> msgspec.Raw:
+        """Return the DAG's params; null if its serialized row is not there, or cannot be read."""
+        try:
+            known = (await self._dags.get(dag_id)).serialized
+        except (Conflict, NotFound, Unavailable):
+            known = None
+        return msgspec.Raw(known.shown_params if known else NOTHING_SHOWN)
 
     async def _conf(self, dag_id: str, row: asyncpg.Record) -> ConfAsJson:
         if not row["has_conf"]:

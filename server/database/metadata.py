@@ -37,6 +37,8 @@ from server.database.users import Users
 from server.database.waiting import Waiting
 from server.database.watch import SchemaWatch
 from server.errors import StartupError
+from server.wire.shapes import Versions
+from windsock.version import __version__
 
 if TYPE_CHECKING:
     from windsock.config import Config
@@ -102,6 +104,17 @@ class Metadata:
             if self.standalone:
                 await check_schema(connection)
         await self.scheduler_heartbeat()
+
+    async def versions(self) -> Versions:
+        """Return the versions of the service, of the database, and of its schema; raises Unavailable."""
+        row = await self._database.fetchrow("versions")
+        revision = self._settings.revision
+        return Versions(
+            windsock=__version__,
+            database=f"PostgreSQL {row['postgres']}" if row else "PostgreSQL",
+            airflow=None if revision is None else self._settings.generation.releases.get(revision, "unknown"),
+            schema=revision if row is None or revision is not None else row["schema"],
+        )
 
     async def scheduler_heartbeat(self) -> Heartbeat:
         """Return the newest heartbeat of a scheduler, if the database can be served; raises Unavailable."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import msgspec
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import SchemaError, ValidationError
 from jsonschema.protocols import Validator
@@ -15,6 +16,7 @@ from referencing.exceptions import Unresolvable
 
 from server.database.encoding import decode
 from server.errors import BadConf, BadRequest
+from server.wire.shapes import ShownParam, ascii_json
 from windsock.protocol import Code
 
 _MISSING = object()
@@ -33,6 +35,8 @@ _CHEAP_KEYWORDS = frozenset(
 )  # fmt: skip
 _CHEAP_FORMATS = frozenset({"date", "date-time", "time", "email", "ipv4", "ipv6", "uuid", "multiline", "password"})
 _SCALARS = (str, int, float, bool, type(None))
+NOTHING_SHOWN = b"null"
+_MOST_SHOWN = 2**18
 _CHEAP_CHOICES = 1000
 _CHEAP_VALUES = 1000
 _CHEAP_CHARACTERS = 10_000
@@ -45,6 +49,7 @@ class Param:
     name: str
     default: Any
     schema: dict[str, Any]
+    description: str | None = None
 
     def check(self, conf: Mapping[str, Any]) -> None:
         """Raise BadRequest if `conf`, or else the default, does not fit the schema."""
@@ -113,6 +118,17 @@ def read(encoded: object) -> tuple[Param, ...]:
     return tuple(_param(str(name), fields) for name, fields in pairs)
 
 
+def shown(encoded: object) -> bytes:
+    """Return the params of a serialized DAG as a JSON list of `ShownParam`; null if they are none or too many."""
+    params = [
+        ShownParam(param.name, None if param.default is _MISSING else param.default, param.description, param.schema)
+        for param in read(encoded)
+    ]
+    # Values that JSON does not have, such as dates, are shown as texts.
+    written = ascii_json(msgspec.json.encode(params, order="sorted", enc_hook=str))
+    return written if params and len(written) <= _MOST_SHOWN else NOTHING_SHOWN
+
+
 def check(params: tuple[Param, ...], conf: Mapping[str, Any] | None) -> None:
     """Raise BadRequest for the first param that refuses its value; conf may have more than the params."""
     for param in params:
@@ -127,4 +143,7 @@ def _param(name: str, fields: object) -> Param:
     schema = decode(fields.get("schema")) or {}
     if not isinstance(schema, dict):
         raise TypeError("a schema is an object")
-    return Param(name, _MISSING if unset else decode(default), schema)
+    description = fields.get("description")
+    return Param(
+        name, _MISSING if unset else decode(default), schema, description if isinstance(description, str) else None
+    )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import asyncpg
 import msgspec
 
+from server.caching.single_flight import SingleFlight
 from server.database.batch import Batcher
 from server.database.database import Database
 from server.database.settings import Settings
@@ -31,6 +32,7 @@ class Pools:
         self.name_limit = settings.generation.pool_name_limit
         self._database = database
         self._find: Batcher[str, asyncpg.Record] = settings.batcher("find_pools", self._find_many)
+        self._with_use: SingleFlight[bool, msgspec.Raw] = SingleFlight(self._read_with_use, fresh=True)
         self._list: Batcher[None, msgspec.Raw] = settings.shared("pools", self._read_all)
 
     async def get(self, name: str) -> Pool:
@@ -40,6 +42,10 @@ class Pools:
     async def all(self) -> msgspec.Raw:
         """Return every pool, ordered by id, as a list that Postgres has written."""
         return await self._list(None)
+
+    async def all_with_use(self, *, shows_totals: bool) -> msgspec.Raw:
+        """Return the same with how many slots are in use; without `shows_totals` that is null."""
+        return await self._with_use(shows_totals)
 
     async def set(self, name: str, slots: int, description: str | None) -> Pool:
         """Create the pool, or change the one of that name."""
@@ -63,6 +69,9 @@ class Pools:
 
     async def _find_many(self, names: Sequence[str]) -> Sequence[asyncpg.Record]:
         return await self._database.fetch_each("find_pools", [(name,) for name in names])
+
+    async def _read_with_use(self, shows_totals: bool) -> msgspec.Raw:  # noqa: FBT001 - the key of a shared call
+        return msgspec.Raw(await self._database.fetchval("pools_with_use", shows_totals))
 
     async def _read_all(self, requests: Sequence[None]) -> Sequence[msgspec.Raw]:
         text: str = await self._database.fetchval("pools")

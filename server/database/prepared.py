@@ -15,7 +15,7 @@ from server import wire
 from server.database import instances, params, timetables
 from server.database.encoding import MALFORMED, OnlyAirflowError, plain_date
 from server.database.instances import Instance
-from server.database.params import Param
+from server.database.params import NOTHING_SHOWN, Param
 from server.database.planned import Needs, PlannedTasks, planned_tasks
 from server.database.serialized import SerializedDag, Task
 from server.database.task_details import TaskSummary, details_of, topological_order
@@ -93,6 +93,8 @@ class PreparedDag(msgspec.Struct, array_like=True, dict=True):
     """The ids of its tasks in topological order."""
     task_details: bytes = b"[]"
     """A list of `TaskDetails` in that order, as JSON."""
+    shown_params: bytes = NOTHING_SHOWN
+    """A list of `ShownParam` as JSON; null if there are none, or if they cannot be read."""
 
     def task(self, task_id: str) -> PreparedTask | None:
         """Return a task by its id, None if there is none."""
@@ -177,6 +179,7 @@ def prepare(dag: SerializedDag) -> list[PreparedDag]:
         max_active_runs=_limit(dag, "max_active_runs"),
         max_active_tasks=_limit(dag, "_concurrency"),
         order=order,
+        shown_params=_unless_malformed(lambda: params.shown(dag.data.get("params")), NOTHING_SHOWN),
         task_details=_ascii([details_of(dag.tasks[task_id]) for task_id in order]),
     )
     found.append(own)

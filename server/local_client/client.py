@@ -1,6 +1,6 @@
 """The client that works straight on the database."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec.json import decode, encode
 
@@ -12,6 +12,7 @@ from server.local_client.runs import LocalRuns
 from server.local_client.steering import LocalSteering
 from server.operations import Operations
 from windsock.client.interface import Client
+from windsock.client.requests import dags_query
 from windsock.client.results import Answer
 from windsock.config import Config
 
@@ -38,9 +39,46 @@ class LocalClient(LocalRuns, LocalSteering, Client):
         described: Answer = decode(encode(EVERYTHING.described()))
         return {"user": None, "backend": None, **described}
 
-    def get_dags(self) -> list[Answer]:
+    def get_dags(
+        self,
+        *,
+        search: str | None = None,
+        tag: str | Sequence[str] | None = None,
+        owner: str | Sequence[str] | None = None,
+        state: str | Sequence[str] | None = None,
+        paused: bool | None = None,
+        active: bool | None = None,
+        order_by: str | None = None,
+        details: bool = False,
+        limit: int | None = None,
+        offset: int | None = None,
+    ) -> list[Answer]:
         """See `Client.get_dags`."""
-        return self._calls.call(lambda operations: all_of(operations.list_dags(wire.parse_dags_query([]), ALL, ALL)))
+        asked = dags_query(
+            details,
+            search=search,
+            tag=tag,
+            owner=owner,
+            state=state,
+            paused=paused,
+            active=active,
+            order_by=order_by,
+            limit=limit,
+            offset=offset,
+        )
+
+        async def dags(operations: Operations) -> list[Answer]:
+            return await all_of(operations.list_dags(wire.parse_dags_query(asked), ALL, ALL))
+
+        return self._calls.call(dags)
+
+    def get_dag_tags(self) -> list[str]:
+        """See `Client.get_dag_tags`."""
+        return self._calls.call(lambda operations: operations.dag_tags(ALL))
+
+    def get_version(self) -> Answer:
+        """See `Client.get_version`."""
+        return self._calls.object_of(lambda operations: operations.versions())
 
     def get_dag(self, dag_id: str) -> Answer:
         """See `Client.get_dag`."""
@@ -68,9 +106,9 @@ class LocalClient(LocalRuns, LocalSteering, Client):
         """See `Client.get_code`."""
         return self._calls.call(lambda operations: operations.code(dag_id, None))
 
-    def get_tasks(self, dag_id: str) -> list[Answer]:
+    def get_tasks(self, dag_id: str, *, details: bool = False) -> list[Answer]:
         """See `Client.get_tasks`."""
-        tasks: list[Answer] = self._calls.read(lambda operations: operations.list_tasks(dag_id))
+        tasks: list[Answer] = self._calls.read(lambda operations: operations.list_tasks(dag_id, details=details))
         return tasks
 
     def get_task(self, dag_id: str, task_id: str) -> Answer:
@@ -78,9 +116,9 @@ class LocalClient(LocalRuns, LocalSteering, Client):
         task: Answer = self._calls.read(lambda operations: operations.task(dag_id, task_id))
         return task
 
-    def get_pools(self) -> list[Answer]:
+    def get_pools(self, *, details: bool = False) -> list[Answer]:
         """See `Client.get_pools`."""
-        pools: list[Answer] = self._calls.read(lambda operations: operations.list_pools())
+        pools: list[Answer] = self._calls.read(lambda operations: operations.list_pools(details=details))
         return pools
 
     def get_pool(self, name: str) -> Answer:

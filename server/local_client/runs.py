@@ -13,7 +13,15 @@ from server.operations import Operations
 from server.task_logs.reading import LogFile
 from server.wire import warning_header
 from windsock.client.events import Message, follow
-from windsock.client.requests import events_query, named_runs, runs_query, trigger_fields, unknown_dag, with_warning
+from windsock.client.requests import (
+    events_query,
+    grid_query,
+    named_runs,
+    runs_query,
+    trigger_fields,
+    unknown_dag,
+    with_warning,
+)
 from windsock.client.results import Answer, ApiError, TaskLog, TaskLogPart
 from windsock.client.runs import Runs
 
@@ -124,6 +132,17 @@ class LocalRuns(Runs):
         """See `Client.get_latest_runs`."""
         items: list[Answer] = self._calls.read(lambda operations: operations.latest_runs(ALL, details=details))["items"]
         return items
+
+    def get_grid(self, dag_id: str, limit: int = 25, before: int | None = None) -> Answer:
+        """See `Client.get_grid`."""
+        pairs = grid_query(limit, before)
+
+        async def grid(operations: Operations) -> wire.Grid:
+            checked = wire.check_id(dag_id, "dag_id")
+            found, _ = await operations.grid(checked, wire.parse_grid_query(pairs))
+            return found
+
+        return self._calls.object_of(grid)
 
     def get_task_instance(self, dag_id: str, execution_date: str, task_id: str) -> Answer:
         """See `Client.get_task_instance`."""

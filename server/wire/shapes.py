@@ -2,6 +2,7 @@
 
 import re
 from json.encoder import encode_basestring_ascii
+from typing import Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -166,6 +167,25 @@ class DagDetails(msgspec.Struct):
     tags: list[str]
     timetable_description: str | None
     run_states: dict[str, int] | None
+    params: msgspec.Raw
+
+
+class ShownParam(msgspec.Struct):
+    """A param of a DAG: its default (null if it has none), and the JSON Schema for values."""
+
+    name: str
+    value: Any
+    description: str | None
+    schema: dict[str, Any]
+
+
+class Versions(msgspec.Struct):
+    """What serves, and on what: `airflow` names releases, and is None for a standalone database."""
+
+    windsock: str
+    database: str
+    airflow: str | None
+    schema: str | None
 
 
 class MappedTask(msgspec.Struct):

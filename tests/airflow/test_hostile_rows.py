@@ -47,6 +47,7 @@ DATE = "2021-01-01T00:00:00"
 RUN = f"dag_runs/{DATE}"
 OF_A_DAG = (
     "", "code", "grid", "dag_runs", "dag_runs?descending=true&limit=1", RUN, f"{RUN}?details=true", "paused", "tasks",
+    "tasks?details=true",
     "tasks/t", f"{RUN}/tasks", f"{RUN}/tasks/t", f"{RUN}/tasks/other", f"{RUN}/tasks/t/logs", f"{RUN}/tasks/other/logs",
     *(f"dag_runs/run_id=r{rest}" for rest in ("", "?details=true", "/tasks", "/tasks/t", "/tasks/other/logs")),
 )  # fmt: skip
@@ -59,6 +60,8 @@ LISTS = (
     "/latest_runs?details=true",
     "/unfinished_runs",
     "/pools",
+    "/pools?details=true",
+    "/version",
     "/pools/default_pool",
     "/test",
 )

@@ -61,6 +61,7 @@ def everything() -> Iterator[Same]:
         {1: _get("/home", "/dagrun/list/"), **_both(*_get("/dags", "/dags/~/dagRuns"))},
     )
     yield Same(("GET", "/pools", None), {1: _get("/pool/list/"), **_both(*_get("/pools"))})
+    yield Same(("GET", "/pools?details=true", None), {1: _get("/pool/list/"), **_both(*_get("/pools"))})
     yield Same(("GET", "/pools/default_pool", None), {1: _get("/pool/list/"), **_both(*_get("/pools/default_pool"))})
     yield Same(("POST", "/pools", {**_POOL, "name": "new"}), {1: _get("/pool/add"), **_both(_NEW)})
     yield Same(
@@ -80,7 +81,8 @@ def _of_dag(dag: str, dag_id: str) -> Iterator[Same]:
     pause: list[Call] = [("POST", f"/paused?is_paused=true&{asked}", {})]
     yield Same(("GET", dag, None), {1: details, **_both(*_get(dag))})
     yield Same(("GET", f"{dag}/paused", None), {1: details, **_both(*_get(dag))})
-    yield Same(("GET", f"{dag}/tasks", None), {1: [*details, *_get(f"/task?{task}")], **_both(*_get(f"{dag}/tasks"))})
+    for path in (f"{dag}/tasks", f"{dag}/tasks?details=true"):
+        yield Same(("GET", path, None), {1: [*details, *_get(f"/task?{task}")], **_both(*_get(f"{dag}/tasks"))})
     yield Same(
         ("GET", f"{dag}/tasks/t", None), {1: [*details, *_get(f"/task?{task}")], **_both(*_get(f"{dag}/tasks/t"))}
     )

@@ -1,6 +1,7 @@
 """What both clients offer. The command line starts with this module, so it imports little."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -30,8 +31,34 @@ class Client(Runs, Steering):
         """
 
     @abstractmethod
-    def get_dags(self) -> list[Answer]:
-        """List the DAGs: `dag_id`, `is_paused`, `is_active`, `owners`, `schedule_interval`, `tags`."""
+    def get_version(self) -> Answer:
+        """Return the versions: `windsock`, `database`, `airflow` (None for a standalone database), `schema`."""
+
+    @abstractmethod
+    def get_dags(
+        self,
+        *,
+        search: str | None = None,
+        tag: str | Sequence[str] | None = None,
+        owner: str | Sequence[str] | None = None,
+        state: str | Sequence[str] | None = None,
+        paused: bool | None = None,
+        active: bool | None = None,
+        order_by: str | None = None,
+        details: bool = False,
+        limit: int | None = None,
+        offset: int | None = None,
+    ) -> list[Answer]:
+        """List the DAGs: `dag_id`, `is_paused`, `is_active`, `owners`, `schedule_interval`, `tags`.
+
+        `search` is a part of the id or of the description; of several tags, owners or states (of the newest run), any
+        one counts. `order_by` is `dag_id`, `next_dagrun` or `last_run`, or one of these with a `-` before it. `details`
+        adds `last_runs`, `run_states`, `description` and more; then there are at most 100 DAGs, or `limit`.
+        """
+
+    @abstractmethod
+    def get_dag_tags(self) -> list[str]:
+        """List the tags of the active DAGs."""
 
     @abstractmethod
     def get_dag(self, dag_id: str) -> Answer:
@@ -61,16 +88,19 @@ class Client(Runs, Steering):
         """Return the source of the DAG's file."""
 
     @abstractmethod
-    def get_tasks(self, dag_id: str) -> list[Answer]:
-        """List the DAG's tasks: `task_id`, `operator`, `downstream`."""
+    def get_tasks(self, dag_id: str, *, details: bool = False) -> list[Answer]:
+        """List the DAG's tasks: `task_id`, `operator`, `downstream_task_ids` and more.
+
+        `details` puts them into topological order, and adds `upstream_task_ids`, `is_mapped` and `doc`.
+        """
 
     @abstractmethod
     def get_task(self, dag_id: str, task_id: str) -> Answer:
         """Return the task's attributes, each as text."""
 
     @abstractmethod
-    def get_pools(self) -> list[Answer]:
-        """List the pools: `id`, `pool`, `slots`, `description`."""
+    def get_pools(self, *, details: bool = False) -> list[Answer]:
+        """List the pools: `id`, `pool`, `slots`, `description`; `details` adds how many slots are in use."""
 
     @abstractmethod
     def get_pool(self, name: str) -> Answer:

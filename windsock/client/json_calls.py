@@ -8,6 +8,7 @@ from windsock.client.auth import Basic, Bearer, ClientAuth
 from windsock.client.credentials import Given
 from windsock.client.events import Message, read_messages
 from windsock.client.replies import Answers, warning_of
+from windsock.client.results import Answer
 from windsock.client.transport import Reply, Transport
 from windsock.errors import ConfigError
 from windsock.protocol import PREFIX
@@ -58,6 +59,17 @@ class JsonCalls:
         """Send a GET, which is tried again where it fails on the way; raises Unreachable."""
         target = f"{path}?{urlencode(query, errors='surrogateescape')}" if query else path
         return self.send("GET", target, safe=True)
+
+    def list_with_details(self, path: str, name: str | None) -> list[Answer]:
+        """Return a list of objects; with a `name`, that of a field which only the details have, those with details.
+
+        Raises ApiError, with the code `endpoint_not_found` for a server that does not have these.
+        """
+        reply = self.get(path, [] if name is None else [("details", "true")])
+        found = self.read.list_of(reply)
+        if name is not None and any(name not in one for one in found):
+            raise self.read.too_old(reply)
+        return found
 
     def stream(self, path: str, query: Sequence[tuple[str, str]], last_id: str | None) -> Iterator[Message]:
         """Open a stream of events that goes on after an event, and read it; raises ApiError and Unreachable."""

@@ -1,7 +1,7 @@
 """The client that speaks JSON over HTTP: synchronous and light, for the command line and for scripts."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote, urlsplit
 
@@ -12,6 +12,7 @@ from windsock.client.interface import Client
 from windsock.client.json_calls import JsonCalls
 from windsock.client.json_runs import JsonRuns
 from windsock.client.json_steering import JsonSteering
+from windsock.client.requests import NARROWING, dags_query
 from windsock.client.results import Answer
 from windsock.client.runs import LONGEST_WAIT
 
@@ -78,9 +79,53 @@ class JsonClient(JsonRuns, JsonSteering, Client):
         """See `Client.whoami`."""
         return self._calls.read.object_of(self._calls.get("whoami"))
 
-    def get_dags(self) -> list[Answer]:
+    def get_dags(
+        self,
+        *,
+        search: str | None = None,
+        tag: str | Sequence[str] | None = None,
+        owner: str | Sequence[str] | None = None,
+        state: str | Sequence[str] | None = None,
+        paused: bool | None = None,
+        active: bool | None = None,
+        order_by: str | None = None,
+        details: bool = False,
+        limit: int | None = None,
+        offset: int | None = None,
+    ) -> list[Answer]:
         """See `Client.get_dags`."""
-        return self._calls.read.list_of(self._calls.get("dags"))
+        asked = dags_query(
+            details,
+            search=search,
+            tag=tag,
+            owner=owner,
+            state=state,
+            paused=paused,
+            active=active,
+            order_by=order_by,
+            limit=limit,
+            offset=offset,
+        )
+        reply = self._calls.get("dags", asked)
+        dags = self._calls.read.list_of(reply)
+        # An older server ignores what it does not know.
+        is_narrowed = any(name in NARROWING for name, _ in asked)
+        lacks_details = details and any("last_runs" not in dag for dag in dags)
+        if lacks_details or (is_narrowed and "X-Total-Count" not in reply.headers):
+            raise self._calls.read.too_old(reply)
+        return dags
+
+    def get_dag_tags(self) -> list[str]:
+        """See `Client.get_dag_tags`."""
+        reply = self._calls.read.known(self._calls.get("dag_tags"))
+        tags = self._calls.read.value(reply)
+        if not isinstance(tags, list):
+            raise self._calls.read.no_api(reply)
+        return tags
+
+    def get_version(self) -> Answer:
+        """See `Client.get_version`."""
+        return self._calls.read.object_of(self._calls.read.known(self._calls.get("version")), "windsock")
 
     def get_dag(self, dag_id: str) -> Answer:
         """See `Client.get_dag`."""
@@ -111,17 +156,17 @@ class JsonClient(JsonRuns, JsonSteering, Client):
         self._calls.read.require(reply, _OK)
         return reply.body.decode(errors="replace")
 
-    def get_tasks(self, dag_id: str) -> list[Answer]:
+    def get_tasks(self, dag_id: str, *, details: bool = False) -> list[Answer]:
         """See `Client.get_tasks`."""
-        return self._calls.read.list_of(self._calls.get(f"{paths.of_dag(dag_id)}/tasks"))
+        return self._calls.list_with_details(f"{paths.of_dag(dag_id)}/tasks", "doc" if details else None)
 
     def get_task(self, dag_id: str, task_id: str) -> Answer:
         """See `Client.get_task`."""
         return self._calls.read.object_of(self._calls.get(paths.of_task(dag_id, task_id)))
 
-    def get_pools(self) -> list[Answer]:
+    def get_pools(self, *, details: bool = False) -> list[Answer]:
         """See `Client.get_pools`."""
-        return self._calls.read.list_of(self._calls.get("pools"))
+        return self._calls.list_with_details("pools", "open_slots" if details else None)
 
     def get_pool(self, name: str) -> Answer:
         """See `Client.get_pool`."""

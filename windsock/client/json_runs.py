@@ -7,7 +7,15 @@ from windsock.client.events import follow
 from windsock.client.json_calls import JsonCalls
 from windsock.client.repeats import made_before
 from windsock.client.replies import error_of, warning_of
-from windsock.client.requests import events_query, named_runs, runs_query, trigger_fields, unknown_dag, with_warning
+from windsock.client.requests import (
+    events_query,
+    grid_query,
+    named_runs,
+    runs_query,
+    trigger_fields,
+    unknown_dag,
+    with_warning,
+)
 from windsock.client.results import Answer, ApiError, TaskLog, TaskLogPart
 from windsock.client.runs import Runs
 from windsock.protocol import Code
@@ -111,6 +119,11 @@ class JsonRuns(Runs):
         if details and any("state" not in run for run in items):
             raise self._calls.read.too_old(reply)
         return items
+
+    def get_grid(self, dag_id: str, limit: int = 25, before: int | None = None) -> Answer:
+        """See `Client.get_grid`."""
+        reply = self._calls.get(f"{paths.of_dag(dag_id)}/grid", grid_query(limit, before))
+        return self._calls.read.object_of(self._calls.read.known(reply), "runs", "tasks")
 
     def get_task_instance(self, dag_id: str, execution_date: str, task_id: str) -> Answer:
         """See `Client.get_task_instance`."""

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from windsock.client.results import Answer, ApiError
 from windsock.protocol import BY_RUN_ID, Code
 
+NARROWING = frozenset({"search", "tag", "owner", "state", "paused", "active"})
+"""The parameters of the list of DAGs that choose some of them."""
 _BAD_REQUEST, _NOT_FOUND = 400, 404
 
 
@@ -60,6 +62,20 @@ def runs_query(
         *((name, value) for name, value in given.items() if value is not None),
         *(("run_id", one) for one in run_ids),
     ]
+
+
+def dags_query(details: bool, **given: str | Sequence[str] | bool | int | None) -> list[tuple[str, str]]:  # noqa: FBT001 - both clients name it
+    """Build the query for a list of DAGs; what is None or empty is left out."""
+    pairs = [("details", "true")] if details else []
+    for name, value in given.items():
+        several = [value] if isinstance(value, str | bool | int) else value or ()
+        pairs += [(name, str(one).lower() if isinstance(one, bool) else str(one)) for one in several if one != ""]
+    return pairs
+
+
+def grid_query(limit: int, before: int | None) -> list[tuple[str, str]]:
+    """Build the query for a grid."""
+    return [("limit", str(limit)), *([] if before is None else [("before", str(before))])]
 
 
 def events_query(dag_id: str | Sequence[str] | None, run_id: str | Sequence[str] | None) -> list[tuple[str, str]]:

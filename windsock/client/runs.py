@@ -137,6 +137,13 @@ class Runs(ABC):
         """List the newest run of each DAG; `details` adds `state`, `run_id`, `id` and `end_date`."""
 
     @abstractmethod
+    def get_grid(self, dag_id: str, limit: int = 25, before: int | None = None) -> Answer:
+        """Return `runs` of a DAG, the newest first, each with the states of its `tasks`; and the ids of all `tasks`.
+
+        `before` is the `id` of a run: only older ones are returned. There are at most 100, fewer if they have many tasks.
+        """
+
+    @abstractmethod
     def get_task_instance(self, dag_id: str, execution_date: str, task_id: str) -> Answer:
         """Return the task instance's columns, each as text."""
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from aiohttp import web
 
 from server import wire
-from server.api.handlers.paging import page_headers
+from server.api.handlers.paging import page_headers, wants_details
 from server.api.needs import INSTANCE_READ, RUN_READ, missing, missing_of, readable
 from server.api.resources import AFTER_LOG, CHANGE, OPERATIONS
 from server.auth.permissions import Permission
@@ -47,7 +47,7 @@ async def state(request: web.Request) -> web.Response:
     """
     operations, named = request.app[OPERATIONS], request.match_info
     run = operations.run(named["dag_id"], named["execution_date"])
-    wait, details = _wait(request), _details(request)
+    wait, details = _wait(request), wants_details(request)
     if not details:
         return json_answer({"state": await operations.run_state(run, wait)})
     shows_tasks = await missing(request, INSTANCE_READ) is None
@@ -66,7 +66,7 @@ async def states(request: web.Request) -> web.Response:
 async def latest_runs(request: web.Request) -> web.Response:
     """`GET /latest_runs`."""
     operations, may_read = request.app[OPERATIONS], readable(request, RUN_READ)
-    return json_answer(await operations.latest_runs(may_read, details=_details(request)))
+    return json_answer(await operations.latest_runs(may_read, details=wants_details(request)))
 
 
 async def unfinished_runs(request: web.Request) -> web.Response:
@@ -81,10 +81,6 @@ def _if_admitted(run: wire.NamedRun, lacked: Permission | None) -> wire.NamedRun
 
 def _wait(request: web.Request) -> float:
     return wire.parse_wait(request.query.items()) if request.query_string else 0
-
-
-def _details(request: web.Request) -> bool:
-    return wire.parse_details(request.query.items()) if request.query_string else False
 
 
 async def _state_header(operations: Operations, run: RunKey, wait: float) -> dict[str, str]:

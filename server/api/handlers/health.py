@@ -21,6 +21,11 @@ async def test(_request: web.Request) -> web.Response:
     return json_bytes(_OK)
 
 
+async def version(request: web.Request) -> web.Response:
+    """`GET /version`."""
+    return json_answer(await request.app[OPERATIONS].versions())
+
+
 async def openapi(request: web.Request) -> web.Response:
     """`GET /openapi.json`."""
     return json_bytes(_description(request.app[CONFIG].base_path))

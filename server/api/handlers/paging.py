@@ -1,4 +1,4 @@
-"""The headers of a list that is answered in pages."""
+"""What the handlers of several lists share: whether details are wanted, and the headers of a page."""
 
 from aiohttp import web
 
@@ -11,3 +11,8 @@ def page_headers(request: web.Request, page: wire.Page, total: int | None) -> di
         return {}
     links = wire.page_links(request.rel_url.raw_path, list(request.query.items()), page, total)
     return {"Link": links, "X-Total-Count": str(total)}
+
+
+def wants_details(request: web.Request) -> bool:
+    """Whether the query has `details=true`; raises BadRequest."""
+    return wire.parse_details(request.query.items()) if request.query_string else False

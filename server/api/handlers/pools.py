@@ -3,7 +3,8 @@
 from aiohttp import web
 
 from server import wire
-from server.api.needs import POOL_CREATE, POOL_EDIT
+from server.api.handlers.paging import wants_details
+from server.api.needs import POOL_CREATE, POOL_EDIT, shows_totals
 from server.api.resources import CHANGE, OPERATIONS, PERMISSIONS, USED
 from server.errors import PermissionMissing
 from server.http.answers import json_answer
@@ -11,8 +12,9 @@ from server.http.body import read_body
 
 
 async def list_pools(request: web.Request) -> web.Response:
-    """`GET /pools`."""
-    return json_answer(await request.app[OPERATIONS].list_pools())
+    """`GET /pools`; with `?details=true` also how many slots are in use, for those who may read all tasks."""
+    operations, details = request.app[OPERATIONS], wants_details(request)
+    return json_answer(await operations.list_pools(details=details, shows_totals=shows_totals(request)))
 
 
 async def pool(request: web.Request) -> web.Response:

@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from server import wire
+from server.api.handlers.paging import wants_details
 from server.api.needs import shows_totals
 from server.api.resources import OPERATIONS
 from server.http.answers import json_answer
@@ -10,7 +11,8 @@ from server.http.answers import json_answer
 
 async def list_tasks(request: web.Request) -> web.Response:
     """`GET /dags/<dag_id>/tasks`."""
-    return json_answer(await request.app[OPERATIONS].list_tasks(request.match_info["dag_id"]))
+    details, dag_id = wants_details(request), request.match_info["dag_id"]
+    return json_answer(await request.app[OPERATIONS].list_tasks(dag_id, details=details))
 
 
 async def task(request: web.Request) -> web.Response:

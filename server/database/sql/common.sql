@@ -626,6 +626,47 @@ RETURNING dag_id
 SELECT '[' || coalesce(string_agg(row_to_json(one)::text, ',' ORDER BY one.id), '') || ']'
 FROM (SELECT description, id, pool, slots FROM slot_pool) AS one
 
+-- fragment: slots_in_use(state)
+(
+    SELECT coalesce(sum(coalesce(one.pool_slots, 1)), 0)
+    FROM (
+        SELECT pool_slots FROM task_instance WHERE task_instance.pool = p.pool AND task_instance.state = {state} LIMIT 10000
+    ) AS one
+)
+
+-- name: pools_with_use
+-- With $1 also how many slots are in use: of the tasks in each state at most 10,000 are counted. A pool of -1 slots has no end.
+SELECT '[' || coalesce(string_agg(row_to_json(shown)::text, ',' ORDER BY shown.id), '') || ']'
+FROM slot_pool AS p
+CROSS JOIN LATERAL (
+    SELECT
+        {slots_in_use('running')}
+        AS running,
+        {slots_in_use('queued')}
+        AS queued,
+        {slots_in_use('deferred')}
+        AS deferred
+    WHERE $1::boolean
+    UNION ALL
+    SELECT NULL, NULL, NULL WHERE NOT $1::boolean
+) AS used
+CROSS JOIN LATERAL (
+    SELECT
+        used.deferred AS deferred_slots,  -- if slot_pool.include_deferred
+        NULL::bigint AS deferred_slots,  -- unless slot_pool.include_deferred
+        p.description, p.id,
+        CASE WHEN p.slots >= 0 THEN p.slots - used.running - used.queued
+            - CASE WHEN p.include_deferred THEN used.deferred ELSE 0 END  -- if slot_pool.include_deferred
+        END AS open_slots,
+        p.pool, used.queued AS queued_slots, used.running AS running_slots, p.slots
+) AS shown
+
+-- name: versions
+-- Of Postgres, and of the schema of a standalone database.
+SELECT split_part(current_setting('server_version'), ' ', 1) AS postgres,
+    (SELECT max(version)::text FROM windsock_schema) AS schema  -- if windsock_schema.version
+    NULL::text AS schema  -- unless windsock_schema.version
+
 -- name: find_pools
 SELECT p.id, p.pool, p.slots, p.description
 FROM unnest(ARRAY(SELECT json_array_elements_text($1))) WITH ORDINALITY AS requested (name, n)

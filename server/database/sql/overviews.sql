@@ -82,14 +82,11 @@ ORDER BY shown.place
 SELECT EXISTS (SELECT FROM dag_run WHERE id = $2::bigint AND dag_id = $1::text)
 
 -- fragment: newest_runs_of(dag_id, number)
-SELECT run.run_id, run.state, run.start_date, run.end_date, run.{run_date}, row_number() OVER (ORDER BY {newest_first(run)}) AS place
-FROM (
-    SELECT
-        one.run_after,  -- if dag_run.run_after
-        one.id, one.run_id, one.state, one.start_date, one.end_date, one.{run_date}
-    FROM dag_run AS one WHERE one.dag_id = {dag_id} AND {run_start(one)} IS NOT NULL
-    ORDER BY {newest_first(one)} LIMIT {number}
-) AS run
+SELECT
+    one.run_after,  -- if dag_run.run_after
+    one.id, one.run_id, one.state, one.start_date, one.end_date, one.{run_date}
+FROM dag_run AS one WHERE one.dag_id = {dag_id} AND {run_start(one)} IS NOT NULL
+ORDER BY {newest_first(one)} LIMIT {number}
 
 -- fragment: next_run(dag)
 {dag}.next_dagrun  -- if dag.next_dagrun
@@ -106,15 +103,17 @@ NULL::timestamptz  -- unless dag.next_dagrun
 -- name $11, of what it leaves open that of the ids. Only with $12 is there more than the usual about each DAG. Of a description
 -- 2,000 characters count, of the runs in each state at most 1,000. If nothing is found, there is one row without a dag_id.
 WITH matching AS (
-    SELECT dag.dag_id COLLATE "C" AS dag_id, CASE $11::text WHEN 'next_dagrun' THEN
+    SELECT dag.dag_id, CASE $11::text WHEN 'next_dagrun' THEN
         {next_run(dag)}
     WHEN 'last_run' THEN newest.start_date END AS moment
     FROM dag
+    -- Without an id nothing is looked up.
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN ($9::text[] IS NOT NULL OR $11::text = 'last_run') AND {is_listed(dag, $10)} THEN dag.dag_id END
+            AS dag_id
+    ) AS wanted
     LEFT JOIN LATERAL (
-        SELECT * FROM (
-            {newest_runs_of(dag.dag_id, 1)}
-        ) AS one
-        WHERE ($9::text[] IS NOT NULL OR $11::text = 'last_run') AND {is_listed(dag, $10)}
+        {newest_runs_of(wanted.dag_id, 1)}
     ) AS newest ON true
     WHERE {is_listed(dag, $3)}
         AND NOT coalesce(dag.is_subdag, false)  -- if dag.is_subdag
@@ -135,7 +134,7 @@ WITH matching AS (
         AND ($9::text[] IS NULL OR newest.state = ANY ($9))
 ), page AS (
     SELECT matching.dag_id, row_number() OVER () AS place FROM (
-        SELECT dag_id FROM matching ORDER BY moment {order} NULLS LAST, dag_id {order} LIMIT $1 OFFSET $2
+        SELECT dag_id FROM matching ORDER BY moment {order} NULLS LAST, dag_id COLLATE "C" {order} LIMIT $1 OFFSET $2
     ) AS matching
 )
 SELECT counted.total, page.place, one.*
@@ -160,7 +159,7 @@ LEFT JOIN LATERAL (
             SELECT json_agg(json_build_object(
                 'run_id', run.run_id, 'state', run.state, 'execution_date', {shown_date(run.{run_date})},
                 'start_date', {shown_date(run.start_date)}, 'end_date', {shown_date(run.end_date)}
-            ) ORDER BY run.place DESC)::text
+            ) ORDER BY {newest_first(run)})::text
             FROM (
                 {newest_runs_of(dag.dag_id, 10)}
             ) AS run
@@ -174,7 +173,7 @@ LEFT JOIN LATERAL (
                 ) AS found
             ) AS counted
         ) END AS run_states
-    FROM dag WHERE dag.dag_id = page.dag_id
+    FROM dag WHERE dag.dag_id = page.dag_id LIMIT 1
 ) AS one ON true
 ORDER BY page.place
 
