@@ -24,10 +24,11 @@ from tests.live import live_server
 _SCHEMAS = {"2.11.2": "2.10.5"}
 _PASSWORD = "a password"
 _HASH = bcrypt.hashpw(_PASSWORD.encode(), bcrypt.gensalt(4)).decode()
+_DAGS = ("GET /dags", "GET /dags?details=true", "GET /dag_tags")
 _RUNS = ("GET /latest_runs", "GET /unfinished_runs", "POST /dag_runs/states", "GET /events")
 # Airflow shows these roles a page without a DAG on it, or refuses a list that here has what they may read in parts.
 _OTHERWISE = {
-    "1.10.15": {("views_only", request) for request in ("GET /dags", *_RUNS)},
+    "1.10.15": {("views_only", request) for request in (*_DAGS, *_RUNS)},
     "2.11.2": {("d_runs", request) for request in _RUNS},
     "3.3.2": {("d_runs", request) for request in _RUNS},
 }

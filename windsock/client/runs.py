@@ -140,7 +140,8 @@ class Runs(ABC):
     def get_grid(self, dag_id: str, limit: int = 25, before: int | None = None) -> Answer:
         """Return `runs` of a DAG, the newest first, each with the states of its `tasks`; and the ids of all `tasks`.
 
-        `before` is the `id` of a run: only older ones are returned. There are at most 100, fewer if they have many tasks.
+        `before` is the `id` of a run: only older ones are returned. There are at most 100, fewer if they have many
+        tasks.
         """
 
     @abstractmethod
