@@ -102,6 +102,8 @@ NULL::timestamptz  -- unless dag.next_dagrun
 -- $7, active or not $8, and one of the states $9 of the newest run. The runs of the DAGs $10 may be read. The order is that of the
 -- name $11, of what it leaves open that of the ids. Only with $12 is there more than the usual about each DAG. Of a description
 -- 2,000 characters count, of the runs in each state at most 1,000. If nothing is found, there is one row without a dag_id.
+-- Ids have the database's collation until they are sorted: with another one no index finds the DAGs of the page, and what is
+-- shown of these is read for all DAGs.
 WITH matching AS (
     SELECT dag.dag_id, CASE $11::text WHEN 'next_dagrun' THEN
         {next_run(dag)}
