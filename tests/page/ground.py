@@ -17,6 +17,7 @@ from tests.conftest import TEMPLATE
 from tests.scheduling import Bench, bash, bench, empty
 
 _numbers = count(1)
+_ERROR = "broken.yaml:7: tasks: extract: unknown key 'bash_comand'; did you mean 'bash_command'?"
 _SQL = statements.parse(resources.files("tests.page").joinpath("volume.sql").read_text("utf-8"))
 
 
@@ -69,6 +70,11 @@ class Ground:
     bench: Bench
     folder: Path
 
+    @property
+    def numbers(self) -> Path:
+        """The file without which `nightly_report` fails."""
+        return self.folder / "numbers.csv"
+
 
 @asynccontextmanager
 async def new_database(postgres: EmbeddedPostgres, template: str | None = TEMPLATE) -> AsyncIterator[str]:
@@ -91,7 +97,13 @@ async def operations(dsn: str, folder: Path, **options: object) -> AsyncIterator
         await made.pool.execute(
             "INSERT INTO slot_pool (pool, slots, description) VALUES ('warehouse', 4, 'The warehouse')"
         )
+        for dag_id, runs in {"import_orders": 3, "nightly_report": 1, "housekeeping": 1}.items():
+            for n in range(runs):
+                await made.trigger(dag_id, n, {"shop": "Kraków"})
+        error = "INSERT INTO import_error (timestamp, filename, stacktrace) VALUES (now(), $1, $2)"
+        await made.pool.execute(error, f"{made.dags_folder}/broken.yaml", _ERROR)
         async with serving(made.config, listen(made.config)) as url, made.scheduler():
+            await made.until_done()
             yield Ground(url, made, folder)
 
 

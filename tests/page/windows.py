@@ -2,13 +2,16 @@
 
 from contextlib import AsyncExitStack
 
-from playwright.async_api import Browser, ConsoleMessage, Dialog, Page, Response
+from playwright.async_api import Browser, ConsoleMessage, Dialog, Page, Response, expect
 
 # Told to Python at once, because the page that it happened in may be gone when the test ends.
 _TELL = """
 document.addEventListener("securitypolicyviolation", (event) =>
     console.error(`Content-Security-Policy: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`));
 """
+# In milliseconds; what takes longer on a machine with much else to do is no fault.
+_PATIENCE = 30_000
+expect.set_options(timeout=_PATIENCE)
 # What a browser says of an answer that is an error; tests look at the answers themselves.
 _ANSWERS = ("Failed to load resource", "EventSource")
 
@@ -63,7 +66,7 @@ class Windows:
             timezone_id="Europe/Warsaw",
         )
         self._stack.push_async_callback(context.close)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(_PATIENCE)
         await context.add_init_script(_TELL)
         page = await context.new_page()
         self.faults.watch(page)

@@ -65,7 +65,7 @@ class DagList {
 
   change(change, toTop = false) {
     Object.assign(this.query, change);
-    this.context.setQuery(this.query);
+    this.context.setQuery(this.query, { push: toTop });
     this.filters.show(this.query);
     this.table.mark(this.query.order_by || "dag_id");
     return this.load({ told: true, toTop });

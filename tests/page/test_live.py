@@ -1,0 +1,71 @@
+"""What happens on the server is seen without a reload; a connection that is lost shows, and heals."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from playwright.async_api import expect
+
+from tests.acceptance.service import free_port
+from tests.live import live_server
+from tests.page.ground import Ground
+from tests.page.windows import Windows
+
+pytestmark = [pytest.mark.page, pytest.mark.asyncio(loop_scope="session")]
+
+
+async def trigger(ground: Ground, dag_id: str, run_id: str) -> None:
+    """Trigger a run as another client does."""
+    url = f"{ground.url}/api/experimental/dags/{dag_id}/dag_runs"
+    async with aiohttp.ClientSession() as session, session.post(url, json={"run_id": run_id}) as answer:
+        assert answer.status == 200
+
+
+async def test_lists_and_views_follow(windows: Windows, ground: Ground) -> None:
+    """A run that somebody else triggers appears in each view, and ends there."""
+    dags, runs, dag = [await windows.open(ground.url, path) for path in ("/", "/runs", "/dags/housekeeping")]
+    for page in (dags, runs, dag):
+        await expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    await trigger(ground, "housekeeping", "of_another_client")
+    square = dags.get_by_role("link", name="success: of_another_client")
+    await expect(square).to_be_visible()
+    await expect(runs.get_by_role("link", name="of_another_client")).to_be_visible()
+    await expect(dag.get_by_label("of_another_client").first).to_be_attached()
+
+
+class Restarted:
+    """A service that is stopped and started again, at the same address."""
+
+    def __init__(self, dsn: str, stack: AsyncExitStack) -> None:
+        self._dsn, self._port, self._stack = dsn, free_port(), stack
+
+    async def start(self) -> str:
+        """Serve; the URL."""
+        return await self._stack.enter_async_context(live_server(self._dsn, page="True", port=str(self._port)))
+
+    async def stop(self) -> None:
+        """Close every connection."""
+        await self._stack.aclose()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def service(ground: Ground) -> AsyncIterator[Restarted]:
+    """Make a service on the database of `ground` that may be stopped."""
+    async with AsyncExitStack() as stack:
+        yield Restarted(ground.bench.dsn, stack)
+
+
+async def test_a_lost_connection_heals(windows: Windows, ground: Ground, service: Restarted) -> None:
+    """The page says that it is lost, keeps what it shows, and catches up once the server is back."""
+    page = await windows.open(await service.start(), "/runs")
+    await expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    await service.stop()
+    await expect(page.get_by_text("The connection to the server is lost.", exact=False)).to_be_visible()
+    await expect(page.get_by_role("link", name="import_orders")).to_be_visible()
+    await trigger(ground, "housekeeping", "while_it_was_away")
+    await service.start()
+    await expect(page.get_by_role("link", name="while_it_was_away")).to_be_visible()
+    await expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    await expect(page.locator("#offline")).to_be_hidden()
