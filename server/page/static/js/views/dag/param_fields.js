@@ -9,6 +9,8 @@ import { exactJson } from "../../exact_json.js";
 
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 
+const WRONG = { INPUT: "Write a number", TEXTAREA: "Write JSON" };
+
 /** @typedef {{name: string, value: unknown, description?: string | null, schema?: Record<string, any> | null}} Param */
 
 /**
@@ -32,16 +34,33 @@ export function paramFields(params, changed) {
   };
 }
 
+/**
+ * @param {Param} param
+ * @returns {boolean} whether it has no default and may not be null: then somebody must say what it is
+ */
+export const isRequired = ({ value, schema }) =>
+  value === null && schema?.type !== undefined && ![schema.type].flat().includes("null");
+
 function field(param, changed) {
-  const { control, read, write } = controlOf(param);
+  const { control, read, write: fill } = controlOf(param);
   const about = param.description ?? param.schema?.description;
+  // What cannot be written into the conf must not be sent as if it were there: the browser then refuses the form.
+  const mark = (isWrong) => {
+    control.setAttribute("aria-invalid", String(isWrong));
+    control.setCustomValidity(isWrong ? WRONG[control.tagName] : "");
+  };
+  const write = (value) => {
+    fill(value);
+    mark(false);
+  };
   control.addEventListener("input", () => {
     const json = read();
-    control.setAttribute("aria-invalid", String(json === null));
+    mark(json === null);
     changed(json);
   });
   write(param.value);
-  const label = h("span", null, param.schema?.title ?? param.name);
+  const name = param.schema?.title ?? param.name;
+  const label = h("span", null, isRequired(param) ? `${name} (required)` : name);
   const hint = about ? h("span", { class: "hint" }, about) : null;
   const isCheck = control.type === "checkbox";
   const element = h(
@@ -53,9 +72,10 @@ function field(param, changed) {
   return { element, control, write };
 }
 
-function controlOf({ value, schema }) {
+function controlOf(param) {
+  const { value, schema } = param;
   const types = [schema?.type ?? typeOf(value)].flat();
-  const isNullable = types.includes("null") || value === null;
+  const isNullable = types.includes("null") || (value === null && !isRequired(param));
   if (Array.isArray(schema?.enum)) return choice(schema.enum);
   if (types.includes("boolean") && types.length === 1) return check();
   if (types.includes("string")) return textual(schema ?? {}, isNullable);
@@ -65,7 +85,7 @@ function controlOf({ value, schema }) {
 
 function typeOf(value) {
   if (value === null) return "string";
-  return typeof value === "object" ? "object" : typeof value;
+  return JSON.isRawJSON?.(value) ? "number" : typeof value;
 }
 
 function choice(values) {

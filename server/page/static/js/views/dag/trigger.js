@@ -13,7 +13,7 @@ import { setting } from "../../settings.js";
 import { zoneName } from "../../time.js";
 import { say } from "../../toast.js";
 import { confEditor } from "./conf_editor.js";
-import { paramFields } from "./param_fields.js";
+import { isRequired, paramFields } from "./param_fields.js";
 
 /** Which field an error is about, by its code. */
 const FIELDS = {
@@ -110,7 +110,8 @@ function triggerForm(dag, canUnpause, conf) {
 function firstText(params, conf) {
   if (conf !== undefined && conf !== null) return JSON.stringify(conf, null, 2);
   if (params.length === 0 || conf === null) return "{}";
-  return JSON.stringify(Object.fromEntries(params.map(({ name, value }) => [name, value])), null, 2);
+  const known = params.filter((param) => !isRequired(param)).map(({ name, value }) => [name, value]);
+  return known.length === 0 ? "{}" : JSON.stringify(Object.fromEntries(known), null, 2);
 }
 
 const membersOf = (conf) =>
