@@ -13,7 +13,7 @@ import { filterBar } from "./dags/filters.js";
 import { importErrors } from "./dags/import_errors.js";
 import { pager } from "./dags/pager.js";
 
-const PAGE_SIZE = 50;
+const PAGE_SIZE = 25;
 // In milliseconds, and in seconds for what no event tells: pauses by others, new DAGs, next runs.
 const AFTER_EVENT = 2000;
 const WITHOUT_EVENT = 60;
