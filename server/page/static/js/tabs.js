@@ -7,7 +7,7 @@
  */
 
 import { h, replace } from "./dom.js";
-import { notice } from "./failure.js";
+import { showFailure } from "./failure.js";
 
 /** @typedef {{ id: string, title: string, show: (panel: HTMLElement) => unknown }} Tab */
 
@@ -38,7 +38,7 @@ export function tabs({ label, tabs: all, current, changed }) {
     panel.setAttribute("aria-labelledby", buttons.get(tab.id).id);
     const body = h("div", { class: `tab-${tab.id}` });
     replace(panel, body);
-    const cleanup = await filled(body, tab);
+    const cleanup = await filled(body, tab, () => mine === shown && open(tab));
     if (mine === shown) shown.cleanup = cleanup;
     else cleanup?.();
   }
@@ -75,12 +75,11 @@ function select(element, isSelected) {
   element.tabIndex = isSelected ? 0 : -1;
 }
 
-async function filled(body, tab) {
+async function filled(body, tab, retry) {
   try {
     return await tab.show(body);
   } catch (error) {
-    if (error.name === "AbortError") return null;
-    replace(body, notice({ title: "This cannot be shown", text: h("p", null, error.message) }));
+    if (error.name !== "AbortError") showFailure(body, error, retry, "h2");
     return null;
   }
 }

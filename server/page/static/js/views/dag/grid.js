@@ -11,7 +11,7 @@ import { gridTable } from "./grid_table.js";
 
 /** How many runs are shown: more where there is room for them. */
 const PAGE = { usual: 25, wide: 50 };
-const WIDE = 1500;
+const WIDE = 1600;
 
 /**
  * @param {HTMLElement} panel
@@ -28,7 +28,7 @@ export async function showGrid(panel, { dagId, context, trigger }) {
   const body = h("div", null, h("div", { class: "toolbar" }, search, bar.element), table.element, legend);
 
   async function load() {
-    const limit = panel.clientWidth >= WIDE ? PAGE.wide : PAGE.usual;
+    const limit = window.innerWidth >= WIDE ? PAGE.wide : PAGE.usual;
     const query = { limit, before: pages.before };
     const { data: grid, headers } = await request("GET", ["dags", dagId, "grid"], { query, signal: context.signal });
     pages.read(grid.runs, headers.has("Link"));
