@@ -1,5 +1,6 @@
 """What people come for, as somebody does it who has never seen the page: by the words on it, and by keyboard alone."""
 
+import json
 import re
 from collections.abc import AsyncIterator
 
@@ -79,6 +80,26 @@ async def test_trigger_find_the_fault_and_repeat(windows: Windows, missing_numbe
     await expect(dialog.get_by_text("3 tasks run again:")).to_be_visible()
     await do(dialog.get_by_role("button", name=re.compile("^Clear")))
     await expect(page.locator(".summary").get_by_text("success")).to_be_visible()
+
+
+async def test_params_and_conf_are_one(windows: Windows, ground: Ground) -> None:
+    """The fields of the params write into the conf, and follow it; what the server refuses is said in the dialog."""
+    page = await windows.open(ground.url, "/dags/import_orders")
+    await page.get_by_role("button", name="Trigger").first.click()
+    dialog = page.get_by_role("dialog")
+    conf = dialog.get_by_label("Conf (JSON)")
+    assert json.loads(await conf.input_value()) == {"shop": "Kraków", "limit": 100}
+    await dialog.get_by_label("shop").fill('Łódź "2"')
+    assert json.loads(await conf.input_value())["shop"] == 'Łódź "2"'
+    await conf.fill('{"shop": "Gdynia", "limit": 12345678901234567890}')
+    await expect(dialog.get_by_label("shop")).to_have_value("Gdynia")
+    await dialog.get_by_label("Run id").fill("run_1")
+    await dialog.get_by_role("button", name="Trigger", exact=True).click()
+    await expect(dialog.get_by_role("alert")).to_contain_text("run_1")
+    await dialog.get_by_label("Run id").fill("by_page")
+    await dialog.get_by_role("button", name="Trigger", exact=True).click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("by_page")
+    await expect(page.get_by_text("12345678901234567890").first).to_be_visible()
 
 
 async def test_stop_mark_and_delete(windows: Windows, ground: Ground) -> None:
