@@ -3,7 +3,7 @@
 import { send } from "./api.js";
 import { h } from "./dom.js";
 import { can } from "./permissions.js";
-import { say } from "./toast.js";
+import { announce, say } from "./toast.js";
 
 /**
  * @param {{dag_id: string, is_paused: boolean | null}} dag
@@ -11,28 +11,35 @@ import { say } from "./toast.js";
  * @returns {HTMLElement}
  */
 export function pauseSwitch(dag, changed = () => {}) {
-  const element = h("button", {
+  const control = h("button", {
     type: "button",
-    class: "switch",
     role: "switch",
-    "aria-checked": String(!dag.is_paused),
+    class: "switch",
     "aria-label": `${dag.dag_id} is active`,
-    title: dag.is_paused ? "Paused: no run begins" : "Active: runs begin",
     disabled: !can("can_edit", "DAGs", dag.dag_id),
+    on: { click: () => setPaused(dag, control, changed) },
   });
-  element.addEventListener("click", async () => {
-    const wanted = element.getAttribute("aria-checked") === "true";
-    element.setAttribute("aria-busy", "true");
-    try {
-      await send("PATCH", ["dags", dag.dag_id], { is_paused: wanted });
-      element.setAttribute("aria-checked", String(!wanted));
-      element.title = wanted ? "Paused: no run begins" : "Active: runs begin";
-      changed(wanted);
-    } catch (error) {
-      say(error.message, "error");
-    } finally {
-      element.removeAttribute("aria-busy");
-    }
-  });
-  return element;
+  show(control, dag.is_paused);
+  return control;
+}
+
+function show(control, isPaused) {
+  control.setAttribute("aria-checked", String(!isPaused));
+  control.title = isPaused ? "Paused: its runs wait. Switch on to let them run" : "Active. Switch off to pause it";
+}
+
+async function setPaused(dag, control, changed) {
+  const isPaused = control.getAttribute("aria-checked") === "true";
+  if (control.getAttribute("aria-busy")) return;
+  control.setAttribute("aria-busy", "true");
+  try {
+    await send("PATCH", ["dags", dag.dag_id], { is_paused: isPaused });
+    show(control, isPaused);
+    announce(isPaused ? `${dag.dag_id} is paused` : `${dag.dag_id} is active`);
+    changed(isPaused);
+  } catch (error) {
+    say(`${dag.dag_id}: ${error.message}`, "error");
+  } finally {
+    control.removeAttribute("aria-busy");
+  }
 }

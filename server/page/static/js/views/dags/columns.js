@@ -1,11 +1,11 @@
 /** The columns of the list of DAGs. */
 
 import { address } from "../../address.js";
-import { send } from "../../api.js";
 import { h, link } from "../../dom.js";
+import { pauseSwitch } from "../../pause_switch.js";
 import { badge, RUN_STATES, square } from "../../states.js";
 import { ago, durationText, when } from "../../time.js";
-import { announce, say } from "../../toast.js";
+import { say } from "../../toast.js";
 
 /**
  * @param {import("../../router.js").Context} context
@@ -17,7 +17,7 @@ export const columns = (context, filter) => [
     title: "Active",
     class: "dag-switch",
     value: (dag) => [dag.is_paused, dag.is_active],
-    render: (dag) => pauseSwitch(dag, context),
+    render: (dag) => pauseSwitch(dag),
   },
   {
     title: "DAG",
@@ -49,35 +49,6 @@ export const columns = (context, filter) => [
   { title: "All runs", class: "dag-counts", value: (dag) => dag.run_states, render: counts },
   { title: "Actions", class: "dag-actions", bare: true, value: () => null, render: (dag) => trigger(dag, context) },
 ];
-
-function pauseSwitch(dag, context) {
-  const control = h("button", {
-    type: "button",
-    role: "switch",
-    class: "switch",
-    "aria-checked": String(!dag.is_paused),
-    "aria-label": `${dag.dag_id} is active`,
-    title: dag.is_paused ? "Paused: its runs wait. Switch on to let them run" : "Active. Switch off to pause it",
-    disabled: !context.can("can_edit", "DAGs", dag.dag_id),
-    on: { click: () => setPaused(dag, control) },
-  });
-  return control;
-}
-
-async function setPaused(dag, control) {
-  const paused = control.getAttribute("aria-checked") === "true";
-  if (control.getAttribute("aria-busy")) return;
-  control.setAttribute("aria-busy", "true");
-  try {
-    await send("PATCH", ["dags", dag.dag_id], { is_paused: paused });
-    control.setAttribute("aria-checked", String(!paused));
-    announce(paused ? `${dag.dag_id} is paused` : `${dag.dag_id} is active`);
-  } catch (error) {
-    say(`${dag.dag_id}: ${error.message}`, "error");
-  } finally {
-    control.removeAttribute("aria-busy");
-  }
-}
 
 const name = (dag, filter) => [
   h("div", { class: "dag-id" }, link(["dags", dag.dag_id], dag.dag_id)),
