@@ -198,7 +198,7 @@ def test_unknown_operators_keep_their_arguments() -> None:
         ({"schedule_interval": "0 3 * * *"}, "schedule is not run"),
         ({"schedule": ["s3://data"]}, "schedule is not run"),
         ({"on_failure_callback": "a.b"}, "on_failure_callback"),
-        ({"default_args": {"on_success_callback": "a.b"}}, "on_success_callback"),
+        ({"default_args": {"sla_miss_callback": "a.b"}}, "sla_miss_callback"),
         ({"template_searchpath": "/x"}, "template_searchpath"),
         ({"cathcup": False}, "unknown key `cathcup`, did you mean `catchup`?"),
         ({"dag_id": "two"}, "`dag_id` is 'two' here"),

@@ -5,11 +5,12 @@ import dataclasses
 from pathlib import Path
 
 from windsock.config import values
+from windsock.config.mail_options import MailOptions
 from windsock.config.option import option
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class AuthOptions:
+class AuthOptions(MailOptions):
     """Options of authentication."""
 
     # fmt: off

@@ -4,7 +4,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 
+from server.standalone.dags.callbacks import with_callbacks
 from server.standalone.dags.section import Section
 from server.standalone.dags.spec import GROUP_KEYS, TASK_OPTIONS, GroupOptions, GroupPlan, TaskOptions
 from server.wire.document import shortened, suggestion
@@ -35,15 +37,15 @@ class Groups:
         return self.plans[parent].child_id(name) if parent is not None else name
 
 
-def plan_groups(dag: Section, default_args: Section) -> Groups:
-    """Return the DAG's groups. Raises DagFileError."""
+def plan_groups(dag: Section, default_args: Section, folder: Path) -> Groups:
+    """Return the DAG's groups; `folder` is that of the file. Raises DagFileError."""
     bodies = dag.child("task_groups", _WANTED)
     groups = Groups(default_args={None: default_args})
     for name, parent in _outermost_first(bodies):
         body = bodies.child(name)
         options = body.without(GROUP_KEYS).convert(GroupOptions)
         _check_name(body, name, options)
-        own = body.child("default_args").as_default_args()
+        own = with_callbacks(body.child("default_args"), folder).as_default_args()
         own.only(TASK_OPTIONS).convert(TaskOptions)
         inherited = groups.default_args[parent]
         groups.default_args[name] = own.over(inherited, inherited.data.keys())

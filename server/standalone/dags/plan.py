@@ -11,6 +11,7 @@ from msgspec import UNSET
 
 from server.standalone.dags import differences, spec
 from server.standalone.dags.by_name import NOT_DAGS, by_name
+from server.standalone.dags.callbacks import with_callbacks
 from server.standalone.dags.defaults import dag_section, default_args_of, with_defaults
 from server.standalone.dags.edges import Edges
 from server.standalone.dags.errors import DagFileError
@@ -57,11 +58,11 @@ def _plan_dag(dag_id: str, dag: Section, folder: Path, environment: Environment)
     default_args = default_args_of(dag)
     notes += _notes(default_args, spec.IDLE_TASK_KEYS)
     # As with dag-factory, neither time zone has an effect on the dates of the other place.
-    default_args = default_args.as_default_args()
+    default_args = with_callbacks(default_args, folder).as_default_args()
     default_args.only(spec.TASK_OPTIONS).convert(spec.TaskOptions)
     own = dag.without(spec.DAG_KEYS | spec.IDLE_DAG_KEYS).normalised(dag.zone())
     options = own.only(spec.DAG_OPTIONS).convert(spec.DagOptions)
-    groups = plan_groups(dag, default_args)
+    groups = plan_groups(dag, default_args, folder)
     key = "schedule" if "schedule" in dag.data else "schedule_interval"
     schedule = dag.attempt(key, parse_schedule, dag.data.get(key))
     if not is_no_schedule(dag.data.get(key)):
@@ -72,7 +73,7 @@ def _plan_dag(dag_id: str, dag: Section, folder: Path, environment: Environment)
         options=options,
         schedule=schedule,
         timezone=_zone_of(options.start_date or default_args.data.get("start_date")),
-        default_args=default_args.data,
+        default_args=default_args.without(spec.CALLBACKS).data,
         groups=list(groups.plans.values()),
         tasks=_plan_tasks(dag, groups, options.params, folder, environment, notes),
         notes=list(dict.fromkeys(notes)),
@@ -146,8 +147,9 @@ def _plan_task(
     operator = task.attempt("operator", find_operator, path)
     takes = spec.TASK_OPTIONS.union(operator.arguments.__struct_fields__ if operator.arguments else ())
     start = default_args.data.get("start_date")
-    given = task.without(spec.TASK_KEYS | spec.IDLE_TASK_KEYS)
-    given = given.normalised(start.tzinfo if start else UTC).over(default_args, takes)
+    given = with_callbacks(task.without(spec.TASK_KEYS | spec.IDLE_TASK_KEYS), folder)
+    given = given.normalised(start.tzinfo if start else UTC).over(default_args, takes.union(spec.CALLBACKS))
+    callbacks, given = given.only(spec.CALLBACKS), given.without(spec.CALLBACKS)
     options = given.only(spec.TASK_OPTIONS).convert(spec.TaskOptions)
     if params:
         options.params = params | ({} if options.params is UNSET else options.params)
@@ -158,6 +160,7 @@ def _plan_task(
         options=options,
         arguments=_arguments(given.without(spec.TASK_OPTIONS), operator, folder),
         dependencies=task.names("dependencies"),
+        callbacks=callbacks.data,
     )
 
 

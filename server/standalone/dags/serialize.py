@@ -133,6 +133,7 @@ def _serialize_task(task: TaskPlan) -> dict[str, Any]:
         "_downstream_task_ids": sorted(task.downstream),
         "_inlets": {"auto": False, "task_ids": [], "datasets": []},
         "_outlets": {"datasets": []},
+        **({"_callbacks": task.callbacks} if task.callbacks else {}),
     }
 
 

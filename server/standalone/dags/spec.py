@@ -113,7 +113,7 @@ class GroupPlan(Struct, kw_only=True):
 
 
 class TaskPlan(Struct, kw_only=True):
-    """A task that is ready to be written: options, the operator's own arguments, its group, and its neighbours' ids.
+    """A task that is ready to be written: options, the operator's own arguments, its group, its neighbours' ids.
 
     `name` is its key in the file, without the group.
     """
@@ -125,6 +125,7 @@ class TaskPlan(Struct, kw_only=True):
     options: TaskOptions
     arguments: dict[str, Any]
     dependencies: list[str]
+    callbacks: dict[str, Any] = {}
     upstream: set[str] = set()
     downstream: set[str] = set()
 
@@ -164,21 +165,19 @@ REFUSED_TASK_KEYS = {
     "decorator": "decorated tasks are not supported; name an `operator`",
 }
 
-_CALLBACKS = frozenset(
-    f"{name}{suffix}"
-    for name in (
-        "on_execute_callback",
-        "on_success_callback",
-        "on_failure_callback",
-        "on_retry_callback",
-        "on_skipped_callback",
-        "sla_miss_callback",
-    )
-    for suffix in ("", "_name", "_file")
+CALLBACKS = (
+    "on_execute_callback",
+    "on_success_callback",
+    "on_failure_callback",
+    "on_retry_callback",
+    "on_skipped_callback",
 )
+"""The callbacks of a task; `dags.callbacks` brings the keys of a file into this form."""
+_SUFFIXES = ("", "_name", "_file")
+_SLA_MISS = frozenset(f"sla_miss_callback{suffix}" for suffix in _SUFFIXES)
 
 # dag-factory and Airflow know these keys; here they load with a note and have no effect.
-IDLE_TASK_KEYS = _CALLBACKS | {
+IDLE_TASK_KEYS = _SLA_MISS | {
     "doc",
     "doc_json",
     "doc_md",
@@ -188,28 +187,32 @@ IDLE_TASK_KEYS = _CALLBACKS | {
     "outlets",
     "resources",
 }
-IDLE_DAG_KEYS = _CALLBACKS | {
-    "access_control",
-    "allowed_run_types",
-    "auto_register",
-    "dag_display_name",
-    "deadline",
-    "doc_md_file_path",
-    "doc_md_python_arguments",
-    "doc_md_python_callable_file",
-    "doc_md_python_callable_name",
-    "fail_fast",
-    "fail_stop",
-    "jinja_environment_kwargs",
-    "max_consecutive_failed_dag_runs",
-    "owner_links",
-    "render_template_as_native_obj",
-    "template_searchpath",
-    "template_undefined",
-    "timetable",
-    "user_defined_filters",
-    "user_defined_macros",
-}
+IDLE_DAG_KEYS = (
+    _SLA_MISS
+    | {f"{name}{suffix}" for name in CALLBACKS for suffix in _SUFFIXES}
+    | {
+        "access_control",
+        "allowed_run_types",
+        "auto_register",
+        "dag_display_name",
+        "deadline",
+        "doc_md_file_path",
+        "doc_md_python_arguments",
+        "doc_md_python_callable_file",
+        "doc_md_python_callable_name",
+        "fail_fast",
+        "fail_stop",
+        "jinja_environment_kwargs",
+        "max_consecutive_failed_dag_runs",
+        "owner_links",
+        "render_template_as_native_obj",
+        "template_searchpath",
+        "template_undefined",
+        "timetable",
+        "user_defined_filters",
+        "user_defined_macros",
+    }
+)
 
 # Arguments of unknown operators are stored beside Airflow's own keys, so they must not have the same names.
 RESERVED = frozenset({"template_fields", "ui_color", "ui_fgcolor", "subdag", "label", "deps", "operator_extra_links"})

@@ -1,5 +1,6 @@
 """A DAG as the scheduler needs it: tasks in an order with upstream tasks first, options as plain values."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -13,6 +14,8 @@ from server.standalone.scheduler.rules import RULES
 
 _INT32 = 2**31 - 1
 T = TypeVar("T")
+# With one of these even a task that does nothing has a process, as in Airflow.
+_CALLED_IN_TRY = frozenset({"on_execute_callback", "on_success_callback"})
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ class Node:
     task_concurrency: int | None
     pushes: bool
     """Whether its result is kept for other tasks."""
+    callbacks: Mapping[str, Any]
+    """The functions to call when a try begins or ends, by `on_failure_callback` and so on."""
 
     def belongs_to(self, execution_date: datetime) -> bool:
         """Whether a run of this date has the task: not before its start_date, and not after its end_date."""
@@ -62,6 +67,8 @@ def _node(task: Task, above: list[str], below: list[str], weight: int) -> Node:
     if rule not in RULES:
         message = f"task {task.task_id} has an unknown trigger rule: {rule}"
         raise ValueError(message)
+    callbacks = task.fields.get("_callbacks")
+    callbacks = callbacks if isinstance(callbacks, dict) else {}
     waits_below = bool(task.get("wait_for_downstream"))
     return Node(
         task_id=task.task_id,
@@ -70,7 +77,7 @@ def _node(task: Task, above: list[str], below: list[str], weight: int) -> Node:
         above=tuple(above),
         below=tuple(below),
         trigger_rule=rule,
-        does_nothing=operator is DUMMY,
+        does_nothing=operator is DUMMY and _CALLED_IN_TRY.isdisjoint(callbacks),
         retries=int(task.get("retries") or 0),
         retry_delay=_typed(timedelta, task.get("retry_delay")) or timedelta(),
         retry_exponential_backoff=bool(task.get("retry_exponential_backoff")),
@@ -86,6 +93,7 @@ def _node(task: Task, above: list[str], below: list[str], weight: int) -> Node:
         task_concurrency=_whole(task.get("task_concurrency")),
         # Before 1.10 introduced do_xcom_push, the Bash and HTTP operators had an option of their own.
         pushes=bool(task.get("do_xcom_push")) and task.get("xcom_push") is not False,
+        callbacks=callbacks,
     )
 
 

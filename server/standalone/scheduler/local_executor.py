@@ -36,7 +36,16 @@ class TryId(NamedTuple):
 class LocalExecutor:
     """The tries that run, those that have ended but are not reported, and process ids that are not yet written."""
 
-    def __init__(self, store: Store, graphs: Graphs, place: Place, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        graphs: Graphs,
+        place: Place,
+        wake: Callable[[], None],
+        tell: Callable[[Try, Ended], None],
+    ) -> None:
+        """`wake` and `tell` are called when a try has ended; `tell` not if it was ended from outside."""
+        self._tell = tell
         self._store = store
         self._graphs = graphs
         self._place = place
@@ -145,6 +154,7 @@ class LocalExecutor:
             self.unreported[identity] = ended(attempt, after_failure(attempt.try_number, attempt.max_tries))
         else:
             self.unreported[identity] = task.result()
+            self._tell(attempt, task.result())
         self._wake()
 
 

@@ -100,9 +100,15 @@ def names_of(facts: Mapping[str, Any], pushed: dict[str, Any] | None = None) -> 
         _pushed=pushed,
         **shared,
     )
+    more = facts.get("more") or {}
+    if more:
+        end = more.get("end_date")
+        vars(ti).update(state=more["state"], end_date=end and moment(end), duration=more.get("duration"))
+    reason = more.get("exception")
+    exception = {} if reason is None else {"exception": RuntimeError(reason)}
     dates = dict.fromkeys(_DATES, date)
     names = {"dag": SimpleNamespace(**facts["dag"]), "task": task, "dag_run": dag_run, "ti": ti, "task_instance": ti}
-    return {**facts["values"], **dates, **names, "macros": MACROS}
+    return {**facts["values"], **dates, **names, **exception, "macros": MACROS}
 
 
 def ds_add(ds: str, days: int) -> str:

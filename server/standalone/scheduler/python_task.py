@@ -66,6 +66,9 @@ def _context(function: Callable[..., Any], request: dict[str, Any], pushed: dict
 
 def _call(request: dict[str, Any], pushed: dict[str, Any]) -> None:
     function = _load(request)
+    if request["more"] is not None:
+        _call_back(function, request)
+        return
     value = function(*request["args"], **request["kwargs"], **_context(function, request, pushed))
     if request["show_return_value"]:
         print(f"Returned value was: {value}", flush=True)  # noqa: T201 - the log
@@ -76,6 +79,16 @@ def _call(request: dict[str, Any], pushed: dict[str, Any]) -> None:
             message = f"what the function returned cannot be kept for other tasks: {error}; or say do_xcom_push: false"
             raise TypeError(message) from error
         pushed["return_value"] = value
+
+
+def _call_back(function: Callable[..., Any], request: dict[str, Any]) -> None:
+    """Call a function with the context as its one argument; a class with `notify` is a notifier, made first."""
+    context = _load_file("windsock_names", Path(__file__).with_name("names.py")).names_of(request, {})
+    if hasattr(function, "notify"):
+        notifier = function(**request["kwargs"])
+        (notifier if callable(notifier) else notifier.notify)(context)
+    else:
+        function(context, **request["kwargs"])
 
 
 def _failure(error: BaseException) -> dict[str, Any]:

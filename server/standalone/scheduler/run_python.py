@@ -3,6 +3,7 @@
 import json
 import sys
 import tempfile
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,23 @@ async def run_python(running: Running, fields: dict[str, Any]) -> dict[str, Any]
         case "skipped":
             raise TaskSkipped(result.message, xcoms)
     raise TaskFailed(result.message, xcoms, final=result.outcome == "failed_for_good")
+
+
+async def call_back(
+    running: Running, callback: Mapping[str, Any], more: Mapping[str, object], own: Mapping[str, Any]
+) -> None:
+    """Call a callback with the task's context, `more` facts and the try's `own` results. Raises TaskFailed."""
+    fields = {"python_callable_file": callback.get("file"), "python_callable_name": callback.get("name")}
+    fields |= {"op_kwargs": callback.get("kwargs"), "show_return_value_in_logs": False}
+    async with running.place.workspace.folder() as folder, running.place.workspace.folder() as other:
+        with closing(ResultFolder(other)) as results:
+            request = _request(running, fields)
+            request["xcoms"] += [[running.attempt.key.task_id, key, value] for key, value in own.items()]
+            request |= {"more": more, "result_file": str(results.file), "push": False}
+            status = await _run(running, folder, json.dumps(request, default=str).encode())
+            result = _read(results, status)
+    if result.outcome != "success":
+        raise TaskFailed(result.message)
 
 
 async def _run(running: Running, folder: Path, request: bytes) -> int:
@@ -68,4 +86,5 @@ def _request(running: Running, fields: dict[str, Any]) -> dict[str, Any]:
         "templates_dict": fields.get("templates_dict"),
         "show_return_value": fields.get("show_return_value_in_logs", True),
         "push": attempt.node.pushes,
+        "more": None,
     }

@@ -25,6 +25,7 @@ from server.standalone.scheduler.graphs import Graphs
 from server.standalone.scheduler.jobs import Jobs
 from server.standalone.scheduler.lease import Lease
 from server.standalone.scheduler.local_executor import LocalExecutor
+from server.standalone.scheduler.mails import Mailer
 from server.standalone.scheduler.reaper import Reaper
 from server.standalone.scheduler.renderer import Renderer
 from server.standalone.scheduler.reports import Reporter
@@ -76,7 +77,8 @@ class Scheduler:
         place = Place(config.base_log_folder, config.dags_folder, patience, self._renderer, self._workspace, lease)
         self._lease = lease
         self._reporter = Reporter(store, job_id, config.base_log_folder)
-        self._executor = LocalExecutor(store, graphs, place, self.wake)
+        self._mailer = Mailer(config)
+        self._executor = LocalExecutor(store, graphs, place, self.wake, self._mailer.tell)
         threshold = config.scheduler_zombie_task_threshold
         self._reaper = Reaper(store, jobs, job_id, threshold, config.base_log_folder)
         self._agenda = Agenda()
@@ -138,6 +140,7 @@ class Scheduler:
             background.cancel()
             await asyncio.wait([background])
             await self._executor.end_all()
+            await self._mailer.close()
             await self._renderer.close()
             await self._graphs.close()
             await asyncio.to_thread(self._workspace.close)

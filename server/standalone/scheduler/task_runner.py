@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from server.standalone.dags.operators import BASH, DUMMY, HTTP, OPERATORS, PYTHON, OperatorType
+from server.standalone.scheduler.callbacks import call_at_begin, call_at_end
 from server.standalone.scheduler.context import Try
 from server.standalone.scheduler.results import ResultError, encode
 from server.standalone.scheduler.run_bash import run_bash
@@ -55,6 +56,8 @@ _SUPPORTED = ", ".join(sorted({operator.name for operator in OPERATORS.values() 
 def wants_xcoms(attempt: Try) -> bool:
     """Whether the try may read the results of other tasks, so that they must be there when it begins."""
     operator = attempt.node.operator
+    if attempt.node.callbacks:
+        return True
     return operator is PYTHON or may_pull(templates_of(attempt.node.task.fields, operator.template_fields))
 
 
@@ -76,22 +79,27 @@ def _log_key(attempt: Try) -> tuple[str, str, Any]:
 async def _run_logged(running: Running) -> Ended:
     attempt, log = running.attempt, running.log
     log.say(f"Try {attempt.try_number} of {attempt.max_tries + 1} of {attempt.key.task_id} in {attempt.run_id}")
+    failure: TaskFailed | None = None
     try:
+        await call_at_begin(running)
         result, words = await _result(running)
-    except TaskFailed as failure:
-        result, words = _failed(attempt, failure)
+    except TaskFailed as error:
+        failure = error
     except ResultError as error:
-        result, words = _failed(attempt, TaskFailed(f"its result cannot be kept for other tasks: {error}"))
+        failure = TaskFailed(f"its result cannot be kept for other tasks: {error}")
     except OSError as error:
-        result, words = _failed(attempt, TaskFailed(f"the machine could not do it: {error}"))
+        failure = TaskFailed(f"the machine could not do it: {error}")
     except asyncio.CancelledError:
         log.say("Ended from outside: its scheduler is stopping, or somebody changed its state")
         raise
     except Exception as error:  # noqa: BLE001 - see below
         # If the fault is ours, only this try fails, and whoever reads its log should know.
         _log.exception("a task failed", dag_id=attempt.key.dag_id, task_id=attempt.key.task_id)
-        result, words = _failed(attempt, TaskFailed(f"the scheduler could not do it: {type(error).__name__}: {error}"))
+        failure = TaskFailed(f"the scheduler could not do it: {type(error).__name__}: {error}")
+    if failure:
+        result, words = _failed(attempt, failure)
     log.say(words)
+    await call_at_end(running, result, str(failure) if failure else None)
     return result
 
 
