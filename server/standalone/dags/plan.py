@@ -54,9 +54,9 @@ def plan_dags(
 
 def _plan_dag(dag_id: str, dag: Section, folder: Path, environment: Environment) -> spec.DagPlan:
     _check_id(dag, None, "dag_id", dag_id)
-    notes = _notes(dag, spec.IDLE_DAG_KEYS) + differences.of_dag(dag_id, dag)
+    notes = _notes(dag, spec.IDLE_DAG_KEYS, spec.INSTEAD_IN_DAG) + differences.of_dag(dag_id, dag)
     default_args = default_args_of(dag)
-    notes += _notes(default_args, spec.IDLE_TASK_KEYS)
+    notes += _notes(default_args, spec.IDLE_TASK_KEYS, spec.INSTEAD_IN_TASK)
     # As with dag-factory, neither time zone has an effect on the dates of the other place.
     default_args = with_callbacks(default_args, folder).as_default_args()
     default_args.only(spec.TASK_OPTIONS).convert(spec.TaskOptions)
@@ -95,7 +95,7 @@ def _plan_tasks(
     taken = {group.group_id for group in groups.plans.values()}
     for name in bodies.data:
         task = bodies.child(name)
-        notes += _notes(task, spec.IDLE_TASK_KEYS) + differences.of_task(name, task)
+        notes += _notes(task, spec.IDLE_TASK_KEYS, spec.INSTEAD_IN_TASK) + differences.of_task(name, task)
         task = _with_variables(task, environment, notes)
         group = _group_of(name, task, groups, notes)
         tasks[name] = _plan_task(name, groups.child_id(group, name), task, groups.default_args[group], params, folder)
@@ -192,8 +192,12 @@ def _check_id(section: Section, key: str | None, kind: str, value: str) -> None:
         section.fail(key, text)
 
 
-def _notes(section: Section, idle: frozenset[str]) -> list[str]:
-    return [f"`{key}` has no effect" for key in section.data if key in idle]
+def _notes(section: Section, idle: frozenset[str], instead: Mapping[str, str]) -> list[str]:
+    return [
+        f"`{key}` has no effect" + (f": {instead[key]}" if key in instead else "")
+        for key in section.data
+        if key in idle
+    ]
 
 
 def _zone_of(start: datetime | None) -> str | int:

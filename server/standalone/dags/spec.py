@@ -159,10 +159,11 @@ DAG_KEYS = frozenset({"dag_id", "default_args", "tasks", "task_groups", "timezon
 TASK_KEYS = frozenset({"task_id", "operator", "dependencies", "task_group_name", "parent_group_name"})
 GROUP_KEYS = TASK_KEYS | {"group_name", "group_id", "default_args"} - {"task_id"}
 
+_NO_EXPANSION = "tasks that expand at run time are not supported; write a task for each value, or loop within one task"
 REFUSED_TASK_KEYS = {
-    "expand": "tasks that expand at run time are not supported",
-    "partial": "tasks that expand at run time are not supported",
-    "decorator": "decorated tasks are not supported; name an `operator`",
+    "expand": _NO_EXPANSION,
+    "partial": _NO_EXPANSION,
+    "decorator": "decorated tasks are not supported; name an `operator`, for a function the PythonOperator",
 }
 
 CALLBACKS = (
@@ -213,6 +214,19 @@ IDLE_DAG_KEYS = (
         "user_defined_macros",
     }
 )
+
+_NO_DATA_SETS = "there are no data sets here; let a last task trigger what comes next, over the API"
+# What to do instead, for those keys where there is something.
+INSTEAD_IN_TASK = {
+    "inlets": _NO_DATA_SETS,
+    "outlets": _NO_DATA_SETS,
+    **dict.fromkeys(_SLA_MISS, "no SLA is watched; use `execution_timeout` and `on_failure_callback`"),
+}
+INSTEAD_IN_DAG = INSTEAD_IN_TASK | {
+    f"{name}{suffix}": "it is called for tasks, so put it into `default_args` or a task"
+    for name in CALLBACKS
+    for suffix in _SUFFIXES
+}
 
 # Arguments of unknown operators are stored beside Airflow's own keys, so they must not have the same names.
 RESERVED = frozenset({"template_fields", "ui_color", "ui_fgcolor", "subdag", "label", "deps", "operator_extra_links"})
