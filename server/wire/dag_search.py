@@ -39,9 +39,17 @@ class DagsQuery(msgspec.Struct, frozen=True):
 def parse_dags_query(pairs: Pairs) -> DagsQuery:
     """Read the query of `GET /dags`; an empty text does not filter. Raises BadRequest."""
     given = collect(pairs, DAGS_PARAMETERS)
+    # Most callers ask for nothing else.
+    query = DagsQuery(read_page(given, _ORDERS)) if given.keys() <= PAGE_PARAMETERS else _narrowed(given)
+    if query.is_plain or query.page.limit is not None:
+        return query
+    return msgspec.structs.replace(query, page=msgspec.structs.replace(query.page, limit=MAX_LIMIT))
+
+
+def _narrowed(given: Mapping[str, Sequence[str]]) -> DagsQuery:
     details = flag(given, "details") or False
     limits = (_DETAILS_LIMIT, _MAX_DETAILS_LIMIT) if details else (None, MAX_LIMIT)
-    query = DagsQuery(
+    return DagsQuery(
         page=read_page(given, _ORDERS, *limits),
         details=details,
         search=check_id(single(given, "search") or "", "search") or None,
@@ -51,9 +59,6 @@ def parse_dags_query(pairs: Pairs) -> DagsQuery:
         paused=flag(given, "paused"),
         active=flag(given, "active"),
     )
-    if query.is_plain or query.page.limit is not None:
-        return query
-    return msgspec.structs.replace(query, page=msgspec.structs.replace(query.page, limit=MAX_LIMIT))
 
 
 def _texts(given: Mapping[str, Sequence[str]], name: str) -> tuple[str, ...]:
