@@ -88,8 +88,8 @@ class DagList {
   }
 
   apiQuery() {
-    const { page, ...query } = this.query;
-    return { ...query, details: true, limit: PAGE_SIZE, offset: (this.page() - 1) * PAGE_SIZE };
+    const { page, gone, ...query } = this.query;
+    return { ...query, active: !gone, details: true, limit: PAGE_SIZE, offset: (this.page() - 1) * PAGE_SIZE };
   }
 
   page() {

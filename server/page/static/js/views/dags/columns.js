@@ -17,14 +17,14 @@ export const columns = (context, filter) => [
     title: "Active",
     class: "dag-switch",
     value: (dag) => [dag.is_paused, dag.is_active],
-    render: (dag) => pauseSwitch(dag),
+    render: (dag) => (dag.is_active === false ? null : pauseSwitch(dag)),
   },
   {
     title: "DAG",
     head: true,
     class: "dag-name",
     sort: "dag_id",
-    value: (dag) => [dag.description, dag.owners, dag.tags, dag.has_import_error],
+    value: (dag) => [dag.description, dag.owners, dag.tags, dag.has_import_error, dag.is_active],
     render: (dag) => name(dag, filter),
   },
   {
@@ -56,6 +56,7 @@ const name = (dag, filter) => [
   h(
     "p",
     { class: "dag-labels" },
+    dag.is_active === false ? h("span", { class: "tag warning" }, "its file is gone") : null,
     dag.has_import_error ? h("span", { class: "tag warning" }, "import error") : null,
     (dag.tags ?? []).map((tag) => label(`Tag: ${tag}`, tag, () => filter({ tag: [tag] }))),
     dag.owners ? h("span", { class: "hint" }, "by ", owners(dag.owners, filter)) : null,
@@ -124,6 +125,7 @@ function counts(dag) {
 }
 
 function trigger(dag, context) {
+  if (dag.is_active === false) return null;
   if (!context.can("can_create", "DAG Runs", dag.dag_id) || !context.can("can_edit", "DAGs", dag.dag_id)) return null;
   return h(
     "button",

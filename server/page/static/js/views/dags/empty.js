@@ -21,7 +21,7 @@ const EXAMPLE = `dags:
  * @returns {HTMLElement}
  */
 export function emptyNotice(query, change) {
-  if (query.search || query.state || query.owner || query.paused || query.tag?.length) {
+  if (query.search || query.state || query.owner || query.paused || query.gone || query.tag?.length) {
     const all = () => change({ ...NO_FILTER, page: null });
     return notice({
       title: "No DAG matches",

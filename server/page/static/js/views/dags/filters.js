@@ -6,7 +6,11 @@ import { RUN_STATES, word } from "../../states.js";
 
 // In milliseconds: so long one must stop typing.
 const TYPING = 250;
-export const NO_FILTER = { search: null, tag: [], owner: null, state: null, paused: null };
+// DAGs whose file is gone; their runs are still there.
+const GONE = "gone";
+const SHOWN = { "": "all", false: "active", true: "paused", [GONE]: "without a file" };
+
+export const NO_FILTER = { search: null, tag: [], owner: null, state: null, paused: null, gone: null };
 
 /**
  * @param {Record<string, any>} query
@@ -21,13 +25,15 @@ export function filterBar(query, change, context) {
     { "": "any state", ...Object.fromEntries(RUN_STATES.map((one) => [one, word(one)])) },
     (value) => change({ state: value }),
   );
-  const paused = choice("Show", { "": "all", false: "active", true: "paused" }, (value) => change({ paused: value }));
+  const paused = choice("Show", SHOWN, (value) =>
+    change(value === GONE ? { paused: null, gone: "true" } : { paused: value, gone: null }),
+  );
   const tag = choice("Tag", { "": "any" }, (value) => change({ tag: value ? [value] : [] }));
   const chosen = h("div", { class: "row chosen" });
   const show = (now) => {
     if (document.activeElement !== search.input) search.input.value = now.search ?? "";
     state.select.value = now.state ?? "";
-    paused.select.value = now.paused ?? "";
+    paused.select.value = now.gone ? GONE : (now.paused ?? "");
     selectTag(tag.select, now.tag?.[0] ?? "");
     replace(chosen, chips(now, change));
     chosen.hidden = !chosen.firstChild;
