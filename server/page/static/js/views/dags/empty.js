@@ -6,13 +6,12 @@ import { notice } from "../../failure.js";
 import { canEverywhere } from "../../permissions.js";
 import { NO_FILTER } from "./filters.js";
 
-const EXAMPLE = `dags:
-  hello:
-    description: Says hello
-    tasks:
-      say_hello:
-        operator: BashOperator
-        bash_command: echo hello
+const EXAMPLE = `hello:
+  description: Says hello
+  tasks:
+    say_hello:
+      operator: airflow.operators.bash.BashOperator
+      bash_command: echo hello
 `;
 
 /**
