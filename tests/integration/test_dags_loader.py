@@ -447,3 +447,21 @@ async def test_a_database_without_unicode(postgres: EmbeddedPostgres, tmp_path: 
     finally:
         await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
         await admin.close()
+
+
+async def test_a_change_of_defaults_changes_the_dags_below(home: Home) -> None:
+    """The untouched DAG file is read again, also if the defaults have a mistake, and when that is gone."""
+    home.write("a.yaml", "one")
+    defaults = home.folder / "defaults.yml"
+    queue = "SELECT data::json -> 'dag' -> 'tasks' -> 0 ->> 'queue' FROM serialized_dag"
+    for text, errors, stored in (
+        ("default_args: {queue: first}", [], "first"),
+        ("default_args: {queue: [second]}", ["a.yaml"], "first"),
+        ("default_args: {queue: third}", [], "third"),
+    ):
+        defaults.write_text(text)
+        await home.loader.load_once()
+        assert (await home.errors(), await home.rows(queue)) == (errors, [(stored,)])
+    defaults.unlink()
+    await home.loader.load_once()
+    assert await home.rows(queue) == [(None,)]
