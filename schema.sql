@@ -345,3 +345,42 @@ CREATE TRIGGER windsock_deleted AFTER DELETE ON task_instance FOR EACH ROW
     EXECUTE FUNCTION windsock_taken_away();
 
 INSERT INTO windsock_schema (version) VALUES (6) ON CONFLICT DO NOTHING;
+
+-- version: 7
+-- Schedules. In `dag` is the next run of each, in Airflow 2's columns, and the version of the DAG for which it was found;
+-- in `dag_run` the data interval of the runs that a schedule has made. No other run has one there.
+
+ALTER TABLE dag
+    ADD COLUMN IF NOT EXISTS next_dagrun timestamptz,
+    ADD COLUMN IF NOT EXISTS next_dagrun_data_interval_start timestamptz,
+    ADD COLUMN IF NOT EXISTS next_dagrun_data_interval_end timestamptz,
+    ADD COLUMN IF NOT EXISTS next_dagrun_create_after timestamptz,
+    ADD COLUMN IF NOT EXISTS timetable_description varchar(1000),
+    ADD COLUMN IF NOT EXISTS windsock_scheduled_hash varchar(32);
+ALTER TABLE dag_run
+    ADD COLUMN IF NOT EXISTS data_interval_start timestamptz,
+    ADD COLUMN IF NOT EXISTS data_interval_end timestamptz;
+CREATE INDEX IF NOT EXISTS windsock_dag_run_scheduled ON dag_run (dag_id, execution_date) WHERE data_interval_end IS NOT NULL;
+
+-- A DAG that is new or has changed may have another next run.
+DROP TRIGGER IF EXISTS windsock_dag_changed ON serialized_dag;
+CREATE TRIGGER windsock_dag_changed AFTER INSERT OR UPDATE ON serialized_dag
+    FOR EACH STATEMENT EXECUTE FUNCTION windsock_look_again();
+
+-- If the last run of a schedule is deleted, it is the next run again, as in Airflow.
+CREATE OR REPLACE FUNCTION windsock_unscheduled() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE dag SET windsock_scheduled_hash = NULL
+    WHERE dag_id = OLD.dag_id AND NOT EXISTS (
+        SELECT FROM dag_run AS r
+        WHERE r.dag_id = OLD.dag_id AND r.data_interval_end IS NOT NULL AND r.execution_date > OLD.execution_date
+    );
+    PERFORM pg_notify('windsock_runs', '');
+    RETURN NULL;
+END
+$$;
+DROP TRIGGER IF EXISTS windsock_unscheduled ON dag_run;
+CREATE TRIGGER windsock_unscheduled AFTER DELETE ON dag_run
+    FOR EACH ROW WHEN (old.data_interval_end IS NOT NULL) EXECUTE FUNCTION windsock_unscheduled();
+
+INSERT INTO windsock_schema (version) VALUES (7) ON CONFLICT DO NOTHING;

@@ -1,5 +1,6 @@
 """The ticks of a cron expression in a time zone, including daylight saving time, as Airflow computes them."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pendulum
@@ -31,6 +32,14 @@ class Cron:
         """Return the last tick before `moment`."""
         return self._tick(moment, backwards=True)
 
+    def at_or_before(self, moment: datetime) -> datetime:
+        """Return the last tick up to a moment."""
+        return self._nearest(moment, self.before(moment), self.after)
+
+    def at_or_after(self, moment: datetime) -> datetime:
+        """Return the first tick from a moment on."""
+        return self._nearest(moment, self.after(moment), self.before)
+
     def interval(self, moment: datetime) -> tuple[datetime, datetime]:
         """Return the last two ticks up to and including `moment`: the last full period."""
         if self._recent is not None and self._recent[1] <= moment < self._recent[2]:
@@ -43,6 +52,11 @@ class Cron:
         if self._steady(start, following):
             self._recent = start, end, following
         return start, end
+
+    @staticmethod
+    def _nearest(moment: datetime, other: datetime, back: Callable[[datetime], datetime]) -> datetime:
+        """Return the moment itself if it is a tick, the one to which the tick on that side leads back."""
+        return moment.astimezone(UTC) if back(other) == moment else other
 
     def _steady(self, start: datetime, end: datetime) -> bool:
         """Whether the clocks do not change: then all moments of a period have the same answer."""

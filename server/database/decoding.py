@@ -85,7 +85,7 @@ def _conf(request: bytes) -> bytes:
 def _interval(request: bytes) -> bytes:
     asked = msgspec.json.decode(request, type=Moment)
     try:
-        return msgspec.json.encode(_timetable(bytes(asked.schedule), asked.cron_intervals)(asked.date))
+        return msgspec.json.encode(_timetable(bytes(asked.schedule), asked.cron_intervals).interval(asked.date))
     except MALFORMED as error:
         return msgspec.json.encode(Malformed(str(error)[:200]))
 

@@ -69,6 +69,8 @@ class Generation:
     """Whether a run's date, run_id and conf are checked as its own API does: others crash its scheduler."""
     run_types: Mapping[str, str]
     """Types of runs that only Airflow itself makes, by the release that introduced them; a prefix of the run_id."""
+    runs_schedules_here: bool = False
+    """Whether Windsock itself makes the runs of schedules, so that their run ids are taken."""
     names_logs_by_task: bool = False
     """Whether a task_id that is too long for a folder of logs ends its scheduler, as a run_id or dag_id does."""
     has_re2: bool = False
@@ -230,6 +232,7 @@ STANDALONE = replace(
     marking_makes_instances=False,
     resumes_below_marked=True,
     misread_run_ids=(),
+    runs_schedules_here=True,
 )
 """A database of our own has the tables of Airflow 1.10, and no Airflow."""
 AIRFLOWS = (AIRFLOW_1, AIRFLOW_2, AIRFLOW_3)

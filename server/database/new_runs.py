@@ -5,6 +5,7 @@ running a task.
 """
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -83,6 +84,8 @@ def row(run: NewRun, dag: Dag, settings: Settings, judgement: Judgement) -> Row:
         raise asked.run_id_error
     if generation.checks_runs:
         _check_run_id(run, dag, settings)
+    if generation.runs_schedules_here and dag.serialized is not None and dag.serialized.has_schedule:
+        _refuse_type(run.run_id, ("scheduled",))
     if asked.conf_error is not None:
         raise asked.conf_error
     if generation.checks_runs:
@@ -128,15 +131,20 @@ def check_date(run: NewRun, dag: Dag, settings: Settings, judgement: Judgement) 
 def _check_run_id(run: NewRun, dag: Dag, settings: Settings) -> None:
     _check_pattern(run.run_id, settings)
     _check_log_folders(run, dag, settings)
-    if kind := next((kind for kind in settings.reserved_types if run.run_id.startswith(f"{kind}__")), None):
-        # The scheduler process ends if it needs such an id itself, or takes the run for one of its own.
-        reserved = f"A {_TYPE} DAG run cannot use ID {run.run_id!r} since it is reserved for {kind} runs"
-        raise BadRequest(reserved, code=Code.INVALID_RUN_ID)
+    # The scheduler process ends if it needs such an id itself, or takes the run for one of its own.
+    _refuse_type(run.run_id, settings.reserved_types)
     allowed = dag.serialized.allowed_run_types if dag.serialized else None
     if allowed is not None and _TYPE not in allowed:
         others = ", ".join(sorted(allowed)) or "none"
         message = f"Dag {run.dag_id} does not allow {_TYPE} runs, only {others}"
         raise BadRequest(message, code=Code.MANUAL_RUNS_NOT_ALLOWED)
+
+
+def _refuse_type(run_id: str, kinds: Iterable[str]) -> None:
+    """Raise BadRequest for a run_id that belongs to runs of one of these types."""
+    if kind := next((kind for kind in kinds if run_id.startswith(f"{kind}__")), None):
+        reserved = f"A {_TYPE} DAG run cannot use ID {run_id!r} since it is reserved for {kind} runs"
+        raise BadRequest(reserved, code=Code.INVALID_RUN_ID)
 
 
 def _check_pattern(run_id: str, settings: Settings) -> None:

@@ -151,9 +151,14 @@ class PreparedDag(msgspec.Struct, array_like=True, dict=True):
     def _timetable(self) -> timetables.Timetable:
         return timetables.read(msgspec.json.decode(self.schedule), cron_intervals=self.cron_intervals)
 
+    @cached_property
+    def has_schedule(self) -> bool:
+        """Whether runs are made by a schedule that can be read."""
+        return _unless_malformed(lambda: type(self._timetable) is not timetables.Moments, otherwise=False)
+
     def interval(self, date: datetime) -> Interval:
         """Return the data interval of a run at that date; raises one of MALFORMED if there is none."""
-        return self._timetable(date)
+        return self._timetable.interval(date)
 
 
 def prepare(dag: SerializedDag) -> list[PreparedDag]:

@@ -155,7 +155,7 @@ async def test_dags_are_listed(client: Client, connection: asyncpg.Connection) -
     expected = await connection.fetch('SELECT dag_id FROM dag WHERE NOT is_subdag ORDER BY dag_id COLLATE "C"')
     assert [dag["dag_id"] for dag in dags] == [row[0] for row in expected]
     [cron] = [dag for dag in dags if dag["dag_id"] == "ref_cron"]
-    assert cron == {"dag_id": "ref_cron", "is_active": True, "is_paused": True, "owners": "x",
+    assert cron == {"dag_id": "ref_cron", "is_active": True, "is_paused": True, "next_dagrun": None, "owners": "x",
                     "schedule_interval": "0 3 * * *", "tags": []}  # fmt: skip
     _, page, response = await client.ask(f"{API}/dags?limit=1&offset=1&order_by=-dag_id")
     assert page == [dags[-2]]

@@ -49,7 +49,7 @@ class Client(Runs, Steering):
         limit: int | None = None,
         offset: int | None = None,
     ) -> list[Answer]:
-        """List the DAGs: `dag_id`, `is_paused`, `is_active`, `owners`, `schedule_interval`, `tags`.
+        """List the DAGs: `dag_id`, `is_paused`, `is_active`, `owners`, `schedule_interval`, `next_dagrun`, `tags`.
 
         `search` is a part of the id or of the description; of several tags, owners or states (of the newest run), any
         one counts. `order_by` is `dag_id`, `next_dagrun` or `last_run`, or one of these with a `-` before it. `details`

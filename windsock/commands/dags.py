@@ -11,7 +11,7 @@ from windsock.commands.tables import output_option, show
 if TYPE_CHECKING:
     from windsock.client.results import Answer
 
-_COLUMNS = ("dag_id", "is_paused", "is_active", "owners", "schedule_interval")
+_COLUMNS = ("dag_id", "is_paused", "is_active", "owners", "schedule_interval", "next_dagrun")
 
 
 @click.command("list_dags")

@@ -75,6 +75,10 @@ class Config(AuthOptions):
         values.whole(1, 100000), "16", "windsock.max_active_runs_per_dag core.max_active_runs_per_dag",
         "The most runs of a DAG that are under way at the same time, unless its file says otherwise (standalone).",
     )
+    catchup_by_default: bool = option(
+        values.boolean, "True", "scheduler.catchup_by_default",
+        "Whether a schedule makes the runs that it has missed, unless the DAG's file says otherwise (standalone).",
+    )
     scheduler_heartbeat_sec: float = option(
         values.seconds(0.1, 60), "5", "windsock.scheduler_heartbeat_sec scheduler.scheduler_heartbeat_sec",
         "How often the scheduler writes a heartbeat and looks at everything; a new run wakes it at once (standalone).",

@@ -71,6 +71,8 @@ CROSS JOIN LATERAL (
         is_active,  -- if dag.is_active
         NOT coalesce(is_stale, false) AS is_active,  -- if dag.is_stale
         is_paused,
+        CASE WHEN {fits_python(next_dagrun)} THEN {iso_date(next_dagrun)} END AS next_dagrun,  -- if dag.next_dagrun
+        NULL::text AS next_dagrun,  -- unless dag.next_dagrun
         owners,
         {schedule_interval}
         , ARRAY (SELECT name FROM dag_tag WHERE dag_tag.dag_id = dag.dag_id ORDER BY name) AS tags

@@ -36,12 +36,12 @@ SELECT stacktrace FROM import_error WHERE filename = $1;
 -- name: put_dag
 -- $2 is for a new DAG only: editing a file does not pause or unpause a DAG.
 INSERT INTO dag (dag_id, is_paused, is_subdag, is_active, last_scheduler_run, fileloc, owners, description,
-                 schedule_interval)
-VALUES ($1, $2, false, true, now(), $3, $4, $5, $6)
+                 schedule_interval, timetable_description)
+VALUES ($1, $2, false, true, now(), $3, $4, $5, $6, $7)
 ON CONFLICT (dag_id) DO UPDATE
 SET is_subdag = false, is_active = true, root_dag_id = NULL, last_scheduler_run = excluded.last_scheduler_run,
     fileloc = excluded.fileloc, owners = excluded.owners, description = excluded.description,
-    schedule_interval = excluded.schedule_interval;
+    schedule_interval = excluded.schedule_interval, timetable_description = excluded.timetable_description;
 
 -- name: put_serialized_dag
 INSERT INTO serialized_dag (dag_id, fileloc, fileloc_hash, data, last_updated, dag_hash)

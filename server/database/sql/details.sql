@@ -84,9 +84,9 @@ LEFT JOIN LATERAL (
         NULL::boolean AS external_trigger,  -- unless dag_run.external_trigger
         {shown_date(data_interval_start)} AS data_interval_start,  -- if dag_run.data_interval_start
         {shown_date(data_interval_end)} AS data_interval_end,  -- if dag_run.data_interval_start
-        {shown_date(queued_at)} AS queued_at, run_type,  -- if dag_run.data_interval_start
+        {shown_date(queued_at)} AS queued_at, run_type,  -- if dag_run.run_type
         NULL::text AS data_interval_start, NULL::text AS data_interval_end,  -- unless dag_run.data_interval_start
-        NULL::text AS queued_at, NULL::text AS run_type,  -- unless dag_run.data_interval_start
+        NULL::text AS queued_at, NULL::text AS run_type,  -- unless dag_run.run_type
         (SELECT content FROM dag_run_note WHERE dag_run_note.dag_run_id = run.id) AS note,  -- if dag_run_note.content
         NULL::text AS note,  -- unless dag_run_note.content
         CASE WHEN octet_length({conf_in_bytes(run)}) <= $4::integer THEN {conf_in_bytes(run)} END AS conf,

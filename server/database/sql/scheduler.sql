@@ -108,12 +108,14 @@ JOIN task_instance AS ti ON {same_run(ti, r)}
 WHERE r.id = ANY ($1::int[])
 
 -- name: states_before
--- The states of the tasks of the run before each of these; a run without tasks counts too (as a row of NULLs).
+-- The states of the tasks of the run before each of these; a run without tasks counts too (as a row of NULLs). For runs
+-- that $2 has too, only runs of the schedule count.
 SELECT r.id AS run, ti.task_id, ti.state, before.state AS run_state
 FROM dag_run AS r
 CROSS JOIN LATERAL (
     SELECT earlier.dag_id, earlier.execution_date, earlier.state FROM dag_run AS earlier
     WHERE earlier.dag_id = r.dag_id AND earlier.execution_date < r.execution_date
+        AND (earlier.data_interval_end IS NOT NULL OR r.id <> ALL ($2::int[]))
     ORDER BY earlier.execution_date DESC LIMIT 1
 ) AS before
 LEFT JOIN task_instance AS ti ON ti.dag_id = before.dag_id AND ti.execution_date = before.execution_date
@@ -246,16 +248,33 @@ SELECT format('%s/%s/%s', current_setting('port'), current_database(), extract(e
 FROM windsock_schema
 
 -- name: own_tries
--- Everything that runs under this scheduler's job, with what a try needs to know. A conf of more than 16 MB is empty here,
+-- Everything that runs under this scheduler's job, with what a try needs to know. `prev_` is the last run before that was
+-- successful, among the last 1,000. A conf of more than 16 MB is empty here,
 -- which cannot be read.
 SELECT this.home, ti.dag_id, ti.execution_date, ti.task_id, ti.try_number, coalesce(ti.max_tries, 0) AS max_tries,
     coalesce({python_date(ti.start_date)}, now()) AS start_date,
     {python_date(r.start_date)} AS run_start_date,
     r.id AS run, r.run_id, r.external_trigger,
+    {python_date(r.data_interval_start)} AS data_interval_start, {python_date(r.data_interval_end)} AS data_interval_end,
+    prev.execution_date AS prev_execution_date,
+    {python_date(prev.start_date)} AS prev_start_date, {python_date(prev.end_date)} AS prev_end_date,
+    {python_date(prev.data_interval_start)} AS prev_data_interval_start,
+    {python_date(prev.data_interval_end)} AS prev_data_interval_end,
     CASE WHEN octet_length(r.conf) > 16777216 THEN '' ELSE r.conf END AS conf
 FROM task_instance AS ti
 JOIN dag_run AS r ON r.dag_id = ti.dag_id AND r.execution_date = ti.execution_date
 CROSS JOIN ({home}) AS this
+LEFT JOIN LATERAL (
+    SELECT before.execution_date, before.start_date, before.end_date, before.data_interval_start, before.data_interval_end
+    FROM (
+        SELECT * FROM dag_run AS earlier
+        WHERE earlier.dag_id = ti.dag_id AND earlier.execution_date < ti.execution_date
+            AND {fits_python(earlier.execution_date)}
+        ORDER BY earlier.execution_date DESC LIMIT 1000
+    ) AS before
+    WHERE before.state = 'success'
+    ORDER BY before.execution_date DESC LIMIT 1
+) AS prev ON true
 WHERE ti.job_id = $1 AND ti.state = 'running' AND {fits_python(ti.execution_date)}
 
 -- name: note_pids
@@ -351,3 +370,69 @@ DELETE FROM windsock_ending WHERE id = ANY ($1::bigint[])
 
 -- name: fail_job
 UPDATE job SET state = 'failed', end_date = latest_heartbeat WHERE id = $1 AND state = 'running'
+
+-- name: due_schedules
+-- The active DAGs whose schedule must be looked at: whose DAG has changed since its next run was found, or whose next run
+-- is due, or waits for the end of other runs. `last_` is the newest run that the schedule has made. At most $1 of them.
+SELECT d.dag_id, s.dag_hash, d.windsock_scheduled_hash, coalesce(d.is_paused, false) AS is_paused, now() AS now,
+    {python_date(d.next_dagrun_data_interval_start)} AS next_start,
+    {python_date(d.next_dagrun_data_interval_end)} AS next_end,
+    d.next_dagrun_create_after::text AS create_after,
+    {python_date(last.data_interval_start)} AS last_start, {python_date(last.data_interval_end)} AS last_end,
+    (
+        SELECT count(*) FROM (
+            SELECT FROM dag_run AS r WHERE r.dag_id = d.dag_id AND r.state = 'running' LIMIT 100000
+        ) AS found
+    ) AS active_runs
+FROM dag AS d JOIN serialized_dag AS s ON s.dag_id = d.dag_id
+LEFT JOIN LATERAL (
+    SELECT r.data_interval_start, r.data_interval_end FROM dag_run AS r
+    WHERE r.dag_id = d.dag_id AND r.data_interval_end IS NOT NULL
+    ORDER BY r.execution_date DESC LIMIT 1
+) AS last ON true
+WHERE d.is_active AND NOT coalesce(d.is_subdag, false) AND (
+    d.windsock_scheduled_hash IS DISTINCT FROM s.dag_hash
+    OR NOT coalesce(d.is_paused, false) AND d.next_dagrun IS NOT NULL
+        AND coalesce(d.next_dagrun_create_after <= now(), true)
+) AND d.dag_id <> ALL ($2::text[])
+ORDER BY d.next_dagrun_create_after, d.dag_id
+LIMIT $1::int
+
+-- name: seconds_until_due
+-- Until the next run of a schedule is due, NULL if there is none; what is due already has been looked at.
+SELECT extract(epoch FROM min(next_dagrun_create_after) - now())::float8 FROM dag
+WHERE is_active AND NOT coalesce(is_paused, false) AND isfinite(next_dagrun_create_after)
+    AND next_dagrun_create_after > now()
+
+-- name: make_runs
+-- Makes the runs of schedules that are due, and notes which is next, in one step for each DAG: if another scheduler has done
+-- so since they were looked at ($3, $4 and $5 say how they were then), or if the clock was set back, nothing happens. A run is
+-- left out if its date or its run_id is taken.
+WITH found AS (
+    SELECT new.*
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::timestamptz[], $7::timestamptz[],
+            $8::timestamptz[], $9::timestamptz[])
+        AS new (dag_id, dag_hash, was_hash, was_start, was_after, next_start, next_end, create_after, due)
+    JOIN dag AS d ON d.dag_id = new.dag_id
+    JOIN serialized_dag AS s ON s.dag_id = new.dag_id AND s.dag_hash = new.dag_hash
+    WHERE d.is_active AND (new.due IS NULL OR NOT coalesce(d.is_paused, false) AND new.due <= now())
+        AND d.windsock_scheduled_hash IS NOT DISTINCT FROM new.was_hash
+        AND d.next_dagrun_data_interval_start IS NOT DISTINCT FROM new.was_start
+        AND d.next_dagrun_create_after IS NOT DISTINCT FROM new.was_after::timestamptz
+    ORDER BY new.dag_id
+    FOR NO KEY UPDATE OF d SKIP LOCKED
+), moved AS (
+    UPDATE dag AS d
+    SET windsock_scheduled_hash = found.dag_hash, next_dagrun = found.next_start,
+        next_dagrun_data_interval_start = found.next_start, next_dagrun_data_interval_end = found.next_end,
+        next_dagrun_create_after = found.create_after
+    FROM found WHERE d.dag_id = found.dag_id
+)
+INSERT INTO dag_run (dag_id, run_id, execution_date, state, external_trigger, start_date, data_interval_start,
+    data_interval_end)
+SELECT run.dag_id, run.run_id, run.starts, 'running', false, now(), run.starts, run.ends
+FROM unnest($10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[]) AS run (dag_id, run_id, starts, ends)
+JOIN found ON found.dag_id = run.dag_id
+ORDER BY run.dag_id, run.starts
+ON CONFLICT DO NOTHING
+RETURNING id, dag_id, run_id

@@ -80,7 +80,9 @@ class DagRows:
     async def _put_dag(self, row: DagRow, fileloc: str, key: int) -> None:
         paused = self._paused_at_creation if row.is_paused is None else row.is_paused
         execute = self._conn.execute
-        await execute(_SQL["put_dag"], row.dag_id, paused, fileloc, row.owners, row.description, row.schedule_interval)
+        problem = row.schedule_problem and f"This schedule is not run: {row.schedule_problem}"
+        shown = row.description, row.schedule_interval, problem
+        await execute(_SQL["put_dag"], row.dag_id, paused, fileloc, row.owners, *shown)
         await execute(_SQL["put_serialized_dag"], row.dag_id, fileloc, key, row.data, row.dag_hash)
         await execute(_SQL["drop_tags"], row.dag_id, row.tags)
         await execute(_SQL["put_tags"], row.dag_id, row.tags)

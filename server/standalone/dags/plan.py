@@ -18,7 +18,7 @@ from server.standalone.dags.errors import DagFileError
 from server.standalone.dags.groups import Groups, plan_groups
 from server.standalone.dags.operators import OperatorType, PythonArguments, find_operator
 from server.standalone.dags.section import File, Section
-from server.standalone.dags.times import is_no_schedule, parse_schedule
+from server.standalone.dags.times import is_no_schedule, parse_schedule, schedule_problem
 from server.standalone.dags.variables import Environment
 from server.wire.document import Document, Problem, shortened, suggestion
 
@@ -65,17 +65,23 @@ def _plan_dag(dag_id: str, dag: Section, folder: Path, environment: Environment)
     groups = plan_groups(dag, default_args, folder)
     key = "schedule" if "schedule" in dag.data else "schedule_interval"
     schedule = dag.attempt(key, parse_schedule, dag.data.get(key))
+    tasks = _plan_tasks(dag, groups, options.params, folder, environment, notes)
+    timezone = _zone_of(options.start_date or default_args.data.get("start_date"))
+    problem = None
     if not is_no_schedule(dag.data.get(key)):
-        notes.append("its schedule is not run: Windsock runs what is triggered")
+        starts = [options.start_date, *(task.options.start_date or None for task in tasks)]
+        problem = schedule_problem(schedule, timezone, has_start=any(starts))
+        notes += [f"its schedule is not run: {problem}"] if problem else []
     return spec.DagPlan(
         dag_id=dag_id,
         line=dag.document.line((dag_id,)),
         options=options,
         schedule=schedule,
-        timezone=_zone_of(options.start_date or default_args.data.get("start_date")),
+        schedule_problem=problem,
+        timezone=timezone,
         default_args=default_args.without(spec.CALLBACKS).data,
         groups=list(groups.plans.values()),
-        tasks=_plan_tasks(dag, groups, options.params, folder, environment, notes),
+        tasks=tasks,
         notes=list(dict.fromkeys(notes)),
     )
 

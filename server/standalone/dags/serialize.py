@@ -45,6 +45,7 @@ class DagRow(NamedTuple):
     owners: str
     description: str | None
     schedule_interval: str
+    schedule_problem: str | None
     tags: list[str]
     is_paused: bool | None
     notes: list[str]
@@ -76,6 +77,7 @@ def dag_row(plan: DagPlan, fileloc: str) -> DagRow:
         owners=", ".join(sorted(owners)),
         description=plan.options.description,
         schedule_interval=_schedule_column(plan.schedule),
+        schedule_problem=plan.schedule_problem,
         tags=list(dict.fromkeys(plan.options.tags)),
         is_paused=plan.options.is_paused_upon_creation,
         notes=plan.notes,
@@ -104,7 +106,8 @@ def serialize_dag(plan: DagPlan, fileloc: str) -> dict[str, Any]:
         "doc_md": options.doc_md,
         "start_date": options.start_date and options.start_date.timestamp(),
         "end_date": options.end_date and options.end_date.timestamp(),
-        "catchup": None if options.catchup else False,
+        "catchup": options.catchup,
+        "schedule_problem": plan.schedule_problem,
         "_concurrency": options.max_active_tasks or options.concurrency,
         "max_active_runs": options.max_active_runs,
         "dagrun_timeout": options.dagrun_timeout,

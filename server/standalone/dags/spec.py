@@ -69,7 +69,7 @@ class DagOptions(Struct, kw_only=True, forbid_unknown_fields=True):
     doc_md: str | None = None
     start_date: datetime | None = None
     end_date: datetime | None = None
-    catchup: bool = True
+    catchup: bool | None = None
     concurrency: _Count | None = None
     max_active_tasks: _Count | None = None
     max_active_runs: _Count | None = None
@@ -137,6 +137,8 @@ class DagPlan(Struct, kw_only=True):
     line: int | None
     options: DagOptions
     schedule: str | timedelta | None
+    schedule_problem: str | None
+    """Why the schedule that the file has is not run."""
     timezone: str | int
     default_args: dict[str, Any]
     groups: list[GroupPlan]

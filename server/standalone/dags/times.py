@@ -8,6 +8,8 @@ from typing import TypeVar
 import pendulum
 from pendulum.parsing.exceptions import ParserError
 
+from server.database.encoding import MALFORMED
+from server.database.timetables import ONCE, of_cron
 from server.wire.document import shortened
 
 T = TypeVar("T")
@@ -25,6 +27,7 @@ _LONGEST = 3_155_760_000
 # No date, duration or time zone is longer.
 _LONGEST_TEXT = 100
 _LONGEST_SCHEDULE = 1_000
+_UNSUPPORTED = frozenset({"@continuous", "Dataset"})
 
 
 def zone(name: str) -> tzinfo:
@@ -153,3 +156,20 @@ def parse_schedule(value: object) -> str | timedelta | None:
         return None
     message = f"{shortened(repr(value))} is not a schedule; write a cron expression in quotes, or null"
     raise ValueError(message)
+
+
+def schedule_problem(schedule: str | timedelta | None, timezone: str | int, *, has_start: bool) -> str | None:
+    """Say why a schedule that `parse_schedule` has read cannot be run; None if it can."""
+    if schedule is None or schedule in _UNSUPPORTED:
+        return "Windsock runs cron expressions, presets and timedeltas, not data sets or timetables of plugins"
+    if not has_start:
+        return "it needs a `start_date`"
+    if isinstance(schedule, timedelta):
+        return None if schedule > timedelta() else "its interval must be longer than nothing"
+    if schedule == ONCE:
+        return None
+    try:
+        of_cron(schedule, timezone).scheduled_interval(datetime(2024, 1, 1, tzinfo=UTC))
+    except MALFORMED:
+        return f"{shortened(schedule)!r} is no preset, and no cron expression that has times"
+    return None

@@ -1,7 +1,7 @@
 """A try of a task, and what its templates, functions and processes may know about it."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,6 +28,8 @@ class Try:
     conf: Any
     external_trigger: bool
     run_start_date: datetime | None
+    dates: Mapping[str, datetime | None]
+    """The dates of its run, as `run_dates` has them."""
     conf_problem: str = ""
     """Why the conf is not read; empty where it is."""
     xcoms: dict[tuple[str, str], Any] = field(default_factory=dict)
@@ -46,13 +48,12 @@ def mark(home: str, run: int | None, key: Key, try_number: int) -> str:
 def plain_values(attempt: Try) -> dict[str, Any]:
     """Return what can be written in JSON, for templates and Python tasks alike."""
     date = attempt.key.execution_date.astimezone(UTC)
-    ts = date.isoformat()
-    ds, nodash = f"{date:%Y-%m-%d}", f"{date:%Y%m%d}"
+    before, after = attempt.dates["prev_execution_date"], attempt.dates["next_execution_date"]
     return {
-        # The previous and the next run belong to a schedule, which a triggered run does not have: it is its own date.
-        **dict.fromkeys(("ds", "prev_ds", "next_ds"), ds),
-        **dict.fromkeys(("ds_nodash", "prev_ds_nodash", "next_ds_nodash"), nodash),
-        "ts": ts,
+        **_days("", date),
+        **_days("prev_", before),
+        **_days("next_", after),
+        "ts": date.isoformat(),
         "ts_nodash": f"{date:%Y%m%dT%H%M%S}",
         "ts_nodash_with_tz": f"{date:%Y%m%dT%H%M%S}+0000",
         "yesterday_ds": f"{date - timedelta(days=1):%Y-%m-%d}",
@@ -66,6 +67,14 @@ def plain_values(attempt: Try) -> dict[str, Any]:
     }
 
 
+def _days(prefix: str, date: datetime | None) -> dict[str, str | None]:
+    """Return a date as `ds` and `ds_nodash`, None if there is none."""
+    return {
+        f"{prefix}ds": None if date is None else f"{date:%Y-%m-%d}",
+        f"{prefix}ds_nodash": None if date is None else f"{date:%Y%m%d}",
+    }
+
+
 def facts(attempt: Try) -> dict[str, Any]:
     """Return all that templates and functions may know about a try, in plain values that go to other processes."""
     key, node = attempt.key, attempt.node
@@ -74,7 +83,7 @@ def facts(attempt: Try) -> dict[str, Any]:
         "values": plain_values(attempt),
         "dag": {"dag_id": key.dag_id, "description": dag.get("_description"), "fileloc": dag.get("fileloc")},
         "task": {"task_id": key.task_id, "owner": node.task.get("owner"), "retries": node.retries},
-        "execution_date": key.execution_date.astimezone(UTC).isoformat(),
+        "dates": {name: date and date.isoformat() for name, date in attempt.dates.items()},
         "start_date": attempt.start_date.isoformat(),
         "try_number": attempt.try_number,
         "max_tries": attempt.max_tries,

@@ -46,8 +46,9 @@ class _Changes:
 class Examiner:
     """Looks at runs in the standalone database."""
 
-    def __init__(self, store: Store, graphs: Graphs, max_active_runs: int) -> None:
-        """`max_active_runs` is for DAGs without a limit of their own."""
+    def __init__(self, store: Store, graphs: Graphs, max_active_runs: int, *, catchup_by_default: bool) -> None:
+        """`max_active_runs` and `catchup_by_default` are for DAGs that do not say."""
+        self._catchup_by_default = catchup_by_default
         self._store = store
         self._graphs = graphs
         self._max_active_runs = max_active_runs
@@ -91,7 +92,11 @@ class Examiner:
         if not back:
             return {}
         dags = {run["id"]: run["dag_id"] for run in runs}
-        rows_of = await self._store.states_before(conn, back)
+        # As in Airflow, a schedule that catches up goes by its own runs, whatever was triggered between them.
+        by_schedule = [
+            run_id for run_id in back if graphs[dags[run_id]].catches_up(by_default=self._catchup_by_default)
+        ]
+        rows_of = await self._store.states_before(conn, back, by_schedule)
         return {run_id: _states_before(rows, graphs[dags[run_id]]) for run_id, rows in rows_of.items() if rows}
 
     async def _admit(

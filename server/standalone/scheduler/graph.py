@@ -11,6 +11,7 @@ from server.database.serialized import SerializedDag, Task, parse
 from server.standalone.dags.operators import DUMMY, OperatorType, operator_of_task
 from server.standalone.scheduler.priorities import total_weights
 from server.standalone.scheduler.rules import RULES
+from server.standalone.scheduler.schedule import read_schedule
 
 _INT32 = 2**31 - 1
 T = TypeVar("T")
@@ -136,6 +137,12 @@ class Graph:
         """How many of its tasks may run at a time; None: not said."""
         self.max_active_runs = _whole(dag.data.get("max_active_runs"))
         """How many of its runs may be under way; None: not said."""
+        self.schedule = read_schedule(dag)
+        """Its schedule; None: none that is run."""
+
+    def catches_up(self, *, by_default: bool) -> bool:
+        """Whether its schedule makes the runs that it has missed; `by_default` is for a DAG that does not say."""
+        return self.schedule is not None and self.schedule.window(catchup_by_default=by_default).catchup
 
     @cached_property
     def looks_back(self) -> bool:

@@ -16,6 +16,7 @@ from server.errors import Unavailable
 from server.standalone.scheduler.context import Try, read_xcoms
 from server.standalone.scheduler.graphs import Graphs
 from server.standalone.scheduler.run_command import Place
+from server.standalone.scheduler.run_dates import dates_of_run
 from server.standalone.scheduler.states import after_failure
 from server.standalone.scheduler.store import Ended, Key, Store
 from server.standalone.scheduler.task_runner import ended, run_try, wants_xcoms
@@ -124,6 +125,7 @@ class LocalExecutor:
             conf_problem=problem,
             external_trigger=bool(row["external_trigger"]),
             run_start_date=row["run_start_date"],
+            dates=dates_of_run(graph, row),
         )
 
     async def _run(self, attempt: Try) -> Ended:

@@ -16,11 +16,6 @@ import pendulum
 from dateutil.parser import parse
 from dateutil.relativedelta import relativedelta
 
-# In a triggered run all of them are the run's own date, in Airflow too.
-_DATES = (
-    "execution_date", "logical_date", "data_interval_start", "data_interval_end", "prev_execution_date",
-    "next_execution_date",
-)  # fmt: skip
 _LONGEST_KEY = 512
 
 
@@ -78,14 +73,16 @@ class _TaskInstance(SimpleNamespace):
 
 def names_of(facts: Mapping[str, Any], pushed: dict[str, Any] | None = None) -> dict[str, Any]:
     """Return everything that may be used, from the `context.facts` of a try; pushed values go into `pushed`."""
-    date = moment(facts["execution_date"])
+    dates = {name: text and moment(text) for name, text in facts["dates"].items()}
     shared = {"dag_id": facts["dag"]["dag_id"], "run_id": facts["values"]["run_id"]}
-    shared |= {"execution_date": date, "logical_date": date}
+    shared |= {name: dates[name] for name in ("execution_date", "logical_date")}
     dag_run = SimpleNamespace(
         id=facts["run"],
         conf=facts["conf"],
         external_trigger=facts["external_trigger"],
         start_date=facts["run_start_date"] and moment(facts["run_start_date"]),
+        data_interval_start=dates["data_interval_start"],
+        data_interval_end=dates["data_interval_end"],
         **shared,
     )
     task = SimpleNamespace(**facts["task"], dag_id=shared["dag_id"])
@@ -106,7 +103,6 @@ def names_of(facts: Mapping[str, Any], pushed: dict[str, Any] | None = None) -> 
         vars(ti).update(state=more["state"], end_date=end and moment(end), duration=more.get("duration"))
     reason = more.get("exception")
     exception = {} if reason is None else {"exception": RuntimeError(reason)}
-    dates = dict.fromkeys(_DATES, date)
     names = {"dag": SimpleNamespace(**facts["dag"]), "task": task, "dag_run": dag_run, "ti": ti, "task_instance": ti}
     return {**facts["values"], **dates, **names, **exception, "macros": MACROS}
 

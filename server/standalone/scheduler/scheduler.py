@@ -30,6 +30,7 @@ from server.standalone.scheduler.reaper import Reaper
 from server.standalone.scheduler.renderer import Renderer
 from server.standalone.scheduler.reports import Reporter
 from server.standalone.scheduler.run_command import Place
+from server.standalone.scheduler.schedules import Schedules
 from server.standalone.scheduler.states import State
 from server.standalone.scheduler.store import Store
 from server.standalone.scheduler.workspace import Workspace, remove_left
@@ -69,7 +70,9 @@ class Scheduler:
         self._store = store
         self._jobs = jobs
         self._graphs = graphs = Graphs(store, partial(self.notified, ""))
-        self._examiner = Examiner(store, graphs, config.max_active_runs_per_dag)
+        most, catchup = config.max_active_runs_per_dag, config.catchup_by_default
+        self._examiner = Examiner(store, graphs, most, catchup_by_default=catchup)
+        self._schedules = Schedules(store, graphs, most, catchup_by_default=catchup)
         self._claimer = Claimer(store, graphs, job_id, config.parallelism, config.dag_concurrency)
         self._renderer = Renderer()
         self._workspace = Workspace()
@@ -157,7 +160,10 @@ class Scheduler:
         await self._report()
         if self._sweep_due:
             self._sweep_due = False
+            self._schedules.look()
             self._agenda.add(await self._store.sweep(_RUNS_AT_ONCE))
+        if self._schedules.wait(_POLL) <= 0:
+            self._agenda.add(await self._schedules.make_runs())
         if run_ids := self._agenda.take(_RUNS_AT_ONCE):
             await self._examine(run_ids)
         if self._claim_due or time.monotonic() >= self._next_claim:
@@ -168,7 +174,7 @@ class Scheduler:
     async def _sleep(self) -> None:
         now = time.monotonic()
         until = min(self._next_beat, self._next_claim)
-        delay = self._agenda.wait(max(0.0, min(until - now, _POLL)))
+        delay = self._schedules.wait(self._agenda.wait(max(0.0, min(until - now, _POLL))))
         if delay > 0 and not self._claim_due:
             try:
                 async with asyncio.timeout(delay):
@@ -242,6 +248,7 @@ class Scheduler:
             for run_id in await self._store.busy_runs(left):
                 self._agenda.add_later(run_id, _BUSY_AGAIN)
         if result.advanced:
+            self._schedules.runs_ended(result.advanced)
             self._agenda.add(await self._store.waiting_runs(list(result.advanced), _RUNS_AT_ONCE))
         await self._look_at_runs_of(result.looked_back_at)
 

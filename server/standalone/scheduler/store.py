@@ -7,7 +7,7 @@ whole or not at all.
 import getpass
 import pickle
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -44,6 +44,22 @@ class Move(NamedTuple):
     key: Key
     before: TaskState
     after: State
+
+
+class NextRun(NamedTuple):
+    """The next run of a schedule, as it was when it was looked at, and as it is to be."""
+
+    dag_id: str
+    dag_hash: str
+    was_hash: str | None
+    was_start: datetime | None
+    was_after: str | None
+    start: datetime | None
+    end: datetime | None
+    create_after: datetime | None
+    """When it is to be made; None if there is none, or if other runs must end before."""
+    due: datetime | None
+    """The moment from which the runs that are made now may exist; None if there are none."""
 
 
 class Ended(NamedTuple):
@@ -90,6 +106,21 @@ class Store:
         """Return the runs under way, and of each DAG the first `waiting` runs that have not begun."""
         return [row["id"] for row in await self.database.fetch("sweep", waiting)]
 
+    async def due_schedules(self, number: int, without: Collection[str]) -> list[asyncpg.Record]:
+        """Return DAGs whose schedule must be looked at, at most `number` of them and none of these."""
+        return await self.database.fetch("due_schedules", number, list(without))
+
+    async def seconds_until_due(self) -> float | None:
+        """Return after how many seconds the next run of a schedule is due; None if there is no such run."""
+        seconds: float | None = await self.database.fetchval("seconds_until_due")
+        return seconds
+
+    async def make_runs(
+        self, schedules: Sequence[NextRun], runs: Sequence[tuple[str, str, datetime, datetime]]
+    ) -> list[asyncpg.Record]:
+        """Make the runs of schedules (dag_id, run_id, data interval), and note which are next; return the new ones."""
+        return await self.database.fetch("make_runs", *_columns(schedules, 9), *_columns(runs, 4))
+
     async def waiting_runs(self, dag_ids: Sequence[str], number: int) -> list[int]:
         """Return the first runs of these DAGs that have not begun."""
         return [row["id"] for row in await self.database.fetch("waiting_runs", dag_ids, number)]
@@ -110,9 +141,14 @@ class Store:
         """Return the rows of each run's tasks; [] if it has not begun."""
         return _by_run(run_ids, await conn.fetch(self._sql["instances"], run_ids))
 
-    async def states_before(self, conn: Connection, run_ids: Sequence[int]) -> dict[int, list[asyncpg.Record]]:
-        """Return the rows of the tasks of the run before each run; [] if there is none."""
-        return _by_run(run_ids, await conn.fetch(self._sql["states_before"], run_ids))
+    async def states_before(
+        self, conn: Connection, run_ids: Sequence[int], by_schedule: Sequence[int]
+    ) -> dict[int, list[asyncpg.Record]]:
+        """Return the rows of the tasks of the run before each run; [] if there is none.
+
+        For those runs that are `by_schedule` it is the one before that the schedule has made.
+        """
+        return _by_run(run_ids, await conn.fetch(self._sql["states_before"], run_ids, by_schedule))
 
     async def begun(self, conn: Connection, dag_ids: Sequence[str]) -> list[str]:
         """Return the dag_id of each run under way; until the transaction ends, no other scheduler begins one."""

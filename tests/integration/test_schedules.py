@@ -1,0 +1,236 @@
+"""Schedules on a real database: which runs are made, how often, and what their tasks know."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.live import live_server
+from tests.scheduling import Bench, bash, bench, empty
+
+RUNS = "SELECT run_id FROM dag_run WHERE dag_id = $1 ORDER BY execution_date"
+SECONDS = {"__type__": "datetime.timedelta", "seconds": 1}
+
+
+@pytest.fixture
+async def b(database: str, tmp_path: Path) -> AsyncIterator[Bench]:
+    """Set up a bench, and hold afterwards what its witness saw against the table of transitions."""
+    async with bench(database, tmp_path) as made:
+        yield made
+        assert not await made.witnessed()
+
+
+def days_ago(number: int) -> str:
+    """Return a midnight in UTC as a DAG file has it."""
+    return f"{datetime.now(UTC) - timedelta(days=number):%Y-%m-%d}"
+
+
+def scheduled(start: str = "", **options: object) -> dict[str, object]:
+    """Make a DAG with one task that does nothing, and a schedule."""
+    return {
+        "schedule": "@daily",
+        "default_args": {"start_date": start or days_ago(3)},
+        "tasks": {"t": empty()},
+        **options,
+    }
+
+
+async def runs(b: Bench, dag_id: str) -> list[str]:
+    """Return the run ids of a DAG, by date."""
+    return [row["run_id"] for row in await b.pool.fetch(RUNS, dag_id)]
+
+
+def ids(*days: int) -> list[str]:
+    """Return the ids of the scheduled runs of these days."""
+    return [f"scheduled__{days_ago(number)}T00:00:00+00:00" for number in days]
+
+
+async def settled(b: Bench) -> None:
+    """Wait until every schedule has been looked at and every run has ended."""
+    await b.until(
+        "SELECT NOT EXISTS (SELECT FROM dag JOIN serialized_dag USING (dag_id)"
+        " WHERE is_active AND windsock_scheduled_hash IS DISTINCT FROM dag_hash)"
+        " AND NOT EXISTS (SELECT FROM dag WHERE is_active AND NOT is_paused AND next_dagrun IS NOT NULL"
+        " AND coalesce(next_dagrun_create_after <= now(), true))",
+        patience=60,
+    )
+    await b.until_done()
+
+
+async def test_what_was_missed_is_made_or_not(b: Bench) -> None:
+    """Runs are made when their interval has ended: all of them, the last one, or those between two dates."""
+    await b.load({
+        "all": scheduled(),
+        "last": scheduled(catchup=False),
+        "none_yet": scheduled(start=days_ago(0)),
+        "ended": scheduled(default_args={"start_date": days_ago(9), "end_date": days_ago(8)}),
+        "of_dag": scheduled(start=days_ago(5), end_date=days_ago(4)),
+        "once": scheduled(schedule="@once"),
+        "unscheduled": scheduled(schedule=None),
+        "data_sets": scheduled(schedule=["s3://x"]),
+        "paused": scheduled(is_paused_upon_creation=True),
+        "one_by_one": scheduled(max_active_runs=1),
+    })  # fmt: skip
+    async with b.scheduler():
+        await settled(b)
+    expected = {
+        "all": ids(3, 2, 1), "last": ids(1), "none_yet": [], "ended": ids(9, 8), "of_dag": ids(5, 4), "once": ids(3),
+        "unscheduled": [], "data_sets": [], "paused": [], "one_by_one": ids(3, 2, 1),
+    }  # fmt: skip
+    assert {dag_id: await runs(b, dag_id) for dag_id in expected} == expected
+    nexts = dict(map(tuple, await b.pool.fetch("SELECT dag_id, next_dagrun FROM dag")))
+    today = datetime.fromisoformat(days_ago(0)).replace(tzinfo=UTC)
+    for dag_id in ("all", "last", "none_yet", "one_by_one"):
+        assert nexts[dag_id] == today
+    for dag_id in ("ended", "of_dag", "once", "unscheduled", "data_sets"):
+        assert nexts[dag_id] is None
+    assert nexts["paused"] == today - timedelta(days=3)
+    rows = await b.pool.fetch(
+        "SELECT execution_date, external_trigger, data_interval_start AS s, data_interval_end AS e"
+        " FROM dag_run WHERE dag_id = 'all'"
+    )
+    assert all(row["execution_date"] == row["s"] == row["e"] - timedelta(days=1) for row in rows)
+    assert not any(row["external_trigger"] for row in rows)
+
+
+async def test_unpausing_and_files_that_change(b: Bench) -> None:
+    """An unpaused schedule goes on at once; a new one follows the last run of the old one."""
+    await b.load({"d": scheduled(is_paused_upon_creation=True), "e": scheduled(catchup=False)})
+    async with b.scheduler():
+        await b.until("SELECT count(*) = 1 FROM dag_run")
+        await b.pool.execute("UPDATE dag SET is_paused = false")
+        await b.until("SELECT count(*) = 4 FROM dag_run", patience=3)
+        await b.load({"d": scheduled(schedule="0 0,12 * * *"), "e": scheduled(schedule=None)})
+        await settled(b)
+    found = await runs(b, "d")
+    assert found[:3] == ids(3, 2, 1)
+    halves = int(datetime.now(UTC).hour >= 12)
+    assert len(found) == 3 + halves
+    assert await b.pool.fetchval("SELECT next_dagrun IS NULL FROM dag WHERE dag_id = 'e'")
+
+
+async def test_limits_and_manual_runs(b: Bench, tmp_path: Path) -> None:
+    """No more runs are made than may be under way; a date that a caller has taken is left out."""
+    go = tmp_path / "go"
+    slow = {"t": bash(f"until [ -e {go} ]; do sleep 0.05; done")}
+    await b.load({"full": scheduled(tasks=slow, max_active_runs=2), "taken": scheduled()})
+    day = datetime.fromisoformat(days_ago(2)).replace(tzinfo=UTC)
+    await b.pool.execute("INSERT INTO dag_run (dag_id, run_id, execution_date, state, external_trigger)"
+                         " VALUES ('taken', 'mine', $1, 'success', true)", day)  # fmt: skip
+    async with b.scheduler():
+        await b.until("SELECT count(*) = 2 FROM task_instance WHERE dag_id = 'full' AND state = 'running'")
+        await b.until("SELECT count(*) = 3 FROM dag_run WHERE dag_id = 'taken'")
+        assert await runs(b, "full") == ids(3, 2)
+        held = await b.pool.fetchrow("SELECT next_dagrun, next_dagrun_create_after FROM dag WHERE dag_id = 'full'")
+        assert held is not None
+        assert held["next_dagrun"] == day + timedelta(days=1)
+        assert held["next_dagrun_create_after"] is None
+        go.touch()
+        await settled(b)
+    first, _, third = ids(3, 2, 1)
+    assert await runs(b, "full") == ids(3, 2, 1)
+    assert await runs(b, "taken") == [first, "mine", third]
+
+
+async def test_no_run_is_made_twice_whatever_races(b: Bench) -> None:
+    """Three schedulers, one of which is stopped and started again and again: every second has its run."""
+    start = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=5)
+    dags = {f"d{n}": scheduled(schedule=SECONDS, start=start.isoformat(), max_active_runs=100) for n in range(5)}
+    await b.load(dags)
+    async with AsyncExitStack() as stack:
+        for _ in range(2):
+            await stack.enter_async_context(b.scheduler())
+        for _ in range(4):
+            async with b.scheduler():
+                await asyncio.sleep(0.7)
+    for dag_id in dags:
+        dates = [row[0] for row in await b.pool.fetch(
+            "SELECT execution_date FROM dag_run WHERE dag_id = $1 ORDER BY 1", dag_id)]  # fmt: skip
+        assert dates == [start + timedelta(seconds=n) for n in range(len(dates))]
+        assert len(dates) >= 7
+
+
+async def test_the_last_run_is_made_again_if_it_is_deleted(b: Bench) -> None:
+    """As in Airflow; one before the last is not."""
+    await b.load({"d": scheduled()})
+    async with b.scheduler():
+        await b.until("SELECT count(*) = 3 FROM dag_run WHERE state = 'success'")
+        for run_id, left in ((ids(3)[0], ids(2, 1)), (ids(1)[0], ids(2, 1))):
+            await b.pool.execute("DELETE FROM task_instance USING dag_run AS r WHERE r.run_id = $1"
+                                 " AND r.execution_date = task_instance.execution_date", run_id)  # fmt: skip
+            await b.pool.execute("DELETE FROM dag_run WHERE run_id = $1", run_id)
+            await settled(b)
+            assert await runs(b, "d") == left
+
+
+async def test_depends_on_past_goes_by_the_schedule(b: Bench) -> None:
+    """The next day waits for the day before, and not for what was triggered between."""
+    tasks = {"t": bash("[ {{ ds }} != " + days_ago(2) + " ]", depends_on_past=True)}
+    await b.load({"d": scheduled(tasks=tasks)})
+    async with b.scheduler():
+        await b.until("SELECT count(*) = 1 FROM dag_run WHERE state = 'failed'")
+        await b.until("SELECT count(*) = 3 FROM dag_run")
+        await asyncio.sleep(1.2)
+        states = [row[0] for row in await b.pool.fetch("SELECT state FROM dag_run ORDER BY execution_date")]
+        assert states == ["success", "failed", "running"]
+
+
+async def test_what_templates_know(b: Bench) -> None:
+    """The data interval, and the runs before and after; of a run that was triggered the last full interval."""
+    names = ("ds", "data_interval_start", "data_interval_end", "prev_ds", "next_ds", "next_execution_date",
+             "prev_data_interval_start_success", "prev_data_interval_end_success",
+             "dag_run.data_interval_end", "dag_run.external_trigger")  # fmt: skip
+    tasks = {"t": bash("echo 'known: " + " ".join(f"{{{{ {name} }}}}" for name in names) + "'")}
+    await b.load({"d": scheduled(tasks=tasks, start=days_ago(2), max_active_runs=1)})
+    async with b.scheduler():
+        await b.until("SELECT count(*) = 2 FROM dag_run WHERE state = 'success'")
+        await b.pool.execute("INSERT INTO dag_run (dag_id, run_id, execution_date, state, external_trigger, start_date)"
+                             " VALUES ('d', 'mine', now(), 'running', true, now())")  # fmt: skip
+        await b.until("SELECT count(*) = 3 FROM dag_run WHERE state = 'success'")
+
+    def at(number: int) -> str:
+        return f"{days_ago(number)}T00:00:00+00:00"
+
+    logs = [log.read_text().partition("known: ")[2] for log in sorted(b.log_folder.rglob("1.log"))]
+    said = [text.splitlines()[0].split() for text in logs]
+    assert [words[0] for words in said] == [days_ago(2), days_ago(1), days_ago(0)]
+    assert said[0][1:] == [at(2), at(1), days_ago(3), days_ago(1), at(1), "None", "None", at(1), "False"]
+    assert said[1][1:] == [at(1), at(0), days_ago(2), days_ago(0), at(0), at(2), at(1), at(0), "False"]
+    today = days_ago(0)
+    assert said[2][1:5] == [at(1), at(0), today, today]
+    assert said[2][6:] == [at(1), at(0), at(0), "True"]
+
+
+async def test_the_api_shows_schedules_and_keeps_their_run_ids(b: Bench) -> None:
+    """A caller may name a run as a schedule does only where there is none."""
+    await b.load(
+        {"d": scheduled(start=days_ago(0)), "free": scheduled(schedule=None), "sets": scheduled(schedule=["s3://x"])}
+    )
+    async with b.scheduler():
+        await settled(b)
+    body = {"run_id": "scheduled__2020-06-01T00:00:00+00:00", "execution_date": "2038-01-01T00:00:00"}
+    async with live_server(b.dsn) as url, aiohttp.ClientSession(f"{url}/api/experimental/") as http:
+        async with http.post("dags/d/dag_runs", json=body) as answer:
+            refused = await answer.json()
+            assert (answer.status, refused["code"]) == (400, "invalid_run_id")
+            assert "reserved for scheduled runs" in refused["error"]
+        async with http.post("dags/free/dag_runs", json=body) as answer:
+            assert answer.status == 200
+        async with http.get("dags") as answer:
+            nexts = {dag["dag_id"]: dag["next_dagrun"] for dag in await answer.json()}
+            assert nexts == {"d": f"{days_ago(0)}T00:00:00+00:00", "free": None, "sets": None}
+        async with http.get("dags/d") as answer:
+            dag = await answer.json()
+            assert dag["next_dagrun"] == dag["next_dagrun_data_interval_start"] == f"{days_ago(0)}T00:00:00+00:00"
+            assert (
+                dag["next_dagrun_create_after"]
+                == dag["next_dagrun_data_interval_end"]
+                == f"{days_ago(-1)}T00:00:00+00:00"
+            )
+            assert dag["timetable_description"] is None
+        async with http.get("dags/sets") as answer:
+            assert "not data sets" in (await answer.json())["timetable_description"]
