@@ -49,7 +49,8 @@ def _case(files, path, environment):
             load_yaml_dags(dags, config_filepath=str(Path(folder, path)), defaults_config_path=folder)
             return {dag_id: _dag(dag) for dag_id, dag in dags.items()}
         except Exception as error:
-            return {"error": f"{type(error).__name__}: {error}"[:200]}
+            # Not its text: which task of a circle it names depends on the order of sets.
+            return {"error": type(error).__name__}
 
 
 logging.disable(logging.CRITICAL)
