@@ -5,6 +5,7 @@ Chromium looks at a service of one process with 1,000 DAGs, in windows that shar
 
 import asyncio
 import os
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -33,11 +34,15 @@ BARS = {"first_load_bytes": 100_000, "usable_ms": 300.0, "idle_browser_percent":
 # When the first rows were there to be read, since the navigation began.
 _USABLE = """
 new MutationObserver((_, observer) => {
-    if (document.querySelectorAll("main tbody tr, main [role=row]").length < 10) return;
+    if (document.querySelectorAll("main tbody tr").length < 3) return;
     observer.disconnect();
     requestAnimationFrame(() => { globalThis.usableAfter = performance.now(); });
 }).observe(document, { childList: true, subtree: true });
 """
+_USABLE_AFTER = """() => new Promise((done) => {
+    const look = () => (globalThis.usableAfter ? done(globalThis.usableAfter) : setTimeout(look, 5));
+    look();
+})"""
 
 
 async def first_load(browser: Browser, url: str) -> Mapping[str, int]:
@@ -125,9 +130,8 @@ async def _window(browser: Browser, url: str) -> AsyncIterator[Page]:
 
 
 async def _until_usable(page: Page, path: str) -> float:
-    await page.goto(path, wait_until="commit")
-    handle = await page.wait_for_function("globalThis.usableAfter", polling=5)
-    return float(await handle.json_value())
+    await page.goto(path, wait_until="domcontentloaded")
+    return float(await page.evaluate(_USABLE_AFTER))
 
 
 async def _cpu(browser: Browser) -> float:
@@ -184,12 +188,13 @@ def main(rounds: int, windows: int, seconds: float) -> None:
     cache.CACHE.mkdir(exist_ok=True)
 
     async def run() -> None:
-        postgres = EmbeddedPostgres(cache.CACHE / "page-postgres")
-        await postgres.start()
-        try:
-            await measure(postgres, rounds, windows, seconds)
-        finally:
-            await postgres.stop()
+        with tempfile.TemporaryDirectory(dir=cache.CACHE) as folder:
+            postgres = EmbeddedPostgres(Path(folder))
+            await postgres.start()
+            try:
+                await measure(postgres, rounds, windows, seconds)
+            finally:
+                await postgres.stop()
 
     asyncio.run(run())
 

@@ -4,13 +4,14 @@ import { address } from "./address.js";
 import { ApiError, listen } from "./api.js";
 import { showFailure } from "./failure.js";
 import { markPlace, showHeader } from "./header.js";
-import { reload, startRouter } from "./router.js";
+import { loadAhead, reload, startRouter } from "./router.js";
 import { begin, guard, isClosed, lost } from "./session.js";
 import { apply, onChoice } from "./settings.js";
 import { say } from "./toast.js";
 import { watchForTrouble } from "./trouble.js";
 
 async function start() {
+  if (!isClosed) loadAhead();
   try {
     if (!isClosed) await begin();
   } catch (error) {

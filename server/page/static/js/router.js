@@ -61,6 +61,13 @@ export function startRouter(given) {
   return go({ first: true, scroll: history.state?.scroll ?? 0 });
 }
 
+/** Load the module of the view of the address, while something else is waited for. */
+export function loadAhead() {
+  const { name } = find(location.pathname) ?? { name: "missing" };
+  // Whatever is wrong is said when the view is to be shown.
+  import(`./views/${name}.js`).catch(() => {});
+}
+
 /**
  * @param {string[] | string} path segments, or what `address` returned
  * @param {{ replace?: boolean }} [options]
