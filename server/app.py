@@ -18,6 +18,7 @@ from server.http.keys import CONFIG, PATHS, PROXIES, TRAFFIC, Traffic
 from server.http.proxies import Proxies
 from server.http.router import Paths
 from server.operations import Operations
+from server.page.compression import compress_for_page
 from server.page.serving import Page
 from server.page.sign_in import ways
 from windsock.config import Config
@@ -36,6 +37,7 @@ def create_app(config: Config) -> web.Application:
         middlewares=[
             middleware.errors(config, traffic),
             *cors.middlewares(config),
+            *([compress_for_page] if page else ()),
             authentication(backends, config, _open_to_all(paths, page)),
         ],
     )

@@ -31,7 +31,7 @@ _CODING = re.compile(r"\s*(gzip|\*)\s*(?:;\s*q=([0-9.]+)\s*)?", re.IGNORECASE)
 
 def content_answer(request: web.Request, content: Content, kept: str, status: int = 200) -> web.Response:
     """Answer a content whole, compressed if the client reads that; 304 without it if the client has it already."""
-    compressed = content.compressed if _reads_gzip(request) else None
+    compressed = content.compressed if reads_gzip(request) else None
     # What is sent differs, so the tags differ too (RFC 9110, 8.8.3.3).
     tag = content.tag if compressed is None else f"{content.tag}-gzip"
     headers = {**HEADERS, "Cache-Control": kept, "ETag": f'"{tag}"', "Vary": "Accept-Encoding"}
@@ -49,7 +49,7 @@ def _has(request: web.Request, tag: str) -> bool:
     return f'"{tag}"' in said or said.strip() == "*"
 
 
-def _reads_gzip(request: web.Request) -> bool:
+def reads_gzip(request: web.Request) -> bool:
     """Whether `Accept-Encoding` admits gzip; what is said of gzip itself counts more than what is said of all (`*`)."""
     weights = {}
     for each in ",".join(request.headers.getall(hdrs.ACCEPT_ENCODING, ()))[:_LONGEST_LIST].split(","):

@@ -367,3 +367,23 @@ async def test_a_keytab_without_the_key_of_browsers(
         assert (await ask(f"{url}{API}/whoami", ticket(service))).status == status
     realm.add_key(keytab, "HTTP")
     assert (await ask(f"{url}{API}/whoami", ticket("HTTP"))).status == 200
+
+
+@pytest.mark.parametrize("fast_path", ["True", "False"])
+async def test_answers_of_the_api_are_compressed_for_the_page_alone(serve: Serve) -> None:
+    """Whoever else asks, also with `Accept-Encoding`, has the plain text."""
+    url = await serve(page="True", cors_origins="http://elsewhere.example")
+    compressed = {"Accept-Encoding": "gzip"}
+    plain = await ask(f"{url}{API}/openapi.json", compressed)
+    assert "Content-Encoding" not in plain.headers
+    same = await ask(f"{url}{API}/openapi.json", PAGE)
+    assert same.body == plain.body
+    short = await ask(f"{url}{API}/openapi.json", {**PAGE, **compressed})
+    assert short.headers["Content-Encoding"] == "gzip"
+    assert "Accept-Encoding" in short.headers["Vary"]
+    assert int(short.headers["Content-Length"]) == len(short.body) < len(plain.body) / 4
+    assert gzip.decompress(short.body) == plain.body
+    head = await ask(f"{url}{API}/openapi.json", {**PAGE, **compressed}, "HEAD")
+    assert (head.body, head.headers["Content-Length"]) == (b"", short.headers["Content-Length"])
+    small = await ask(f"{url}{API}/test", {**PAGE, **compressed})
+    assert "Content-Encoding" not in small.headers

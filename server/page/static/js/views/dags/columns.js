@@ -7,6 +7,9 @@ import { badge, RUN_STATES, square } from "../../states.js";
 import { ago, durationText, when } from "../../time.js";
 import { say } from "../../toast.js";
 
+/** The server counts no further in one state. */
+const MOST_COUNTED = 1000;
+
 /**
  * @param {import("../../router.js").Context} context
  * @param {(change: Record<string, unknown>) => void} filter shows only some DAGs
@@ -120,7 +123,7 @@ function counts(dag) {
     { class: "counts" },
     states
       .sort((one, other) => place(one) - place(other))
-      .map(([state, count]) => badge(state, count.toLocaleString("en"))),
+      .map(([state, count]) => badge(state, `${count.toLocaleString("en")}${count < MOST_COUNTED ? "" : "+"}`)),
   );
 }
 
