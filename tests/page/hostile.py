@@ -63,6 +63,8 @@ async def hostile_service(dsn: str, folder: Path) -> AsyncIterator[str]:
 async def _add_dag(connection: asyncpg.Connection, text: str, number: int) -> None:
     param = {"__class": "airflow.models.param.Param", "default": text, "description": text, "schema": {"title": text}}
     tasks = [{**_TASK, "task_id": text, "_downstream_task_ids": [f"{text}2"]}, {**_TASK, "task_id": f"{text}2"}]
+    # No run has an instance of these, but every object of JavaScript has something by these names.
+    tasks += [{**_TASK, "task_id": name} for name in ("constructor", "__proto__", "toString")]
     document = {"dag": {"_dag_id": text, "tasks": tasks, "params": {text: param}, "doc_md": text}}
     dag = {"dag_id": text, "fileloc": text}
     run = {"dag_id": text, "execution_date": DATE, "state": "failed", "start_date": DATE}

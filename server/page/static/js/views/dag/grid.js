@@ -6,7 +6,7 @@ import { notice } from "../../failure.js";
 import { calmly, subscribe } from "../../live.js";
 import { badge } from "../../states.js";
 import { announce } from "../../toast.js";
-import { instanceOf } from "./grid_cells.js";
+import { instanceIn } from "./grid_cells.js";
 import { gridTable } from "./grid_table.js";
 
 /** How many runs are shown: more where there is room for them. */
@@ -120,7 +120,7 @@ function fillLegend(legend, { tasks, runs }) {
   const states = new Set(runs.map(({ state }) => state));
   for (const run of runs) {
     for (const taskId of tasks) {
-      const instance = instanceOf(run.tasks?.[taskId]);
+      const instance = instanceIn(run, taskId);
       if (instance !== null) states.add(instance.state);
     }
   }

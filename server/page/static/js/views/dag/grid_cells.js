@@ -67,7 +67,7 @@ function head(dagId, run, seconds, longest) {
 }
 
 function taskCell(dagId, run, taskId) {
-  const instance = instanceOf(run.tasks?.[taskId]);
+  const instance = instanceIn(run, taskId);
   return {
     key: `${run.id} ${taskId}`,
     signature: JSON.stringify(instance),
@@ -95,6 +95,13 @@ export function instanceOf(given) {
     ? { state: worstOf(given.mapped), mapped: given.mapped }
     : { state: given, mapped: null };
 }
+
+/**
+ * @param {{tasks?: Record<string, unknown>}} run
+ * @param {string} taskId may be `constructor`, which every object has
+ */
+export const instanceIn = ({ tasks }, taskId) =>
+  instanceOf(tasks && Object.hasOwn(tasks, taskId) ? tasks[taskId] : undefined);
 
 const wordsOf = ({ state, mapped }) =>
   mapped
