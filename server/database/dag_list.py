@@ -15,8 +15,8 @@ from server.wire.dag_patterns import Readable
 from server.wire.dag_search import DagsQuery
 from server.wire.shapes import ListedDag, ListedRun
 
-_USUAL = ("dag_id", "is_active", "is_paused", "owners", "schedule_interval", "tags")
-_DETAILS = ("description", "has_import_error", "next_dagrun", "next_dagrun_create_after", "timetable_description")
+_USUAL = ("dag_id", "is_active", "is_paused", "next_dagrun", "owners", "schedule_interval", "tags")
+_DETAILS = ("description", "has_import_error", "next_dagrun_create_after", "timetable_description")
 _ENCODER = msgspec.json.Encoder(order="sorted")
 
 

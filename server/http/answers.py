@@ -73,7 +73,8 @@ def http_error(error: web.HTTPException) -> web.Response:
 
 def text_answer(text: str) -> web.Response:
     """Answer with plain text."""
-    return web.Response(text=text, headers={"Content-Type": "text/plain; charset=utf-8", "Server": SERVER})
+    headers = {"Content-Type": "text/plain; charset=utf-8", "Server": SERVER, "X-Content-Type-Options": "nosniff"}
+    return web.Response(text=text, headers=headers)
 
 
 async def json_list(

@@ -4,11 +4,14 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from server.errors import BadRequest
 from server.wire.bodies import check_id
 from server.wire.query import MAX_LIMIT, PAGE_PARAMETERS, Page, Pairs, collect, flag, read_page, single
 
 DAGS_PARAMETERS = PAGE_PARAMETERS | {"details", "search", "tag", "owner", "state", "paused", "active"}
 _ORDERS = ("dag_id", "next_dagrun", "last_run")
+# The header Link has them several times, and proxies bound the headers of an answer.
+_LONGEST_SEARCH, _MOST_VALUES = 500, 50
 # With details, each DAG costs a dozen look-ups.
 _DETAILS_LIMIT, _MAX_DETAILS_LIMIT = 100, 1000
 
@@ -52,7 +55,7 @@ def _narrowed(given: Mapping[str, Sequence[str]]) -> DagsQuery:
     return DagsQuery(
         page=read_page(given, _ORDERS, *limits),
         details=details,
-        search=check_id(single(given, "search") or "", "search") or None,
+        search=_search(given),
         tags=_texts(given, "tag"),
         owners=_texts(given, "owner"),
         states=tuple(state.lower() for state in _texts(given, "state")),
@@ -61,5 +64,14 @@ def _narrowed(given: Mapping[str, Sequence[str]]) -> DagsQuery:
     )
 
 
+def _search(given: Mapping[str, Sequence[str]]) -> str | None:
+    text = check_id(single(given, "search") or "", "search")
+    if len(text) > _LONGEST_SEARCH:
+        raise BadRequest(f"The search has {len(text)} characters; at most {_LONGEST_SEARCH} are looked for")
+    return text or None
+
+
 def _texts(given: Mapping[str, Sequence[str]], name: str) -> tuple[str, ...]:
+    if len(given.get(name, ())) > _MOST_VALUES:
+        raise BadRequest(f"{name} is given {len(given[name])} times; at most {_MOST_VALUES} are possible")
     return tuple(dict.fromkeys(check_id(text, name) for text in given.get(name, ()) if text))

@@ -229,7 +229,7 @@ class ListedRun(msgspec.Struct):
 
 
 class ListedDag(msgspec.Struct):
-    """A DAG in a list that is narrowed down, or in another order than that of the ids; the last seven with details.
+    """A DAG in a list that is narrowed down, or in another order than that of the ids; the last six with details.
 
     `last_runs` are at most ten, the newest last. `run_states` counts up to 1,000 runs in each of the four states of
     runs. Both are None if the caller may not read runs.
@@ -239,12 +239,12 @@ class ListedDag(msgspec.Struct):
     is_active: bool | None
     is_paused: bool | None
     owners: str | None
+    next_dagrun: str | None
     schedule_interval: str | None
     tags: list[str]
     description: str | UnsetType | None = UNSET
     has_import_error: bool | UnsetType = UNSET
     last_runs: list[ListedRun] | UnsetType | None = UNSET
-    next_dagrun: str | UnsetType | None = UNSET
     next_dagrun_create_after: str | UnsetType | None = UNSET
     run_states: dict[str, int] | UnsetType | None = UNSET
     timetable_description: str | UnsetType | None = UNSET

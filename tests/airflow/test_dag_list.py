@@ -39,7 +39,7 @@ TAGS, OWNERS = ["a", "b", "ops%", "Ω"], ["ann", "bob", "ann b", "c'd"]
 STATES = ["success", "failed", "running", "queued", "odd", None]
 WORDS = ["etl", "Load", "100%", "a_b", "\\", "ETL daily", "report's", "x" * 3000]
 FIRST = datetime(2024, 1, 1, tzinfo=UTC)
-LISTED = {"dag_id", "is_active", "is_paused", "owners", "schedule_interval", "tags"}
+LISTED = {"dag_id", "is_active", "is_paused", "next_dagrun", "owners", "schedule_interval", "tags"}
 DETAILED = LISTED | {
     "description", "has_import_error", "last_runs", "next_dagrun", "next_dagrun_create_after", "run_states",
     "timetable_description",

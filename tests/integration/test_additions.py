@@ -207,7 +207,10 @@ async def test_a_trigger_on_a_paused_dag_says_so(client: Client) -> None:
             "/dags/ref_setup/dag_runs?limti=5&state=success",
             "Query parameter ignored: limti (those of this endpoint are ",
         ),
-        ("/dags?orderby=1&%0d%0aX=1", "Query parameter ignored: orderby, \\r\\nX (those of this endpoint are limit,"),
+        (
+            "/dags?orderby=1&%0d%0aX=1",
+            "Query parameter ignored: orderby, \\r\\nX (those of this endpoint are active,",
+        ),
         ("/pools/nope?z", "Query parameter ignored: z (this"),
         ("/dags?" + "&".join(f"{'p' * 500}{n}=1" for n in range(12)), "pppp... and 8 more (those"),
         ("/dags/ref_setup/dag_runs?limit=1&offset=0", ""),

@@ -79,4 +79,4 @@ def test_every_method_is_documented() -> None:
         arguments = [argument for argument in signature(method).parameters if argument != "self"]
         found = re.search(rf"`{name}\((.*?)\)`", PYTHON)
         assert found is not None, name
-        assert re.findall(r"[a-z]\w+(?==|,|$)", re.sub(r"=None", "", found[1])) == arguments, name
+        assert re.findall(r"[a-z]\w+(?==|,|$)", re.sub(r"=(None|False)", "", found[1])) == arguments, name

@@ -1,6 +1,7 @@
 """Templates that run away, in the processes that render them."""
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,6 +49,16 @@ async def test_what_a_template_may_say(renderer: Renderer) -> None:
     assert await render(renderer, text) == "2024-01-01 2024-01-01T00:00:00+00:00 2 r d t"
     assert await render(renderer, "{{ ti.xcom_pull('a')['v'] }}", xcoms={("a", "return_value"): {"v": 7}}) == "7"
     assert (await renderer.render(attempt(), {"f": "x", "g": "{{ 1 }}"}, ("f",))) == {"f": "x", "g": "{{ 1 }}"}
+
+
+async def test_conf_overrides_params(renderer: Renderer) -> None:
+    """As in Airflow 2: whoever triggers a run chooses what the params of this run are."""
+    task = {"task_id": "t", "params": {"shop": "berlin", "limit": 3}}
+    graph = Graph(SerializedDag("d", {"fileloc": "/nowhere/d.yaml", "tasks": [task]}))
+    text = "{{ params.shop }} {{ params.limit }}"
+    for conf, expected in (({"shop": "hamburg"}, "hamburg 3"), (None, "berlin 3"), (["x"], "berlin 3")):
+        made = dataclasses.replace(attempt(), graph=graph, node=graph.nodes["t"], conf=conf)
+        assert (await renderer.render(made, {"f": text}, ("f",)))["f"] == expected
 
 
 async def test_a_template_that_runs_away(renderer: Renderer) -> None:

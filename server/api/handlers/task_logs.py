@@ -42,6 +42,8 @@ def _answer(request: web.Request, log: LogFile, tail: int | None) -> web.Respons
     headers = {
         "Content-Type": "text/plain; charset=utf-8",
         "X-Content-Type-Options": "nosniff",
+        # It grows, and not everybody may read it: caches ask each time, or do not keep it (RFC 9111, 5.2.2.4).
+        "Cache-Control": "private, no-cache",
         "X-Try-Number": str(log.try_number),
         "Accept-Ranges": "bytes",
         "ETag": f'"{tag}"',

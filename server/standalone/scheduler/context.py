@@ -61,10 +61,16 @@ def plain_values(attempt: Try) -> dict[str, Any]:
         "tomorrow_ds": f"{date + timedelta(days=1):%Y-%m-%d}",
         "tomorrow_ds_nodash": f"{date + timedelta(days=1):%Y%m%d}",
         "run_id": attempt.run_id,
-        "params": attempt.node.task.get("params") or {},
+        "params": _params(attempt),
         "test_mode": False,
         "task_instance_key_str": f"{attempt.key.dag_id}__{attempt.key.task_id}__{date:%Y%m%d}",
     }
+
+
+def _params(attempt: Try) -> dict[str, Any]:
+    """Return the params of the task; what the run was triggered with overrides them, as in Airflow 2."""
+    conf = attempt.conf if isinstance(attempt.conf, dict) else {}
+    return {**(attempt.node.task.get("params") or {}), **conf}
 
 
 def _days(prefix: str, date: datetime | None) -> dict[str, str | None]:

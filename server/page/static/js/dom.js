@@ -48,7 +48,8 @@ export const link = (path, ...children) =>
  * @returns {Element} the node
  */
 export function replace(node, ...children) {
-  node.replaceChildren(...nodes(children));
+  node.replaceChildren();
+  for (const each of nodes(children)) node.append(each);
   return node;
 }
 
@@ -63,7 +64,8 @@ export function setText(node, text) {
 
 function filled(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes ?? {})) set(element, name, value);
-  element.append(...nodes(children));
+  // One by one: a call has only so many arguments.
+  for (const node of nodes(children)) element.append(node);
   return element;
 }
 

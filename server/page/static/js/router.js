@@ -91,8 +91,8 @@ export const reload = () => go({ scroll: window.scrollY, quiet: true });
  * @returns {boolean} whether it is an address of a view of this page
  */
 export function isView(url) {
-  const target = new URL(url, location.href);
-  return target.origin === location.origin && find(target.pathname) !== null;
+  const target = URL.parse(url, location.href);
+  return target !== null && target.origin === location.origin && find(target.pathname) !== null;
 }
 
 async function go({ first = false, quiet = false, scroll = 0 }) {
