@@ -127,7 +127,7 @@ async def test_the_params_of_a_dag(empty_database: str, kind: str, role: str) ->
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_how_full_pools_are(empty_database: str, kind: str, role: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Slots of tasks that run, that are queued and, where the release counts them, deferred; not for everybody."""
+    """Slots of tasks that run, are queued, wait and, where the release counts them, are deferred; not for everybody."""
     monkeypatch.setattr(limited, "CARRIED", {"some": [RoleGrant("Viewer", dag_pattern(["d"])), RoleGrant("pools")]})
     monkeypatch.setitem(permissions.ROLES, "pools", frozenset({Permission("can_read", "Pools")}))
     dsn = await made(empty_database, kind, role)
@@ -156,11 +156,11 @@ async def test_how_full_pools_are(empty_database: str, kind: str, role: str, mon
                 api = Api(url, session)
                 answers[user] = (await api.call("GET", "/pools?details=true"))[1]
                 _, plain = await api.call("GET", "/pools")
-    use = ("running_slots", "queued_slots", "open_slots", "deferred_slots")
+    use = ("running_slots", "queued_slots", "open_slots", "deferred_slots", "scheduled_slots")
     nothing = 0 if newer else None
     assert {one["pool"]: tuple(one[name] for name in use) for one in answers["admin"]} == {
-        "default_pool": (2, 2, 5, nothing), "endless": (0, 0, None, nothing), "odd": (0, 0, None, nothing),
-        "waiting": (0, 0, 2 if newer else 3, 1 if newer else None),
+        "default_pool": (2, 2, 5, nothing, 1), "endless": (0, 0, None, nothing, 0), "odd": (0, 0, None, nothing, 0),
+        "waiting": (0, 0, 2 if newer else 3, 1 if newer else None, 0),
     }  # fmt: skip
     assert all(one[name] is None for one in answers["some"] for name in use)
     for answer in answers.values():

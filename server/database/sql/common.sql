@@ -637,7 +637,7 @@ FROM (SELECT description, id, pool, slots FROM slot_pool) AS one
 )
 
 -- name: pools_with_use
--- With $1 also how many slots are in use: of the tasks in each state at most 10,000 are counted. A pool of -1 slots has no end.
+-- With $1 also how many slots are in use or wanted: of the tasks in each state at most 10,000 are counted. A pool of -1 slots has no end.
 SELECT '[' || coalesce(string_agg(row_to_json(shown)::text, ',' ORDER BY shown.id), '') || ']'
 FROM slot_pool AS p
 CROSS JOIN LATERAL (
@@ -647,10 +647,12 @@ CROSS JOIN LATERAL (
         {slots_in_use('queued')}
         AS queued,
         {slots_in_use('deferred')}
-        AS deferred
+        AS deferred,
+        {slots_in_use('scheduled')}
+        AS scheduled
     WHERE $1::boolean
     UNION ALL
-    SELECT NULL, NULL, NULL WHERE NOT $1::boolean
+    SELECT NULL, NULL, NULL, NULL WHERE NOT $1::boolean
 ) AS used
 CROSS JOIN LATERAL (
     SELECT
@@ -660,7 +662,7 @@ CROSS JOIN LATERAL (
         CASE WHEN p.slots >= 0 THEN p.slots - used.running - used.queued
             - CASE WHEN p.include_deferred THEN used.deferred ELSE 0 END  -- if slot_pool.include_deferred
         END AS open_slots,
-        p.pool, used.queued AS queued_slots, used.running AS running_slots, p.slots
+        p.pool, used.queued AS queued_slots, used.running AS running_slots, used.scheduled AS scheduled_slots, p.slots
 ) AS shown
 
 -- name: versions

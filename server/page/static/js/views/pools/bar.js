@@ -40,7 +40,12 @@ export function bar(pool) {
   return [
     svg(
       "svg",
-      { class: "pool-bar", viewBox: `0 0 ${WIDTH} 1`, preserveAspectRatio: "none", "aria-hidden": "true" },
+      {
+        class: ["pool-bar", pool.slots === 0 && "pool-closed"],
+        viewBox: `0 0 ${WIDTH} 1`,
+        preserveAspectRatio: "none",
+        "aria-hidden": "true",
+      },
       drawn,
     ),
     h("p", { class: "hint" }, inWords(pool, parts)),
@@ -49,6 +54,11 @@ export function bar(pool) {
 
 function inWords(pool, parts) {
   const used = parts.map(([state, key]) => `${pool[key].toLocaleString("en")} ${word(state)}`);
-  const free = pool.slots === -1 ? "no limit" : `${Math.max(0, pool.open_slots ?? 0).toLocaleString("en")} free`;
-  return [...used, free].join(", ");
+  const waiting = pool.scheduled_slots ? [`${pool.scheduled_slots.toLocaleString("en")} waiting`] : [];
+  return [...used, ...waiting, freeText(pool)].join(", ");
+}
+
+function freeText({ slots, open_slots: open }) {
+  if (slots === -1) return "no limit";
+  return slots === 0 ? "no slots: no task begins" : `${Math.max(0, open ?? 0).toLocaleString("en")} free`;
 }
