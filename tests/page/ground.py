@@ -115,6 +115,7 @@ async def fill(dsn: str, *, dags: int = 1000, runs: int = 1000, tasks: int = 200
         await connection.execute(_SQL["special"])
         await connection.execute(_SQL["serialized"], tasks)
         await connection.execute(_SQL["few_runs"])
+        await connection.execute(_SQL["runs_left"])
         await connection.execute(_SQL["many_runs"], runs)
         await connection.execute(_SQL["task_instances"])
         await connection.execute("VACUUM ANALYZE")

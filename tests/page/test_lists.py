@@ -5,7 +5,9 @@ import re
 import pytest
 from playwright.async_api import Page, expect
 
+from tests.page.conftest import Guarded
 from tests.page.ground import Ground
+from tests.page.test_sign_in import sign_in
 from tests.page.windows import Windows
 
 pytestmark = [pytest.mark.page, pytest.mark.asyncio(loop_scope="session")]
@@ -36,6 +38,20 @@ async def test_search_filter_and_back(windows: Windows, crowd: str) -> None:
     await expect(count).to_have_text("1 DAG")
     await page.get_by_role("searchbox").fill("there is none like that")
     await expect(page.locator("main")).to_contain_text(re.compile("no DAG", re.IGNORECASE))
+    await expect(count).to_have_text("0 of 1,003 DAGs match")
+
+
+async def test_a_filter_is_a_step_back(windows: Windows, crowd: str) -> None:
+    """What is typed is none: nobody wants to go back letter by letter."""
+    page = await windows.open(crowd)
+    count = page.locator("h1 + .count")
+    await page.get_by_role("combobox", name="Show").select_option("paused")
+    await expect(count).not_to_have_text("1,003 DAGs")
+    await page.get_by_role("searchbox").fill("team_7.job_00")
+    await expect(count).to_have_text("1 DAG")
+    await page.go_back()
+    await expect(count).to_have_text("1,003 DAGs")
+    await expect(page.get_by_role("searchbox")).to_have_value("")
 
 
 async def test_filters_by_state_tag_and_owner(windows: Windows, crowd: str) -> None:
@@ -129,8 +145,64 @@ async def test_the_url_of_a_run_leads_to_it(windows: Windows, ground: Ground) ->
 async def test_what_is_not_there(windows: Windows, ground: Ground) -> None:
     """Each says what is missing, and leads back."""
     page = await windows.open(ground.url, "/dags/nope")
-    title = re.compile(r"nothing here|no such page|no task nope", re.IGNORECASE)
+    title = re.compile(r"no such page|no (DAG|run|task) nope", re.IGNORECASE)
     for path in ("/dags/nope", "/dags/import_orders/runs/nope", "/dags/import_orders/runs/run_0/tasks/nope", "/nope"):
         await page.goto(path)
         await expect(page.get_by_role("heading", name=title)).to_be_visible()
         await expect(page.locator("main").get_by_role("link", name=re.compile("DAGs")).first).to_be_visible()
+        await expect(page.get_by_role("button", name="Try again")).to_have_count(0)
+    await page.goto("/dags/import_orders/runs/nope")
+    await page.get_by_role("link", name="The DAG import_orders").click()
+    await expect(page).to_have_url(f"{ground.url}/dags/import_orders")
+
+
+async def test_runs_and_the_end_of_a_dag_without_a_file(windows: Windows, crowd: str) -> None:
+    """A run under way is shown beside a newer one; the DAG can be neither paused nor triggered, but deleted."""
+    page = await windows.open(crowd, "/runs")
+    runs = page.get_by_role("row").filter(has=page.get_by_role("link", name="left", exact=True))
+    await expect(runs.locator(".run-id")).to_have_text(["older", "newer"])
+    await page.get_by_role("combobox", name="State").select_option("running")
+    await expect(runs.locator(".run-id")).to_have_text(["older"])
+    await page.goto("/")
+    await page.get_by_role("combobox", name="Show").select_option("without a file")
+    row = page.get_by_role("row").filter(has_text="left")
+    await expect(row.get_by_text("its file is gone")).to_be_visible()
+    await row.get_by_role("link", name="left", exact=True).click()
+    await expect(page.locator(".view-head").get_by_text("its file is gone")).to_be_visible()
+    await expect(page.get_by_role("switch")).to_have_count(0)
+    await expect(page.get_by_role("button", name="Trigger")).to_have_count(0)
+    await page.get_by_role("button", name="Delete left").click()
+    await expect(page.get_by_role("dialog")).to_contain_text("cannot be undone")
+    await page.get_by_role("dialog").get_by_role("button", name="Delete the DAG").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("DAGs")
+    await page.goto("/dags/left")
+    await expect(page.get_by_role("heading", name="There is no DAG left.")).to_be_visible()
+
+
+async def test_the_page_of_the_api(windows: Windows, guarded: Guarded) -> None:
+    """Its header is that of the others; the address says which endpoint is open."""
+    page = await windows.open(guarded.by_password, "/api/experimental/docs")
+    await expect(page.get_by_role("link", name="Sign in")).to_be_visible()
+    await page.get_by_role("link", name="Sign in").click()
+    await sign_in(page, "bob")
+    await expect(page.get_by_role("heading", name="The API")).to_be_visible()
+    places = page.get_by_role("navigation", name="Main").get_by_role("link")
+    await expect(places).to_have_text(["DAGs", "Runs", "Status", "API"])
+    await expect(places.last).to_have_attribute("aria-current", "page")
+    await page.locator("#trigger > summary").click()
+    await expect(page).to_have_url(re.compile("#trigger$"))
+    await page.reload()
+    await expect(page.locator("#trigger")).to_have_attribute("open", "")
+    await page.locator(".reader-name").click()
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(page.get_by_label("Password")).to_be_visible()
+
+
+async def test_who_may_change_nothing(windows: Windows, guarded: Guarded) -> None:
+    """The switch says why it is faded, and no column is empty."""
+    page = await windows.open(guarded.by_password)
+    await sign_in(page, "ann")
+    await expect(page.get_by_role("switch").first).to_have_attribute("title", re.compile("You may not"))
+    await expect(page.get_by_role("columnheader").last).to_have_text("All runs")
+    await page.goto("/pools")
+    await expect(page.get_by_role("columnheader")).to_have_text(["Pool", "Slots", "Use"])

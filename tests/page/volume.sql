@@ -13,7 +13,8 @@ WITH made AS (
     VALUES
         ('wide', false, false, true, '/dags/wide.yaml', 'owner_1', '"@hourly"', 'Has very many tasks'),
         ('long', false, false, true, '/dags/long.yaml', 'owner_2', '"@hourly"', 'Has very many runs'),
-        ('never_run', false, false, true, '/dags/never_run.yaml', 'owner_3', 'null', 'Has no run yet')
+        ('never_run', false, false, true, '/dags/never_run.yaml', 'owner_3', 'null', 'Has no run yet'),
+        ('left', false, false, false, '/dags/left.yaml', 'owner_4', 'null', 'A run of it is under way')
 )
 INSERT INTO dag_tag (name, dag_id)
 SELECT format('tag_%s', n % 30), format('team_%s.job_%s', n % 20, lpad(n::text, 4, '0'))
@@ -52,8 +53,15 @@ FROM (
         CASE WHEN (hashtext(dag_id) + n) % 9 = 0 THEN 'failed' WHEN n = 1 AND hashtext(dag_id) % 23 = 0 THEN 'running'
             ELSE 'success' END AS state
     FROM dag, generate_series(1, CASE WHEN dag_id = 'wide' THEN 25 ELSE abs(hashtext(dag_id)) % 11 END) AS n
-    WHERE dag_id NOT IN ('long', 'never_run')
+    WHERE dag_id NOT IN ('long', 'never_run', 'left')
 ) AS runs
+
+-- name: runs_left
+-- The one that is under way is older than one that has ended.
+INSERT INTO dag_run (dag_id, execution_date, state, run_id, external_trigger, start_date, end_date)
+SELECT 'left', now() - age, state, run_id, true, now() - age, CASE WHEN state = 'success' THEN now() END
+FROM (VALUES ('oldest', 'success', interval '2 hours'), ('older', 'running', interval '1 hour'),
+    ('newer', 'success', interval '1 minute')) AS runs (run_id, state, age)
 
 -- name: many_runs
 INSERT INTO dag_run (dag_id, execution_date, state, run_id, external_trigger, start_date, end_date)

@@ -7,15 +7,27 @@ import { operation } from "./docs/operation.js";
 import { prose } from "./docs/prose.js";
 import { h, replace, setText } from "./dom.js";
 import { notice, showFailure } from "./failure.js";
+import { markPlace, showHeader } from "./header.js";
+import { identify, isClosed } from "./session.js";
+import { apply } from "./settings.js";
 
 const main = document.getElementById("main");
 
 async function start() {
+  apply();
+  // Who may read the description may be nobody that is known; the header then offers what everybody may see.
+  if (!isClosed) await identify().catch(() => {});
+  showHeader();
+  markPlace(["api"]);
+  await showDescription();
+}
+
+async function showDescription() {
   try {
     draw(await get(["openapi.json"]));
   } catch (error) {
     if (error.status === 401) replace(main, signInFirst());
-    else showFailure(main, error, start);
+    else showFailure(main, error, showDescription);
   }
 }
 
@@ -27,6 +39,7 @@ function draw(document) {
   replace(main, h("div", { class: "docs" }, contents(groups, sections, byId), body(document, sections)));
   openNamed(byId);
   addEventListener("hashchange", () => openNamed(byId));
+  for (const { id, element } of all) element.addEventListener("toggle", () => element.open && nameInAddress(id));
 }
 
 const body = (document, sections) =>
@@ -37,7 +50,7 @@ const body = (document, sections) =>
     h(
       "p",
       { class: "hint" },
-      `${document.info.title} ${document.info.version} · `,
+      `${document.info.summary} · `,
       h("a", { href: apiAddress(["openapi.json"]) }, "openapi.json"),
     ),
     prose(document.info.description),
@@ -105,6 +118,9 @@ function openNamed(byId) {
   found.element.scrollIntoView();
   found.element.querySelector("summary").focus({ preventScroll: true });
 }
+
+// The address of what was opened last may be sent to others.
+const nameInAddress = (id) => history.replaceState(history.state, "", `#${id}`);
 
 const signInFirst = () =>
   notice({

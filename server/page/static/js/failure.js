@@ -2,6 +2,7 @@
  * What is shown in place of what could not be read: in words of the reader, with what to do next.
  *
  *   showFailure(main, error, retry)      // for a whole view; the router does it for what a view throws
+ *   showAbsent(main, error, params)          // likewise for what an address names and is not there
  *   notice({ title, text, actions })     // an empty state: "No runs yet", and what to do
  */
 
@@ -38,10 +39,27 @@ export function showFailure(place, error, retry, heading = "h1") {
       heading,
       title: TITLES[status] ?? "Something went wrong",
       text: [status === 0 ? null : h("p", null, error.message), HINTS[status] ? h("p", null, HINTS[status]) : null],
-      actions: [again, h("p", null, link([], "All DAGs"))],
+      actions: [status === 404 ? null : again, h("p", null, link([], "All DAGs"))],
     }),
   );
   if (PASSES.has(status)) retryWhenBack(place, error, retry);
+}
+
+/**
+ * @param {Element} place
+ * @param {Error & { code?: string }} error a 404
+ * @param {Record<string, string>} params of the address
+ */
+export function showAbsent(place, { code, message }, { dagId, runId }) {
+  const titles = {
+    run_not_found: `There is no run ${runId} of the DAG ${dagId}.`,
+    dag_not_found: `There is no DAG ${dagId}.`,
+  };
+  const title = dagId === undefined ? undefined : titles[code];
+  const text = title ? "It may have been deleted, the address may be misspelt, or you may not see it." : message;
+  const toDag = title && code === "run_not_found" ? link(["dags", dagId], `The DAG ${dagId}`) : null;
+  const actions = [toDag, link([], "All DAGs")];
+  replace(place, notice({ heading: "h1", title: title ?? TITLES[404], text: h("p", null, text), actions }));
 }
 
 /**

@@ -54,7 +54,7 @@ function place([segments, name]) {
   return h("li", null, anchor);
 }
 
-const docs = () => h("li", null, h("a", { href: `${address([])}api/experimental/docs` }, "API"));
+const docs = () => h("li", null, h("a", { href: `${address([])}api/experimental/docs`, "data-place": "api" }, "API"));
 
 function menu() {
   const reader = user();

@@ -20,6 +20,7 @@ export function pauseSwitch(dag, changed = () => {}) {
     on: { click: () => setPaused(dag, control, changed) },
   });
   show(control, dag.is_paused);
+  if (control.disabled) control.title = `${dag.is_paused ? "Paused" : "Active"}. You may not change this DAG`;
   return control;
 }
 

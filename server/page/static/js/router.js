@@ -19,7 +19,7 @@
 
 import { address, queryText, segmentsOf } from "./address.js";
 import { health } from "./api.js";
-import { showFailure } from "./failure.js";
+import { showAbsent, showFailure } from "./failure.js";
 import { can } from "./permissions.js";
 
 /** @typedef {{ query: URLSearchParams, signal: AbortSignal, can: typeof can, navigate: typeof navigate,
@@ -45,6 +45,7 @@ let current = { cleanup: null, abort: new AbortController(), pathname: null };
 let guard = () => null;
 let navigated = () => {};
 let turn = 0;
+let started = false;
 
 /**
  * Show the view of the address, and from now on that of each address to which one goes.
@@ -52,6 +53,7 @@ let turn = 0;
  *   another view instead; `navigated` hears of each view that is shown
  */
 export function startRouter(given) {
+  started = true;
   guard = given.guard;
   navigated = given.navigated;
   history.scrollRestoration = "manual";
@@ -71,9 +73,11 @@ export function loadAhead() {
 /**
  * @param {string[] | string} path segments, or what `address` returned
  * @param {{ replace?: boolean }} [options]
+ * A page without views, such as that of the API, is left.
  */
 export function navigate(path, { replace = false } = {}) {
   const url = typeof path === "string" ? path : address(path);
+  if (!started) return replace ? location.replace(url) : location.assign(url);
   if (replace) {
     history.replaceState(null, "", url);
   } else {
@@ -123,7 +127,9 @@ async function render(name, main, params, context) {
     if (view === current) view.cleanup = cleanup;
     else cleanup?.();
   } catch (error) {
-    if (view === current && error.name !== "AbortError") showFailure(main, error, reload);
+    if (view !== current || error.name === "AbortError") return;
+    if (error.status === 404) showAbsent(main, error, params);
+    else showFailure(main, error, reload);
   }
 }
 

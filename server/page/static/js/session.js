@@ -24,11 +24,21 @@ export const watchUser = (watcher) => watchers.add(watcher);
  * @param {string} [authorization] "Basic ..." or "Bearer ..."
  */
 export async function begin(authorization) {
-  const whoami = await signIn(authorization);
-  become(whoami);
+  const whoami = await identify(authorization);
   connect(lost);
   // The browser has negotiated by itself. With a session it need not do so for each request.
   if (authorization === undefined && whoami.backend === "kerberos_auth") await signIn("").catch(() => {});
+}
+
+/**
+ * Ask who the reader is, and follow no events.
+ * @param {string} [authorization] as for `begin`
+ * @returns {Promise<any>} the answer of whoami
+ */
+export async function identify(authorization) {
+  const whoami = await signIn(authorization);
+  become(whoami);
+  return whoami;
 }
 
 /** End the session, as the reader wants it. */

@@ -13,6 +13,8 @@ import { showDetails } from "./dag/details.js";
 import { showGraph } from "./dag/graph_tab.js";
 import { showGrid } from "./dag/grid.js";
 import { openTrigger } from "./dag/trigger.js";
+import { deleteButton } from "./dags/delete.js";
+import { isCatchingUp, nextRun, nextRunOf } from "./next_run.js";
 
 /**
  * @param {HTMLElement} main
@@ -38,7 +40,7 @@ export async function show(main, { dagId }, context) {
 }
 
 function tabsOf(dag, context) {
-  const given = { dagId: dag.dag_id, context, trigger: triggerButton(dag.dag_id, context) };
+  const given = { dagId: dag.dag_id, context, trigger: triggerButton(dag, context) };
   const may = (resource) => context.can("can_read", resource, dag.dag_id);
   return [
     may("DAG Runs") && { id: "runs", title: "Runs", show: (panel) => showGrid(panel, given) },
@@ -48,7 +50,8 @@ function tabsOf(dag, context) {
   ].filter(Boolean);
 }
 
-function triggerButton(dagId, context) {
+function triggerButton({ dag_id: dagId, is_active: isActive }, context) {
+  if (isActive === false) return null;
   if (!context.can("can_create", "DAG Runs", dagId) || !context.can("can_edit", "DAGs", dagId)) return null;
   const click = () => trigger(dagId, context);
   return h("button", { type: "button", class: "button primary", on: { click } }, "Trigger…");
@@ -57,23 +60,29 @@ function triggerButton(dagId, context) {
 const trigger = (dagId, context) => openTrigger({ dagId, context }).catch((error) => say(error.message, "error"));
 
 function head(dag, context) {
-  const state = h("span", { class: "switch-word" }, dag.is_paused ? "Paused" : "Active");
-  const toggle = pauseSwitch(dag, (isPaused) => replace(state, isPaused ? "Paused" : "Active"));
+  const gone = () => context.navigate([]);
   return h(
     "div",
     { class: "view-head" },
-    h("div", { class: "row" }, h("h1", null, dag.dag_id), h("span", { class: "row switch-row" }, toggle, state)),
-    h("div", { class: "row" }, triggerButton(dag.dag_id, context)),
+    h("div", { class: "row" }, h("h1", null, dag.dag_id), stateOf(dag)),
+    h("div", { class: "row" }, triggerButton(dag, context), deleteButton(dag, context, "danger", gone)),
     dag.description && h("p", { class: "view-about" }, dag.description),
     h("p", { class: "view-meta muted" }, meta(dag)),
   );
+}
+
+function stateOf(dag) {
+  if (dag.is_active === false) return h("span", { class: "tag warning" }, "its file is gone");
+  const state = h("span", { class: "switch-word" }, dag.is_paused ? "Paused" : "Active");
+  const toggle = pauseSwitch(dag, (isPaused) => replace(state, isPaused ? "Paused" : "Active"));
+  return h("span", { class: "row switch-row" }, toggle, state);
 }
 
 function meta(dag) {
   const schedule = dag.timetable_description ?? dag.schedule_interval;
   return [
     h("span", null, schedule ? `Schedule: ${schedule}` : "No schedule"),
-    dag.next_dagrun_create_after && !dag.is_paused && h("span", null, "Next run: ", when(dag.next_dagrun_create_after)),
+    nextRunOf(dag) && h("span", null, "Next run: ", isCatchingUp(dag) ? nextRun(dag) : when(nextRunOf(dag))),
     dag.owners && h("span", null, `Owners: ${dag.owners}`),
     dag.tags.length > 0 &&
       h(
@@ -81,7 +90,6 @@ function meta(dag) {
         { class: "row" },
         dag.tags.map((tag) => h("span", { class: "tag" }, tag)),
       ),
-    dag.is_active === false && h("span", { class: "is-warning" }, "Its file is gone"),
   ];
 }
 

@@ -8,7 +8,7 @@ import { calmly, subscribe } from "../live.js";
 import { liveTable } from "../table.js";
 import { announce } from "../toast.js";
 import { columns } from "./dags/columns.js";
-import { emptyNotice } from "./dags/empty.js";
+import { countDags, emptyNotice } from "./dags/empty.js";
 import { filterBar } from "./dags/filters.js";
 import { importErrors } from "./dags/import_errors.js";
 import { pager } from "./dags/pager.js";
@@ -42,15 +42,19 @@ class DagList {
     this.total = h("span", { class: "count" });
     this.heading = h("div", { class: "row" }, h("h1", null, "DAGs"), this.total);
     this.place = h("div", { class: "list" });
-    this.filters = filterBar(this.query, (change) => this.change({ ...change, page: null }), context);
+    this.filters = filterBar(this.query, (change, options) => this.change({ ...change, page: null }, options), context);
     this.table = liveTable({
       label: "DAGs",
       key: (dag) => dag.dag_id,
-      columns: columns(context, (change) => this.change({ ...change, page: null })),
+      columns: columns(
+        context,
+        (change) => this.change({ ...change, page: null }),
+        () => this.load(),
+      ),
       sorted: this.query.order_by || "dag_id",
       onSort: (order_by) => this.change({ order_by, page: null }),
     });
-    this.pager = pager((page) => this.change({ page }, true));
+    this.pager = pager((page) => this.change({ page }, { toTop: true }));
     this.shown = new Set();
     this.loading = new AbortController();
   }
@@ -63,9 +67,10 @@ class DagList {
     );
   }
 
-  change(change, toTop = false) {
+  /** Each change is a step back, except while somebody types. */
+  change(change, { toTop = false, push = true } = {}) {
     Object.assign(this.query, change);
-    this.context.setQuery(this.query, { push: toTop });
+    this.context.setQuery(this.query, { push });
     this.filters.show(this.query);
     this.table.mark(this.query.order_by || "dag_id");
     return this.load({ told: true, toTop });
@@ -87,6 +92,13 @@ class DagList {
     }
   }
 
+  /** Says of how many none matches. */
+  async countAll() {
+    const all = await countDags(!this.query.gone).catch(() => 0);
+    if (this.shown.size === 0 && all > 0)
+      setText(this.total, `0 of ${all === 1 ? "1 DAG" : `${all.toLocaleString("en")} DAGs`} match`);
+  }
+
   apiQuery() {
     const { page, gone, ...query } = this.query;
     return { ...query, active: !gone, details: true, limit: PAGE_SIZE, offset: (this.page() - 1) * PAGE_SIZE };
@@ -99,11 +111,12 @@ class DagList {
   draw({ data: dags, headers }) {
     const total = Number(headers.get("X-Total-Count") ?? dags.length);
     if (dags.length === 0 && total > 0 && this.page() > 1) {
-      this.change({ page: null });
+      this.change({ page: null }, { push: false });
       return;
     }
     this.shown = new Set(dags.map((dag) => dag.dag_id));
     setText(this.total, total === 1 ? "1 DAG" : `${total.toLocaleString("en")} DAGs`);
+    if (total === 0) this.countAll();
     this.table.update(dags);
     this.pager.show({ page: this.page(), size: PAGE_SIZE, count: dags.length, total });
     const wanted = dags.length

@@ -42,12 +42,23 @@ export async function show(main, _params, context) {
   };
 }
 
-const columns = (context, changed) => [
+const columns = (context, changed) =>
+  context.can("can_edit", "Pools") || context.can("can_delete", "Pools")
+    ? [...facts(), actionColumn(context, changed)]
+    : facts();
+
+const facts = () => [
   { title: "Pool", head: true, class: "pool-name", value: (pool) => [pool.pool, pool.description], render: name },
   { title: "Slots", class: "number", value: (pool) => pool.slots, render: (pool) => slots(pool.slots) },
   { title: "Use", class: "pool-use", value: (pool) => ({ ...pool, description: null }), render: bar },
-  { title: "Actions", class: "pool-actions", bare: true, render: (pool) => actions(pool, context, changed) },
 ];
+
+const actionColumn = (context, changed) => ({
+  title: "Actions",
+  class: "pool-actions",
+  bare: true,
+  render: (pool) => actions(pool, context, changed),
+});
 
 const byName = (one, other) =>
   (other.pool === DEFAULT) - (one.pool === DEFAULT) || String(one.pool).localeCompare(String(other.pool));

@@ -1,4 +1,4 @@
-/** The newest run of each DAG, those under way first; live. */
+/** All runs under way, and the newest run of each DAG, those under way first; live. */
 
 import { get, runPath } from "../api.js";
 import { regularly } from "../clock.js";
@@ -72,7 +72,7 @@ class RunList {
     this.most = STEP;
     this.count = h("span", { class: "count" });
     this.place = h("div", { class: "list" });
-    this.table = liveTable({ label: "Latest runs", key: (run) => run.dag_id, columns: COLUMNS });
+    this.table = liveTable({ label: "Latest runs", key: keyOf, columns: COLUMNS });
     this.more = h("button", { type: "button", class: "button", on: { click: () => this.showMore() } }, "Show more");
     replace(main, h("div", { class: "row" }, h("h1", null, "Latest runs"), this.count), this.filter(), this.place);
   }
@@ -90,7 +90,7 @@ class RunList {
   choose(state) {
     this.state = state;
     this.most = STEP;
-    this.context.setQuery({ state });
+    this.context.setQuery({ state }, { push: true });
     this.draw();
     announce(this.count.textContent);
   }
@@ -101,8 +101,12 @@ class RunList {
   }
 
   async load() {
-    const { items } = await get(["latest_runs"], { query: { details: true }, signal: this.context.signal });
-    this.runs = new Map(items.map((run) => [run.dag_id, run]));
+    const { signal } = this.context;
+    const [{ items }, unfinished] = await Promise.all([
+      get(["latest_runs"], { query: { details: true }, signal }),
+      get(["unfinished_runs"], { signal }),
+    ]);
+    this.runs = new Map([...items, ...unfinished].map((run) => [keyOf(run), run]));
     this.missed = false;
     this.changed.clear();
     this.draw();
@@ -116,7 +120,7 @@ class RunList {
   concerns(event) {
     if (event.type === "task_changed") return false;
     if (event.type === "gap" || event.type === "run_deleted") this.missed = true;
-    else this.changed.set(`${event.dag_id}\n${event.run_id}`, event);
+    else this.changed.set(keyOf(event), event);
     return true;
   }
 
@@ -131,20 +135,21 @@ class RunList {
   }
 
   take({ dag_id, run_id, execution_date, state }) {
-    const known = this.runs.get(dag_id);
-    if (known?.run_id === run_id) this.runs.set(dag_id, { ...known, state });
-    else if (isNewer(execution_date, known)) this.runs.set(dag_id, { dag_id, run_id, execution_date, state });
+    const key = keyOf({ dag_id, run_id });
+    this.runs.set(key, { dag_id, run_id, execution_date, ...this.runs.get(key), state });
   }
 
   async readRun(event) {
     const path = runPath(event.dag_id, event);
     const run = await get(path, { query: { details: true }, signal: this.context.signal }).catch(() => null);
-    if (run && isNewer(run.execution_date, this.runs.get(run.dag_id))) this.runs.set(run.dag_id, run);
+    if (run) this.runs.set(keyOf(run), run);
   }
 
   draw() {
-    const all = [...this.runs.values()].filter((run) => !this.state || run.state === this.state).sort(newestFirst);
-    setText(this.count, all.length === 1 ? "1 DAG" : `of ${all.length.toLocaleString("en")} DAGs`);
+    const known = withoutOld([...this.runs.values()]);
+    this.runs = new Map(known.map((run) => [keyOf(run), run]));
+    const all = known.filter((run) => !this.state || run.state === this.state).sort(newestFirst);
+    setText(this.count, countText(all.length, known.length, this.state));
     this.table.update(all.slice(0, this.most));
     this.more.hidden = all.length <= this.most;
     const wanted = all.length ? [this.table.element, this.more] : [this.empty()];
@@ -152,9 +157,10 @@ class RunList {
   }
 
   empty() {
+    if (UNDER_WAY.has(this.state)) return notice({ title: `No run is ${word(this.state)}` });
     if (this.runs.size) return notice({ title: `No DAG's newest run is ${word(this.state)}` });
     return notice({
-      title: "Nothing has run yet",
+      title: "No runs yet",
       text: h("p", null, "Trigger a DAG, or wait until one is due. Its run appears here at once."),
       actions: link([], "To the DAGs"),
     });
@@ -167,6 +173,21 @@ function newestFirst(one, other) {
   return difference || started(other) - started(one) || one.dag_id.localeCompare(other.dag_id);
 }
 
-const isNewer = (date, known) => !known || Date.parse(date) >= Date.parse(known.execution_date);
+const keyOf = (run) => `${run.dag_id}\n${run.run_id}`;
+
+/** What has ended counts only if it is the newest of its DAG. */
+function withoutOld(runs) {
+  const newest = new Map();
+  for (const run of runs) {
+    if (!newest.has(run.dag_id) || dated(run) > dated(newest.get(run.dag_id))) newest.set(run.dag_id, run);
+  }
+  return runs.filter((run) => UNDER_WAY.has(run.state) || newest.get(run.dag_id) === run);
+}
+
+const countText = (count, all, state) => (state ? `${count.toLocaleString("en")} of ${runsText(all)}` : runsText(all));
+
+const runsText = (count) => (count === 1 ? "1 run" : `${count.toLocaleString("en")} runs`);
+
+const dated = (run) => Date.parse(run.execution_date ?? run.start_date ?? "") || 0;
 
 const started = (run) => Date.parse(run.start_date ?? run.execution_date ?? "") || 0;

@@ -4,8 +4,10 @@ import { address } from "../../address.js";
 import { h, link } from "../../dom.js";
 import { pauseSwitch } from "../../pause_switch.js";
 import { badge, RUN_STATES, square } from "../../states.js";
-import { ago, durationText, when } from "../../time.js";
+import { durationText } from "../../time.js";
 import { say } from "../../toast.js";
+import { isCatchingUp, nextRun, nextRunOf } from "../next_run.js";
+import { deleteButton } from "./delete.js";
 
 /** The server counts no further in one state. */
 const MOST_COUNTED = 1000;
@@ -13,9 +15,10 @@ const MOST_COUNTED = 1000;
 /**
  * @param {import("../../router.js").Context} context
  * @param {(change: Record<string, unknown>) => void} filter shows only some DAGs
+ * @param {() => unknown} changed is called when a DAG was deleted
  * @returns {import("../../table.js").Column[]}
  */
-export const columns = (context, filter) => [
+export const columns = (context, filter, changed) => [
   {
     title: "Active",
     class: "dag-switch",
@@ -39,8 +42,8 @@ export const columns = (context, filter) => [
   {
     title: "Next run",
     sort: "next_dagrun",
-    value: (dag) => [dag.next_dagrun, dag.next_dagrun_create_after, dag.is_paused],
-    render: nextRun,
+    value: (dag) => [nextRunOf(dag), isCatchingUp(dag)],
+    render: (dag) => nextRun(dag) ?? h("span", { class: "none" }, "–"),
   },
   {
     title: "Last runs",
@@ -50,8 +53,18 @@ export const columns = (context, filter) => [
     render: lastRuns,
   },
   { title: "All runs", class: "dag-counts", value: (dag) => dag.run_states, render: counts },
-  { title: "Actions", class: "dag-actions", bare: true, value: () => null, render: (dag) => trigger(dag, context) },
+  ...(mayAct(context) ? [actions(context, changed)] : []),
 ];
+
+const mayAct = ({ can }) => (can("can_create", "DAG Runs") && can("can_edit", "DAGs")) || can("can_delete", "DAGs");
+
+const actions = (context, changed) => ({
+  title: "Actions",
+  class: "dag-actions",
+  bare: true,
+  value: (dag) => dag.is_active,
+  render: (dag) => trigger(dag, context) ?? deleteButton(dag, context, "small", changed),
+});
 
 const name = (dag, filter) => [
   h("div", { class: "dag-id" }, link(["dags", dag.dag_id], dag.dag_id)),
@@ -87,7 +100,7 @@ const owners = (text, filter) =>
 function schedule(dag) {
   const text = scheduleText(dag.schedule_interval);
   if (typeof dag.schedule_interval === "object" && text) return text;
-  if (!text) return h("span", { class: "muted" }, "by trigger");
+  if (!text) return h("span", { class: "muted" }, "No schedule");
   return h("span", { title: dag.timetable_description || null }, h("code", null, text));
 }
 
@@ -98,15 +111,9 @@ function scheduleText(value) {
   return `every ${durationText(days * 86_400 + seconds)}`;
 }
 
-function nextRun(dag) {
-  const next = dag.next_dagrun_create_after ?? dag.next_dagrun;
-  if (!next || dag.is_paused) return h("span", { class: "none" }, "–");
-  return [when(next), h("div", { class: "hint" }, ago(next))];
-}
-
 function lastRuns(dag) {
   if (!dag.last_runs) return h("span", { class: "none" }, "–");
-  if (dag.last_runs.length === 0) return h("span", { class: "muted" }, "none yet");
+  if (dag.last_runs.length === 0) return h("span", { class: "muted" }, "No runs yet");
   return h(
     "div",
     { class: "squares" },
@@ -138,7 +145,7 @@ function trigger(dag, context) {
       "aria-label": `Trigger ${dag.dag_id}`,
       on: { click: () => ask(dag.dag_id, context) },
     },
-    "Trigger",
+    "Trigger…",
   );
 }
 

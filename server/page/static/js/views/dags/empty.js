@@ -1,10 +1,14 @@
 /** What is said where no DAG is shown. */
 
-import { get } from "../../api.js";
-import { h } from "../../dom.js";
+import { address } from "../../address.js";
+import { get, request } from "../../api.js";
+import { h, link, setText } from "../../dom.js";
 import { notice } from "../../failure.js";
 import { canEverywhere } from "../../permissions.js";
 import { NO_FILTER } from "./filters.js";
+
+const goneText = (count) =>
+  count === 1 ? "Show the DAG whose file is gone" : `Show the ${count.toLocaleString("en")} DAGs whose files are gone`;
 
 const EXAMPLE = `hello:
   description: Says hello
@@ -28,13 +32,22 @@ export function emptyNotice(query, change) {
       actions: h("button", { type: "button", class: "button primary", on: { click: all } }, "Show all DAGs"),
     });
   }
+  const title = h("span", null, "There are no DAGs yet");
   const text = h("div", { class: "stack" }, h("p", null, "As soon as there is one, it appears here."));
-  explain(text);
-  return notice({ title: "There are no DAGs yet", text });
+  explain(title, text);
+  return notice({ title, text });
 }
 
-async function explain(place) {
-  const version = await get(["version"]).catch(() => null);
+/** @returns {Promise<number>} how many DAGs there are whose file is there, or whose file is gone */
+export const countDags = async (active) =>
+  Number((await request("GET", ["dags"], { query: { active, limit: 1 } })).headers.get("X-Total-Count"));
+
+async function explain(title, place) {
+  const [version, gone] = await Promise.all([get(["version"]).catch(() => null), countDags(false).catch(() => 0)]);
+  if (gone > 0) {
+    setText(title, "There are no DAGs with a file");
+    place.append(h("p", null, link(address([], { gone: "true" }), goneText(gone))));
+  }
   if (!canEverywhere("can_read", "DAGs")) place.append(h("p", null, "Or there is none that you may read."));
   if (version === null) return;
   if (version.airflow) {

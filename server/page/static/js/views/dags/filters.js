@@ -8,13 +8,13 @@ import { RUN_STATES, word } from "../../states.js";
 const TYPING = 250;
 // DAGs whose file is gone; their runs are still there.
 const GONE = "gone";
-const SHOWN = { "": "all", false: "active", true: "paused", [GONE]: "without a file" };
+const SHOWN = { "": "with a file", false: "active", true: "paused", [GONE]: "without a file" };
 
 export const NO_FILTER = { search: null, tag: [], owner: null, state: null, paused: null, gone: null };
 
 /**
  * @param {Record<string, any>} query
- * @param {(change: Record<string, unknown>) => void} change
+ * @param {(change: Record<string, unknown>, options?: { push: boolean }) => void} change
  * @param {import("../../router.js").Context} context
  * @returns {{ element: HTMLElement, show: (query: Record<string, any>) => void, load: () => Promise<void> }}
  */
@@ -63,7 +63,7 @@ function searchField(change) {
   let timer = null;
   const now = () => {
     clearTimeout(timer);
-    change({ search: input.value.trim() || null });
+    change({ search: input.value.trim() || null }, { push: false });
   };
   const input = h("input", {
     type: "search",
