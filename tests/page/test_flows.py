@@ -68,7 +68,7 @@ async def test_trigger_find_the_fault_and_repeat(windows: Windows, missing_numbe
 
     await expect(page.get_by_role("heading", level=1)).to_contain_text("manual__")
     await expect(page.get_by_text('{"day":7}').first).to_be_visible()
-    await expect(page.locator("main").get_by_text("One task failed.")).to_be_visible()
+    await expect(page.locator("main").get_by_text("One task failed or was stopped.")).to_be_visible()
     run_url = page.url
     await do(page.get_by_role("link", name="Log of fetch"))
     await expect(page.locator(".log")).to_contain_text("numbers.csv is missing")
@@ -81,6 +81,12 @@ async def test_trigger_find_the_fault_and_repeat(windows: Windows, missing_numbe
     await do(dialog.get_by_role("button", name=re.compile("^Clear")))
     await expect(page.locator(".summary").get_by_text("success")).to_be_visible()
 
+    await do(page.get_by_role("link", name="fetch", exact=True))
+    await page.locator(".log-bar").get_by_label("Try").select_option("1 of 2")
+    await expect(page).to_have_url(f"{run_url}/tasks/fetch?try=1")
+    await page.reload()
+    await expect(page.locator(".log")).to_contain_text("numbers.csv is missing")
+
 
 async def test_params_and_conf_are_one(windows: Windows, ground: Ground) -> None:
     """The fields of the params write into the conf, and follow it; what the server refuses is said in the dialog."""
@@ -89,10 +95,14 @@ async def test_params_and_conf_are_one(windows: Windows, ground: Ground) -> None
     dialog = page.get_by_role("dialog")
     conf = dialog.get_by_label("Conf (JSON)")
     assert json.loads(await conf.input_value()) == {"shop": "Kraków", "limit": 100}
+    await dialog.get_by_label("limit").fill("many")
+    await expect(dialog.get_by_text("This is not a number")).to_be_visible()
+    await expect(dialog.get_by_role("status")).to_contain_text('The field of "limit" is not valid')
     await dialog.get_by_label("shop").fill('Łódź "2"')
     assert json.loads(await conf.input_value())["shop"] == 'Łódź "2"'
     await conf.fill('{"shop": "Gdynia", "limit": 12345678901234567890}')
     await expect(dialog.get_by_label("shop")).to_have_value("Gdynia")
+    await expect(dialog.get_by_role("status")).to_have_text("Valid JSON")
     await dialog.get_by_label("Run id").fill("run_1")
     await dialog.get_by_role("button", name="Trigger", exact=True).click()
     await expect(dialog.get_by_role("alert")).to_contain_text("run_1")

@@ -35,6 +35,28 @@ async def test_lists_and_views_follow(windows: Windows, ground: Ground) -> None:
     await expect(dag.get_by_label("of_another_client").first).to_be_attached()
 
 
+async def test_a_run_that_another_client_deletes(windows: Windows, ground: Ground) -> None:
+    """Then nothing can be done with it or its tasks; a link leads to its DAG. Of an ended run an action tells so."""
+    for dag_id, task_id, state in (("long_watch", "watch", "running"), ("housekeeping", "sweep", "success")):
+        await trigger(ground, dag_id, "to_be_deleted")
+        path = f"/dags/{dag_id}/runs/to_be_deleted"
+        pages = [await windows.open(ground.url, path + rest) for rest in ("", f"/tasks/{task_id}")]
+        for page in pages:
+            await expect(page.locator(".summary").get_by_text(state)).to_be_visible()
+            await expect(page.get_by_text("Live", exact=True)).to_be_visible()
+        url = f"{ground.url}/api/experimental/dags/{dag_id}/dag_runs/run_id=to_be_deleted"
+        async with aiohttp.ClientSession() as session, session.delete(url) as answer:
+            assert answer.status == 200
+        for page in pages:
+            if state == "success":
+                await page.get_by_role("button", name="Clear and retry…").click()
+                await page.get_by_role("button", name="Cancel").click()
+            await expect(page.get_by_role("heading", level=1)).to_have_text("This run was deleted")
+            await expect(page.locator(".actions-bar")).to_have_count(0)
+        await pages[0].get_by_role("link", name=f"Runs of {dag_id}").click()
+        await expect(pages[0]).to_have_url(f"{ground.url}/dags/{dag_id}")
+
+
 class Restarted:
     """A service that is stopped and started again, at the same address."""
 

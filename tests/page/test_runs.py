@@ -202,5 +202,48 @@ async def test_a_grid_of_many_runs_and_tasks(windows: Windows, crowd: str) -> No
     await expect(heads).to_have_count(25)
     await page.get_by_role("button", name="Older runs").click()
     await expect(heads.last).not_to_have_attribute("aria-label", str(newest))
+    older = await heads.last.get_attribute("aria-label")
+    await page.reload()
+    await expect(heads.last).to_have_attribute("aria-label", str(older))
     await page.get_by_role("button", name="Newest runs").click()
     await expect(heads.last).to_have_attribute("aria-label", str(newest))
+    await page.go_back()
+    await expect(heads.last).to_have_attribute("aria-label", str(older))
+
+
+async def test_tabs_are_steps_back(windows: Windows, ground: Ground) -> None:
+    """Back leads to the tab before, and then to where one came from."""
+    page = await windows.open(ground.url, "/dags/import_orders")
+    tab = page.get_by_role("tab", selected=True)
+    for name in ("Graph", "Details"):
+        await page.get_by_role("tab", name=name).click()
+    await page.go_back()
+    await expect(tab).to_have_text("Graph")
+    await page.go_back()
+    await expect(tab).to_have_text("Runs")
+
+
+async def test_months_and_years_above_the_days(windows: Windows, ground: Ground) -> None:
+    """The year is said first and where it changes; above few columns it is short."""
+    page = await windows.open(ground.url)
+    dates = [*(f"2025-11-{day}T12:00:00Z" for day in (28, 29, 30)), "2025-12-01T12:00:00Z", "2026-01-01T12:00:00Z"]
+    runs = [
+        {
+            "id": n,
+            "run_id": str(n),
+            "state": "success",
+            "execution_date": date,
+            "start_date": date,
+            "end_date": date,
+            "tasks": {},
+        }
+        for n, date in enumerate(dates)
+    ]
+    script = """({ gridTable }, runs) => {
+        const table = gridTable("any");
+        table.update({ tasks: [], runs });
+        const rows = [...table.element.querySelectorAll(".grid-days")];
+        return rows.map(({ cells }) => [...cells].map((cell) => cell.textContent));
+    }"""
+    rows = await of_module(page, "dag/grid_table", script, runs)
+    assert rows == [["Month", "Nov 2025", "Dec", "Jan '26"], ["Day", "28", "29", "30", "1", "1"]]

@@ -2,6 +2,7 @@
  * Times for people: in the reader's zone (or in UTC, if that is the setting), with UTC and the distance on hover.
  *
  *   when(run.start_date)                        -> <time datetime=...>14:03:22</time>, "–" for null
+ *   fullWhen(run.start_date)                    -> <time>30 Nov 2026, 14:03:22</time>
  *   ago(run.start_date)                         -> <time>3 min ago</time>, which keeps up with the clock
  *   duration(run.start_date, run.end_date)      -> <span>1 min 4 s</span>; without an end it ticks
  *   durationText(seconds)                       -> "1 min 4 s"
@@ -18,6 +19,8 @@ const UNITS = [
   ["minute", 60],
   ["second", 1],
 ];
+const CLOCK = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
+const FULL = { year: "numeric", month: "short", day: "numeric", ...CLOCK };
 const formats = new Map();
 const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
 
@@ -70,6 +73,12 @@ export function durationText(seconds) {
 }
 
 /**
+ * @param {string | null | undefined} iso
+ * @returns {HTMLElement} the time with its date, whatever day it is
+ */
+export const fullWhen = (iso) => shown(iso, (given) => format(FULL).format(new Date(given)));
+
+/**
  * @param {string} iso
  * @returns {string} as `when` shows it
  */
@@ -78,7 +87,7 @@ export function whenText(iso) {
   const now = new Date();
   const day = format({ year: "numeric", month: "2-digit", day: "2-digit" });
   if (day.format(date) === day.format(now)) {
-    return format({ hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" }).format(date);
+    return format(CLOCK).format(date);
   }
   const sameYear = date.getFullYear() === now.getFullYear();
   const parts = { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
@@ -87,15 +96,16 @@ export function whenText(iso) {
 
 /**
  * @param {string} iso
- * @returns {{day: string, number: string}} the day alone: "Nov 30", with the year if it is another one than this; and "30"
+ * @returns {{day: string, number: string, month: string, year: string}} the day: "30 Nov 2026"; and its parts: "30", "Nov", "2026"
  */
 export function dayTexts(iso) {
   const date = new Date(iso);
-  const parts = { month: "short", day: "numeric" };
-  const isThisYear = date.getFullYear() === new Date().getFullYear();
+  const part = (name, how) => format({ [name]: how }).format(date);
   return {
-    day: format(isThisYear ? parts : { ...parts, year: "numeric" }).format(date),
-    number: format({ day: "numeric" }).format(date),
+    day: format({ year: "numeric", month: "short", day: "numeric" }).format(date),
+    number: part("day", "numeric"),
+    month: part("month", "short"),
+    year: part("year", "numeric"),
   };
 }
 

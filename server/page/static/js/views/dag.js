@@ -29,7 +29,7 @@ export async function show(main, { dagId }, context) {
     label: "Parts of the DAG",
     tabs: tabsOf(dag, context),
     current: context.query.get("tab"),
-    changed: (tab) => context.setQuery({ tab }),
+    changed: (tab) => context.setQuery({ tab }, { push: true }),
   });
   replace(main, crumbs([[[], "DAGs"]]), head(dag, context), importError(dag), parts.element);
   if (context.query.has("trigger")) {

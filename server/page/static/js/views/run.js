@@ -1,6 +1,6 @@
 /** A run of a DAG: its tasks as table, Gantt chart and graph, its conf, what one may do with it; or one of its tasks. */
 
-import { h, replace } from "../dom.js";
+import { h, link, replace } from "../dom.js";
 import { notice } from "../failure.js";
 import { badge } from "../states.js";
 import { tabs } from "../tabs.js";
@@ -29,13 +29,19 @@ export async function show(main, { dagId, runId, taskId }, context) {
       data.mayReadTasks ? readTasks(dagId, context.signal).catch(() => []) : [],
       data.load(),
     ]);
+    data.tasks = tasks;
     if (taskId !== undefined) await data.loadUntil(taskId);
     const cleanup =
       taskId === undefined ? showRun(main, data, tasks, context) : showTask(main, { data, taskId, tasks, context });
-    return () => {
+    const leave = () => {
       cleanup();
       data.stop();
     };
+    data.whenGone = () => {
+      leave();
+      showGone(main, data);
+    };
+    return leave;
   } catch (error) {
     data.stop();
     throw error;
@@ -54,7 +60,7 @@ function showRun(main, data, tasks, context) {
       { id: "details", title: "Details", show: (panel) => showDetails(panel, data) },
     ].filter(Boolean),
     current: context.query.get("tab"),
-    changed: (tab) => context.setQuery({ tab }),
+    changed: (tab) => context.setQuery({ tab }, { push: true }),
   });
   replace(
     main,
@@ -66,24 +72,22 @@ function showRun(main, data, tasks, context) {
     summary.element,
     parts.element,
   );
-  const unwatch = data.watch(() => (data.isGone ? showGone(main, data, parts) : summary.update()));
+  const unwatch = data.watch(() => summary.update());
   return () => {
     unwatch();
     parts.cleanup();
   };
 }
 
-function showGone(main, data, parts) {
-  parts.cleanup();
-  data.stop();
-  const text = h("p", null, h("b", null, data.run.run_id), " was deleted. It was: ", badge(data.run.state));
-  const back = h("p", null, "Its DAG: ", h("b", null, data.dagId));
+function showGone(main, data) {
+  const { dagId, run } = data;
+  const text = h("p", null, h("b", null, run.run_id), " was ", badge(run.state), " when this page saw it last.");
   replace(
     main,
     crumbs([
       [[], "DAGs"],
-      [["dags", data.dagId], data.dagId],
+      [["dags", dagId], dagId],
     ]),
-    notice({ heading: "h1", title: "This run is gone", text: [text, back] }),
+    notice({ heading: "h1", title: "This run was deleted", text, actions: link(["dags", dagId], `Runs of ${dagId}`) }),
   );
 }

@@ -2,7 +2,8 @@
  * An editor for the conf of a run, which checks the JSON while somebody types and says where it is wrong.
  *
  *   const editor = confEditor(text, (members) => ...)
- *   editor.element;  editor.text();  editor.set(name, json);  editor.check()   // throws, and shows where
+ *   editor.element;  editor.text();  editor.set(name, json);  editor.say()     // says anew whether it is valid
+ *   editor.check()                                                             // throws, and shows where
  */
 
 import { h, replace } from "../../dom.js";
@@ -11,8 +12,9 @@ import { checkObject, withMember } from "./json_text.js";
 /**
  * @param {string} first what is in it at first
  * @param {(values: Record<string, string>) => void} changed hears of valid JSON: the JSON of each member by its key
+ * @param {() => string | null} wrongParam the name of a param whose field has what the conf cannot have
  */
-export function confEditor(first, changed) {
+export function confEditor(first, changed, wrongParam) {
   const area = h("textarea", {
     class: "conf mono",
     rows: "8",
@@ -27,14 +29,16 @@ export function confEditor(first, changed) {
   function check() {
     const { members, problem } = checkObject(area.value);
     area.setAttribute("aria-invalid", String(problem !== null));
-    says.classList.toggle("is-wrong", problem !== null);
-    replace(says, problem ? sayProblem(problem, area) : sayValid(members));
-    return { members, problem };
+    const wrong = wrongParam();
+    says.classList.toggle("is-wrong", problem !== null || wrong !== null);
+    replace(says, problem ? sayProblem(problem, area) : sayValid(members, wrong));
+    return { problem };
   }
 
   area.addEventListener("input", () => {
-    const { members, problem } = check();
+    const { members, problem } = checkObject(area.value);
     if (problem === null) changed(valuesOf(area.value, members));
+    check();
   });
   area.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) area.form.requestSubmit();
@@ -48,6 +52,7 @@ export function confEditor(first, changed) {
       area.value = withMember(area.value, name, json);
       check();
     },
+    say: check,
     check: () => {
       const { problem } = check();
       if (problem === null) return;
@@ -68,7 +73,8 @@ function sayProblem(problem, area) {
   return [h("span", null, `${placeOf(problem)}: ${problem.message}.`), go];
 }
 
-function sayValid(members) {
+function sayValid(members, wrong) {
+  if (wrong !== null) return `The field of "${wrong}" is not valid, so the conf does not have what is in it.`;
   const names = members.map(({ key }) => key);
   const twice = names.find((name, place) => names.indexOf(name) !== place);
   if (twice !== undefined) return `"${twice}" is there twice: the last one counts.`;

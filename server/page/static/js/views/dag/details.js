@@ -2,7 +2,7 @@
 
 import { h, replace } from "../../dom.js";
 import { badge } from "../../states.js";
-import { when } from "../../time.js";
+import { fullWhen } from "../../time.js";
 import { factList } from "../facts.js";
 
 /**
@@ -11,22 +11,22 @@ import { factList } from "../facts.js";
  */
 export function showDetails(panel, dag) {
   const interval = dag.next_dagrun_data_interval_start && [
-    when(dag.next_dagrun_data_interval_start),
+    fullWhen(dag.next_dagrun_data_interval_start),
     " to ",
-    when(dag.next_dagrun_data_interval_end),
+    fullWhen(dag.next_dagrun_data_interval_end),
   ];
   const facts = factList([
     ["Description", dag.description],
     ["Owners", dag.owners],
     ["Schedule", dag.timetable_description ?? dag.schedule_interval],
-    ["Next run is for", dag.next_dagrun && when(dag.next_dagrun)],
-    ["It begins after", dag.next_dagrun_create_after && when(dag.next_dagrun_create_after)],
+    ["Next run is for", dag.next_dagrun && fullWhen(dag.next_dagrun)],
+    ["It begins after", dag.next_dagrun_create_after && fullWhen(dag.next_dagrun_create_after)],
     ["Its data interval", interval],
     ["Runs at a time", dag.max_active_runs],
     ["Tasks at a time", dag.max_active_tasks],
     ["Runs by state", dag.run_states && runStates(dag.run_states)],
     ["File", dag.fileloc && h("code", null, dag.fileloc)],
-    ["Read last", dag.last_parsed_time && when(dag.last_parsed_time)],
+    ["Read last", dag.last_parsed_time && fullWhen(dag.last_parsed_time)],
     ["Part of", dag.is_subdag && dag.root_dag_id],
     ["State", dag.is_active === false && "Its file is gone, so it does not run"],
   ]);
@@ -43,18 +43,24 @@ function runStates(counts) {
   );
 }
 
+/** A column that says nothing of any param is left out. */
+const PARAM_COLUMNS = [
+  ["Type", ({ schema }) => [schema?.type].flat().filter(Boolean).join(" or ")],
+  ["Description", ({ description, schema }) => description ?? schema?.description ?? ""],
+];
+
 function paramTable(params) {
-  const rows = params.map(({ name, value, description, schema }) =>
+  const columns = PARAM_COLUMNS.filter(([, textOf]) => params.some((param) => textOf(param) !== ""));
+  const rows = params.map((param) =>
     h(
       "tr",
       null,
-      h("th", { scope: "row" }, h("code", null, name)),
-      h("td", null, h("code", null, JSON.stringify(value))),
-      h("td", null, [schema?.type].flat().filter(Boolean).join(" or ")),
-      h("td", null, description ?? ""),
+      h("th", { scope: "row" }, h("code", null, param.name)),
+      h("td", null, h("code", null, JSON.stringify(param.value))),
+      columns.map(([, textOf]) => h("td", null, textOf(param))),
     ),
   );
-  const heads = ["Param", "Default", "Type", "Description"].map((text) => h("th", { scope: "col" }, text));
+  const heads = ["Param", "Default", ...columns.map(([title]) => title)].map((text) => h("th", { scope: "col" }, text));
   return [
     h("h2", null, "Params"),
     h(

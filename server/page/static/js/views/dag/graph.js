@@ -12,6 +12,9 @@ import { draw } from "./graph_drawing.js";
 /** A larger graph would stop the browser; the list has all tasks. */
 const MOST_DRAWN = 1500;
 const ZOOM = { least: 0.1, most: 2, step: 1.25 };
+/** Below this width of the window, in pixels, one sees the whole graph first: fingers make it larger. */
+const NARROW = 640;
+const READABLE = { usual: 0.5, narrow: 0.25 };
 
 /**
  * @param {import("./graph_drawing.js").GraphTask[]} tasks
@@ -63,7 +66,7 @@ function zoomable(drawing, tools) {
   };
   const fit = () => {
     const room = Math.min(
-      scroller.clientWidth / drawing.width,
+      (scroller.clientWidth - padding(scroller)) / drawing.width,
       Math.max(320, window.innerHeight * 0.7) / drawing.height,
     );
     setZoom(Math.min(1, room));
@@ -87,7 +90,12 @@ function zoomable(drawing, tools) {
 /** Begins with the whole graph, unless one could not read it then. */
 function readable(fit, setZoom, zoom) {
   fit();
-  if (zoom() < 0.5) setZoom(0.75);
+  if (zoom() < (window.innerWidth < NARROW ? READABLE.narrow : READABLE.usual)) setZoom(0.75);
+}
+
+function padding(element) {
+  const { paddingLeft, paddingRight } = getComputedStyle(element);
+  return Number.parseFloat(paddingLeft) + Number.parseFloat(paddingRight);
 }
 
 function taskList(tasks, { hrefOf }) {

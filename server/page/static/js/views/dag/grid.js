@@ -22,8 +22,11 @@ export async function showGrid(panel, { dagId, context, trigger }) {
   const table = gridTable(dagId);
   const search = h("input", { type: "search", placeholder: "Filter tasks", "aria-label": "Filter tasks" });
   search.addEventListener("input", () => table.filter(search.value));
-  const pages = new Pages();
-  const bar = pageBar(pages, (text) => load().then(() => announce(text)));
+  const pages = new Pages(context.query.getAll("before"));
+  const bar = pageBar(pages, (text) => {
+    context.setQuery({ before: pages.stack }, { push: true });
+    return load().then(() => announce(text));
+  });
   const legend = h("ul", { class: "legend", "aria-label": "States" });
   const body = h("div", null, h("div", { class: "toolbar" }, search, bar.element), table.element, legend);
 
@@ -49,10 +52,10 @@ export async function showGrid(panel, { dagId, context, trigger }) {
   };
 }
 
-/** Which part of the runs is shown: each older page begins before the oldest run of the one after it. */
+/** Which part of the runs is shown: each older page begins before the oldest run of the one after it, as the address says. */
 class Pages {
-  constructor() {
-    this.stack = [];
+  constructor(stack) {
+    this.stack = stack.filter((id) => /^\d{1,18}$/.test(id));
     this.runs = [];
     this.hasOlder = false;
   }
@@ -75,7 +78,7 @@ class Pages {
   }
 
   older() {
-    this.stack.push(this.runs.at(-1).id);
+    this.stack.push(String(this.runs.at(-1).id));
   }
 
   newer() {

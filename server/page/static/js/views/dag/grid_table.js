@@ -90,13 +90,15 @@ const columnsOf = ({ runs }) =>
   h("colgroup", null, h("col", { class: "grid-names" }), runs.length > 0 && h("col", { span: runs.length }));
 
 function headOf({ runs }, { heads }, longest, drawn) {
-  const days = daysOf(runs).map(({ day, number, count }) =>
-    h("th", { scope: "colgroup", colspan: count, class: "grid-day", title: day }, count > 1 ? day : number),
-  );
+  const days = runs.map(dayOf);
   return h(
     "thead",
     null,
-    h("tr", { class: "grid-days" }, h("th", { scope: "row", class: "grid-corner" }, "Day"), days),
+    groupsRow("Month", monthsOf(days)),
+    groupsRow(
+      "Day",
+      groupsOf(days, ({ day }) => day).map((group) => ({ ...group, text: group.first.number })),
+    ),
     h(
       "tr",
       { class: "grid-heads" },
@@ -120,14 +122,37 @@ function element(tag, attributes, { key, signature, content }, drawn) {
   return made;
 }
 
-/** Runs of one day that are beside each other share a heading; above a single one there is room for a number only. */
-function daysOf(runs) {
-  const days = [];
-  for (const run of runs) {
-    const date = dateOf(run);
-    const texts = date ? dayTexts(date) : { day: "no date", number: "–" };
-    if (days.at(-1)?.day === texts.day) days.at(-1).count += 1;
-    else days.push({ ...texts, count: 1 });
+const NO_DATE = { day: "no date", number: "–", month: "–", year: "" };
+/** Above so many columns there is room for a month with its year. */
+const WIDE = 3;
+
+const dayOf = (run) => (dateOf(run) ? dayTexts(dateOf(run)) : NO_DATE);
+
+/** The year is said in the first column, and where it changes. */
+function monthsOf(days) {
+  let before = "";
+  return groupsOf(days, ({ month, year }) => `${month} ${year}`.trim()).map((group) => {
+    const { month, year } = group.first;
+    const said = year === before ? "" : year;
+    before = year;
+    return { ...group, text: `${month} ${group.count < WIDE ? said.replace(/^\d\d(?=\d\d$)/, "'") : said}`.trim() };
+  });
+}
+
+/** Runs of one day, or month, that are beside each other share a heading. */
+function groupsOf(days, nameOf) {
+  const groups = [];
+  for (const day of days) {
+    const name = nameOf(day);
+    if (groups.at(-1)?.name === name) groups.at(-1).count += 1;
+    else groups.push({ name, first: day, count: 1 });
   }
-  return days;
+  return groups;
+}
+
+function groupsRow(title, groups) {
+  const cells = groups.map(({ name, text, count }) =>
+    h("th", { scope: "colgroup", colspan: count, class: "grid-day", title: name }, text),
+  );
+  return h("tr", { class: "grid-days" }, h("th", { scope: "row", class: "grid-corner" }, title), cells);
 }

@@ -1,15 +1,15 @@
 /**
  * Fields for the params of a DAG. They write into the conf, and follow what is typed there.
  *
- *   const fields = paramFields(params, (name, json) => ...)     fields.element;  fields.follow({ name: json })
+ *   const fields = paramFields(params, (name, json) => ...)     fields.element;  fields.follow({ name: json });  fields.wrong()
  */
 
-import { h } from "../../dom.js";
+import { h, setText } from "../../dom.js";
 import { exactJson } from "../../exact_json.js";
 
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 
-const WRONG = { INPUT: "Write a number", TEXTAREA: "Write JSON" };
+const WRONG = { INPUT: "This is not a number", TEXTAREA: "This is not JSON" };
 
 /** @typedef {{name: string, value: unknown, description?: string | null, schema?: Record<string, any> | null}} Param */
 
@@ -26,6 +26,8 @@ export function paramFields(params, changed) {
       h("legend", null, "Params"),
       fields.map(({ element }) => element),
     ),
+    /** @returns {string | null} the name of a param whose field has what cannot be written into the conf */
+    wrong: () => fields.find(({ control }) => !control.validity.valid)?.name ?? null,
     follow: (values) => {
       for (const { name, control, write } of fields) {
         if (control !== document.activeElement && Object.hasOwn(values, name)) write(exactJson(values[name]));
@@ -41,13 +43,18 @@ export function paramFields(params, changed) {
 export const isRequired = ({ value, schema }) =>
   value === null && schema?.type !== undefined && ![schema.type].flat().includes("null");
 
+let counter = 0;
+
 function field(param, changed) {
   const { control, read, write: fill } = controlOf(param);
   const about = param.description ?? param.schema?.description;
+  const says = h("span", { id: `param-says-${++counter}`, class: "param-says", "aria-live": "polite" });
+  control.setAttribute("aria-describedby", says.id);
   // What cannot be written into the conf must not be sent as if it were there: the browser then refuses the form.
   const mark = (isWrong) => {
     control.setAttribute("aria-invalid", String(isWrong));
     control.setCustomValidity(isWrong ? WRONG[control.tagName] : "");
+    setText(says, isWrong ? WRONG[control.tagName] : "");
   };
   const write = (value) => {
     fill(value);
@@ -63,13 +70,13 @@ function field(param, changed) {
   const label = h("span", null, isRequired(param) ? `${name} (required)` : name);
   const hint = about ? h("span", { class: "hint" }, about) : null;
   const isCheck = control.type === "checkbox";
-  const element = h(
+  const field = h(
     "label",
     { class: isCheck ? "field-check" : "field" },
     isCheck ? [control, label] : [label, control],
     hint,
   );
-  return { element, control, write };
+  return { element: h("div", { class: "param" }, field, says), control, write };
 }
 
 function controlOf(param) {

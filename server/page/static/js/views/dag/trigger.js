@@ -69,8 +69,8 @@ async function unpause(dagId, form) {
 
 function triggerForm(dag, canUnpause, conf) {
   const params = dag.params ?? [];
-  const fields = paramFields(params, (name, json) => json !== null && editor.set(name, json));
-  const editor = confEditor(firstText(params, conf), fields.follow);
+  const fields = paramFields(params, (name, json) => (json === null ? editor.say() : editor.set(name, json)));
+  const editor = confEditor(firstText(params, conf), fields.follow, fields.wrong);
   if (conf !== undefined) fields.follow(membersOf(conf));
   const runId = h("input", {
     type: "text",
@@ -91,7 +91,7 @@ function triggerForm(dag, canUnpause, conf) {
       "div",
       { class: "field-pair" },
       h("label", { class: "field" }, h("span", null, "Run id (optional)"), runId),
-      h("label", { class: "field" }, h("span", null, `Date (optional, ${zoneName()})`), date),
+      h("label", { class: "field" }, h("span", null, `Execution date (optional, ${zoneName()})`), date),
     ),
   );
   return {

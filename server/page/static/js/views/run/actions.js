@@ -4,8 +4,9 @@ import { send } from "../../api.js";
 import { h } from "../../dom.js";
 import { say } from "../../toast.js";
 import { openTrigger } from "../dag/trigger.js";
-import { nameOf } from "./order.js";
+import { inOrder, nameOf } from "./order.js";
 import { askAndClear, askAndDo } from "./steering.js";
+import { hasBegun } from "./tries.js";
 
 /** What has begun, and is ended if the run is stopped. */
 const UNDER_WAY = new Set(["running", "queued", "deferred", "sensing", "restarting", "up_for_reschedule"]);
@@ -77,7 +78,7 @@ function bar(data, actions) {
   const buttons = actions
     .filter(({ may }) => may)
     .map(({ text, click, when = () => true, isMain = () => false }) => {
-      const run = () => click().catch((error) => error.name !== "AbortError" && say(error.message, "error"));
+      const run = () => done(data, click).catch((error) => error.name !== "AbortError" && say(error.message, "error"));
       return { element: h("button", { type: "button", class: "button", on: { click: run } }, text), when, isMain };
     });
   const update = () => {
@@ -98,12 +99,18 @@ function bar(data, actions) {
   );
 }
 
+/** What could not be done tells, too, that the run is another one now, or was deleted. */
+async function done(data, click) {
+  await click();
+  if (!data.signal.aborted) await data.reload();
+}
+
 async function stop(data) {
   const busy = data.instances.filter(({ state }) => UNDER_WAY.has(state)).length;
   const waiting = data.instances.filter(
     ({ state }) => state === null || state === "scheduled" || state === "up_for_retry",
   ).length;
-  const answer = await askAndDo({
+  await askAndDo({
     title: "Stop this run?",
     text: [
       h(
@@ -118,24 +125,22 @@ async function stop(data) {
     run: () => send("PATCH", data.path, { state: "failed" }),
     done: () => "The run is stopped.",
   });
-  if (answer !== null) await data.reload();
 }
 
 async function mark(data, state) {
   const others = data.isEnded ? "" : " Tasks under way are ended, and those that have not begun do not run.";
-  const answer = await askAndDo({
+  await askAndDo({
     title: `Mark this run as ${state}?`,
     text: h("p", null, `Its state becomes ${state}.${others}`),
     action: `Mark as ${state}`,
     run: () => send("PATCH", data.path, { state }),
     done: () => `The run is marked as ${state}.`,
   });
-  if (answer !== null) await data.reload();
 }
 
 async function clear(data) {
   const hasFailed = data.instances.some(({ state }) => state === "failed" || state === "upstream_failed");
-  const answer = await askAndClear({
+  await askAndClear({
     path: data.path,
     title: "Run tasks of this run again?",
     text: "Clearing gives tasks another try. The run is under way again.",
@@ -143,13 +148,13 @@ async function clear(data) {
       { name: "only_failed", label: "Only what failed, or did not run because others failed", checked: hasFailed },
     ],
     bodyOf: (chosen) => chosen,
+    order: (instances) => inOrder(instances, data.tasks),
   });
-  if (answer !== null) await data.reload();
 }
 
 async function clearTask(data, instance) {
   const mapped = instance.map_index >= 0 ? " All instances of this mapped task are cleared." : "";
-  const answer = await askAndClear({
+  await askAndClear({
     path: data.path,
     title: `Run ${instance.task_id} again?`,
     text: `Clearing gives the task another try. The run is under way again.${mapped}`,
@@ -158,16 +163,14 @@ async function clearTask(data, instance) {
       { name: "only_failed", label: "Of these, only what failed or did not run because others failed", checked: false },
     ],
     bodyOf: (chosen) => ({ ...chosen, task_ids: [instance.task_id] }),
+    order: (instances) => inOrder(instances, data.tasks),
   });
-  if (answer !== null) await data.reload();
 }
 
 async function markTask(data, instance, state) {
-  const next = state === "success" ? "The tasks after it may then begin." : "The tasks after it may then not run.";
-  const ends = UNDER_WAY.has(instance.state) ? "It is ended. " : "";
-  const answer = await askAndDo({
+  await askAndDo({
     title: `Mark ${nameOf(instance)} as ${state}?`,
-    text: h("p", null, `${ends}Its state becomes ${state}, whatever it has done. ${next}`),
+    text: h("p", null, textOfMark(data, instance, state)),
     action: `Mark as ${state}`,
     run: () =>
       send(
@@ -178,7 +181,14 @@ async function markTask(data, instance, state) {
       ),
     done: () => `${nameOf(instance)} is marked as ${state}.`,
   });
-  if (answer !== null) await data.reload();
+}
+
+function textOfMark({ isEnded }, instance, state) {
+  const ends = UNDER_WAY.has(instance.state) ? "It is ended. " : "";
+  const done = hasBegun(instance) ? "whatever it has done" : "and it does not run";
+  const next =
+    state === "success" ? "Tasks after it may then begin." : "Tasks after it that have not begun may not run.";
+  return `${ends}Its state becomes ${state}, ${done}. ${isEnded ? "The other tasks stay as they are." : next}`;
 }
 
 const again = (data, context) => openTrigger({ dagId: data.dagId, context, conf: data.run.conf });

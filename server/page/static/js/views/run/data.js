@@ -3,7 +3,9 @@
  *
  *   const data = new RunData(dagId, runId, context)
  *   await data.load();   data.run, data.instances, data.total
+ *   data.tasks                       // those of the DAG, in order; empty until somebody sets them
  *   data.watch(() => ...)            // hears of each change, until data.stop()
+ *   data.whenGone = () => ...        // is called if the run was deleted
  */
 
 import { request, runPath, text } from "../../api.js";
@@ -12,8 +14,11 @@ import { calmly, subscribe } from "../../live.js";
 
 const MOST_INSTANCES = 1000;
 const MOST_EVER = 30_000;
-/** Beside an Airflow nobody tells of tasks, so somebody must look; in milliseconds. */
-const PAUSE = 5000;
+/**
+ * Beside an Airflow nobody tells of tasks, so somebody must look; and nobody tells that an ended run was deleted. In
+ * milliseconds.
+ */
+const PAUSE = { underWay: 5000, ended: 30_000 };
 const ENDED = new Set(["success", "failed"]);
 
 export class RunData {
@@ -29,9 +34,10 @@ export class RunData {
     this.mayReadTasks = context.can("can_read", "Task Instances", dagId);
     this.limit = MOST_INSTANCES;
     this.run = null;
+    this.tasks = [];
     this.instances = [];
     this.total = 0;
-    this.isGone = false;
+    this.whenGone = () => {};
     this.watchers = new Set();
     this.refresh = calmly(() => this.reload(), 1000);
     this.unsubscribe = subscribe({ dagId, runId }, this.refresh);
@@ -77,18 +83,17 @@ export class RunData {
       await this.load();
     } catch (error) {
       if (error.name === "AbortError") return;
-      this.isGone = error.status === 404;
-      if (!this.isGone) {
-        this.again();
-        return;
-      }
+      if (error.status === 404) this.whenGone();
+      else this.again();
+      return;
     }
     for (const watcher of this.watchers) watcher();
   }
 
   again() {
     clearTimeout(this.timer);
-    if (!this.isEnded && !this.signal.aborted) this.timer = setTimeout(this.refresh, PAUSE);
+    if (this.signal.aborted) return;
+    this.timer = setTimeout(this.refresh, this.isEnded ? PAUSE.ended : PAUSE.underWay);
   }
 
   /** @param {() => void} watcher hears of each change */

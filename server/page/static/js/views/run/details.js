@@ -2,7 +2,7 @@
 
 import { h, replace } from "../../dom.js";
 import { isView } from "../../router.js";
-import { when } from "../../time.js";
+import { fullWhen } from "../../time.js";
 import { factList } from "../facts.js";
 
 /**
@@ -25,15 +25,29 @@ export function showDetails(panel, data) {
 const facts = (run) =>
   factList([
     ["Run id", h("code", null, run.run_id)],
-    ["Date", run.execution_date ? when(run.execution_date) : "none"],
-    ["Type", run.run_type ?? (run.external_trigger ? "manual" : null)],
-    ["Queued", run.queued_at && when(run.queued_at)],
-    ["Started", run.start_date && when(run.start_date)],
-    ["Ended", run.end_date && when(run.end_date)],
-    ["Data interval", run.data_interval_start && [when(run.data_interval_start), " to ", when(run.data_interval_end)]],
+    ["Execution date", run.execution_date ? fullWhen(run.execution_date) : "none"],
+    ["Type", typeOf(run)],
+    ["Queued", run.queued_at && fullWhen(run.queued_at)],
+    ["Started", run.start_date && fullWhen(run.start_date)],
+    ["Ended", run.end_date && fullWhen(run.end_date)],
+    [
+      "Data interval",
+      run.data_interval_start && [fullWhen(run.data_interval_start), " to ", fullWhen(run.data_interval_end)],
+    ],
     ["Note", run.note],
     ["In Airflow", airflowLink(run.dag_run_url)],
   ]);
+
+/**
+ * @param {object} run
+ * @returns {string | null} what began it; where the database does not say so, as the names of runs have it
+ */
+export function typeOf({ run_type: type, external_trigger: isManual, run_id: runId }) {
+  if (type) return type;
+  if (isManual) return "manual";
+  if (isManual !== false) return null;
+  return runId?.startsWith("backfill_") ? "backfill" : "scheduled";
+}
 
 /** Beside an Airflow: the run on its own page. Standalone, that address leads here. */
 function airflowLink(url) {

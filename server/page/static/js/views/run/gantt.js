@@ -7,8 +7,12 @@ import { shape, stateClass, word } from "../../states.js";
 import { durationText, whenText } from "../../time.js";
 import { nameOf, placeOf } from "./order.js";
 import { barOf, scaleOf, ticksOf } from "./scale.js";
+import { hasBegun } from "./tries.js";
 
 const HEIGHT = 18;
+/** Below this width of the window, in pixels, there is room for few marks. */
+const NARROW = 640;
+const TICKS = { usual: 6, narrow: 2 };
 
 /**
  * @param {HTMLElement} panel
@@ -19,7 +23,7 @@ export function showGantt(panel, data) {
   let drawn = "";
   const update = () => {
     const now = Date.now();
-    const begun = data.instances.filter(({ start_date: start }) => start !== null);
+    const begun = data.instances.filter(hasBegun);
     const signature = JSON.stringify(
       begun.map(({ task_id: id, map_index: at, state, start_date: start, end_date: end }) => [
         id,
@@ -54,7 +58,7 @@ const nothing = ({ mayReadTasks }) =>
 function chart(data, begun, now) {
   const scale = scaleOf(begun, now);
   if (scale === null) return nothing(data);
-  const ticks = ticksOf(scale);
+  const ticks = ticksOf(scale, window.innerWidth < NARROW ? TICKS.narrow : TICKS.usual);
   const rows = begun
     .toSorted((one, other) => Date.parse(one.start_date) - Date.parse(other.start_date))
     .map((instance) => row(data, instance, { scale, ticks, now }));
@@ -87,7 +91,7 @@ function axis(ticks, scale) {
   const marks = ticks.map(({ share, seconds }) =>
     svg(
       "text",
-      { x: percent(share), y: 12, "text-anchor": share > 0.95 ? "end" : "start" },
+      { x: percent(share), y: 12, "text-anchor": anchorAt(share) },
       seconds === 0 ? "0" : durationText(seconds),
     ),
   );
@@ -96,6 +100,12 @@ function axis(ticks, scale) {
     h("span", { class: "unseen" }, label),
     svg("svg", { class: "gantt-axis", width: "100%", height: 16, "aria-hidden": "true" }, marks),
   ];
+}
+
+/** What stands at an edge does not go over it. */
+function anchorAt(share) {
+  if (share === 0) return "start";
+  return share > 0.85 ? "end" : "middle";
 }
 
 function row({ dagId, run }, instance, { scale, ticks, now }) {

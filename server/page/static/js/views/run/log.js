@@ -1,7 +1,7 @@
 /**
  * The log of a task: of each try, followed while the task is running, with search and download.
  *
- *   const log = new TaskLog(path, instance, signal)     log.element;  log.update(instance);  log.stop()
+ *   const log = new TaskLog(path, instance, context)    log.element;  log.update(instance);  log.stop()
  */
 
 import { apiAddress } from "../../address.js";
@@ -22,15 +22,19 @@ export class TaskLog {
   /**
    * @param {string[]} path of the log in the API
    * @param {object} instance of the task
-   * @param {AbortSignal} signal ends all
+   * @param {object} context see router.js; the address has the try that is shown, if it is not the last one
    */
-  constructor(path, instance, signal) {
+  constructor(path, instance, context) {
     this.path = path;
     this.instance = instance;
-    this.signal = signal;
+    this.signal = context.signal;
     this.view = null;
     this.timer = null;
-    this.tries = trySelect(() => this.open());
+    this.tries = trySelect(Number(context.query.get("try")), () => {
+      const { map_index: index } = this.query;
+      context.setQuery({ map_index: index, try: this.tries.isLast() ? undefined : this.tries.value() });
+      this.open();
+    });
     this.download = h("a", { class: "button small", download: "" }, "Download");
     this.controls = logControls(this.download);
     this.place = h("div", { class: "log-place" });

@@ -1,7 +1,6 @@
 /** The arithmetic of a Gantt chart: from times to shares of its width. Pure, without a document. */
 
 const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400];
-const MOST_TICKS = 6;
 
 /**
  * @typedef {{start: number, end: number}} Scale in milliseconds since 1970
@@ -55,11 +54,12 @@ function spanOf({ queued_dttm: queuedAt, start_date: startDate, end_date: endDat
 /**
  * Returns the marks below a chart: seconds after its start, in round steps, the first one at 0.
  * @param {Scale} scale
+ * @param {number} most how many there may be after the first one
  * @returns {{share: number, seconds: number}[]}
  */
-export function ticksOf({ start, end }) {
+export function ticksOf({ start, end }, most) {
   const seconds = (end - start) / 1000;
-  const step = STEPS.find((each) => seconds / each <= MOST_TICKS) ?? 86_400 * Math.ceil(seconds / 86_400 / MOST_TICKS);
+  const step = STEPS.find((each) => seconds / each <= most) ?? 86_400 * Math.ceil(seconds / 86_400 / most);
   const ticks = [];
   for (let at = 0; at <= seconds; at += step) ticks.push({ share: at / seconds, seconds: at });
   return ticks;

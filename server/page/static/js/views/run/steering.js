@@ -24,12 +24,13 @@ export async function askAndDo({ title, text, action, danger = false, run, done 
 
 /**
  * Asks which tasks are to run again, with a list of them, and clears them.
- * @param {{path: string[], title: string, text: string, options: Option[], bodyOf: (chosen: Record<string, boolean>) => object}}
- *   given `path` of the run; `bodyOf` makes the body of the request
+ * @param {{path: string[], title: string, text: string, options: Option[], bodyOf: (chosen: Record<string, boolean>) => object,
+ *   order: (instances: object[]) => object[]}} given `path` of the run; `bodyOf` makes the body of the request;
+ *   `order` of the list
  * @typedef {{name: string, label: string, checked: boolean}} Option a box to tick
  * @returns {Promise<object | null>} the server's answer; null if it was cancelled
  */
-export async function askAndClear({ path, title, text, options, bodyOf }) {
+export async function askAndClear({ path, title, text, options, bodyOf, order }) {
   const boxes = options.map(({ name, label, checked }) => {
     const box = h("input", { type: "checkbox", checked, on: { change: () => preview() } });
     return { name, box, element: h("label", { class: "field-check" }, box, h("span", null, label)) };
@@ -43,7 +44,7 @@ export async function askAndClear({ path, title, text, options, bodyOf }) {
     turn += 1;
     const mine = turn;
     const shown = await clear(true).then(
-      ({ task_instances: all }) => listOf(all),
+      ({ task_instances: all }) => listOf(order(all)),
       (error) => h("p", { class: "form-error" }, error.message),
     );
     if (mine === turn) replace(list, shown);

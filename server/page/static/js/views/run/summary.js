@@ -4,7 +4,7 @@ import { address } from "../../address.js";
 import { h, replace } from "../../dom.js";
 import { badge } from "../../states.js";
 import { duration, when } from "../../time.js";
-import { confView, isEmpty } from "./details.js";
+import { confView, isEmpty, typeOf } from "./details.js";
 import { nameOf, placeOf } from "./order.js";
 
 const MOST_NAMED = 8;
@@ -40,13 +40,13 @@ const item = (name, value) =>
   h("div", { class: "summary-item" }, h("span", { class: "summary-name" }, name), h("span", null, value));
 
 function shortFacts(run) {
-  const type = run.run_type ?? (run.external_trigger ? "manual" : null);
+  const type = typeOf(run);
   return [
     item("State", badge(run.state)),
     item("Started", when(run.start_date)),
     item("Took", duration(run.start_date, run.end_date)),
     type && item("Type", type),
-    run.execution_date && item("Date", when(run.execution_date)),
+    run.execution_date && item("Execution date", when(run.execution_date)),
     !isEmpty(run.conf) &&
       h(
         "details",
@@ -62,8 +62,8 @@ function failures(data, failed) {
   const more = failed.length - MOST_NAMED;
   const [what, says] =
     failed.length === 1
-      ? ["One task failed.", "Its log says why:"]
-      : [`${failed.length} tasks failed.`, "Their logs say why:"];
+      ? ["One task failed or was stopped.", "Its log says more:"]
+      : [`${failed.length} tasks failed or were stopped.`, "Their logs say more:"];
   return h(
     "div",
     { class: "note note-error" },

@@ -9,6 +9,7 @@ import { crumbs } from "../crumbs.js";
 import { taskActions } from "./actions.js";
 import { TaskLog } from "./log.js";
 import { inOrder, nameOf, placeOf } from "./order.js";
+import { hasBegun, triesText } from "./tries.js";
 
 const item = (name, value) =>
   h("div", { class: "summary-item" }, h("span", { class: "summary-name" }, name), h("span", null, value));
@@ -42,7 +43,7 @@ export function showTask(main, { data, taskId, tasks, context }) {
   const waits = h("div", { class: "note", hidden: true });
   const actions = taskActions(data, current, context);
   const log = context.can("can_read", "Task Logs", dagId)
-    ? new TaskLog([...data.path, "tasks", taskId, "logs"], current(), context.signal)
+    ? new TaskLog([...data.path, "tasks", taskId, "logs"], current(), context)
     : null;
   const choice = mapChoice(data, taskId, context);
   const head = h("div", { class: "view-head" }, title, actions);
@@ -56,7 +57,7 @@ export function showTask(main, { data, taskId, tasks, context }) {
 
   function update() {
     const instance = current();
-    if (instance === null || data.isGone) return context.reload();
+    if (instance === null) return context.reload();
     setText(title, nameOf(instance));
     context.title(`${nameOf(instance)} – ${run.run_id}`);
     drawFacts(facts, instance);
@@ -93,12 +94,12 @@ function drawFacts(place, instance) {
   const next = JSON.stringify(instance);
   if (place.dataset.drawn === next) return;
   place.dataset.drawn = next;
-  const { state, start_date: start, end_date: end, try_number: tries, max_tries: retries } = instance;
+  const [start, end] = hasBegun(instance) ? [instance.start_date, instance.end_date] : [null, null];
   replace(place, [
-    item("State", badge(state)),
+    item("State", badge(instance.state)),
     item("Started", when(start)),
-    item("Took", start === null ? "–" : duration(start, end)),
-    item("Tries", retries > 0 ? `${tries ?? 0} of ${retries + 1}` : String(tries ?? 0)),
+    item("Took", duration(start, end)),
+    item("Try", triesText(instance)),
     instance.operator && item("Operator", instance.operator),
     instance.pool && item("Pool", instance.pool),
     instance.queue && instance.queue !== "default" && item("Queue", instance.queue),

@@ -7,6 +7,7 @@ import { badge, TASK_STATES, word } from "../../states.js";
 import { liveTable } from "../../table.js";
 import { duration, when } from "../../time.js";
 import { inOrder, nameOf, placeOf } from "./order.js";
+import { hasBegun, triesText } from "./tries.js";
 
 /**
  * @param {HTMLElement} panel
@@ -58,7 +59,7 @@ export function showTasks(panel, data, tasks) {
 }
 
 function columns({ dagId, run }) {
-  const hasBegun = ({ start_date: start }) => start !== null;
+  const times = (instance) => (hasBegun(instance) ? [instance.start_date, instance.end_date] : [null, null]);
   return [
     {
       title: "Task",
@@ -68,21 +69,18 @@ function columns({ dagId, run }) {
       render: (instance) => h("a", { href: address(...placeOf(dagId, run.run_id, instance)) }, nameOf(instance)),
     },
     { title: "State", value: ({ state }) => state, render: ({ state }) => badge(state) },
-    { title: "Started", value: ({ start_date: start }) => start, render: ({ start_date: start }) => when(start) },
+    { title: "Started", value: (instance) => times(instance)[0], render: (instance) => when(times(instance)[0]) },
     {
       title: "Took",
       class: "number",
-      value: ({ start_date: start, end_date: end }) => [start, end],
-      render: (instance) => (hasBegun(instance) ? duration(instance.start_date, instance.end_date) : "–"),
+      value: times,
+      render: (instance) => duration(...times(instance)),
     },
-    { title: "Tries", class: "number", value: triesText, render: triesText },
+    { title: "Try", class: "number", value: triesText, render: triesText },
     { title: "Operator", value: ({ operator }) => operator, render: ({ operator }) => operator ?? "–" },
     { title: "Waits for", class: "task-waits", value: ({ waits_for: reasons }) => reasons, render: waits },
   ];
 }
-
-const triesText = ({ try_number: number, max_tries: retries }) =>
-  retries > 0 ? `${number ?? 0} of ${retries + 1}` : String(number ?? 0);
 
 function waits({ waits_for: reasons }) {
   if (!reasons?.length) return "";
