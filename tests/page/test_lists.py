@@ -2,11 +2,14 @@
 
 import re
 
+import asyncpg
 import pytest
 from playwright.async_api import Page, expect
 
+from server.standalone.postgres import EmbeddedPostgres
+from tests.live import live_server
 from tests.page.conftest import Guarded
-from tests.page.ground import Ground
+from tests.page.ground import Ground, new_database
 from tests.page.test_sign_in import sign_in
 from tests.page.windows import Windows
 
@@ -177,6 +180,33 @@ async def test_runs_and_the_end_of_a_dag_without_a_file(windows: Windows, crowd:
     await expect(page.get_by_role("heading", level=1)).to_have_text("DAGs")
     await page.goto("/dags/left")
     await expect(page.get_by_role("heading", name="There is no DAG left.")).to_be_visible()
+
+
+LEFT = """
+INSERT INTO dag (dag_id, is_paused, is_subdag, is_active, fileloc, owners, schedule_interval, next_dagrun,
+    next_dagrun_create_after)
+VALUES ('left', false, false, false, '/dags/left.yaml', 'ops', '"@daily"', '2024-01-01T00:00Z', '2024-01-02T00:00Z')
+"""
+
+
+async def test_dags_without_a_file_alone(windows: Windows, postgres: EmbeddedPostgres) -> None:
+    """They are not hidden as if there were none; with a file again, a run that is due is no next one."""
+    async with new_database(postgres) as dsn, live_server(dsn, page="True") as url:
+        server = await asyncpg.connect(dsn)
+        await server.execute(LEFT)
+        await server.execute("INSERT INTO slot_pool (pool, slots) VALUES ('shut', 0)")
+        page = await windows.open(url)
+        await expect(page.get_by_role("heading", name="There are no DAGs with a file")).to_be_visible()
+        await page.get_by_role("link", name="Show the DAG whose file is gone").click()
+        await expect(page.locator(".dag-id")).to_have_text(["left"])
+        await server.execute("UPDATE dag SET is_active = true")
+        await server.close()
+        for path in ("/", "/dags/left"):
+            await page.goto(path)
+            due = page.get_by_text("catching up")
+            await expect(due).to_have_attribute("title", re.compile("^Due: 2024-01-02"))
+        await page.goto("/pools")
+        await expect(page.get_by_role("row").filter(has_text="shut")).to_contain_text("no slots")
 
 
 async def test_the_page_of_the_api(windows: Windows, guarded: Guarded) -> None:

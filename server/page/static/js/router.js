@@ -168,8 +168,12 @@ function newContext() {
 
 function setQuery(query, { push = false } = {}) {
   const url = location.pathname + queryText(query);
-  if (push) history.pushState(null, "", url);
-  else history.replaceState(history.state, "", url);
+  if (push) {
+    keepScroll();
+    history.pushState(null, "", url);
+  } else {
+    history.replaceState(history.state, "", url);
+  }
 }
 
 function leave() {

@@ -14,7 +14,8 @@ export const nextRunOf = (dag) =>
  * @param {Record<string, any>} dag
  * @returns {boolean} whether runs are due that have not been made yet
  */
-export const isCatchingUp = (dag) => Date.parse(nextRunOf(dag) ?? "") < Date.now();
+export const isCatchingUp = (dag) =>
+  nextRunOf(dag) !== null && Date.parse(dag.next_dagrun_create_after ?? "") < Date.now();
 
 /**
  * @param {Record<string, any>} dag
