@@ -72,9 +72,9 @@ class RunList {
     this.most = STEP;
     this.count = h("span", { class: "count" });
     this.place = h("div", { class: "list" });
-    this.table = liveTable({ label: "Latest runs", key: keyOf, columns: COLUMNS });
+    this.table = liveTable({ label: "Runs", key: keyOf, columns: COLUMNS });
     this.more = h("button", { type: "button", class: "button", on: { click: () => this.showMore() } }, "Show more");
-    replace(main, h("div", { class: "row" }, h("h1", null, "Latest runs"), this.count), this.filter(), this.place);
+    replace(main, h("div", { class: "row" }, h("h1", null, "Runs"), this.count), this.filter(), this.place);
   }
 
   filter() {
