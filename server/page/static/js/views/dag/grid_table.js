@@ -152,7 +152,7 @@ function groupsOf(days, nameOf) {
 
 function groupsRow(title, groups) {
   const cells = groups.map(({ name, text, count }) =>
-    h("th", { scope: "colgroup", colspan: count, class: "grid-day", title: name }, text),
+    h("th", { scope: "colgroup", colspan: count, class: "grid-day", title: name }, h("span", null, text)),
   );
   return h("tr", { class: "grid-days" }, h("th", { scope: "row", class: "grid-corner" }, title), cells);
 }
