@@ -247,3 +247,19 @@ async def test_months_and_years_above_the_days(windows: Windows, ground: Ground)
     }"""
     rows = await of_module(page, "dag/grid_table", script, runs)
     assert rows == [["Month", "Nov 2025", "Dec", "Jan '26"], ["Day", "28", "29", "30", "1", "1"]]
+
+
+async def test_what_is_said_of_tries_types_and_times(windows: Windows, ground: Ground) -> None:
+    """A task that waits again has not begun, whatever times it has; a run that nobody triggered is of its schedule."""
+    page = await windows.open(ground.url)
+    began = {"start_date": "2026-11-30T12:00:00Z", "try_number": 4, "max_tries": 5}
+    states = [None, "queued", "running", "up_for_retry"]
+    script = "({ hasBegun, triesText }, all) => all.map((one) => [hasBegun(one), triesText(one)])"
+    said = await of_module(page, "run/tries", script, [{**began, "state": state} for state in states])
+    assert said == [[begun, "4, at most 6"] for begun in (False, False, True, True)]
+    runs = [{"external_trigger": external, "run_id": run_id} for external, run_id in ((True, "a"), (False, "nightly"))]
+    runs += [{"external_trigger": False, "run_id": "backfill_1"}, {"run_type": "asset_triggered", "run_id": "b"}]
+    types = await of_module(page, "run/details", "({ typeOf }, runs) => runs.map(typeOf)", runs)
+    assert types == ["manual", "scheduled", "backfill", "asset_triggered"]
+    script = "({ ticksOf }, scale) => ticksOf(scale, 2).map(({ seconds }) => seconds)"
+    assert await of_module(page, "run/scale", script, {"start": 0, "end": 95_000}) == [0, 60]
