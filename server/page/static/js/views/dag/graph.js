@@ -65,6 +65,8 @@ function zoomable(drawing, tools) {
     setText(shown, `${Math.round(zoom * 100)} %`);
   };
   const fit = () => {
+    // The reader may have gone to another tab before it was drawn.
+    if (!scroller.isConnected) return;
     const room = Math.min(
       (scroller.clientWidth - padding(scroller)) / drawing.width,
       Math.max(320, window.innerHeight * 0.7) / drawing.height,
