@@ -17,7 +17,7 @@ help:
 	@echo "make unit             only the tests; ARGS='tests/unit -k name' chooses some"
 	@echo "make test-clients     Airflow 1.10.15's own command line, and other clients"
 	@echo "make test-page        the page in Chromium and Firefox: 3 minutes"
-	@echo "make test-airflow     tests beside real Airflows, which it installs: 15 minutes"
+	@echo "make test-airflow     tests beside real Airflows, which it installs: 20 minutes"
 	@echo "make test-faults      tests that break Postgres, the network and processes"
 	@echo "make test-systemd     as root: install, upgrade and removal: 5 minutes"
 	@echo "make test-pythons     unit and contract tests on Python 3.11, 3.12 and 3.13"

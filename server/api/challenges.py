@@ -1,13 +1,12 @@
 """Challenges (`WWW-Authenticate`) for the page, which has a form: a browser must not open its own dialog over it."""
 
 from aiohttp import hdrs, web
-from multidict import CIMultiDict, istr
+from multidict import CIMultiDict
 
 from server.errors import Unauthorized, WindsockError
 from server.http.csrf import is_from_own_page
-from server.http.keys import CONFIG
+from server.http.keys import CONFIG, PAGE_HEADER
 
-_PAGE_HEADER = istr("X-Windsock-Page")
 # A 401 needs a challenge (RFC 9110, 15.5.2), and browsers do nothing about a scheme that they do not know.
 _BY_FORM = 'Windsock-Session realm="Windsock"'
 
@@ -19,7 +18,7 @@ def spare_dialog(error: WindsockError, request: web.Request) -> None:
     """
     if not request.app[CONFIG].page or not isinstance(error, Unauthorized):
         return
-    if _PAGE_HEADER in request.headers or is_from_own_page(request):
+    if PAGE_HEADER in request.headers or is_from_own_page(request):
         headers = CIMultiDict[str](error.headers)
         challenges = headers.popall(hdrs.WWW_AUTHENTICATE, [])
         kept = [challenge for challenge in challenges if challenge.strip().lower() == "negotiate"]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from aiohttp import web
+from multidict import istr
 
 from server.http.proxies import Proxies
 from server.http.router import Paths
@@ -25,6 +26,9 @@ class Traffic:
         for call in self.on_stop:
             call()
 
+
+# The requests of the page have it.
+PAGE_HEADER = istr("X-Windsock-Page")
 
 CONFIG = web.AppKey("CONFIG", Config)
 TRAFFIC = web.AppKey("TRAFFIC", Traffic)

@@ -8,12 +8,11 @@ import gzip
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
-from multidict import istr
 
 from server.http.answers import Answer
+from server.http.keys import PAGE_HEADER
 from server.page.answers import reads_gzip
 
-HEADER = istr("X-Windsock-Page")
 # A shorter answer fits into one packet as it is.
 _LEAST = 1024
 # It takes a third of the time of the usual level, and JSON becomes nearly as short.
@@ -25,7 +24,7 @@ async def compress_for_page(request: web.Request, handler: Handler) -> web.Strea
     """Compress a whole JSON answer to a request of the page; logs stay as they are, because their bytes count."""
     response = await handler(request)
     if (
-        HEADER in request.headers
+        PAGE_HEADER in request.headers
         and isinstance(response, Answer)
         and response.status == web.HTTPOk.status_code
         and isinstance(response.body, bytes)
