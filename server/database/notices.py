@@ -37,6 +37,11 @@ class Notices:
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self._hears_tasks = False
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it listens; if not, notices may have been missed."""
+        return self._connection is not None and not self._connection.is_closed()
+
     async def open(self, *, tasks: bool) -> bool:
         """Listen, with `tasks` also to what becomes of tasks; return whether notices of that may have been missed."""
         try:

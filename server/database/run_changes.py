@@ -7,7 +7,8 @@ were under way when that was seen are over.
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import asyncpg
@@ -56,6 +57,7 @@ class RunChanges:
 
     def __init__(self) -> None:
         self._known: dict[int, Run] = {}
+        self._numbers: dict[tuple[str, str], int] = {}
         self._ended: list[int] = []
         self._floor: int | None = None
         self._next_floor = 0
@@ -71,6 +73,10 @@ class RunChanges:
         known = [(number, run.state) for number, run in self._known.items()]
         known += [(number, state if number in self._known else _UNTOLD) for number, state in others.items()]
         return known
+
+    def knows(self, dag_id: str, run_id: str) -> bool:
+        """Whether a look has shown this run."""
+        return (dag_id, run_id) in self._numbers
 
     @property
     def floor(self) -> int:
@@ -101,7 +107,7 @@ class RunChanges:
         before = self._known.get(number)
         if row["is_gone"]:
             if before is not None:
-                del self._known[number]
+                self._forget(number)
                 if before.state not in ENDED:
                     yield before.event(RUN_DELETED)
             return
@@ -110,6 +116,7 @@ class RunChanges:
             # The row is there for somebody who waits for the run.
             return
         self._known[number] = run
+        self._numbers[run.dag_id, run.run_id] = number
         if run.state in ENDED:
             self._ended.append(number)
         if before is None and number > floor:
@@ -138,5 +145,23 @@ class RunChanges:
             return True
         run = self._known.get(number)
         if run is not None and run.state in ENDED:
-            del self._known[number]
+            self._forget(number)
         return False
+
+    def _forget(self, number: int) -> None:
+        run = self._known.pop(number)
+        # A run that was made anew may have the same name.
+        if self._numbers.get((run.dag_id, run.run_id)) == number:
+            del self._numbers[run.dag_id, run.run_id]
+
+
+def in_order(events: Iterable[Event], tasks: Iterable[Event]) -> Iterator[Event]:
+    """Yield what a look has shown of runs and what was heard of their tasks, each run before its tasks."""
+    waiting: dict[tuple[str, str], list[Event]] = {}
+    for task in tasks:
+        waiting.setdefault((task.dag_id, task.run_id), []).append(task)
+    for event in events:
+        yield event
+        if event.kind == RUN_CREATED:
+            yield from waiting.pop((event.dag_id, event.run_id), ())
+    yield from chain.from_iterable(waiting.values())

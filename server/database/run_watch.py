@@ -8,17 +8,18 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection
 from typing import TYPE_CHECKING
 
 import asyncpg
 
 from server.database.event_log import GAP, Event, EventLog, Follower
 from server.database.notices import ENDED_RUNS, NEW_RUNS, TASKS, Notices
-from server.database.run_changes import NOWHERE, RunChanges, TooManyNewError
+from server.database.run_changes import MOST_NEW, NOWHERE, RunChanges, TooManyNewError, in_order
+from server.database.run_waiters import States, Waiters
 from server.database.task_notices import read_task_notice
 from server.errors import Unavailable, WindsockError
-from windsock.protocol import ENDED, Code
+from windsock.protocol import Code
 
 if TYPE_CHECKING:
     from server.database.database import Database
@@ -28,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 WINDOW = 60.0
 """For how long, in seconds, the id of an event is kept good after the last one who followed events has left."""
-# Of all callers together. They may name runs by the thousand, and each look asks for all of them.
+# Of all callers together. They may name runs by the thousand, and a look may ask for all of them.
 _MOST_RUNS = 100_000
 # Schedulers of a standalone database say what happens at once. Under load a look is for many notices.
 _LOOK_PAUSE = 0.05
@@ -37,30 +38,12 @@ _NEWS_PAUSE, _NEWS_PAUSE_EACH = 0.02, 0.0002
 
 _IDS = re.compile(r"\d{1,19}(?:,\d{1,19})*", re.ASCII)
 
-States = Mapping[int, str | None]
-
-
-class _Waiter:
-    """Somebody who waits until all of some runs have ended."""
-
-    __slots__ = ("runs", "woken")
-
-    def __init__(self, runs: Iterable[int]) -> None:
-        self.runs = set(runs)
-        self.woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def wake(self, run: int) -> None:
-        """Note that one of the runs may have ended."""
-        self.runs.discard(run)
-        if not self.runs and not self.woken.done():
-            self.woken.set_result(None)
-
 
 class RunWatch:
     """Watches runs in the name of many callers. It looks at the table once in an interval.
 
     If the database is a standalone one, its schedulers say at once what happens. What gets lost on this way, and what
-    others change in the table, the next look finds.
+    others change in the table, the next looks find.
     """
 
     def __init__(
@@ -72,12 +55,15 @@ class RunWatch:
         self._interval = interval
         channels = {ENDED_RUNS: self._hear_ends, NEW_RUNS: self._hear_new, TASKS: self._hear_task}
         self._notices = None if notices is None else Notices(notices, channels)
-        self._waiting: dict[int, set[_Waiter]] = {}
-        self._states: dict[int, str | None] = {}
+        self._waiters = Waiters()
         self._followers: set[Follower] = set()
         self._log, self._changes = EventLog(), RunChanges()
+        # What was heard of tasks before a look has shown their run.
+        self._early: list[Event] = []
         self._next_look: asyncio.Future[None] | None = None
         self._look_now = asyncio.Event()
+        # What schedulers said may have got lost, or they cannot say it.
+        self._must_look_at_all = True
         self._task: asyncio.Task[None] | None = None
         self._telling: asyncio.TimerHandle | None = None
         self._forgetting: asyncio.TimerHandle | None = None
@@ -85,7 +71,7 @@ class RunWatch:
 
     def __len__(self) -> int:
         """Return how many runs somebody waits for."""
-        return len(self._waiting)
+        return len(self._waiters)
 
     async def wait(self, states: States, seconds: float) -> None:
         """Wait until all of these runs may have ended or are gone, at most so many `seconds`.
@@ -93,12 +79,9 @@ class RunWatch:
         The runs are the `id`s of their rows, with the `states` that they have. If callers wait for more runs than can
         be looked at, return at once.
         """
-        if self.stopped or len(self._waiting) + len(states) > _MOST_RUNS:
+        if self.stopped or len(self._waiters) + len(states) > _MOST_RUNS:
             return
-        waiter = _Waiter(states)
-        for run, state in states.items():
-            self._waiting.setdefault(run, set()).add(waiter)
-            self._states[run] = state
+        waiter = self._waiters.add(states)
         self._begin()
         try:
             async with asyncio.timeout(seconds):
@@ -106,10 +89,11 @@ class RunWatch:
         except TimeoutError:
             return
         finally:
-            self._leave(waiter)
+            self._waiters.leave(waiter)
 
     def look_now(self) -> None:
         """Look at all these runs at once: one of them may have been marked or deleted."""
+        self._must_look_at_all = True
         self._look_now.set()
 
     @contextlib.asynccontextmanager
@@ -140,7 +124,7 @@ class RunWatch:
     def stop(self) -> None:
         """Wake everybody; from now on nobody waits."""
         self.stopped = True
-        self._wake(tuple(self._waiting))
+        self._waiters.wake_all()
         for follower in self._followers:
             follower.stopped = True
             follower.news.set()
@@ -160,20 +144,6 @@ class RunWatch:
         if self._task is None:
             self._task = asyncio.create_task(self._watch())
 
-    def _leave(self, waiter: _Waiter) -> None:
-        for run in waiter.runs:
-            others = self._waiting.get(run)
-            if others is not None:
-                others.discard(waiter)
-                if not others:
-                    del self._waiting[run], self._states[run]
-
-    def _wake(self, runs: Iterable[int]) -> None:
-        for run in runs:
-            self._states.pop(run, None)
-            for waiter in self._waiting.pop(run, ()):
-                waiter.wake(run)
-
     @property
     def _keeps_log(self) -> bool:
         """Whether somebody follows events, or may come back."""
@@ -181,17 +151,16 @@ class RunWatch:
 
     def _forget(self) -> None:
         self._forgetting = None
-        self._log, self._changes = EventLog(), RunChanges()
+        self._log, self._changes, self._early = EventLog(), RunChanges(), []
         self._look_now.set()
 
     async def _watch(self) -> None:
         """Look until nobody waits any more; keep listening as long as somebody may come back."""
         try:
-            while self._waiting or self._followers or (self._notices is not None and self._keeps_log):
-                if self._notices is not None and await self._notices.open(tasks=self._keeps_log):
-                    self._note_gap()
+            while self._waiters or self._followers or (self._notices is not None and self._keeps_log):
+                await self._listen()
                 self._look_now.clear()
-                if self._waiting or self._followers:
+                if self._waiters or self._followers:
                     await self._look()
                     await asyncio.sleep(min(_LOOK_PAUSE, self._interval))
                 with contextlib.suppress(TimeoutError):
@@ -203,6 +172,15 @@ class RunWatch:
                 self._notices.close()
             if self._next_look is not None:
                 self._next_look.cancel()
+
+    async def _listen(self) -> None:
+        if self._notices is None:
+            self._must_look_at_all = True
+            return
+        if not self._notices.is_open:
+            self._must_look_at_all = True
+        if await self._notices.open(tasks=self._keeps_log):
+            self._note_gap()
 
     async def _look_from_now(self) -> None:
         """Wait for a look that begins after this; raises Unavailable if it fails."""
@@ -217,6 +195,7 @@ class RunWatch:
         try:
             await self._read()
         except (WindsockError, asyncpg.PostgresError) as error:
+            self._must_look_at_all = True
             # Whoever waits learns of it when the time is over, unless the database is back by then.
             logger.debug("the runs that are waited for could not be read", extra={"reason": type(error).__name__})
             if waited is not None and not waited.done():
@@ -228,35 +207,38 @@ class RunWatch:
                 waited.set_result(None)
 
     async def _read(self) -> None:
+        due = self._waiters.take_due(everything=self._must_look_at_all)
+        self._must_look_at_all = False
         if not self._followers:
-            ended = await self._database().fetch("ended_runs", list(self._waiting))
-            self._wake([row["id"] for row in ended])
+            ended = await self._database().fetch("ended_runs", list(due)) if due else []
+            self._waiters.wake([row["id"] for row in ended])
             return
         if not self._changes.has_begun:
             self._changes.begin(await self._fetch((), NOWHERE))
             self._changes.take(await self._fetch((), self._changes.floor))
-        rows = await self._fetch(self._changes.states(self._states), self._changes.floor)
-        self._wake_ended(rows)
+        heard = len(self._early)
+        rows = await self._fetch(self._changes.states(due), self._changes.floor)
+        self._waiters.see(rows)
         try:
             events = self._changes.take(rows)
         except TooManyNewError:
             self._changes = RunChanges()
             events = [Event(GAP)]
-        for event in events:
+        for event in in_order(events, self._take_early(heard)):
             self._tell(event)
+
+    def _take_early(self, heard: int) -> list[Event]:
+        """Return the events of tasks whose run can be known after a look; `heard` is how many there were before it."""
+        # What was heard since it began may be about runs that only the next one shows.
+        shown, later = self._early[:heard], list[Event]()
+        for task in self._early[heard:]:
+            (shown if self._changes.knows(task.dag_id, task.run_id) else later).append(task)
+        self._early = later
+        return shown
 
     async def _fetch(self, known: Collection[tuple[int, str | None]], floor: int) -> list[asyncpg.Record]:
         ids, states = zip(*known, strict=True) if known else ((), ())
         return await self._database().fetch("changed_runs", ids, states, floor)
-
-    def _wake_ended(self, rows: Iterable[asyncpg.Record]) -> None:
-        ended = []
-        for row in rows:
-            if row["id"] in self._states:
-                self._states[row["id"]] = row["state"]
-                if row["is_gone"] or row["state"] in ENDED:
-                    ended.append(row["id"])
-        self._wake(ended)
 
     def _tell(self, event: Event) -> None:
         self._log.add(event)
@@ -277,9 +259,9 @@ class RunWatch:
     def _hear_ends(self, payload: str) -> None:
         # Everybody who may connect to the database can send notices.
         if _IDS.fullmatch(payload):
-            self._wake(map(int, payload.split(",")))
+            self._waiters.wake(map(int, payload.split(",")))
         else:
-            self._look_now.set()
+            self.look_now()
         self._hear_new(payload)
 
     def _hear_new(self, _payload: str) -> None:
@@ -287,8 +269,16 @@ class RunWatch:
             self._look_now.set()
 
     def _hear_task(self, payload: str) -> None:
-        if self._keeps_log and (event := read_task_notice(payload)) is not None:
+        if not self._keeps_log or (event := read_task_notice(payload)) is None:
+            return
+        if self._changes.knows(event.dag_id, event.run_id):
             self._tell(event)
+        elif len(self._early) < MOST_NEW:
+            self._early.append(event)
+            self._look_now.set()
+        else:
+            self._early.clear()
+            self._note_gap()
 
 
 def _unreadable() -> Unavailable:

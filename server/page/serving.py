@@ -13,6 +13,7 @@ from server.http.answers import error_answer
 from server.http.router import Paths, spellings
 from server.page.answers import HEADERS, KEPT_FOREVER, NEVER_KEPT, content_answer
 from server.page.files import FOLDER, Content, read_files
+from server.page.modules import needed
 from windsock.config import Config
 from windsock.protocol import PREFIX, Code
 
@@ -21,6 +22,7 @@ _DAG = "/dags/{dag_id}"
 _RUN = f"{_DAG}/runs/{{run_id}}"
 # Each of these has the same answer, the shell, whose script looks at the address.
 _VIEWS = (_DAG, _RUN, f"{_RUN}/tasks/{{task_id}}", "/pools", "/runs", "/status", "/sign-in")
+_MAIN, _FRONT_VIEW = "js/main.js", "js/views/dags.js"
 # Where `dag_run_url` of a standalone database leads.
 _RUN_URL = "/admin/airflow/graph"
 
@@ -32,9 +34,10 @@ class Page:
         """Read the files and fill the templates; `sign_in` says how one signs in (`server.page.sign_in`)."""
         self._base_path = config.base_path
         self._files = read_files()
-        self._shell = self._filled("index.html", sign_in)
+        self._shell = self._filled("index.html", sign_in, _MAIN)
+        self._front = self._filled("index.html", sign_in, _MAIN, _FRONT_VIEW)
         self._docs = self._filled("docs.html", sign_in)
-        self.handlers = frozenset({self.shell, self.docs, self.static, self.missing})
+        self.handlers = frozenset({self.front, self.shell, self.docs, self.static, self.missing})
 
     @property
     def resources(self) -> list[web.AbstractResource]:
@@ -42,7 +45,8 @@ class Page:
         roots = {"/", self._base_path or "/"}
         table = [web.get(path, self.shell) for path in _VIEWS]
         others = [
-            *(web.get(path, self.shell) for path in (*sorted(roots), _RUN_URL)),
+            *(web.get(path, self.front) for path in sorted(roots)),
+            web.get(_RUN_URL, self.shell),
             web.get(f"{PREFIX}/docs", self.docs),
         ]
         folders = [web.get("/static/{path}", self.static)]
@@ -53,6 +57,10 @@ class Page:
     async def shell(self, request: web.Request) -> web.Response:
         """Answer with the page; its script shows what the address says."""
         return content_answer(request, self._shell, NEVER_KEPT)
+
+    async def front(self, request: web.Request) -> web.Response:
+        """Answer with the page for the list of DAGs, whose modules the browser asks for at once."""
+        return content_answer(request, self._front, NEVER_KEPT)
 
     async def docs(self, request: web.Request) -> web.Response:
         """`GET /api/experimental/docs`: the description of the API, for people."""
@@ -71,7 +79,7 @@ class Page:
             return error_answer(Code.ENDPOINT_NOT_FOUND, message, 404, {**HEADERS, "Cache-Control": NEVER_KEPT})
         return content_answer(request, content, KEPT_FOREVER)
 
-    def _filled(self, name: str, sign_in: Iterable[str]) -> Content:
+    def _filled(self, name: str, sign_in: Iterable[str], *modules: str) -> Content:
         """Fill a template. What a value contains is escaped, and a name that nobody has set is an error."""
         loader = jinja2.FileSystemLoader(FOLDER)
         templates = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
@@ -79,6 +87,7 @@ class Page:
             base_path=self._base_path,
             assets=f"{self._base_path}/static/{self._files.digest}",
             files=sorted(self._files.by_path),
+            modules=needed(self._files.by_path, *modules),
             version=self._files.digest,
             sign_in=" ".join(sign_in),
         )

@@ -486,6 +486,28 @@ async def test_tasks_of_a_standalone_database(
             assert stream.seen[0] == ("run_created", "r", "running")
 
 
+async def test_a_run_is_created_before_its_tasks_change(serve: Serve, connection: asyncpg.Connection) -> None:
+    """A task's state is heard at once, its run is found by a look: whatever comes first, readers get it in order."""
+    url = await serve(watch_interval="60")
+    states = ["scheduled", "queued", "running", "success"]
+    runs = [f"r{n}" for n in range(60)]
+    async with following(url, "?dag_id=d") as stream:
+        for run_id in runs:
+            await connection.execute(ADD, "d", run_id, "running")
+            for state in states:
+                notice = {"dag_id": "d", "execution_date": "", "run_id": run_id, "state": state, "task_id": "t"}
+                await connection.execute(
+                    "SELECT pg_notify($1, $2)", TASKS, json.dumps({**notice, "try_number": 1})
+                )  # fmt: skip
+        await until(lambda: len(stream.seen) == len(runs) * (1 + len(states)))
+        for run_id in runs:
+            seen = [one for one in stream.seen if run_id in one]
+            assert seen == [
+                ("run_created", run_id, "running"),
+                *(("task_changed", "t", run_id, state) for state in states),
+            ]
+
+
 async def test_notices_of_others(
     serve: Serve, connection: asyncpg.Connection, caplog: pytest.LogCaptureFixture
 ) -> None:

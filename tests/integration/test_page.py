@@ -78,18 +78,22 @@ async def test_every_address_of_the_page(serve: Serve) -> None:
     """At the root and below the base path the same, which it names; HEAD has all but the body."""
     url = await serve(page="True", base_path="/w")
     root = url.removesuffix("/w")
-    shell = (await ask(f"{url}/")).body
+    front, shell = (await ask(f"{url}/")).body, (await ask(f"{url}/pools")).body
+    # The list of DAGs alone names the modules that it needs besides.
+    assert set(shell.splitlines()) < set(front.splitlines())
+    assert b"/js/views/dags.js" in front
     assert b'<html lang="en" data-base="/w" data-version="' in shell
     assert b' data-sign-in="none"' in shell
     for begin in (root, url, f"{root}//w/"):
         for address in ADDRESSES:
             reply, head = await ask(begin + address), await ask(begin + address, method="HEAD")
             assert (reply.status, reply.headers["Content-Type"]) == (200, "text/html; charset=utf-8"), address
-            assert (reply.body == shell) == (address in SHELLS)
+            assert (reply.body == shell) == (address in SHELLS[1:])
+            assert (reply.body == front) == (address == "/")
             assert (head.status, head.body, head.headers["ETag"]) == (200, b"", reply.headers["ETag"])
             assert head.headers["Content-Length"] == str(len(reply.body))
             assert (await ask(begin + address, method="POST")).status == 405
-    assert (await ask(url)).body == shell
+    assert (await ask(url)).body == front
 
 
 async def test_the_url_of_a_run_leads_to_the_page(serve: Serve, database: str) -> None:

@@ -32,6 +32,9 @@ async def test_the_first_load_is_small(windows: Windows, crowd: str) -> None:
     await expect(page.locator("main tbody tr").nth(20)).to_be_visible()
     sizes = {answer.url: await sent(answer) for answer in answers if "/api/" not in answer.url}
     assert 20_000 < sum(sizes.values()) < FIRST_LOAD, sizes
+    # The browser asks for all modules at once, instead of for one level of imports after the other.
+    named = await page.eval_on_selector_all("link[rel=modulepreload]", "links => links.map((link) => link.href)")
+    assert {url for url in sizes if url.endswith(".js")} - set(named) == {url for url in sizes if "theme" in url}
 
 
 async def sent(answer: Response) -> int:
