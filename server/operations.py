@@ -27,6 +27,7 @@ from server.wire import (
     DagRunsQuery,
     Found,
     NamedRun,
+    NextRunsQuery,
     Page,
     PoolRequest,
     RunDetails,
@@ -159,11 +160,20 @@ class Operations(Overviews):
         return await self.metadata.dags.readable.roots(dag_ids)
 
     async def dag_details(
-        self, dag_id: str, readable: Readable | None, *, shows_errors: bool = True, shows_runs: bool = True
+        self,
+        dag_id: str,
+        readable: Readable | None,
+        next_runs: NextRunsQuery | None = None,
+        *,
+        shows_errors: bool = True,
+        shows_runs: bool = True,
     ) -> DagDetails:
         """Return all about a DAG; why its file cannot be loaded only if all DAGs in it are `readable` (None: all)."""
-        details, checked = self.metadata.details, wire.check_id(dag_id, "dag_id")
-        return await details.dag(checked, readable, shows_errors=shows_errors, shows_runs=shows_runs)
+        checked = wire.check_id(dag_id, "dag_id")
+        details = await self.metadata.details.dag(checked, readable, shows_errors=shows_errors, shows_runs=shows_runs)
+        if next_runs is not None:
+            await self.metadata.schedules.add_to(details, next_runs)
+        return details
 
     async def code(self, dag_id: str, readable: Readable | None) -> str:
         """Return the source of the DAG's file; raises PermissionMissing unless its DAGs are `readable` (None: all)."""

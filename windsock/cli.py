@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from windsock.commands import dags, pools, runs, steering, task_log, tasks, unfinished, whoami
+from windsock.commands import backfill, dags, pools, runs, steering, task_log, tasks, unfinished, whoami
 from windsock.commands.base import EXIT_CODES, EXIT_INTERRUPTED, Failure
 from windsock.errors import ConfigError
 from windsock.service import module_of_service
@@ -24,6 +24,8 @@ _BY_AIRFLOW_1: Sequence[click.Command] = (
     task_log.task_log,
     dags.list_dags,
     dags.dag_details,
+    dags.next_execution,
+    backfill.backfill,
     dags.list_import_errors,
     tasks.list_tasks,
     dags.pause,
@@ -46,6 +48,8 @@ _BY_AIRFLOW_2: Mapping[str, Mapping[str, click.Command]] = {
         "delete-run": steering.delete_run,
         "list": dags.list_dags,
         "details": dags.dag_details,
+        "next-execution": dags.next_execution,
+        "backfill": backfill.backfill,
         "list-import-errors": dags.list_import_errors,
         "pause": dags.pause,
         "unpause": dags.unpause,

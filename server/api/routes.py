@@ -39,6 +39,7 @@ from server.wire.query import (
     EVENT_PARAMETERS,
     GRID_PARAMETERS,
     LOG_PARAMETERS,
+    NEXT_RUNS_PARAMETERS,
     PAGE_PARAMETERS,
     RUN_PARAMETERS,
     WAIT_PARAMETERS,
@@ -117,7 +118,7 @@ ENDPOINTS = (
     Endpoint("GET", f"{_DAG}/paused", dags.is_paused, DAG_READ),
     Endpoint("GET", f"{_DAG}/paused/{{paused}}", dags.set_paused, edits_dag(), changes=True),
     Endpoint("GET", f"{_DAG}/code", dags.code, reads(Resource.DAGS, Resource.CODE)),
-    Endpoint("GET", _DAG, details.dag, DAG_READ),
+    Endpoint("GET", _DAG, details.dag, DAG_READ, NEXT_RUNS_PARAMETERS),
     Endpoint("PATCH", _DAG, dags.patch, edits_dag()),
     Endpoint("DELETE", _DAG, dags.delete, needs("can_delete", Resource.DAGS)),
     # Some releases of Airflow's own client use this path.

@@ -15,11 +15,12 @@ import msgspec
 
 from server.caching.bounded import BoundedMap
 from server.database import decoding, params
-from server.database.decoding import ConfCheck, DagRow, Malformed, Moment, Prepared
+from server.database.decoding import ConfCheck, DagRow, Malformed, Moment, Plans, Prepared
 from server.database.encoding import MALFORMED
+from server.database.next_runs import Planned, Position, Question
 from server.database.prepared import PreparedDag
 from server.database.serialized import inflate
-from server.database.timetables import Interval
+from server.database.timetables import Interval, Window
 from server.errors import BadConf, BadRequest, Conflict, Unavailable, WindsockError
 from server.process.offload import Busy, OffloadError, WorkerPool
 from server.wire.confs import ConfAsJson, conf_of_json, conf_of_pickle
@@ -102,6 +103,14 @@ class Decoder:
         read = msgspec.json.decode(answer, type=Interval | Malformed)
         return _no_interval(dag.dag_id, date, read.reason) if isinstance(read, Malformed) else read
 
+    async def planned(
+        self, dag: PreparedDag, version: str, window: Window, position: Position, asked: Question
+    ) -> Planned | Malformed:
+        """Return runs of its schedule, or why there are none; raises Unavailable if that takes too much."""
+        plans = Plans(msgspec.Raw(dag.schedule), dag.cron_intervals, window, position, asked)
+        answer = await self._work("planned", dag.dag_id, version, msgspec.json.encode(plans))
+        return msgspec.json.decode(answer, type=Planned | Malformed)
+
     async def shown(self, dag_id: str, data: bytes) -> str:
         """Return what `str()` shows for a pickled value, or in brackets why it is not read; raises Unavailable."""
         if len(data) <= CHEAP_SIZE and (text := _shown_here(data)) is not None:
@@ -167,6 +176,7 @@ _WORDS = {
     "interval": "its timetable gives no data interval",
     "log_names": "the name of a task's log cannot be rendered",
     "pickle": "executor_config cannot be read",
+    "planned": "the runs of its schedule cannot be found",
     "pickled_conf": "the conf of a run cannot be read",
     "json_conf": "the conf of a run cannot be read",
 }

@@ -11,9 +11,10 @@ import msgspec
 from server.database import params, timetables
 from server.database.encoding import MALFORMED
 from server.database.log_templates import LOG_NAME_ERRORS, LogFacts, render_log_name
+from server.database.next_runs import Position, Question, planned_runs
 from server.database.prepared import PreparedDag, prepare
 from server.database.serialized import inflate, parse
-from server.database.timetables import Timetable
+from server.database.timetables import Timetable, Window
 from server.errors import BadRequest
 from server.wire.confs import conf_of_json, conf_of_pickle
 from server.wire.pickles import show_pickle
@@ -45,6 +46,16 @@ class Moment(msgspec.Struct, array_like=True):
     schedule: msgspec.Raw
     cron_intervals: bool
     date: datetime
+
+
+class Plans(msgspec.Struct, array_like=True):
+    """The schedule of a DAG as it is serialized, with its bounds and its position, and which runs somebody wants."""
+
+    schedule: msgspec.Raw
+    cron_intervals: bool
+    window: Window
+    position: Position
+    asked: Question
 
 
 class Malformed(msgspec.Struct):
@@ -90,6 +101,15 @@ def _interval(request: bytes) -> bytes:
         return msgspec.json.encode(Malformed(str(error)[:200]))
 
 
+def _planned(request: bytes) -> bytes:
+    plans = msgspec.json.decode(request, type=Plans)
+    try:
+        timetable = _timetable(bytes(plans.schedule), plans.cron_intervals)
+        return msgspec.json.encode(planned_runs(timetable, plans.window, plans.position, plans.asked))
+    except MALFORMED as error:
+        return msgspec.json.encode(Malformed(str(error)[:200]))
+
+
 @lru_cache(maxsize=64)
 def _timetable(schedule: bytes, cron_intervals: bool) -> Timetable:  # noqa: FBT001 - private
     return timetables.read(msgspec.json.decode(schedule), cron_intervals=cron_intervals)
@@ -110,6 +130,7 @@ FUNCTIONS: dict[str, Callable[[bytes], bytes]] = {
     "conf": _conf,
     "interval": _interval,
     "log_names": _log_names,
+    "planned": _planned,
     "pickled_conf": lambda data: msgspec.json.encode(conf_of_pickle(data)),
     "json_conf": lambda data: msgspec.json.encode(conf_of_json(data)),
     "pickle": lambda data: show_pickle(data).encode(),

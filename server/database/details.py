@@ -22,8 +22,9 @@ from server.wire.shapes import DagDetails, RunDetails
 from windsock.protocol import Code
 
 _DECODED = frozenset({"conf", "conf_error", "task_states"})
+_ADDED = frozenset({"next_runs", "next_runs_note", "params", "run_states"})
 _OF_A_RUN = tuple(name for name in RunDetails.__struct_fields__ if name not in _DECODED)
-_OF_A_DAG = tuple(name for name in DagDetails.__struct_fields__ if name not in {"params", "run_states"})
+_OF_A_DAG = tuple(name for name in DagDetails.__struct_fields__ if name not in _ADDED)
 _NEEDS_PERMISSION = "REDACTED: this needs can_read on ImportError"
 _OF_OTHERS = "REDACTED: this file also has DAGs that you may not read"
 

@@ -28,6 +28,7 @@ from server.database.run_instances import RunInstances
 from server.database.run_states import RunStates
 from server.database.run_watch import RunWatch
 from server.database.scheduler_health import Heartbeat, SchedulerHealth
+from server.database.schedules import Schedules
 from server.database.schema import SchemaError, check_schema
 from server.database.settings import Settings
 from server.database.steering import Steering
@@ -80,6 +81,7 @@ class Metadata:
         self.steering = Steering(database, settings, self.dags)
         self.waiting = Waiting(database, settings, self.scheduler)
         self.details = Details(database, settings, self.dags, self.decoder)
+        self.schedules = Schedules(database, settings, self.dags, self.decoder)
         self.grids = Grids(database, settings, self.dags)
         self.run_instances = RunInstances(database, self.dags, self.waiting)
         self.pools = Pools(database, settings)
@@ -172,6 +174,7 @@ def _settings(config: "Config", found: Catalogue) -> Settings:
         parallelism=config.parallelism,
         max_active_tasks=config.dag_concurrency,
         max_active_runs=config.max_active_runs_per_dag,
+        catchup_by_default=config.catchup_by_default,
         task_instances=config.task_instances,
         batch_size=config.batch_size,
         batch_in_flight=config.batch_in_flight,

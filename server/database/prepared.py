@@ -17,6 +17,7 @@ from server.database.encoding import MALFORMED, OnlyAirflowError, plain_date
 from server.database.instances import Instance
 from server.database.params import NOTHING_SHOWN, Param
 from server.database.planned import Needs, PlannedTasks, planned_tasks
+from server.database.schedule import Bounds, read_bounds
 from server.database.serialized import SerializedDag, Task
 from server.database.task_details import TaskSummary, details_of, topological_order
 from server.database.timetables import Interval
@@ -95,6 +96,8 @@ class PreparedDag(msgspec.Struct, array_like=True, dict=True):
     """A list of `TaskDetails` in that order, as JSON."""
     shown_params: bytes = NOTHING_SHOWN
     """A list of `ShownParam` as JSON; null if there are none, or if they cannot be read."""
+    bounds: Bounds = Bounds()
+    """The dates of the runs of its schedule."""
 
     def task(self, task_id: str) -> PreparedTask | None:
         """Return a task by its id, None if there is none."""
@@ -186,6 +189,7 @@ def prepare(dag: SerializedDag) -> list[PreparedDag]:
         order=order,
         shown_params=_unless_malformed(lambda: params.shown(dag.data.get("params")), NOTHING_SHOWN),
         task_details=_ascii([details_of(dag.tasks[task_id]) for task_id in order]),
+        bounds=_unless_malformed(lambda: read_bounds(dag), Bounds()),
     )
     found.append(own)
     for nested in dag.nested():

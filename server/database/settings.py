@@ -28,6 +28,8 @@ class Settings:
     max_active_tasks: int
     max_active_runs: int
     """Limits from the configuration; the last two are for DAGs that have none of their own."""
+    catchup_by_default: bool
+    """Whether schedules make the runs that they have missed, if the DAG does not say."""
     task_instances: str
     """Which runs of Airflow 3 get their task instances at once: those of a bundle's version, all, or none."""
     batch_size: int

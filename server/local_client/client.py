@@ -12,7 +12,7 @@ from server.local_client.runs import LocalRuns
 from server.local_client.steering import LocalSteering
 from server.operations import Operations
 from windsock.client.interface import Client
-from windsock.client.requests import dags_query
+from windsock.client.requests import dags_query, next_runs_query
 from windsock.client.results import Answer
 from windsock.config import Config
 
@@ -80,9 +80,22 @@ class LocalClient(LocalRuns, LocalSteering, Client):
         """See `Client.get_version`."""
         return self._calls.object_of(lambda operations: operations.versions())
 
-    def get_dag(self, dag_id: str) -> Answer:
+    def get_dag(
+        self,
+        dag_id: str,
+        *,
+        next_runs: int | None = None,
+        execution_date_gte: str | None = None,
+        execution_date_lte: str | None = None,
+    ) -> Answer:
         """See `Client.get_dag`."""
-        return self._calls.object_of(lambda operations: operations.dag_details(dag_id, ALL))
+        query = next_runs_query(next_runs, execution_date_gte, execution_date_lte)
+
+        async def details(operations: Operations) -> wire.DagDetails:
+            checked = wire.check_id(dag_id, "dag_id")
+            return await operations.dag_details(checked, ALL, wire.parse_next_runs(query, operations.timezone))
+
+        return self._calls.object_of(details)
 
     def get_import_errors(self) -> list[Answer]:
         """See `Client.get_import_errors`."""

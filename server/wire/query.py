@@ -18,6 +18,7 @@ from server.wire.dates import parse_execution_date, restore_plus
 
 MAX_LIMIT = 10_000
 _GRID_LIMIT, _MAX_GRID_LIMIT = 25, 100
+_MAX_NEXT_RUNS = 1000
 _MAX_ID = 2**31 - 1
 RUN_ORDERS = ("execution_date",)
 IMPORT_ERROR_ORDERS = ("filename",)
@@ -29,6 +30,7 @@ WAIT_PARAMETERS = frozenset({"wait"})
 EVENT_PARAMETERS = frozenset({"dag_id", "run_id", "last_event_id"})
 DETAILS_PARAMETERS = frozenset({"details"})
 GRID_PARAMETERS = frozenset({"limit", "before"})
+NEXT_RUNS_PARAMETERS = frozenset({"next_runs", "execution_date_gte", "execution_date_lte"})
 LOG_PARAMETERS = frozenset({"try_number", "tail", "map_index"})
 RUN_PARAMETERS = PAGE_PARAMETERS | {"state", "run_id", "execution_date_gte", "execution_date_lte"}
 _LONGEST_EVENT_ID = 100
@@ -120,6 +122,29 @@ def parse_grid_query(pairs: Pairs) -> GridQuery:
     given = collect(pairs, GRID_PARAMETERS)
     limit = _integer(given, "limit", 1, _MAX_GRID_LIMIT)
     return GridQuery(limit or _GRID_LIMIT, _integer(given, "before", 0, _MAX_ID))
+
+
+class NextRunsQuery(NamedTuple):
+    """How many runs of a schedule are wanted at most; with dates, only those between them, also runs of the past."""
+
+    number: int
+    execution_date_gte: datetime | None = None
+    execution_date_lte: datetime | None = None
+
+    @property
+    def is_between(self) -> bool:
+        """Whether it has a date."""
+        return self.execution_date_gte is not None or self.execution_date_lte is not None
+
+
+def parse_next_runs(pairs: Pairs, default_timezone: tzinfo) -> NextRunsQuery | None:
+    """Read `?next_runs=` of `GET /dags/<dag_id>`; None without it. Raises BadRequest."""
+    given = collect(pairs, NEXT_RUNS_PARAMETERS)
+    number = _integer(given, "next_runs", 1, _MAX_NEXT_RUNS)
+    if number is None:
+        return None
+    dates = (_date(given, name, default_timezone) for name in ("execution_date_gte", "execution_date_lte"))
+    return NextRunsQuery(number, *dates)
 
 
 class LogQuery(NamedTuple):

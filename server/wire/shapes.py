@@ -138,13 +138,23 @@ class RunDetails(msgspec.Struct):
     task_states: dict[str, int] | None
 
 
+class PlannedRun(msgspec.Struct):
+    """A run that a schedule has, with dates in ISO 8601; it is made when `run_after` has come."""
+
+    execution_date: str
+    data_interval_start: str
+    data_interval_end: str
+    run_after: str
+
+
 class DagDetails(msgspec.Struct):
     """All that the database says about a DAG, with dates in ISO 8601; None for what this release does not have.
 
     `run_states` counts the runs in each of the four states of runs, up to 100,000 in each; None if the caller may not
     read runs. `import_error` says why the DAG's file cannot be loaded, None if it can; a text that begins with REDACTED
     is in its place for callers who may not read it. `last_parsed_time` is, in Airflow 1.10, when its scheduler last
-    looked at the DAG.
+    looked at the DAG. The last two are there for callers who ask: runs of the schedule; and why there are none, or none
+    that are known after them.
     """
 
     dag_id: str
@@ -168,6 +178,8 @@ class DagDetails(msgspec.Struct):
     timetable_description: str | None
     run_states: dict[str, int] | None
     params: msgspec.Raw
+    next_runs: list[PlannedRun] | UnsetType = UNSET
+    next_runs_note: str | UnsetType | None = UNSET
 
 
 class ShownParam(msgspec.Struct):

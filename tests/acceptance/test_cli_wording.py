@@ -17,6 +17,7 @@ COMMANDS = {
     "dag_state nope 2020-01-01": 3,
     "task_state ref_setup after setup_1": 0,
     "task_log -f ref_setup after setup_1": 3,
+    "next_execution nope": 3,
     "delete_dag -y nope": 3,
     "pool -x default_pool": 1,
     "stop_run ref_setup setup_running": 0,

@@ -234,3 +234,44 @@ async def test_the_api_shows_schedules_and_keeps_their_run_ids(b: Bench) -> None
             assert dag["timetable_description"] is None
         async with http.get("dags/sets") as answer:
             assert "not data sets" in (await answer.json())["timetable_description"]
+
+
+async def test_a_backfill_holds_up_no_schedule(b: Bench, tmp_path: Path) -> None:
+    """Its runs begin one after the other, as max_active_runs says; the schedule's own run is made and begins."""
+    go = tmp_path / "go"
+    slow = {"t": bash(f"case {{{{ run_id }}}} in backfill*) until [ -e {go} ]; do sleep 0.05; done;; esac")}
+    await b.load({"d": scheduled(start=days_ago(9), tasks=slow, max_active_runs=1, catchup=False)})
+    async with live_server(b.dsn) as url, aiohttp.ClientSession(f"{url}/api/experimental/") as http:
+        for number in (8, 7, 6):
+            date = f"{days_ago(number)}T00:00:00+00:00"
+            body = {"run_id": f"backfill__{date}", "execution_date": date}
+            async with http.post("dags/d/dag_runs", json=body) as answer:
+                assert answer.status == 200
+    begun = "SELECT count(*) = 1 FROM task_instance WHERE state = 'running'"
+    async with b.scheduler():
+        await b.until("SELECT count(*) = 1 FROM dag_run WHERE run_id LIKE 'scheduled%' AND state = 'success'")
+        await b.until(begun)
+        assert await b.pool.fetchval("SELECT count(*) FROM task_instance WHERE execution_date < $1", day_of(2)) == 1
+        go.touch()
+        await settled(b)
+    assert await runs(b, "d") == [*(f"backfill__{days_ago(n)}T00:00:00+00:00" for n in (8, 7, 6)), *ids(1)]
+
+
+async def test_a_backfill_depends_on_its_own_past(b: Bench) -> None:
+    """The run after one that failed waits, as one of a schedule would."""
+    fails = {"t": bash(f"[ {{{{ ds }}}} != {days_ago(8)} ]", depends_on_past=True)}
+    await b.load({"d": scheduled(start=days_ago(9), tasks=fails, schedule="@yearly", catchup=True)})
+    for number in (8, 7):
+        await b.pool.execute(
+            "INSERT INTO dag_run (dag_id, run_id, execution_date, state, external_trigger, start_date)"
+            " VALUES ('d', $1, $2, 'running', true, now())", f"backfill__{number}", day_of(number),
+        )  # fmt: skip
+    async with b.scheduler():
+        await b.until("SELECT count(*) = 1 FROM dag_run WHERE state = 'failed'")
+        await asyncio.sleep(1)
+        assert await b.pool.fetchval("SELECT state FROM dag_run WHERE run_id = 'backfill__7'") == "running"
+
+
+def day_of(number: int) -> datetime:
+    """Return the midnight so many days ago."""
+    return datetime.fromisoformat(days_ago(number)).replace(tzinfo=UTC)

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.database.schedule import read_schedule
 from server.database.serialized import SerializedDag
 from server.database.timetables import Interval, Timetable, Window, read
-from server.standalone.scheduler.schedule import plan, read_schedule, run_id_of
+from server.standalone.scheduler.schedule import plan, run_id_of
 
 MINUTE, ROOM = timedelta(minutes=1), 100_000
 # What a cron field may be here, with the values that it has.

@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.errors import BadRequest
-from server.wire import DagRunsQuery, Page, page_links, parse_dag_runs_query, parse_dags_query
+from server.wire import (
+    DagRunsQuery,
+    NextRunsQuery,
+    Page,
+    page_links,
+    parse_dag_runs_query,
+    parse_dags_query,
+    parse_next_runs,
+)
 
 DEFAULT = DagRunsQuery(Page("execution_date"))
 
@@ -140,3 +148,25 @@ def test_links_of_an_empty_list() -> None:
     """Nothing found: first and last are the same, with nothing before or after."""
     assert set(links("limit=2", 0)) == {"first", "last"}
     assert links("limit=2", 4)["last"].endswith("offset=2")
+
+
+def test_next_runs() -> None:
+    """Without their number there are none; each date may stand alone."""
+    date = datetime(2020, 1, 5, tzinfo=UTC)
+    for query, read_as in (
+        ("", None),
+        ("execution_date_gte=2020-01-05&details=true", None),
+        ("next_runs=1000", NextRunsQuery(1000)),
+        ("next_runs=3&execution_date_lte=2020-01-05T00:00:00 00:00", NextRunsQuery(3, None, date)),
+        ("next_runs=3&execution_date_gte=2020-01-05", NextRunsQuery(3, date)),
+    ):
+        assert parse_next_runs(parse_qsl(query, keep_blank_values=True), UTC) == read_as
+    for query, said in (
+        ("next_runs=0", "`next_runs` must be a whole number from 1 to 1000"),
+        ("next_runs=1001", "from 1 to 1000"),
+        ("next_runs=", "from 1 to 1000"),
+        ("next_runs=1&next_runs=2", "was given 2 times"),
+        ("next_runs=1&execution_date_gte=never", "could not be identified as a date"),
+    ):
+        with pytest.raises(BadRequest, match=said):
+            parse_next_runs(parse_qsl(query, keep_blank_values=True), UTC)

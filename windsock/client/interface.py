@@ -61,10 +61,20 @@ class Client(Runs, Steering):
         """List the tags of the active DAGs."""
 
     @abstractmethod
-    def get_dag(self, dag_id: str) -> Answer:
+    def get_dag(
+        self,
+        dag_id: str,
+        *,
+        next_runs: int | None = None,
+        execution_date_gte: str | None = None,
+        execution_date_lte: str | None = None,
+    ) -> Answer:
         """Return all about a DAG, such as `schedule_interval`, `next_dagrun`, `import_error` and `run_states`.
 
-        With an older server the ApiError has the code `endpoint_not_found`.
+        With a number of `next_runs` (at most 1,000) it also has the runs of its schedule in `next_runs`, each with its
+        `execution_date`, `data_interval_start`, `data_interval_end` and `run_after`: the next ones, or with dates those
+        between them. If there are none, `next_runs_note` says why. With an older server the ApiError has the code
+        `endpoint_not_found`.
         """
 
     @abstractmethod

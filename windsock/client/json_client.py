@@ -12,7 +12,7 @@ from windsock.client.interface import Client
 from windsock.client.json_calls import JsonCalls
 from windsock.client.json_runs import JsonRuns
 from windsock.client.json_steering import JsonSteering
-from windsock.client.requests import NARROWING, dags_query
+from windsock.client.requests import NARROWING, dags_query, next_runs_query
 from windsock.client.results import Answer
 from windsock.client.runs import LONGEST_WAIT
 
@@ -127,9 +127,22 @@ class JsonClient(JsonRuns, JsonSteering, Client):
         """See `Client.get_version`."""
         return self._calls.read.object_of(self._calls.read.known(self._calls.get("version")), "windsock")
 
-    def get_dag(self, dag_id: str) -> Answer:
+    def get_dag(
+        self,
+        dag_id: str,
+        *,
+        next_runs: int | None = None,
+        execution_date_gte: str | None = None,
+        execution_date_lte: str | None = None,
+    ) -> Answer:
         """See `Client.get_dag`."""
-        return self._calls.read.object_of(self._calls.read.known(self._calls.get(paths.of_dag(dag_id))), "dag_id")
+        query = next_runs_query(next_runs, execution_date_gte, execution_date_lte)
+        reply = self._calls.get(paths.of_dag(dag_id), query)
+        dag = self._calls.read.object_of(self._calls.read.known(reply), "dag_id")
+        if query and "next_runs" not in dag:
+            # An older server ignores what it does not know.
+            raise self._calls.read.too_old(reply)
+        return dag
 
     def get_import_errors(self) -> list[Answer]:
         """See `Client.get_import_errors`."""

@@ -78,6 +78,16 @@ def grid_query(limit: int, before: int | None) -> list[tuple[str, str]]:
     return [("limit", str(limit)), *([] if before is None else [("before", str(before))])]
 
 
+def next_runs_query(
+    next_runs: int | None, execution_date_gte: str | None, execution_date_lte: str | None
+) -> list[tuple[str, str]]:
+    """Build the query for a DAG with runs of its schedule; it is empty without `next_runs`."""
+    if next_runs is None:
+        return []
+    dates = {"execution_date_gte": execution_date_gte, "execution_date_lte": execution_date_lte}
+    return [("next_runs", str(next_runs)), *((name, date) for name, date in dates.items() if date is not None)]
+
+
 def events_query(dag_id: str | Sequence[str] | None, run_id: str | Sequence[str] | None) -> list[tuple[str, str]]:
     """Build the query for events: one or several DAGs and runs, None for all."""
     given = {"dag_id": dag_id, "run_id": run_id}

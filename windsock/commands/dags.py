@@ -1,17 +1,18 @@
-"""DAGs: `list_dags`, `dag_details`, `pause`, `unpause`, `delete_dag`."""
+"""DAGs: `list_dags`, `dag_details`, `next_execution`, `pause`, `unpause`, `delete_dag`."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
 
-from windsock.commands.base import confirm, echo, session, subdir_option, verbose_option
-from windsock.commands.tables import output_option, show
+from windsock.commands.base import confirm, echo, say, session, subdir_option, verbose_option
+from windsock.commands.tables import optional_output_option, output_option, show
 
 if TYPE_CHECKING:
     from windsock.client.results import Answer
 
 _COLUMNS = ("dag_id", "is_paused", "is_active", "owners", "schedule_interval", "next_dagrun")
+_RUN_COLUMNS = ("execution_date", "data_interval_start", "data_interval_end", "run_after")
 
 
 @click.command("list_dags")
@@ -47,6 +48,39 @@ def _properties(found: "Answer") -> "Iterator[Answer]":
             yield from ({"property": f"{name}.{key}", "value": number} for key, number in value.items())
         else:
             yield {"property": name, "value": value}
+
+
+@click.command("next_execution")
+@click.argument("dag_id")
+@click.option(
+    "-n",
+    "--num-executions",
+    type=click.IntRange(1, 100),
+    default=1,
+    show_default=True,
+    help="How many runs to show.",
+)
+@optional_output_option
+@subdir_option
+@verbose_option
+def next_execution(dag_id: str, *, num_executions: int, output: str | None, verbose: bool) -> None:
+    """Print the execution dates of the next runs of a DAG's schedule.
+
+    A run is made when its data interval ends; -o shows when that is. If there is no next run, the command prints None,
+    and says why on stderr.
+    """
+    with session(verbose=verbose) as client:
+        found = client.get_dag(dag_id, next_runs=num_executions)
+    runs, note = found["next_runs"], found["next_runs_note"]
+    if found["is_paused"]:
+        say("The DAG is paused: no run is made until it is unpaused")
+    if output is not None:
+        show(runs, _RUN_COLUMNS, output)
+    else:
+        for run in runs or [{"execution_date": None}]:
+            echo(str(run["execution_date"]))
+    if note is not None:
+        say(note)
 
 
 @click.command("list_import_errors")

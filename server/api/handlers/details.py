@@ -20,9 +20,11 @@ async def list_instances(request: web.Request) -> web.StreamResponse:
 
 async def dag(request: web.Request) -> web.Response:
     """`GET /dags/<dag_id>`."""
-    details = await request.app[OPERATIONS].dag_details(
-        request.match_info["dag_id"],
+    operations = request.app[OPERATIONS]
+    details = await operations.dag_details(
+        wire.check_id(request.match_info["dag_id"], "dag_id"),
         readable(request, IMPORT_ERROR_READ),
+        wire.parse_next_runs(request.query.items(), operations.timezone),
         shows_errors=await missing(request, IMPORT_ERROR_READ) is None,
         shows_runs=await missing(request, RUN_READ) is None,
     )

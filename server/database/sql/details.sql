@@ -191,3 +191,29 @@ SELECT
     {schedule_interval}
     , ARRAY (SELECT name FROM dag_tag WHERE dag_tag.dag_id = dag.dag_id ORDER BY name) AS tags
 FROM dag WHERE dag.dag_id = $1::text
+
+-- fragment: is_by_schedule(run)
+-- Whether the schedule has made it, as Airflow 1.10 finds out.
+(NOT coalesce({run}.external_trigger, false) OR {run}.run_id LIKE 'scheduled\_\_%')
+
+-- fragment: is_schedule_open
+-- Whether the next run of a schedule is not in the database yet; Airflow 1.10 never writes it there.
+true
+
+-- name: schedule_position
+-- Where the schedule of a DAG stands: its next run, and the newest run that it has made.
+SELECT now() AS now,
+    {python_date(dag.next_dagrun_data_interval_start)} AS next_start,  -- if dag.next_dagrun
+    {python_date(dag.next_dagrun_data_interval_end)} AS next_end,  -- if dag.next_dagrun
+    NULL::timestamptz AS next_start, NULL::timestamptz AS next_end,  -- unless dag.next_dagrun
+    {is_schedule_open} AS is_open,
+    {python_date(last.starts)} AS last_start, {python_date(last.ends)} AS last_end
+FROM dag
+LEFT JOIN LATERAL (
+    SELECT run.{run_date} AS starts,
+        run.data_interval_end AS ends  -- if dag_run.data_interval_start
+        NULL::timestamptz AS ends  -- unless dag_run.data_interval_start
+    FROM dag_run AS run WHERE run.dag_id = dag.dag_id AND {is_by_schedule(run)}
+    ORDER BY run.{run_date} DESC LIMIT 1
+) AS last ON true
+WHERE dag.dag_id = $1::text

@@ -106,3 +106,9 @@ SELECT ti.try_number, ti.state, ti.hostname, ti.run_id, ti.map_index, {log_date(
 FROM task_instance AS ti
 JOIN dag_run AS r ON r.dag_id = ti.dag_id AND r.run_id = ti.run_id
 WHERE ti.dag_id = $1 AND ti.task_id = $2 AND ti.run_id = $3 AND ti.map_index = $4::integer
+
+-- fragment: is_by_schedule(run)
+{run}.run_type = 'scheduled'
+
+-- fragment: is_schedule_open
+false

@@ -41,13 +41,17 @@ SELECT set_config('idle_in_transaction_session_timeout', '30s', true)
 -- Autovacuum comes once a minute; until then the planner takes a table that was just filled for an empty one.
 ANALYZE dag_run, task_instance
 
+-- fragment: is_backfill(run)
+-- Whether it was made by a backfill: these have a place in the queue of their own, so that a long one holds up no schedule.
+coalesce({run}.run_id LIKE 'backfill\_\_%', false)
+
 -- name: sweep
 -- Every run that has begun, and the first of those that wait, DAG by DAG.
 SELECT id
 FROM (
-    SELECT id, begun, row_number() OVER (PARTITION BY dag_id, begun ORDER BY execution_date) AS place
+    SELECT id, begun, row_number() OVER (PARTITION BY dag_id, begun, is_backfill ORDER BY execution_date) AS place
     FROM (
-        SELECT id, dag_id, execution_date, EXISTS (
+        SELECT id, dag_id, execution_date, {is_backfill(r)} AS is_backfill, EXISTS (
             SELECT FROM task_instance AS ti WHERE {same_run(ti, r)}
         ) AS begun
         FROM dag_run AS r
@@ -61,24 +65,26 @@ ORDER BY id
 -- The first runs of these DAGs that have not begun.
 SELECT next.id
 FROM unnest($1::text[]) AS wanted (dag_id)
+CROSS JOIN (VALUES (false), (true)) AS kind (is_backfill)
 CROSS JOIN LATERAL (
     SELECT r.id FROM dag_run AS r
     WHERE r.dag_id = wanted.dag_id AND r.state = 'running' AND r.execution_date <= now() AND NOT EXISTS (
         SELECT FROM task_instance AS ti WHERE {same_run(ti, r)}
-    )
+    ) AND {is_backfill(r)} = kind.is_backfill
     ORDER BY r.execution_date LIMIT $2::int
 ) AS next
 
 -- name: begun_runs
 -- The runs of these DAGs that are under way.
-SELECT r.id, r.dag_id FROM dag_run AS r
+SELECT r.id, r.dag_id, {is_backfill(r)} AS is_backfill FROM dag_run AS r
 WHERE r.dag_id = ANY ($1::text[]) AND r.state = 'running' AND EXISTS (
     SELECT FROM task_instance AS ti WHERE {same_run(ti, r)}
 )
 
 -- name: lock_runs
 -- Runs to look at, except those that another scheduler is looking at and those that are being deleted.
-SELECT r.id, r.dag_id, r.run_id, r.execution_date, r.start_date, coalesce(d.is_paused, false) AS is_paused, now() AS now
+SELECT r.id, r.dag_id, r.run_id, r.execution_date, r.start_date, coalesce(d.is_paused, false) AS is_paused, now() AS now,
+    {is_backfill(r)} AS is_backfill
 FROM dag_run AS r JOIN dag AS d ON d.dag_id = r.dag_id
 WHERE r.id = ANY ($1::int[]) AND r.state = 'running' AND r.execution_date <= now()
 ORDER BY r.execution_date, r.id
@@ -109,13 +115,13 @@ WHERE r.id = ANY ($1::int[])
 
 -- name: states_before
 -- The states of the tasks of the run before each of these; a run without tasks counts too (as a row of NULLs). For runs
--- that $2 has too, only runs of the schedule count.
+-- that $2 has too, only runs of the schedule and of backfills count.
 SELECT r.id AS run, ti.task_id, ti.state, before.state AS run_state
 FROM dag_run AS r
 CROSS JOIN LATERAL (
     SELECT earlier.dag_id, earlier.execution_date, earlier.state FROM dag_run AS earlier
     WHERE earlier.dag_id = r.dag_id AND earlier.execution_date < r.execution_date
-        AND (earlier.data_interval_end IS NOT NULL OR r.id <> ALL ($2::int[]))
+        AND (earlier.data_interval_end IS NOT NULL OR {is_backfill(earlier)} OR r.id <> ALL ($2::int[]))
     ORDER BY earlier.execution_date DESC LIMIT 1
 ) AS before
 LEFT JOIN task_instance AS ti ON ti.dag_id = before.dag_id AND ti.execution_date = before.execution_date
@@ -381,7 +387,8 @@ SELECT d.dag_id, s.dag_hash, d.windsock_scheduled_hash, coalesce(d.is_paused, fa
     {python_date(last.data_interval_start)} AS last_start, {python_date(last.data_interval_end)} AS last_end,
     (
         SELECT count(*) FROM (
-            SELECT FROM dag_run AS r WHERE r.dag_id = d.dag_id AND r.state = 'running' LIMIT 100000
+            SELECT FROM dag_run AS r
+            WHERE r.dag_id = d.dag_id AND r.state = 'running' AND NOT {is_backfill(r)} LIMIT 100000
         ) AS found
     ) AS active_runs
 FROM dag AS d JOIN serialized_dag AS s ON s.dag_id = d.dag_id

@@ -50,3 +50,12 @@ RETURNING state
 -- name: steering.announce
 -- Those who wait for the run $1 listen on the channel $2, and the schedulers on $3.
 SELECT pg_notify($2, $1::int::text), pg_notify($3, $1::int::text)
+
+-- fragment: is_by_schedule(run)
+{run}.data_interval_end IS NOT NULL
+
+-- fragment: is_schedule_open
+-- The scheduler has not looked at the DAG since its file has changed.
+dag.windsock_scheduled_hash IS DISTINCT FROM (
+    SELECT stored.dag_hash FROM serialized_dag AS stored WHERE stored.dag_id = dag.dag_id
+)

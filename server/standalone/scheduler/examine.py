@@ -102,15 +102,20 @@ class Examiner:
     async def _admit(
         self, conn: Connection, waiting: Sequence[asyncpg.Record], graphs: Mapping[str, Graph]
     ) -> set[int]:
-        """Choose the runs that may begin: earlier dates first, and no more runs of a DAG than its max_active_runs."""
+        """Choose the runs that may begin: earlier dates first, and no more runs of a DAG than its max_active_runs.
+
+        Those of a backfill do not count for the others, which would wait long otherwise.
+        """
         waiting = [run for run in waiting if not run["is_paused"] and run["dag_id"] in graphs]
         if not waiting:
             return set()
         active = Counter(await self._store.begun(conn, sorted({run["dag_id"] for run in waiting})))
         admitted = set()
         for run in waiting:
-            if active[run["dag_id"]] < (graphs[run["dag_id"]].max_active_runs or self._max_active_runs):
-                active[run["dag_id"]] += 1
+            dag_id, is_backfill = run["dag_id"], run["is_backfill"]
+            counted = active[dag_id, False] + (active[dag_id, True] if is_backfill else 0)
+            if counted < (graphs[dag_id].max_active_runs or self._max_active_runs):
+                active[dag_id, is_backfill] += 1
                 admitted.add(run["id"])
         return admitted
 

@@ -7,11 +7,11 @@ from functools import cached_property
 from graphlib import TopologicalSorter
 from typing import Any, NamedTuple, TypeVar
 
+from server.database.schedule import read_schedule
 from server.database.serialized import SerializedDag, Task, parse
 from server.standalone.dags.operators import DUMMY, OperatorType, operator_of_task
 from server.standalone.scheduler.priorities import total_weights
 from server.standalone.scheduler.rules import RULES
-from server.standalone.scheduler.schedule import read_schedule
 
 _INT32 = 2**31 - 1
 T = TypeVar("T")

@@ -150,10 +150,14 @@ class Store:
         """
         return _by_run(run_ids, await conn.fetch(self._sql["states_before"], run_ids, by_schedule))
 
-    async def begun(self, conn: Connection, dag_ids: Sequence[str]) -> list[str]:
-        """Return the dag_id of each run under way; until the transaction ends, no other scheduler begins one."""
+    async def begun(self, conn: Connection, dag_ids: Sequence[str]) -> list[tuple[str, bool]]:
+        """Return for each run under way its dag_id, and whether a backfill made it.
+
+        Until the transaction ends, no other scheduler begins one.
+        """
         await conn.fetch(self._sql["lock_admission"], ADMISSION_LOCK, dag_ids)
-        return [row["dag_id"] for row in await conn.fetch(self._sql["begun_runs"], dag_ids)]
+        rows = await conn.fetch(self._sql["begun_runs"], dag_ids)
+        return [(row["dag_id"], row["is_backfill"]) for row in rows]
 
     async def create(self, conn: Connection, tasks: Sequence[tuple[str, datetime, Node, TaskState]]) -> None:
         """Insert tasks: dag_id, execution_date, the task, and its first state."""

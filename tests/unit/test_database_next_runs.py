@@ -1,0 +1,134 @@
+"""The next runs of a schedule, and those between two dates."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from dateutil.relativedelta import relativedelta
+
+from server.database.next_runs import Planned, Position, Question, planned_runs
+from server.database.timetables import Before, DeltaIntervals, Interval, Moments, Once, Timetable, Window, of_cron
+
+DAY = timedelta(days=1)
+START = datetime(2024, 1, 10, 3, tzinfo=UTC)
+NOW = datetime(2024, 2, 1, 12, tzinfo=UTC)
+DAILY = of_cron("@daily", "UTC")
+EVERY_DAY = DeltaIntervals(DAY)
+EVERY_MONTH = DeltaIntervals(relativedelta(months=1))
+NEVER = of_cron("0 0 30 2 *", "UTC")
+WINDOW = Window(START, None, catchup=True)
+
+
+def day(number: int, hour: int = 0, month: int = 1) -> datetime:
+    return datetime(2024, month, number, hour, tzinfo=UTC)
+
+
+def position(
+    following: Interval | None = None,
+    last: tuple[datetime, datetime | None] | None = None,
+    *,
+    is_open: bool = False,
+    skips: bool = False,
+) -> Position:
+    return Position(NOW, following, last, is_open, skips)
+
+
+def starts(timetable: Timetable, window: Window, at: Position, number: int = 3) -> list[datetime]:
+    return [start for start, _ in planned_runs(timetable, window, at, Question(number)).intervals]
+
+
+def between(
+    timetable: Timetable, since: datetime | None, until: datetime | None, at: Position, number: int = 9
+) -> list[datetime]:
+    asked = Question(number, is_between=True, since=since, until=until)
+    return [start for start, _ in planned_runs(timetable, WINDOW, at, asked).intervals]
+
+
+def test_the_planned_run_comes_first() -> None:
+    """What follows it are the intervals after it, up to the end of the window."""
+    at = position((day(20), day(21)))
+    assert planned_runs(DAILY, WINDOW, at, Question(1)) == Planned([(day(20), day(21))], is_known=True)
+    assert starts(DAILY, WINDOW, at) == [day(20), day(21), day(22)]
+    assert starts(DAILY, WINDOW._replace(latest=day(21)), at) == [day(20), day(21)]
+    assert starts(EVERY_DAY, WINDOW, position((day(20, 7), day(21, 7)))) == [day(20, 7), day(21, 7), day(22, 7)]
+    assert starts(DAILY, WINDOW, position()) == []
+
+
+def test_a_scheduler_that_skips_what_is_over() -> None:
+    """Without catchup the planned run of a DAG that was paused is not made; Airflow's plan stays as it is."""
+    old, window = (day(20), day(21)), WINDOW._replace(catchup=False)
+    assert starts(DAILY, window, position(old, skips=True), 1) == [day(31)]
+    assert starts(DAILY, WINDOW, position(old, skips=True), 1) == [day(20)]
+    assert starts(DAILY, window, position(old), 1) == [day(20)]
+
+
+def test_nobody_has_planned_it_yet() -> None:
+    """Then it follows from the newest run, whose end may be unknown, or from the beginning of the window."""
+    assert starts(DAILY, WINDOW, position(is_open=True)) == [day(11), day(12), day(13)]
+    assert starts(EVERY_DAY, WINDOW, position(is_open=True), 1) == [START]
+    for end in (day(16), None):
+        assert starts(DAILY, WINDOW, position(last=(day(15), end), is_open=True), 1) == [day(16)]
+    assert starts(Once(), WINDOW, position(is_open=True)) == [START]
+    assert starts(Once(), WINDOW, position(last=(START, None), is_open=True)) == []
+
+
+def test_between_dates() -> None:
+    """Both dates count, and the window too, whatever has been made."""
+    at = position((day(31), day(1, month=2)), (day(30), day(31)))
+    assert between(DAILY, day(15), day(17), at) == [day(15), day(16), day(17)]
+    assert between(DAILY, day(15, 1), day(16, 23), at) == [day(16)]
+    assert between(DAILY, day(1), day(11), at) == [day(11)]
+    assert between(DAILY, None, day(12), at) == [day(11), day(12)]
+    assert between(DAILY, day(30), None, at, 4) == [day(30), day(31), day(1, month=2), day(2, month=2)]
+    assert between(DAILY, day(17), day(15), at) == []
+
+
+def test_the_one_run_of_once() -> None:
+    """It is at the start of the window alone."""
+    at = position(last=(START, None))
+    for since, until, found in (
+        (None, None, [START]),
+        (START, START, [START]),
+        (day(1), day(20), [START]),
+        (day(11), day(20), []),
+        (day(1), day(9), []),
+    ):
+        assert between(Once(), since, until, at) == found
+
+
+@pytest.mark.parametrize("known", [day(31, 5), day(12, 5), day(20, 5)])
+def test_a_timedelta_stays_on_the_grid_of_its_runs(known: datetime) -> None:
+    """Its dates between two others are those of the schedule, not counted from the first of the two."""
+    at = position((known, known + DAY))
+    assert between(EVERY_DAY, day(20), day(22), at) == [day(20, 5), day(21, 5)]
+    assert between(EVERY_DAY, day(20, 5), day(20, 5), at) == [day(20, 5)]
+    assert between(EVERY_DAY, day(1), day(11), at) == [day(10, 5)]
+    assert between(EVERY_DAY, day(20), day(21), position(last=(known, None))) == [day(20, 5)]
+    assert between(EVERY_DAY, day(11), day(12), position()) == [day(11, 3)]
+
+
+def test_months_stay_on_their_grid() -> None:
+    """A month has no fixed length."""
+    at = position((day(10, 3, month=12), day(10, 3, month=12) + DAY))
+    assert between(EVERY_MONTH, day(1, month=3), day(30, month=4), at) == [day(10, 3, month=3), day(10, 3, month=4)]
+
+
+def test_a_length_of_nothing_ends() -> None:
+    """A row that somebody wrote may have it."""
+    at = position((day(20), day(20)))
+    assert between(DeltaIntervals(timedelta(0)), day(25), day(26), at) == []
+
+
+def test_what_ends() -> None:
+    """The calendar ends after the runs that were found; a cron expression that never fires is an error of its own."""
+    late = datetime(9999, 12, 31, tzinfo=UTC)
+    assert starts(DAILY, WINDOW, position((late - DAY, late))) == [late - DAY]
+    with pytest.raises(ValueError, match=r".*"):
+        starts(NEVER, WINDOW, position(is_open=True))
+
+
+def test_what_only_airflow_knows() -> None:
+    """Of its own timetables it is the planned run alone."""
+    for timetable in (Moments(), Before(DAY)):
+        planned = planned_runs(timetable, WINDOW, position((day(20), day(20))), Question(3))
+        assert planned == Planned([(day(20), day(20))], is_known=False)
+        assert between(timetable, day(1), day(30), position()) == []
