@@ -236,7 +236,8 @@ async def test_ids_tell_nothing(
     serve: Serve, connection: asyncpg.Connection, carried: dict[str, list[RoleGrant]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither they nor the moments of comments show whether anything happens that their reader may not read."""
-    monkeypatch.setattr(events, "_SILENCE", 1.5)
+    # Each stream has a period of its own, of at least half of it.
+    monkeypatch.setattr(events, "_SILENCE", 2.8)
     url = await serve(watch_interval="0.1", auth_backend=limited.NAME)
     carried["some"] = [RoleGrant("Viewer", dag_pattern(["e"]))]
     async with following(url, user="some") as stream, following(url) as all_:

@@ -1,6 +1,7 @@
 """Events of runs and tasks, as a stream."""
 
 import logging
+import random
 import time
 
 from aiohttp import hdrs, web
@@ -19,7 +20,7 @@ from server.wire.events import COMMENT, event_text, place_text
 logger = logging.getLogger(__name__)
 
 _HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-# In seconds. Proxies end connections on which nothing comes for a minute, some after half a minute.
+# In seconds, at most. Proxies end connections on which nothing comes for a minute, some after half a minute.
 _SILENCE = 15.0
 # Then the client comes again, with credentials that are checked anew.
 _LONGEST = 3600.0
@@ -86,8 +87,11 @@ class _Stream:
         self._request, self._response, self._follower, self._filter = request, response, follower, admitted
         self._until = time.monotonic() + _LONGEST
         self._written = time.monotonic()
+        # Thousands may have begun at once, after a restart; they do not go on at once too.
+        spread = random.uniform(0.5, 1)  # noqa: S311 - not a secret
+        self._silence = _SILENCE * spread
         # A role that is taken away is noticed as soon as it is known to be.
-        self._pause = min(_SILENCE, max(1.0, request.app[CONFIG].user_check_seconds))
+        self._pause = min(self._silence, max(1.0, request.app[CONFIG].user_check_seconds * spread))
 
     async def begin(self) -> None:
         """Say where the stream begins, and whether something is missing before."""
@@ -102,7 +106,7 @@ class _Stream:
                 if (reason := await self._step(caller)) is not None:
                     return reason
                 # The next comment comes at the same moment whatever happens that the caller may not read.
-                pause = min(self._pause, self._written + _SILENCE - time.monotonic())
+                pause = min(self._pause, self._written + self._silence - time.monotonic())
             except Unavailable:
                 # The events stay where they are until it is known again what the caller may read.
                 pause = _AGAIN
@@ -128,7 +132,7 @@ class _Stream:
         if taken is None:
             return "too_slow"
         await self._write_all([(event_id, event) for event_id, event in taken if self._filter.admits(event)])
-        if time.monotonic() - self._written >= _SILENCE:
+        if time.monotonic() - self._written >= self._silence:
             # So that a stream in which little happens does not fall behind.
             await self._write(COMMENT + place_text(self._follower.last_id))
         return "renew" if time.monotonic() >= self._until else None
