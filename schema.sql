@@ -384,3 +384,20 @@ CREATE TRIGGER windsock_unscheduled AFTER DELETE ON dag_run
     FOR EACH ROW WHEN (old.data_interval_end IS NOT NULL) EXECUTE FUNCTION windsock_unscheduled();
 
 INSERT INTO windsock_schema (version) VALUES (7) ON CONFLICT DO NOTHING;
+
+-- version: 8
+-- SLAs that are not judged yet: when the task of a run that a schedule has made should have succeeded. What is missed goes into
+-- `sla_miss`.
+
+CREATE TABLE IF NOT EXISTS windsock_sla (
+    dag_id          varchar(250) NOT NULL,
+    execution_date  timestamptz  NOT NULL,
+    task_id         varchar(250) NOT NULL,
+    due             timestamptz  NOT NULL,
+    PRIMARY KEY (task_id, dag_id, execution_date),
+    FOREIGN KEY (task_id, dag_id, execution_date)
+        REFERENCES task_instance (task_id, dag_id, execution_date) ON DELETE CASCADE
+);
+CREATE INDEX IF NOT EXISTS windsock_sla_due ON windsock_sla (due);
+
+INSERT INTO windsock_schema (version) VALUES (8) ON CONFLICT DO NOTHING;

@@ -204,3 +204,28 @@ async def test_a_report_that_the_database_refuses(b: Bench) -> None:
         assert "Failed: the database refuses its result: not this one" in b.log("d", "bad", number)
         assert "a secret" not in b.log("d", "bad", number)
     assert not await b.witnessed()
+
+
+async def test_the_callback_of_a_dag_dies_with_its_scheduler(b: Bench) -> None:
+    """If the scheduler is killed, the kernel kills the callback; the next scheduler does not call it again."""
+    pids = b.dags_folder / "pids"
+    note = f"    print(os.getpid(), file=open({str(pids)!r}, 'a'))\n"
+    code = f"import os, time\n\ndef slow(context):\n{note}    time.sleep(600)\n"
+    (b.dags_folder / "ws_slow.py").write_text(code)
+    tasks = {"tasks": {"t": bash("true")}}
+    await b.load({"d": {**tasks, "on_success_callback": "ws_slow.slow"}, "e": tasks})
+    with _scheduler(b) as first:
+        await b.trigger("d")
+        async with asyncio.timeout(150):
+            while not pids.exists() or not pids.read_text():
+                await asyncio.sleep(0.05)
+        first.kill()
+        first.wait()
+        callback = Path("/proc", pids.read_text().strip())
+        async with asyncio.timeout(10):
+            while callback.exists():
+                await asyncio.sleep(0.05)
+    with _scheduler(b):
+        await b.trigger("e")
+        await b.until("SELECT state = 'success' FROM dag_run WHERE dag_id = 'e'", patience=150)
+    assert pids.read_text().count("\n") == 1

@@ -36,6 +36,28 @@ def test_the_forms_of_a_callback(written: dict[str, Any], stored: dict[str, Any]
     assert "default_args" not in serialized or "on_retry_callback" not in serialized["default_args"]["__var"]
 
 
+def test_the_callbacks_of_a_dag() -> None:
+    """They are apart from those of its tasks, and typed arguments of theirs are plain, too."""
+    own = {
+        "on_success_callback": {"callback": "a.B", "after": HOUR},
+        "on_failure_callback_file": "f.py",
+        "on_failure_callback_name": "go",
+        "sla_miss_callback": "a.b",
+    }
+    dag = plan_of(own | {"default_args": {"on_success_callback": "t.c"}})
+    stored = {
+        "on_success_callback": {"file": None, "name": "a.B", "kwargs": {"after": 3600.0}},
+        "on_failure_callback": {"file": "/dags/f.py", "name": "go", "kwargs": {}},
+        "sla_miss_callback": {"file": None, "name": "a.b", "kwargs": {}},
+    }
+    assert (dag.callbacks, dag.notes) == (stored, [])
+    assert dag.tasks[0].callbacks == {"on_success_callback": {"file": None, "name": "t.c", "kwargs": {}}}
+    serialized = json.loads(dag_row(dag, "/dags/file.yaml").data)["dag"]
+    assert serialized["_callbacks"] == stored
+    plain = json.loads(dag_row(plan_of({}), "/dags/file.yaml").data)["dag"]
+    assert "_callbacks" not in plain
+
+
 def test_a_group_and_a_task_win_over_the_dag() -> None:
     """Each callback on its own."""
     group = "{default_args: {on_success_callback: g.b, on_failure_callback: g.b}}"
@@ -70,4 +92,7 @@ def test_what_is_no_callback(written: str, words: str) -> None:
     text = f"one:\n  tasks:\n    t:\n      {{operator: {BASH}, bash_command: x,\n       {written}}}\n"
     (problem,) = problems(text)
     assert problem.startswith("file.yaml:5: ")
+    assert words in problem
+    (problem,) = problems(f"one:\n  {{tasks: {{t: {{operator: {BASH}, bash_command: x}}}},\n   {written}}}\n")
+    assert problem.startswith("file.yaml:3: ")
     assert words in problem

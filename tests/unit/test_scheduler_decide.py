@@ -50,7 +50,7 @@ def test_a_failure_goes_down_the_chain() -> None:
     """What comes below a failure is upstream_failed, and so the run has failed."""
     decision = decide(CHAIN, RUN, {"a": Instance(F), "b": Instance(), "c": Instance()}, NOW)
     assert decision.moves == {"b": State.UPSTREAM_FAILED, "c": State.UPSTREAM_FAILED}
-    assert decision.run_state is F
+    assert (decision.run_state, decision.reason) == (F, "task_failure")
 
 
 def test_only_the_last_tasks_say_how_a_run_ended() -> None:
@@ -82,7 +82,7 @@ def test_a_run_that_takes_too_long_fails() -> None:
     bounded = graph({"a": {}, "b": {"above": ["a"]}, "c": {}}, dagrun_timeout=300)
     instances = {"a": Instance(State.RUNNING), "b": Instance(), "c": Instance(S)}
     decision = decide(bounded, RUN, instances, NOW)
-    assert (decision.moves, decision.run_state) == ({"a": K}, F)
+    assert (decision.moves, decision.run_state, decision.reason) == ({"a": K}, F, "timed_out")
     assert decide(bounded, RUN, instances, NOW - timedelta(seconds=1)).look_again == NOW
 
 

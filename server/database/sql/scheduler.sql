@@ -253,11 +253,11 @@ SELECT {tells($4, $5)} FROM changed
 SELECT format('%s/%s/%s', current_setting('port'), current_database(), extract(epoch FROM min(applied_at))) AS home
 FROM windsock_schema
 
--- name: own_tries
--- Everything that runs under this scheduler's job, with what a try needs to know. `prev_` is the last run before that was
--- successful, among the last 1,000. A conf of more than 16 MB is empty here,
--- which cannot be read.
-SELECT this.home, ti.dag_id, ti.execution_date, ti.task_id, ti.try_number, coalesce(ti.max_tries, 0) AS max_tries,
+-- fragment: tries
+-- Tasks with what a try needs to know. `prev_` is the last run before that was successful, among the last 1,000. A conf of more
+-- than 16 MB is empty here, which cannot be read.
+SELECT this.home, ti.dag_id, ti.execution_date, ti.task_id, coalesce(ti.try_number, 0) AS try_number,
+    coalesce(ti.max_tries, 0) AS max_tries,
     coalesce({python_date(ti.start_date)}, now()) AS start_date,
     {python_date(r.start_date)} AS run_start_date,
     r.id AS run, r.run_id, r.external_trigger,
@@ -281,6 +281,10 @@ LEFT JOIN LATERAL (
     WHERE before.state = 'success'
     ORDER BY before.execution_date DESC LIMIT 1
 ) AS prev ON true
+
+-- name: own_tries
+-- Everything that runs under this scheduler's job.
+{tries}
 WHERE ti.job_id = $1 AND ti.state = 'running' AND {fits_python(ti.execution_date)}
 
 -- name: note_pids
@@ -443,3 +447,70 @@ JOIN found ON found.dag_id = run.dag_id
 ORDER BY run.dag_id, run.starts
 ON CONFLICT DO NOTHING
 RETURNING id, dag_id, run_id
+
+-- name: last_try
+-- The last try of a task, or the first one if none has begun.
+{tries}
+WHERE ti.dag_id = $1 AND ti.execution_date = $2 AND ti.task_id = $3 AND {fits_python(ti.execution_date)}
+
+-- name: first_xcoms
+-- The first results of the tasks of a run, at most $3 bytes of them.
+SELECT task_id, key, value
+FROM (
+    SELECT id, task_id, key, value, sum(octet_length(value)) OVER (ORDER BY id) AS bytes FROM xcom
+    WHERE dag_id = $1 AND execution_date = $2
+) AS found
+WHERE bytes <= $3::bigint
+ORDER BY id
+
+-- fragment: told_instances
+SELECT ti.dag_id, r.run_id, ti.task_id, ti.execution_date, ti.state, coalesce(ti.try_number, 0) AS try_number,
+    {python_date(ti.start_date)} AS start_date, {python_date(ti.end_date)} AS end_date, ti.duration
+FROM task_instance AS ti JOIN dag_run AS r ON {same_run(r, ti)}
+
+-- name: ended_instances
+-- The tasks of a run that its DAG still had at the end, those that ended last come first.
+{told_instances}
+WHERE r.id = $1 AND ti.state IS DISTINCT FROM 'removed' AND {fits_python(ti.execution_date)}
+ORDER BY ti.end_date DESC NULLS LAST, ti.task_id
+LIMIT $2::int
+
+-- name: blocking_instances
+-- As in Airflow, a task that nothing has happened to does not block.
+{told_instances}
+WHERE ti.dag_id = $1 AND ti.execution_date = ANY ($2::timestamptz[]) AND ti.state <> 'success'
+ORDER BY ti.execution_date, ti.task_id
+LIMIT $3::int
+
+-- name: watch_slas
+-- From the end of the data interval; a run that no schedule has made has none here, and is not watched.
+INSERT INTO windsock_sla (dag_id, execution_date, task_id, due)
+SELECT new.dag_id, new.execution_date, new.task_id, r.data_interval_end + make_interval(secs => new.sla)
+FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::float8[]) AS new (dag_id, execution_date, task_id, sla)
+JOIN dag_run AS r ON {same_run(r, new)} AND {fits_python(r.data_interval_end)}
+ON CONFLICT DO NOTHING
+
+-- name: due_slas
+-- The DAGs that have tasks whose time is over.
+SELECT DISTINCT s.dag_id FROM windsock_sla AS s JOIN dag AS d ON d.dag_id = s.dag_id
+WHERE s.due <= now() AND NOT coalesce(d.is_paused, false)
+
+-- name: miss_slas
+-- Judges up to $2 tasks of these DAGs whose time is over, each once, and notes those that have missed it.
+WITH judged AS (
+    DELETE FROM windsock_sla AS s USING (
+        SELECT s.dag_id, s.execution_date, s.task_id FROM windsock_sla AS s JOIN dag AS d ON d.dag_id = s.dag_id
+        WHERE s.due <= now() AND s.dag_id = ANY ($1::text[])
+        ORDER BY s.due, s.dag_id, s.execution_date, s.task_id LIMIT $2::int
+        FOR KEY SHARE OF d SKIP LOCKED
+        FOR UPDATE OF s SKIP LOCKED
+    ) AS over
+    WHERE {same_run(s, over)} AND s.task_id = over.task_id
+    RETURNING s.dag_id, s.execution_date, s.task_id
+)
+INSERT INTO sla_miss (dag_id, execution_date, task_id, email_sent, "timestamp", notification_sent)
+SELECT ti.dag_id, ti.execution_date, ti.task_id, false, now(), true
+FROM judged JOIN task_instance AS ti ON {same_run(ti, judged)} AND ti.task_id = judged.task_id
+WHERE coalesce(ti.state, '') NOT IN ('success', 'skipped', 'removed') AND {fits_python(ti.execution_date)}
+ON CONFLICT DO NOTHING
+RETURNING dag_id, execution_date, task_id, "timestamp"

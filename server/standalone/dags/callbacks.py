@@ -1,10 +1,11 @@
-"""Callbacks in DAG files: functions that are called when a try of a task begins or ends.
+"""Callbacks in DAG files: functions that are called when a try of a task begins or ends, or a run ends.
 
 A file names them as with dag-factory: by a dotted path, by a mapping with the path under `callback` and arguments
 beside it, or by `<callback>_file` and `<callback>_name`. Nothing is imported here.
 """
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,13 @@ from server.wire.document import shortened
 _WANTED = "the dotted path of a function, or a mapping with `callback` and the function's arguments"
 
 
-def with_callbacks(section: Section, folder: Path) -> Section:
+def with_callbacks(section: Section, folder: Path, names: Iterable[str] = CALLBACKS) -> Section:
     """Bring each callback into one form: its `name` or dotted path, its `file` if it is in one, and its `kwargs`.
 
     Raises DagFileError. A file's path may be relative to `folder`.
     """
     data = dict(section.data)
-    for key in CALLBACKS:
+    for key in names:
         file, name = data.pop(f"{key}_file", None), data.pop(f"{key}_name", None)
         # As with dag-factory, these two win.
         if file is not None or name is not None:

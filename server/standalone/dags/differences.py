@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from server.standalone.dags.section import Section, unknown_key
-from server.standalone.dags.spec import DAG_KEYS, DAG_OPTIONS, IDLE_DAG_KEYS, RENAMED_OPTIONS
+from server.standalone.dags.spec import DAG_CALLBACK_KEYS, DAG_KEYS, DAG_OPTIONS, IDLE_DAG_KEYS, RENAMED_OPTIONS
 from server.standalone.dags.times import OBJECTS
 from server.wire.document import shortened
 
-_KNOWN = DAG_KEYS | DAG_OPTIONS | IDLE_DAG_KEYS | RENAMED_OPTIONS.keys()
+_KNOWN = DAG_KEYS | DAG_OPTIONS | DAG_CALLBACK_KEYS | IDLE_DAG_KEYS | RENAMED_OPTIONS.keys()
 _MOST = 20
 
 

@@ -60,7 +60,8 @@ def _plan_dag(dag_id: str, dag: Section, folder: Path, environment: Environment)
     # As with dag-factory, neither time zone has an effect on the dates of the other place.
     default_args = with_callbacks(default_args, folder).as_default_args()
     default_args.only(spec.TASK_OPTIONS).convert(spec.TaskOptions)
-    own = dag.without(spec.DAG_KEYS | spec.IDLE_DAG_KEYS).normalised(dag.zone())
+    own = with_callbacks(dag.without(spec.DAG_KEYS | spec.IDLE_DAG_KEYS), folder, spec.DAG_CALLBACKS)
+    own = own.normalised(dag.zone())
     options = own.only(spec.DAG_OPTIONS).convert(spec.DagOptions)
     groups = plan_groups(dag, default_args, folder)
     key = "schedule" if "schedule" in dag.data else "schedule_interval"
@@ -82,6 +83,7 @@ def _plan_dag(dag_id: str, dag: Section, folder: Path, environment: Environment)
         default_args=default_args.without(spec.CALLBACKS).data,
         groups=list(groups.plans.values()),
         tasks=tasks,
+        callbacks=own.only(spec.DAG_CALLBACKS).data,
         notes=list(dict.fromkeys(notes)),
     )
 

@@ -117,6 +117,7 @@ def serialize_dag(plan: DagPlan, fileloc: str) -> dict[str, Any]:
         "tags": options.tags or None,
         "params": _encode_members(options.params) or None,
         "_task_group": task_group(plan) if plan.groups else None,
+        "_callbacks": plan.callbacks or None,
         "default_args": _encode(_typed_durations(plan.default_args)) if plan.default_args else None,
     }
     return {"__version": 1, "dag": dag | {key: value for key, value in optional.items() if value is not None}}

@@ -143,6 +143,7 @@ class DagPlan(Struct, kw_only=True):
     default_args: dict[str, Any]
     groups: list[GroupPlan]
     tasks: list[TaskPlan]
+    callbacks: dict[str, Any]
     notes: list[str]
 
 
@@ -176,11 +177,16 @@ CALLBACKS = (
     "on_skipped_callback",
 )
 """The callbacks of a task; `dags.callbacks` brings the keys of a file into this form."""
+DAG_CALLBACKS = ("on_success_callback", "on_failure_callback", "sla_miss_callback")
+"""The callbacks of a DAG: for the ends of its runs, and for tasks that miss their `sla`."""
 _SUFFIXES = ("", "_name", "_file")
-_SLA_MISS = frozenset(f"sla_miss_callback{suffix}" for suffix in _SUFFIXES)
+_TASK_CALLBACK_KEYS = frozenset(f"{name}{suffix}" for name in CALLBACKS for suffix in _SUFFIXES)
+DAG_CALLBACK_KEYS = frozenset(f"{name}{suffix}" for name in DAG_CALLBACKS for suffix in _SUFFIXES)
+_OF_DAGS_ONLY = DAG_CALLBACK_KEYS - _TASK_CALLBACK_KEYS
+_OF_TASKS_ONLY = _TASK_CALLBACK_KEYS - DAG_CALLBACK_KEYS
 
 # dag-factory and Airflow know these keys; here they load with a note and have no effect.
-IDLE_TASK_KEYS = _SLA_MISS | {
+IDLE_TASK_KEYS = _OF_DAGS_ONLY | {
     "doc",
     "doc_json",
     "doc_md",
@@ -190,45 +196,39 @@ IDLE_TASK_KEYS = _SLA_MISS | {
     "outlets",
     "resources",
 }
-IDLE_DAG_KEYS = (
-    _SLA_MISS
-    | {f"{name}{suffix}" for name in CALLBACKS for suffix in _SUFFIXES}
-    | {
-        "access_control",
-        "allowed_run_types",
-        "auto_register",
-        "dag_display_name",
-        "deadline",
-        "doc_md_file_path",
-        "doc_md_python_arguments",
-        "doc_md_python_callable_file",
-        "doc_md_python_callable_name",
-        "fail_fast",
-        "fail_stop",
-        "jinja_environment_kwargs",
-        "max_consecutive_failed_dag_runs",
-        "owner_links",
-        "render_template_as_native_obj",
-        "template_searchpath",
-        "template_undefined",
-        "timetable",
-        "user_defined_filters",
-        "user_defined_macros",
-    }
-)
+IDLE_DAG_KEYS = _OF_TASKS_ONLY | {
+    "access_control",
+    "allowed_run_types",
+    "auto_register",
+    "dag_display_name",
+    "deadline",
+    "doc_md_file_path",
+    "doc_md_python_arguments",
+    "doc_md_python_callable_file",
+    "doc_md_python_callable_name",
+    "fail_fast",
+    "fail_stop",
+    "jinja_environment_kwargs",
+    "max_consecutive_failed_dag_runs",
+    "owner_links",
+    "render_template_as_native_obj",
+    "template_searchpath",
+    "template_undefined",
+    "timetable",
+    "user_defined_filters",
+    "user_defined_macros",
+}
 
 _NO_DATA_SETS = "there are no data sets here; let a last task trigger what comes next, over the API"
 # What to do instead, for those keys where there is something.
 INSTEAD_IN_TASK = {
     "inlets": _NO_DATA_SETS,
     "outlets": _NO_DATA_SETS,
-    **dict.fromkeys(_SLA_MISS, "no SLA is watched; use `execution_timeout` and `on_failure_callback`"),
+    **dict.fromkeys(_OF_DAGS_ONLY, "it is called for a DAG, so put it into the DAG itself"),
 }
-INSTEAD_IN_DAG = INSTEAD_IN_TASK | {
-    f"{name}{suffix}": "it is called for tasks, so put it into `default_args` or a task"
-    for name in CALLBACKS
-    for suffix in _SUFFIXES
-}
+INSTEAD_IN_DAG = INSTEAD_IN_TASK | dict.fromkeys(
+    _OF_TASKS_ONLY, "it is called for tasks, so put it into `default_args` or a task"
+)
 
 # Arguments of unknown operators are stored beside Airflow's own keys, so they must not have the same names.
 RESERVED = frozenset({"template_fields", "ui_color", "ui_fgcolor", "subdag", "label", "deps", "operator_extra_links"})

@@ -6,8 +6,9 @@ state of its try stays: its failure is only a line of the log.
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from server.standalone.scheduler.results import ResultError
 from server.standalone.scheduler.run_command import Running
@@ -16,7 +17,7 @@ from server.standalone.scheduler.states import State
 from server.standalone.scheduler.store import Ended
 from server.standalone.scheduler.task_outcomes import TaskFailed
 
-# How long a callback may take, in seconds: until it ends, the tasks below do not begin.
+# How long a callback may take, in seconds: until that of a task ends, the tasks below do not begin.
 LONGEST = 60.0
 _NO_RESULTS: Mapping[str, bytes] = {}
 _AT_END = {
@@ -52,14 +53,22 @@ async def _call(
     running: Running, event: str, facts: Mapping[str, object], results: Mapping[str, bytes] = _NO_RESULTS
 ) -> None:
     callback = running.attempt.node.callbacks.get(event)
-    if not isinstance(callback, dict):
-        return
+    if isinstance(callback, dict):
+        own = {key: json.loads(value) for key, value in results.items()}
+        await bounded(running, event, callback, call_back(running, callback, facts, own))
+
+
+async def bounded(running: Running, event: str, callback: Mapping[str, Any], call: Coroutine[Any, Any, None]) -> str:
+    """Make the call of a callback; return why it failed, "" if it did not. The log says so too."""
     running.log.say(f"Calling {callback.get('name')} ({event})")
-    deadline = asyncio.timeout(LONGEST)
     try:
-        async with deadline:
-            await call_back(running, callback, facts, {key: json.loads(value) for key, value in results.items()})
+        async with asyncio.timeout(LONGEST):
+            await call
     except TimeoutError:
-        running.log.say(f"{event} was ended: it took longer than {LONGEST:.0f} seconds")
+        reason = f"{event} was ended: it took longer than {LONGEST:.0f} seconds"
     except (TaskFailed, ResultError, OSError) as error:
-        running.log.say(f"{event} failed: {error}")
+        reason = f"{event} failed: {error}"
+    else:
+        return ""
+    running.log.say(reason)
+    return reason

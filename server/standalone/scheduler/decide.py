@@ -44,6 +44,14 @@ class Decision:
     moves: dict[str, State] = field(default_factory=dict)
     run_state: State | None = None
     look_again: datetime | None = None
+    timed_out: bool = False
+
+    @property
+    def reason(self) -> str:
+        """Why the run is over, as Airflow calls it for callbacks."""
+        if self.timed_out:
+            return "timed_out"
+        return "success" if self.run_state is State.SUCCESS else "task_failure"
 
     def look_at(self, moment: datetime) -> None:
         """Look again at this moment, or earlier."""
@@ -145,4 +153,4 @@ def _run_state(graph: Graph, states: Mapping[str, TaskState]) -> State | None:
 def _time_out(instances: Mapping[str, Instance]) -> Decision:
     # As in Airflow, tasks that were not scheduled yet stay as they are.
     unfinished = (task_id for task_id, instance in instances.items() if instance.state not in {None, *FINISHED})
-    return Decision(moves=dict.fromkeys(unfinished, State.SKIPPED), run_state=State.FAILED)
+    return Decision(moves=dict.fromkeys(unfinished, State.SKIPPED), run_state=State.FAILED, timed_out=True)

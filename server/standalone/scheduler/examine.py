@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import asyncpg
 import structlog
@@ -21,6 +22,16 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 _KNOWN = frozenset(State)
 
 
+class EndedRun(NamedTuple):
+    """A run that has ended; `reason` says why, as Airflow calls it."""
+
+    run: int
+    graph: Graph
+    state: State
+    reason: str
+    end_date: datetime
+
+
 @dataclass(slots=True)
 class Examined:
     """The result of a look at runs. `wakes`: the seconds until a run must be looked at again."""
@@ -28,6 +39,7 @@ class Examined:
     seen: set[int] = field(default_factory=set)
     wakes: dict[int, float] = field(default_factory=dict)
     sizes: dict[int, int] = field(default_factory=dict)
+    ended: list[EndedRun] = field(default_factory=list)
     scheduled: bool = False
     created: int = 0
     advanced: set[str] = field(default_factory=set)
@@ -39,6 +51,7 @@ class Examined:
 @dataclass(slots=True)
 class _Changes:
     created: list[tuple[str, datetime, Node, TaskState]] = field(default_factory=list)
+    slas: list[tuple[Key, timedelta]] = field(default_factory=list)
     moves: list[Move] = field(default_factory=list)
     finished: dict[int, State] = field(default_factory=dict)
 
@@ -77,6 +90,7 @@ class Examiner:
                 elif instances[run["id"]] or run["id"] in admitted:
                     _look_at(graph, run, instances[run["id"]], before.get(run["id"]), changes, result)
             await self._store.create(conn, changes.created)
+            await self._store.watch_slas(conn, changes.slas)
             await self._store.move(conn, changes.moves)
             await self._store.finish_runs(conn, changes.finished)
         result.created = len(changes.created)
@@ -142,6 +156,8 @@ def _look_at(
     decision = decide(graph, view, known, now)
     new = [node for task_id, node in graph.nodes.items() if task_id not in known and node.belongs_to(date)]
     changes.created += [(graph.dag_id, date, node, decision.moves.get(node.task_id)) for node in new]
+    if "sla_miss_callback" in graph.callbacks:
+        changes.slas += [(Key(graph.dag_id, date, node.task_id), node.sla) for node in new if node.sla]
     changes.moves += [
         Move(Key(graph.dag_id, date, task_id), known[task_id].state, after)
         for task_id, after in decision.moves.items()
@@ -149,6 +165,7 @@ def _look_at(
     ]
     if decision.run_state is not None:
         changes.finished[run["id"]] = decision.run_state
+        result.ended.append(EndedRun(run["id"], graph, decision.run_state, decision.reason, now))
     result.sizes[run["id"]] = len(known) + len(new)
     _note(graph, run["id"], decision, now, result, begun=bool(rows))
 

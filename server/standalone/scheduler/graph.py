@@ -47,6 +47,8 @@ class Node:
     """Whether its result is kept for other tasks."""
     callbacks: Mapping[str, Any]
     """The functions to call when a try begins or ends, by `on_failure_callback` and so on."""
+    sla: timedelta | None
+    """How long after the end of its data interval it should have succeeded."""
 
     def belongs_to(self, execution_date: datetime) -> bool:
         """Whether a run of this date has the task: not before its start_date, and not after its end_date."""
@@ -68,8 +70,7 @@ def _node(task: Task, above: list[str], below: list[str], weight: int) -> Node:
     if rule not in RULES:
         message = f"task {task.task_id} has an unknown trigger rule: {rule}"
         raise ValueError(message)
-    callbacks = task.fields.get("_callbacks")
-    callbacks = callbacks if isinstance(callbacks, dict) else {}
+    callbacks = _callbacks(task.fields)
     waits_below = bool(task.get("wait_for_downstream"))
     return Node(
         task_id=task.task_id,
@@ -95,7 +96,13 @@ def _node(task: Task, above: list[str], below: list[str], weight: int) -> Node:
         # Before 1.10 introduced do_xcom_push, the Bash and HTTP operators had an option of their own.
         pushes=bool(task.get("do_xcom_push")) and task.get("xcom_push") is not False,
         callbacks=callbacks,
+        sla=_typed(timedelta, task.get("sla")) or None,
     )
+
+
+def _callbacks(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    callbacks = fields.get("_callbacks")
+    return callbacks if isinstance(callbacks, dict) else {}
 
 
 def _typed(kind: type[T], value: object) -> T | None:
@@ -139,6 +146,8 @@ class Graph:
         """How many of its runs may be under way; None: not said."""
         self.schedule = read_schedule(dag)
         """Its schedule; None: none that is run."""
+        self.callbacks = _callbacks(dag.data)
+        """The functions to call when a run ends or an SLA is missed, by `on_failure_callback` and so on."""
 
     def catches_up(self, *, by_default: bool) -> bool:
         """Whether its schedule makes the runs that it has missed; `by_default` is for a DAG that does not say."""

@@ -16,11 +16,10 @@ from server.errors import Unavailable
 from server.standalone.scheduler.context import Try, read_xcoms
 from server.standalone.scheduler.graphs import Graphs
 from server.standalone.scheduler.run_command import Place
-from server.standalone.scheduler.run_dates import dates_of_run
 from server.standalone.scheduler.states import after_failure
 from server.standalone.scheduler.store import Ended, Key, Store
 from server.standalone.scheduler.task_runner import ended, run_try, wants_xcoms
-from server.wire.pickles import UnsafePickleError, is_cheap, is_linear, load_conf
+from server.standalone.scheduler.tries import read_try
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 _PATIENCE_WITH_DATABASE = 0.5
@@ -108,25 +107,7 @@ class LocalExecutor:
 
     def _attempt(self, key: Key, row: asyncpg.Record) -> Try | None:
         graph = self._graphs.recent(key.dag_id)
-        if graph is None or key.task_id not in graph.nodes:
-            return None
-        conf, problem = _conf(row["conf"])
-        return Try(
-            home=row["home"],
-            key=key,
-            node=graph.nodes[key.task_id],
-            graph=graph,
-            try_number=row["try_number"],
-            max_tries=row["max_tries"],
-            start_date=row["start_date"],
-            run=row["run"],
-            run_id=row["run_id"],
-            conf=conf,
-            conf_problem=problem,
-            external_trigger=bool(row["external_trigger"]),
-            run_start_date=row["run_start_date"],
-            dates=dates_of_run(graph, row),
-        )
+        return None if graph is None else read_try(graph, key, row)
 
     async def _run(self, attempt: Try) -> Ended:
         if wants_xcoms(attempt):
@@ -166,15 +147,3 @@ def _id_of_row(row: asyncpg.Record) -> TryId:
 
 def _id_of(attempt: Try) -> TryId:
     return TryId(attempt.run, attempt.key, attempt.try_number)
-
-
-def _conf(data: bytes | None) -> tuple[Any, str]:
-    """The conf, or None and why it is not read."""
-    if data is None:
-        return None, ""
-    try:
-        if is_cheap(data) or is_linear(data):
-            return load_conf(data), ""
-    except UnsafePickleError as error:
-        return None, str(error)
-    return None, "a pickle that may take any time to read"

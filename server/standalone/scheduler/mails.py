@@ -16,6 +16,7 @@ import structlog
 from server.process.parent_death import ending_with_us
 from server.process.spawn import spawn
 from server.standalone.scheduler import send_mail
+from server.standalone.scheduler.background import Background
 from server.standalone.scheduler.context import Try
 from server.standalone.scheduler.states import State
 from server.standalone.scheduler.store import Ended
@@ -40,7 +41,7 @@ class Mailer:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._room = asyncio.Semaphore(_AT_ONCE)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background(_MOST_WAITING)
 
     def tell(self, attempt: Try, end: Ended) -> None:
         """Send what the task's `email_on_failure` and `email_on_retry` ask for."""
@@ -50,18 +51,12 @@ class Mailer:
         if not self._config.smtp_host or wanted is None or not recipients or not task.get(wanted):
             return
         where = {"dag_id": attempt.key.dag_id, "task_id": attempt.key.task_id, "run_id": attempt.run_id}
-        if len(self._tasks) >= _MOST_WAITING:
+        if not self._background.begin(self._send(_mail(attempt, end, recipients), where)):
             _log.warning("an e-mail is not sent: too many wait", **where)
-            return
-        sending = asyncio.create_task(self._send(_mail(attempt, end, recipients), where))
-        self._tasks.add(sending)
-        sending.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
         """Give up what is not sent yet."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._background.close()
 
     async def _send(self, mail: dict[str, Any], where: dict[str, str]) -> None:
         reason = ""

@@ -71,12 +71,22 @@ class _TaskInstance(SimpleNamespace):
         self._pushed[key] = self._xcoms[self.task_id, key] = value
 
 
+class _EndedRun(SimpleNamespace):
+    """`dag_run`, for the callbacks of its DAG."""
+
+    def get_task_instances(self, state: str | Sequence[str] | None = None) -> list[SimpleNamespace]:
+        """Return its tasks, those that ended last come first; only those in a state, or in one of several."""
+        wanted = [state] if isinstance(state, str) else state
+        return [one for one in self._instances if wanted is None or one.state in wanted]
+
+
 def names_of(facts: Mapping[str, Any], pushed: dict[str, Any] | None = None) -> dict[str, Any]:
     """Return everything that may be used, from the `context.facts` of a try; pushed values go into `pushed`."""
+    more = facts.get("more") or {}
     dates = {name: text and moment(text) for name, text in facts["dates"].items()}
     shared = {"dag_id": facts["dag"]["dag_id"], "run_id": facts["values"]["run_id"]}
     shared |= {name: dates[name] for name in ("execution_date", "logical_date")}
-    dag_run = SimpleNamespace(
+    dag_run = (_EndedRun if "dag_run" in more else SimpleNamespace)(
         id=facts["run"],
         conf=facts["conf"],
         external_trigger=facts["external_trigger"],
@@ -97,14 +107,55 @@ def names_of(facts: Mapping[str, Any], pushed: dict[str, Any] | None = None) -> 
         _pushed=pushed,
         **shared,
     )
-    more = facts.get("more") or {}
+    names = {"dag": SimpleNamespace(**facts["dag"]), "task": task, "dag_run": dag_run, "ti": ti, "task_instance": ti}
+    return {**facts["values"], **dates, **names, **_of_callback(ti, more), "macros": MACROS}
+
+
+def _of_callback(ti: SimpleNamespace, more: Mapping[str, Any]) -> dict[str, Any]:
+    """Tell the task and its run how they ended; return the names that only callbacks know."""
     if more:
-        end = more.get("end_date")
-        vars(ti).update(state=more["state"], end_date=end and moment(end), duration=more.get("duration"))
+        vars(ti).update(_end(more), duration=more.get("duration"))
+    if run := more.get("dag_run"):
+        vars(ti.dag_run).update(_end(run), _instances=[_instance(one) for one in run["instances"]])
     reason = more.get("exception")
     exception = {} if reason is None else {"exception": RuntimeError(reason)}
-    names = {"dag": SimpleNamespace(**facts["dag"]), "task": task, "dag_run": dag_run, "ti": ti, "task_instance": ti}
-    return {**facts["values"], **dates, **names, **exception, "macros": MACROS}
+    return exception | ({"reason": more["reason"]} if "reason" in more else {})
+
+
+def _end(more: Mapping[str, Any]) -> dict[str, Any]:
+    end = more.get("end_date")
+    return {"state": more["state"], "end_date": end and moment(end)}
+
+
+def _instance(row: Mapping[str, Any]) -> SimpleNamespace:
+    dates = {name: row[name] and moment(row[name]) for name in ("execution_date", "start_date", "end_date")}
+    return SimpleNamespace(**{**row, **dates})
+
+
+def names_of_sla_miss(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what Airflow hands to a callback for missed SLAs, in the order of its arguments."""
+    more = facts["more"]["sla_miss"]
+    slas = [
+        SimpleNamespace(
+            **{**row, "execution_date": moment(row["execution_date"]), "timestamp": moment(row["timestamp"])},
+            description=None,
+            email_sent=False,
+            notification_sent=False,
+        )
+        for row in more["slas"]
+    ]
+    blocking = [_instance(row) for row in more["blocking"]]
+    return {
+        "dag": SimpleNamespace(**facts["dag"]),
+        "task_list": _lines(slas),
+        "blocking_task_list": _lines(blocking),
+        "slas": slas,
+        "blocking_tis": blocking,
+    }
+
+
+def _lines(instances: Sequence[SimpleNamespace]) -> str:
+    return "\n".join(f"{one.task_id} on {one.execution_date.isoformat()}" for one in instances)
 
 
 def ds_add(ds: str, days: int) -> str:

@@ -9,6 +9,7 @@ import inspect
 import json
 import logging
 import os
+import resource
 import signal
 import sys
 import traceback
@@ -82,13 +83,22 @@ def _call(request: dict[str, Any], pushed: dict[str, Any]) -> None:
 
 
 def _call_back(function: Callable[..., Any], request: dict[str, Any]) -> None:
-    """Call a function with the context as its one argument; a class with `notify` is a notifier, made first."""
-    context = _load_file("windsock_names", Path(__file__).with_name("names.py")).names_of(request, {})
-    if hasattr(function, "notify"):
-        notifier = function(**request["kwargs"])
-        (notifier if callable(notifier) else notifier.notify)(context)
+    """Call a function with the context as its one argument; a class with `notify` is a notifier, made first.
+
+    As in Airflow, a function for missed SLAs gets the values of the context as five arguments instead.
+    """
+    names = _load_file("windsock_names", Path(__file__).with_name("names.py"))
+    of_slas = "sla_miss" in request["more"]
+    context = names.names_of_sla_miss(request) if of_slas else names.names_of(request, {})
+    arguments = tuple(context.values()) if of_slas else (context,)
+    if not hasattr(function, "notify"):
+        function(*arguments, **request["kwargs"])
+        return
+    notifier = function(**request["kwargs"])
+    if callable(notifier):
+        notifier(*arguments)
     else:
-        function(context, **request["kwargs"])
+        notifier.notify(context)
 
 
 def _failure(error: BaseException) -> dict[str, Any]:
@@ -111,6 +121,12 @@ def _let_go() -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
+def _limit_memory(size: int) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    size = size if hard == resource.RLIM_INFINITY else min(size, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (size, size))
+
+
 def main() -> None:
     """Read the request from stdin, call the function, write the result to the file that the request names."""
     request, process = json.load(sys.stdin), os.getpid()
@@ -118,6 +134,8 @@ def main() -> None:
         # A text that cannot be encoded must not fail the task.
         sys.stdout.reconfigure(errors="backslashreplace")
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format=_LOG_FORMAT)
+    if request["memory"] is not None:
+        _limit_memory(request["memory"])
     signal.signal(signal.SIGTERM, _end)
     os.register_at_fork(after_in_child=_let_go)
     pushed: dict[str, Any] = {}

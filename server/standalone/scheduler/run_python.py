@@ -15,6 +15,8 @@ from server.standalone.scheduler.run_command import Running
 from server.standalone.scheduler.task_outcomes import TaskFailed, TaskSkipped
 from windsock.config.secrets import without_secrets
 
+_NO_RESULTS: Mapping[str, Any] = {}
+
 
 async def run_python(running: Running, fields: dict[str, Any]) -> dict[str, Any]:
     """Call the function and return all its results for other tasks, by key.
@@ -37,16 +39,23 @@ async def run_python(running: Running, fields: dict[str, Any]) -> dict[str, Any]
 
 
 async def call_back(
-    running: Running, callback: Mapping[str, Any], more: Mapping[str, object], own: Mapping[str, Any]
+    running: Running,
+    callback: Mapping[str, Any],
+    more: Mapping[str, object],
+    own: Mapping[str, Any] = _NO_RESULTS,
+    memory: int | None = None,
 ) -> None:
-    """Call a callback with the task's context, `more` facts and the try's `own` results. Raises TaskFailed."""
+    """Call a callback with the task's context, `more` facts and the try's `own` results. Raises TaskFailed.
+
+    It may use `memory` bytes of address space, None: all that there is.
+    """
     fields = {"python_callable_file": callback.get("file"), "python_callable_name": callback.get("name")}
     fields |= {"op_kwargs": callback.get("kwargs"), "show_return_value_in_logs": False}
     async with running.place.workspace.folder() as folder, running.place.workspace.folder() as other:
         with closing(ResultFolder(other)) as results:
             request = _request(running, fields)
             request["xcoms"] += [[running.attempt.key.task_id, key, value] for key, value in own.items()]
-            request |= {"more": more, "result_file": str(results.file), "push": False}
+            request |= {"more": more, "result_file": str(results.file), "push": False, "memory": memory}
             status = await _run(running, folder, json.dumps(request, default=str).encode())
             result = _read(results, status)
     if result.outcome != "success":
@@ -87,4 +96,5 @@ def _request(running: Running, fields: dict[str, Any]) -> dict[str, Any]:
         "show_return_value": fields.get("show_return_value_in_logs", True),
         "push": attempt.node.pushes,
         "more": None,
+        "memory": None,
     }

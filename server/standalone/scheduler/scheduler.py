@@ -20,6 +20,7 @@ from server.database.connections import SESSION_ERRORS
 from server.errors import Unavailable
 from server.standalone.scheduler.agenda import Agenda
 from server.standalone.scheduler.claim import Claimer
+from server.standalone.scheduler.dag_callbacks import DagCallbacks
 from server.standalone.scheduler.examine import Examiner
 from server.standalone.scheduler.graphs import Graphs
 from server.standalone.scheduler.jobs import Jobs
@@ -81,6 +82,7 @@ class Scheduler:
         self._lease = lease
         self._reporter = Reporter(store, job_id, config.base_log_folder)
         self._mailer = Mailer(config)
+        self._dag_callbacks = DagCallbacks(store, graphs, place)
         self._executor = LocalExecutor(store, graphs, place, self.wake, self._mailer.tell)
         threshold = config.scheduler_zombie_task_threshold
         self._reaper = Reaper(store, jobs, job_id, threshold, config.base_log_folder)
@@ -142,7 +144,7 @@ class Scheduler:
         finally:
             background.cancel()
             await asyncio.wait([background])
-            await self._executor.end_all()
+            await asyncio.gather(self._executor.end_all(), self._dag_callbacks.close())
             await self._mailer.close()
             await self._renderer.close()
             await self._graphs.close()
@@ -187,6 +189,7 @@ class Scheduler:
         self._next_beat = time.monotonic() + self._config.scheduler_heartbeat_sec
         await self._compare()
         await self._jobs.end_unread(_UNREAD)
+        await self._dag_callbacks.judge_slas()
         now = time.monotonic()
         self._answered_since = min(self._answered_since, now)
         if now - self._answered_since >= self._config.scheduler_zombie_task_threshold:
@@ -237,6 +240,7 @@ class Scheduler:
         except _ODD as error:
             await self._examine_apart(run_ids, error)
             return
+        self._dag_callbacks.runs_ended(result.ended)
         for run_id, delay in result.wakes.items():
             self._agenda.add_later(run_id, delay)
         for run_id, size in result.sizes.items():

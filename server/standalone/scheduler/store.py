@@ -1,14 +1,14 @@
-"""The scheduler's statements about DAGs, runs and tasks; those about schedulers themselves are in `jobs`.
+"""The scheduler's statements about DAGs, runs and tasks.
 
-Every other module asks here, and none runs SQL of its own. A method without a connection is one step, committed as a
-whole or not at all.
+Those about schedulers themselves are in `jobs`, those for callbacks of DAGs in `callback_facts`. Every other module
+asks here, and none runs SQL of its own. A method without a connection is one step, committed as a whole or not at all.
 """
 
 import getpass
 import pickle
 import socket
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import asyncpg
@@ -170,6 +170,12 @@ class Store:
         )  # fmt: skip
         columns = _columns(rows, 10)
         await conn.execute(self._sql["create_instances"], *columns[:9], self.unixname, _NO_CONFIG, columns[9], *_TELLS)
+
+    async def watch_slas(self, conn: Connection, slas: Sequence[tuple[Key, timedelta]]) -> None:
+        """Let `slas` be looked after for new tasks, if a schedule has made their runs."""
+        if slas:
+            rows = ((*key, sla.total_seconds()) for key, sla in slas)
+            await conn.execute(self._sql["watch_slas"], *_columns(rows, 4))
 
     async def move(self, conn: Connection, moves: Sequence[Move]) -> None:
         """Change states; a task that is no longer in the expected state stays as it is."""
