@@ -8,6 +8,7 @@ from croniter import croniter
 from pendulum.tz.timezone import FixedTimezone, Timezone
 
 _DAY = timedelta(days=1)
+_SHORT = timedelta(days=8)
 
 
 class Cron:
@@ -19,9 +20,10 @@ class Cron:
 
     def __init__(self, expression: str, timezone: str | int) -> None:
         """Raises ValueError for an expression or a time zone that cannot be read."""
-        self._expression = expression
         self._zone: Timezone | FixedTimezone = pendulum.timezone(timezone)
-        self._hourly = croniter(expression).expanded[1] == ["*"]
+        # Reading the expression takes longer than finding a tick.
+        self._ticks = croniter(expression)
+        self._hourly = self._ticks.expanded[1] == ["*"]
         self._recent: tuple[datetime, datetime, datetime] | None = None
 
     def after(self, moment: datetime) -> datetime:
@@ -59,16 +61,21 @@ class Cron:
         return moment.astimezone(UTC) if back(other) == moment else other
 
     def _steady(self, start: datetime, end: datetime) -> bool:
-        """Whether the clocks do not change: then all moments of a period have the same answer."""
-        return self._offset(start - _DAY) == self._offset(start) == self._offset(end) == self._offset(end + _DAY)
+        """Whether the clocks do not change: then all moments of a period have the same answer.
+
+        In a longer time they may change and change back.
+        """
+        return end - start <= _SHORT and self._offset(start - _DAY) == self._offset(start) == self._offset(
+            end
+        ) == self._offset(end + _DAY)
 
     def _offset(self, moment: datetime) -> timedelta | None:
         return moment.astimezone(self._zone).utcoffset()
 
     def _tick(self, moment: datetime, *, backwards: bool) -> datetime:
         wall = moment.astimezone(self._zone).replace(tzinfo=None)
-        ticks = croniter(self._expression, start_time=wall)
-        found: datetime = ticks.get_prev(datetime) if backwards else ticks.get_next(datetime)
+        find = self._ticks.get_prev if backwards else self._ticks.get_next
+        found: datetime = find(datetime, start_time=wall)
         if self._hourly:
             return moment.astimezone(UTC) + (found - wall)
         return self._zone.convert(found.replace(fold=1)).astimezone(UTC)

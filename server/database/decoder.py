@@ -42,7 +42,7 @@ class Decoder:
     """The decoder processes for work that may be expensive, and the failures of such work."""
 
     def __init__(self, *, cron_intervals: bool, small: int = _SMALL_DOCUMENT) -> None:
-        """`cron_intervals` is for `timetables.read`. This process itself reads rows of up to `small` bytes."""
+        """`cron_intervals` is for `timetable_reader.read`. This process itself reads rows of up to `small` bytes."""
         self._small = small
         self._cron_intervals = cron_intervals
         self._workers = WorkerPool(

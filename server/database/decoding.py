@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from server.database import params, timetables
+from server.database import params, timetable_reader
 from server.database.encoding import MALFORMED
 from server.database.log_templates import LOG_NAME_ERRORS, LogFacts, render_log_name
 from server.database.next_runs import Position, Question, planned_runs
@@ -112,7 +112,7 @@ def _planned(request: bytes) -> bytes:
 
 @lru_cache(maxsize=64)
 def _timetable(schedule: bytes, cron_intervals: bool) -> Timetable:  # noqa: FBT001 - private
-    return timetables.read(msgspec.json.decode(schedule), cron_intervals=cron_intervals)
+    return timetable_reader.read(msgspec.json.decode(schedule), cron_intervals=cron_intervals)
 
 
 def _log_names(request: bytes) -> bytes:

@@ -7,6 +7,7 @@ import msgspec
 
 from server.database.encoding import MALFORMED
 from server.database.timetables import DeltaIntervals, Interval, Once, Timetable, Window
+from server.database.trigger_timetables import DeltaTriggers
 
 
 class Position(msgspec.Struct, array_like=True):
@@ -53,7 +54,7 @@ def planned_runs(timetable: Timetable, window: Window, position: Position, asked
     while following is not None and len(found) < asked.number:
         found.append(following)
         try:
-            following = timetable.next_run(following, window, position.now)
+            following = timetable.following(following, window, position.now)
         except MALFORMED:
             # The calendar ends, or the schedule has no further tick.
             break
@@ -76,7 +77,7 @@ def _last(timetable: Timetable, position: Position) -> Interval | None:
 
 
 def _first_between(timetable: Timetable, window: Window, position: Position, start: datetime | None) -> Interval | None:
-    if isinstance(timetable, DeltaIntervals) and window.earliest is not None:
+    if isinstance(timetable, DeltaIntervals | DeltaTriggers) and window.earliest is not None:
         known = position.next or position.last or (start,)
         window = window._replace(earliest=_on_grid(timetable, known[0], window.earliest))
     return timetable.next_run(None, window, position.now)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from server import wire
-from server.database import instances, params, timetables
+from server.database import instances, params, timetable_reader
 from server.database.encoding import MALFORMED, OnlyAirflowError, plain_date
 from server.database.instances import Instance
 from server.database.params import NOTHING_SHOWN, Param
@@ -20,7 +20,7 @@ from server.database.planned import Needs, PlannedTasks, planned_tasks
 from server.database.schedule import Bounds, read_bounds
 from server.database.serialized import SerializedDag, Task
 from server.database.task_details import TaskSummary, details_of, topological_order
-from server.database.timetables import Interval
+from server.database.timetables import Interval, Moments, Timetable
 from server.wire.shapes import ascii_json
 
 T = TypeVar("T")
@@ -148,16 +148,16 @@ class PreparedDag(msgspec.Struct, array_like=True, dict=True):
         """Whether `interval` takes a negligible time."""
         if len(self.schedule) > _SMALL:
             return False
-        return _unless_malformed(lambda: timetables.is_cheap(msgspec.json.decode(self.schedule)), otherwise=False)
+        return _unless_malformed(lambda: timetable_reader.is_cheap(msgspec.json.decode(self.schedule)), otherwise=False)
 
     @cached_property
-    def _timetable(self) -> timetables.Timetable:
-        return timetables.read(msgspec.json.decode(self.schedule), cron_intervals=self.cron_intervals)
+    def _timetable(self) -> Timetable:
+        return timetable_reader.read(msgspec.json.decode(self.schedule), cron_intervals=self.cron_intervals)
 
     @cached_property
     def has_schedule(self) -> bool:
         """Whether runs are made by a schedule that can be read."""
-        return _unless_malformed(lambda: type(self._timetable) is not timetables.Moments, otherwise=False)
+        return _unless_malformed(lambda: type(self._timetable) is not Moments, otherwise=False)
 
     def interval(self, date: datetime) -> Interval:
         """Return the data interval of a run at that date; raises one of MALFORMED if there is none."""

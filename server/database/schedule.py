@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from server.database.encoding import MALFORMED, date_of, plain_date
 from server.database.serialized import SerializedDag
-from server.database.timetables import Moments, Timetable, Window, read
+from server.database.timetable_reader import read
+from server.database.timetables import Moments, Timetable, Window
 
 
 class Bounds(NamedTuple):

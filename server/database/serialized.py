@@ -210,7 +210,7 @@ _READERS: Mapping[str, Callable[[Task, Any], object]] = {
 class SerializedDag:
     """A DAG from `serialized_dag`; `version` is that of the format.
 
-    `cron_intervals` is an argument of `timetables.read`.
+    `cron_intervals` is an argument of `timetable_reader.read`.
     """
 
     dag_id: str

@@ -4,34 +4,19 @@ A timetable is what `serialized_dag` has under `timetable` or `schedule_interval
 interval of a run that is triggered; standalone's scheduler also asks it for the next run.
 """
 
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import NamedTuple
 
-from dateutil.relativedelta import relativedelta, weekday
+from dateutil.relativedelta import relativedelta
 
 from server.database.cron import Cron
 
 Interval = tuple[datetime, datetime]
 
-_PRESETS: Mapping[str, str] = {
-    "@hourly": "0 * * * *",
-    "@daily": "0 0 * * *",
-    "@weekly": "0 0 * * 0",
-    "@monthly": "0 0 1 * *",
-    "@quarterly": "0 0 1 */3 *",
-    "@yearly": "0 0 1 1 *",
-}
-ONCE = "@once"
-# Words that 2.x stores as `schedule_interval` for schedules without times.
-_TIMELESS = frozenset({"@continuous", "Dataset"})
-
-
-# Five plain fields. If a day does not exist in every month, the search for it may go on for decades.
-_CHEAP_CRON = re.compile(r"[\d*/,A-Za-z-]{1,30}(?: [\d*/,A-Za-z-]{1,30}){4}", re.ASCII)
-_RARE_DAY = re.compile(r"29|3\d", re.ASCII)
+Delta = timedelta | relativedelta
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Window(NamedTuple):
@@ -55,6 +40,10 @@ class Timetable(ABC):
         The run's date is the interval's start, and it is made at the interval's end.
         """
         return None
+
+    def following(self, run: Interval, window: Window, now: datetime) -> Interval | None:
+        """Return the interval of the run after one that this timetable itself has made: one that is later."""
+        return self.next_run(run, window, now)
 
     def resumed(self, planned: Interval, window: Window, now: datetime) -> Interval | None:  # noqa: ARG002
         """Return the planned interval, or a later one where the window or the time that has passed skips it."""
@@ -112,14 +101,28 @@ class _Periods(Timetable):
         starts = [] if last is None else [self._at_or_before(last[1])]
         if (earliest := self._earliest(window, now)) is not None:
             starts.append(earliest)
-        if not starts or (window.latest is not None and max(starts) > window.latest):
-            return None
-        start, end = self.scheduled_interval(max(starts))
-        return (start, end) if start < end else None
+        return self._within(window, max(starts)) if starts else None
+
+    def following(self, run: Interval, window: Window, now: datetime) -> Interval | None:
+        """Return the interval after that of a run.
+
+        Where the clocks change, the tick at which an interval ends may not be one when it is looked for from there, and
+        the last tick before it may be as early as the run itself. That must not lead in a circle.
+        """
+        found = self.next_run(run, window, now)
+        return found if found is None or found[0] > run[0] else self._within(window, run[1])
 
     def resumed(self, planned: Interval, window: Window, now: datetime) -> Interval | None:
         """Return the planned interval; without catchup the last one that is over, if that is later."""
-        return planned if window.catchup else self.next_run((planned[0], planned[0]), window, now)
+        earliest = None if window.catchup else self._earliest(window, now)
+        return planned if earliest is None or earliest <= planned[0] else self._within(window, earliest)
+
+    def _within(self, window: Window, start: datetime) -> Interval | None:
+        """Return the interval that begins at `start`, None if that is after the window or leads nowhere."""
+        if window.latest is not None and start > window.latest:
+            return None
+        interval = self.scheduled_interval(start)
+        return interval if interval[0] < interval[1] else None
 
     def scheduled_interval(self, date: datetime) -> Interval:
         """Return the interval that begins at a date."""
@@ -135,6 +138,8 @@ class CronIntervals(_Periods):
 
     def __init__(self, cron: Cron) -> None:
         self._cron = cron
+        # Each look asks for the first tick of the same window.
+        self._at_or_after = lru_cache(maxsize=1)(cron.at_or_after)
 
     def interval(self, date: datetime) -> Interval:
         """Return the last full interval."""
@@ -150,7 +155,7 @@ class CronIntervals(_Periods):
         return self._cron.at_or_before(date)
 
     def _earliest(self, window: Window, now: datetime) -> datetime | None:
-        first = None if window.earliest is None else self._cron.at_or_after(window.earliest)
+        first = None if window.earliest is None else self._at_or_after(window.earliest)
         if window.catchup:
             return first
         newest = self._cron.interval(now)[0]
@@ -160,7 +165,7 @@ class CronIntervals(_Periods):
 class DeltaIntervals(_Periods):
     """Intervals of one length, from the window's beginning on."""
 
-    def __init__(self, delta: timedelta | relativedelta) -> None:
+    def __init__(self, delta: Delta) -> None:
         self._delta = delta
 
     def interval(self, date: datetime) -> Interval:
@@ -185,21 +190,7 @@ class DeltaIntervals(_Periods):
 
     def _newest(self, now: datetime) -> datetime:
         """Return the beginning of the interval that ends at the last multiple of its length since 1970."""
-        epoch = datetime(1970, 1, 1, tzinfo=UTC)
-        length = self._delta if isinstance(self._delta, timedelta) else now + self._delta - now
-        return self._before(now.astimezone(UTC) - (now - epoch) % length)
-
-
-class Before(Timetable):
-    """The time before the moment itself; when runs are made is not known here."""
-
-    def __init__(self, delta: timedelta | relativedelta) -> None:
-        self._delta = delta
-
-    def interval(self, date: datetime) -> Interval:
-        """Return the interval that ends at the moment."""
-        end = date.astimezone(UTC)
-        return end - self._delta, end
+        return self._before(now.astimezone(UTC) - (now - _EPOCH) % _length(self._delta))
 
 
 class Events(Moments):
@@ -214,85 +205,9 @@ class Events(Moments):
         return event, event
 
 
-def is_cheap(dag: Mapping[str, Any]) -> bool:
-    """Whether the timetable that `read` makes certainly answers within a few milliseconds."""
-    encoded = dag.get("timetable", dag.get("schedule_interval"))
-    if isinstance(encoded, dict):
-        fields = encoded.get("__var")
-        if not isinstance(fields, dict):
-            return True
-        if "timetable" in fields:
-            return is_cheap(fields)
-        encoded = fields.get("expression")
-    if not isinstance(encoded, str) or encoded.startswith("@"):
-        return True
-    return _CHEAP_CRON.fullmatch(encoded) is not None and not _RARE_DAY.search(encoded.split(" ")[2])
-
-
-def read(dag: Mapping[str, Any], *, cron_intervals: bool = True) -> Timetable:
-    """Make the timetable of a serialized DAG (its `dag` object).
-
-    `cron_intervals` is `[scheduler] create_cron_data_intervals` of an Airflow 2, on which its presets depend. If only a
-    plugin's own code knows the timetable, the interval of a run is a moment. Raises one of MALFORMED.
-    """
-    if isinstance(encoded := dag.get("timetable"), dict):
-        return _read_timetable(encoded)
-    timezone = dag.get("timezone") or "UTC"
-    timezone = timezone if isinstance(timezone, int) else str(timezone)
-    return _read_schedule(dag.get("schedule_interval"), timezone, cron_intervals)
-
-
-def of_cron(expression: str, timezone: str | int) -> CronIntervals:
-    """Make the timetable of a cron expression or preset. Raises ValueError."""
-    return CronIntervals(Cron(_PRESETS.get(expression, expression), timezone))
-
-
-def _read_schedule(schedule: object, timezone: str | int, cron_intervals: bool) -> Timetable:  # noqa: FBT001 - private
-    if schedule == ONCE:
-        return Once()
-    if isinstance(schedule, str) and schedule not in _TIMELESS:
-        return of_cron(schedule, timezone) if cron_intervals else Moments()
-    if isinstance(schedule, int | float):
-        return DeltaIntervals(timedelta(seconds=schedule))
-    if isinstance(schedule, dict) and isinstance(schedule.get("__var"), int | float | dict):
-        return DeltaIntervals(_delta(schedule["__var"]))
-    return Moments()
-
-
-def _read_timetable(encoded: Mapping[str, Any]) -> Timetable:
-    name = str(encoded.get("__type", ""))
-    fields = encoded.get("__var") or {}
-    make = _TIMETABLES.get(name.rpartition(".")[2]) if name.startswith("airflow.timetables.") else None
-    return make(fields) if make else Moments()
-
-
-def _events(fields: Mapping[str, Any]) -> Timetable:
-    dates = sorted(datetime.fromisoformat(text) for text in fields.get("event_dates", ()))
-    return Events(dates) if fields.get("restrict_to_events") and dates else Moments()
-
-
-def _delta(value: float | Mapping[str, Any]) -> timedelta | relativedelta:
-    """Read a number of seconds, or the fields of a relativedelta."""
-    if not isinstance(value, Mapping):
-        return timedelta(seconds=value)
-    fields = {name: amount for name, amount in value.items() if name != "weekday"}
-    if day := value.get("weekday"):
-        fields["weekday"] = weekday(*day)
-    return relativedelta(**fields)
-
-
-def _before(fields: Mapping[str, Any]) -> Timetable:
-    return Before(_delta(fields.get("interval") or 0))
-
-
-_TIMETABLES: Mapping[str, Callable[[Mapping[str, Any]], Timetable]] = {
-    "AssetOrTimeSchedule": lambda fields: _read_timetable(fields["timetable"]),
-    "CronDataIntervalTimetable": lambda fields: of_cron(fields["expression"], fields["timezone"]),
-    "CronTriggerTimetable": _before,
-    "DatasetOrTimeSchedule": lambda fields: _read_timetable(fields["timetable"]),
-    "DeltaDataIntervalTimetable": lambda fields: DeltaIntervals(_delta(fields["delta"])),
-    "DeltaTriggerTimetable": _before,
-    "EventsTimetable": _events,
-    "MultipleCronTriggerTimetable": _before,
-    "OnceTimetable": lambda _fields: Once(),
-}
+def _length(delta: Delta) -> timedelta:
+    """Return how long an interval is, a month having 30 days and a year 365."""
+    if isinstance(delta, timedelta):
+        return delta
+    days = delta.years * 365 + delta.months * 30 + delta.days
+    return timedelta(days=days, hours=delta.hours, minutes=delta.minutes, seconds=delta.seconds)

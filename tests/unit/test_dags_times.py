@@ -2,7 +2,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 
-from server.standalone.dags.times import parse_date, parse_duration, parse_schedule, plain, zone
+from server.standalone.dags.times import parse_date, parse_duration, plain, zone
 
 WARSAW = zone("Europe/Warsaw")
 
@@ -85,30 +85,6 @@ def test_no_durations(value: object) -> None:
     """Anything else is a ValueError."""
     with pytest.raises(ValueError, match="duration"):
         parse_duration(value)
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        (None, None),
-        ("None", None),
-        ("@daily", "@daily"),
-        ({"type": "cron", "value": "0 3 * * *"}, "0 3 * * *"),
-        ({"type": "timedelta", "value": {"hours": 6}}, timedelta(hours=6)),
-        ({"__type__": "datetime.timedelta", "days": 1}, timedelta(days=1)),
-        (["s3://bucket/data"], None),
-        ({"__type__": "airflow.timetables.trigger.CronTriggerTimetable", "cron": "* * * * *"}, None),
-    ],
-)
-def test_schedules(value: object, expected: object) -> None:
-    """Every form that dag-factory has is read; those that Airflow 1.10 cannot hold become None."""
-    assert parse_schedule(value) == expected
-
-
-def test_no_schedule() -> None:
-    """A number is no schedule."""
-    with pytest.raises(ValueError, match="schedule"):
-        parse_schedule(5)
 
 
 def test_plain_makes_json_of_what_yaml_has() -> None:

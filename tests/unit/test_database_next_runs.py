@@ -6,7 +6,9 @@ import pytest
 from dateutil.relativedelta import relativedelta
 
 from server.database.next_runs import Planned, Position, Question, planned_runs
-from server.database.timetables import Before, DeltaIntervals, Interval, Moments, Once, Timetable, Window, of_cron
+from server.database.timetable_reader import of_cron
+from server.database.timetables import DeltaIntervals, Interval, Moments, Once, Timetable, Window
+from server.database.trigger_timetables import Before
 
 DAY = timedelta(days=1)
 START = datetime(2024, 1, 10, 3, tzinfo=UTC)

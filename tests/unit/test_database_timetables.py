@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from server.database import timetables
+from server.database import timetable_reader
 from server.database.cron import Cron
 
 
@@ -59,12 +59,15 @@ CASES = [
 @pytest.mark.parametrize(("dag", "moment", "start", "end"), CASES)
 def test_the_interval_of_a_moment(dag: dict[str, Any], moment: str, start: str, end: str) -> None:
     """Presets, crons, deltas and triggers, in the DAG's time zone."""
-    assert timetables.read(dag).interval(_at(moment)) == (_at(start), _at(end))
+    assert timetable_reader.read(dag).interval(_at(moment)) == (_at(start), _at(end))
 
 
 def test_presets_may_be_moments() -> None:
     """Where an Airflow 2 makes no data intervals of crons."""
-    assert timetables.read({"schedule_interval": "@daily"}, cron_intervals=False).interval(_at(E)) == (_at(E), _at(E))
+    assert timetable_reader.read({"schedule_interval": "@daily"}, cron_intervals=False).interval(_at(E)) == (
+        _at(E),
+        _at(E),
+    )
 
 
 def test_what_is_remembered_changes_no_answer() -> None:
@@ -83,7 +86,9 @@ def test_what_is_remembered_changes_no_answer() -> None:
 def test_the_ends_of_the_calendar(text: str, schedule: object) -> None:
     """There is an interval, or one of the two errors that callers know."""
     try:
-        start, end = timetables.read({"schedule_interval": schedule, "timezone": "Asia/Tokyo"}).interval(_at(text))
+        start, end = timetable_reader.read({"schedule_interval": schedule, "timezone": "Asia/Tokyo"}).interval(
+            _at(text)
+        )
     except (OverflowError, ValueError):
         return
     assert start <= end <= _at(text)

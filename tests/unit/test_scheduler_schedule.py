@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import cast
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,8 +12,12 @@ from hypothesis import strategies as st
 
 from server.database.schedule import read_schedule
 from server.database.serialized import SerializedDag
-from server.database.timetables import Interval, Timetable, Window, read
+from server.database.timetable_reader import read
+from server.database.timetables import Interval, Timetable, Window
+from server.standalone.scheduler.graphs import Graphs
 from server.standalone.scheduler.schedule import plan, run_id_of
+from server.standalone.scheduler.schedules import Schedules
+from server.standalone.scheduler.store import Store
 
 MINUTE, ROOM = timedelta(minutes=1), 100_000
 # What a cron field may be here, with the values that it has.
@@ -152,6 +157,31 @@ def test_an_interval_that_leads_nowhere(seconds: float) -> None:
     """It has no next run."""
     timetable = read({"schedule_interval": {"__type": "timedelta", "__var": seconds}})
     assert timetable.next_run(None, Window(BEGINNINGS[0], None, catchup=True), BEGINNINGS[1]) is None
+
+
+class _NextInAnHour:
+    """A database in which nothing is due for an hour."""
+
+    async def due_schedules(self, _number: int, _without: object) -> list[object]:
+        return []
+
+    async def seconds_until_due(self) -> float:
+        return 3600.0
+
+
+async def test_a_clock_that_is_set_is_noticed() -> None:
+    """Set forward, the database is asked at once; set back, no later than after the longest wait."""
+    now = 1_000_000.0
+    store = cast("Store", _NextInAnHour())
+    schedules = Schedules(store, cast("Graphs", None), 16, catchup_by_default=True, clock=lambda: now)
+    assert schedules.wait(1.0) == 0
+    await schedules.make_runs()
+    assert schedules.wait(1.0) == 1
+    assert schedules.wait(7200.0) == 3600
+    now += 86400
+    assert schedules.wait(1.0) == 0
+    now -= 2 * 86400
+    assert schedules.wait(1.0) == 1
 
 
 def test_the_id_of_a_run() -> None:

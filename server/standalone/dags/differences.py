@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from server.standalone.dags.schedules import KEYS
 from server.standalone.dags.section import Section, unknown_key
 from server.standalone.dags.spec import DAG_CALLBACK_KEYS, DAG_KEYS, DAG_OPTIONS, IDLE_DAG_KEYS, RENAMED_OPTIONS
 from server.standalone.dags.times import OBJECTS
@@ -16,7 +17,9 @@ def of_dag(dag_id: str, dag: Section) -> list[str]:
     notes = [f"{unknown_key(key, DAG_OPTIONS)}; it has no effect" for key in dag.data if key not in _KNOWN]
     if (written := dag.data.get("dag_id", dag_id)) != dag_id:
         notes.append(f"`dag_id` is {shortened(str(written))!r} here, but the key {dag_id!r} is used")
-    found = dict.fromkeys(_deeper(dag.data, ""))
+    # What there is to say about a schedule is said where it is read.
+    others = {key: value for key, value in dag.data.items() if key not in KEYS}
+    found = dict.fromkeys(_deeper(others, ""))
     return [*notes, *list(found)[:_MOST]]
 
 

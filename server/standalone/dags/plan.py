@@ -17,8 +17,8 @@ from server.standalone.dags.edges import Edges
 from server.standalone.dags.errors import DagFileError
 from server.standalone.dags.groups import Groups, plan_groups
 from server.standalone.dags.operators import OperatorType, PythonArguments, find_operator
+from server.standalone.dags.schedules import is_no_schedule, parse_schedule, schedule_problem
 from server.standalone.dags.section import File, Section
-from server.standalone.dags.times import is_no_schedule, parse_schedule, schedule_problem
 from server.standalone.dags.variables import Environment
 from server.wire.document import Document, Problem, shortened, suggestion
 
@@ -64,20 +64,19 @@ def _plan_dag(dag_id: str, dag: Section, folder: Path, environment: Environment)
     own = own.normalised(dag.zone())
     options = own.only(spec.DAG_OPTIONS).convert(spec.DagOptions)
     groups = plan_groups(dag, default_args, folder)
-    key = "schedule" if "schedule" in dag.data else "schedule_interval"
-    schedule = dag.attempt(key, parse_schedule, dag.data.get(key))
+    written = _schedule_of(dag)
     tasks = _plan_tasks(dag, groups, options.params, folder, environment, notes)
     timezone = _zone_of(options.start_date or default_args.data.get("start_date"))
     problem = None
-    if not is_no_schedule(dag.data.get(key)):
-        starts = [options.start_date, *(task.options.start_date or None for task in tasks)]
-        problem = schedule_problem(schedule, timezone, has_start=any(starts))
+    if not is_no_schedule(written):
+        starts = filter(None, [options.start_date, *(task.options.start_date or None for task in tasks)])
+        problem = schedule_problem(written, timezone, min(starts, default=None))
         notes += [f"its schedule is not run: {problem}"] if problem else []
     return spec.DagPlan(
         dag_id=dag_id,
         line=dag.document.line((dag_id,)),
         options=options,
-        schedule=schedule,
+        schedule=parse_schedule(written),
         schedule_problem=problem,
         timezone=timezone,
         default_args=default_args.without(spec.CALLBACKS).data,
@@ -86,6 +85,17 @@ def _plan_dag(dag_id: str, dag: Section, folder: Path, environment: Environment)
         callbacks=own.only(spec.DAG_CALLBACKS).data,
         notes=list(dict.fromkeys(notes)),
     )
+
+
+def _schedule_of(dag: Section) -> object:
+    """Return the schedule as the file has it, which can be parsed; None if there is none."""
+    key = "schedule" if "schedule" in dag.data else "schedule_interval"
+    if dag.data.get("timetable"):
+        if dag.data.get(key) is not None:
+            dag.fail("timetable", f"a DAG has a `{key}` or a `timetable`, not both")
+        key = "timetable"
+    dag.attempt(key, parse_schedule, dag.data.get(key))
+    return dag.data.get(key)
 
 
 def _plan_tasks(

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from msgspec import UNSET, structs
 
+from server.standalone.dags import schedules
 from server.standalone.dags.serialize_groups import task_group
 from server.standalone.dags.spec import DURATIONS, DagPlan, TaskOptions, TaskPlan
 
@@ -76,7 +77,7 @@ def dag_row(plan: DagPlan, fileloc: str) -> DagRow:
         dag_hash=hashlib.md5(data.encode(), usedforsecurity=False).hexdigest(),
         owners=", ".join(sorted(owners)),
         description=plan.options.description,
-        schedule_interval=_schedule_column(plan.schedule),
+        schedule_interval=schedules.column(plan.schedule),
         schedule_problem=plan.schedule_problem,
         tags=list(dict.fromkeys(plan.options.tags)),
         is_paused=plan.options.is_paused_upon_creation,
@@ -98,7 +99,7 @@ def serialize_dag(plan: DagPlan, fileloc: str) -> dict[str, Any]:
         "_dag_id": plan.dag_id,
         "fileloc": fileloc,
         "timezone": plan.timezone,
-        "schedule_interval": _encode(plan.schedule),
+        **schedules.serialized(plan.schedule),
         "tasks": [_serialize_task(task) for task in plan.tasks],
     }
     optional = {
@@ -177,10 +178,3 @@ def _encode(value: Any) -> Any:  # noqa: ANN401 - any YAML value
 
 def _encode_members(value: Mapping[str, Any]) -> dict[str, Any]:
     return {key: _encode(item) for key, item in value.items()}
-
-
-def _schedule_column(schedule: str | timedelta | None) -> str:
-    if not isinstance(schedule, timedelta):
-        return json.dumps(schedule)
-    attributes = {"days": schedule.days, "seconds": schedule.seconds, "microseconds": schedule.microseconds}
-    return json.dumps({"type": "timedelta", "attrs": attributes})

@@ -1,11 +1,12 @@
 """The format of a DAG file: the keys of a DAG and of a task, their types, and those that cannot work."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from server.standalone.dags.operators import OperatorType
+from server.standalone.dags.schedules import KEYS, Schedule
 
 ID_LENGTH = 250
 
@@ -136,7 +137,7 @@ class DagPlan(Struct, kw_only=True):
     dag_id: str
     line: int | None
     options: DagOptions
-    schedule: str | timedelta | None
+    schedule: Schedule
     schedule_problem: str | None
     """Why the schedule that the file has is not run."""
     timezone: str | int
@@ -158,7 +159,7 @@ RENAMED_OPTIONS = {f"{name}_{unit}": name for name in DURATIONS for unit in ("se
 }
 
 # Keys with a special meaning, which are taken out before the rest is validated.
-DAG_KEYS = frozenset({"dag_id", "default_args", "tasks", "task_groups", "timezone", "schedule", "schedule_interval"})
+DAG_KEYS = frozenset({"dag_id", "default_args", "tasks", "task_groups", "timezone", *KEYS})
 TASK_KEYS = frozenset({"task_id", "operator", "dependencies", "task_group_name", "parent_group_name"})
 GROUP_KEYS = TASK_KEYS | {"group_name", "group_id", "default_args"} - {"task_id"}
 
@@ -214,7 +215,6 @@ IDLE_DAG_KEYS = _OF_TASKS_ONLY | {
     "render_template_as_native_obj",
     "template_searchpath",
     "template_undefined",
-    "timetable",
     "user_defined_filters",
     "user_defined_macros",
 }

@@ -8,8 +8,6 @@ from typing import TypeVar
 import pendulum
 from pendulum.parsing.exceptions import ParserError
 
-from server.database.encoding import MALFORMED
-from server.database.timetables import ONCE, of_cron
 from server.wire.document import shortened
 
 T = TypeVar("T")
@@ -17,17 +15,15 @@ T = TypeVar("T")
 _PART = r"(\d+)\s*(second|minute|hour|day|week)s?"
 _RELATIVE = re.compile(rf"\s*{_PART}(?:(?:\s|,|and)+{_PART})*(?:\s+ago)?\s*", re.IGNORECASE)
 _PARTS = re.compile(_PART, re.IGNORECASE)
-TYPE, _ARGS = "__type__", "__args__"
+TYPE, ARGS = "__type__", "__args__"
 _DATES = frozenset({"datetime.datetime", "pendulum.datetime", "pendulum.DateTime"})
-_DURATIONS = frozenset({"datetime.timedelta", "pendulum.duration", "pendulum.Duration"})
+DURATIONS = frozenset({"datetime.timedelta", "pendulum.duration", "pendulum.Duration"})
 _LIST = "builtins.list"
-OBJECTS = _DATES | _DURATIONS | {_LIST}
+OBJECTS = _DATES | DURATIONS | {_LIST}
 """The types of which objects are made; Params, whose paths differ, come on top."""
 _LONGEST = 3_155_760_000
 # No date, duration or time zone is longer.
 _LONGEST_TEXT = 100
-_LONGEST_SCHEDULE = 1_000
-_UNSUPPORTED = frozenset({"@continuous", "Dataset"})
 
 
 def zone(name: str) -> tzinfo:
@@ -87,7 +83,7 @@ def _parse_text(text: str, default_zone: tzinfo) -> datetime:
 def parse_duration(value: object) -> float:
     """Return seconds: from a number, `5 minutes`, `1 hour 30 minutes` or a typed mapping. Raises ValueError."""
     seconds: float
-    if isinstance(value, Mapping) and str(value.get(TYPE)) in _DURATIONS:
+    if isinstance(value, Mapping) and str(value.get(TYPE)) in DURATIONS:
         seconds = _typed(timedelta, value).total_seconds()
     elif isinstance(value, str) and len(value) <= _LONGEST_TEXT and _RELATIVE.fullmatch(value):
         parts = {f"{unit.lower()}s": 0 for _, unit in _PARTS.findall(value)}
@@ -107,8 +103,8 @@ def parse_duration(value: object) -> float:
 
 def _typed(kind: Callable[..., T], value: Mapping[str, object]) -> T:
     # dag-factory gives each date the time zone of its place, whatever is written here.
-    named = {key: item for key, item in value.items() if key not in {TYPE, _ARGS, "tz"}}
-    positional = value.get(_ARGS, [])
+    named = {key: item for key, item in value.items() if key not in {TYPE, ARGS, "tz"}}
+    positional = value.get(ARGS, [])
     try:
         if isinstance(positional, list):
             return kind(*positional, **named)
@@ -122,7 +118,7 @@ def plain(value: object) -> object:
     """Return the value as JSON has it: dates as ISO 8601 text, typed durations in seconds. Raises ValueError."""
     if isinstance(value, Mapping):
         kind = str(value.get(TYPE))
-        if kind in _DURATIONS:
+        if kind in DURATIONS:
             return parse_duration(value)
         if kind in _DATES:
             return parse_date(value, UTC).isoformat()
@@ -132,44 +128,3 @@ def plain(value: object) -> object:
     if isinstance(value, list):
         return [plain(item) for item in value]
     return value.isoformat() if isinstance(value, date) else value
-
-
-def is_no_schedule(value: object) -> bool:
-    """Whether a file says that there is no schedule: with null, or with the word, as dag-factory takes it."""
-    return str(value).strip().lower() == "none"
-
-
-def parse_schedule(value: object) -> str | timedelta | None:
-    """Return a cron expression or preset, an interval, or None: no schedule, or one that Airflow 1.10 does not have.
-
-    Raises ValueError for something that is not a schedule at all.
-    """
-    if isinstance(value, Mapping) and str(value.get("type")) in {"cron", "timedelta"}:
-        inner = value.get("value")
-        typed = value["type"] == "timedelta" and isinstance(inner, Mapping) and TYPE not in inner
-        value = {TYPE: "datetime.timedelta", **inner} if typed and isinstance(inner, Mapping) else inner
-    if isinstance(value, Mapping) and str(value.get(TYPE)) in _DURATIONS:
-        return timedelta(seconds=parse_duration(value))
-    if isinstance(value, str) and len(value) <= _LONGEST_SCHEDULE:
-        return None if is_no_schedule(value) else value
-    if value is None or isinstance(value, list | Mapping):
-        return None
-    message = f"{shortened(repr(value))} is not a schedule; write a cron expression in quotes, or null"
-    raise ValueError(message)
-
-
-def schedule_problem(schedule: str | timedelta | None, timezone: str | int, *, has_start: bool) -> str | None:
-    """Say why a schedule that `parse_schedule` has read cannot be run; None if it can."""
-    if schedule is None or schedule in _UNSUPPORTED:
-        return "Windsock runs cron expressions, presets and timedeltas, not data sets or timetables of plugins"
-    if not has_start:
-        return "it needs a `start_date`"
-    if isinstance(schedule, timedelta):
-        return None if schedule > timedelta() else "its interval must be longer than nothing"
-    if schedule == ONCE:
-        return None
-    try:
-        of_cron(schedule, timezone).scheduled_interval(datetime(2024, 1, 1, tzinfo=UTC))
-    except MALFORMED:
-        return f"{shortened(schedule)!r} is no preset, and no cron expression that has times"
-    return None

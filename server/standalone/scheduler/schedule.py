@@ -30,7 +30,7 @@ def plan(timetable: Timetable, window: Window, following: Interval | None, now: 
         if len(due) >= min(room, _AT_ONCE):
             return Plan(due, following, is_held=len(due) >= room, is_behind=len(due) < room)
         due.append(following)
-        following = timetable.next_run(following, window, now)
+        following = timetable.following(following, window, now)
     return Plan(due, following)
 
 

@@ -6,7 +6,7 @@ another scheduler has done so in the meantime. `scheduler` calls this when a run
 
 import math
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import asyncpg
 import structlog
@@ -29,12 +29,25 @@ _SOON = 0.005
 class Schedules:
     """The schedules of all DAGs in the standalone database."""
 
-    def __init__(self, store: Store, graphs: Graphs, max_active_runs: int, *, catchup_by_default: bool) -> None:
-        """`max_active_runs` and `catchup_by_default` are for DAGs that do not say."""
+    def __init__(
+        self,
+        store: Store,
+        graphs: Graphs,
+        max_active_runs: int,
+        *,
+        catchup_by_default: bool,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`max_active_runs` and `catchup_by_default` are for DAGs that do not say.
+
+        `clock` is the one on the wall, in seconds, which somebody may set. What is due is a question for the database's
+        clock; this one only says when to ask again.
+        """
         self._store = store
         self._graphs = graphs
         self._max_active_runs = max_active_runs
         self._catchup_by_default = catchup_by_default
+        self._clock = clock
         self._held: set[str] = set()
         self._behind = False
         self._due_at = 0.0
@@ -50,7 +63,7 @@ class Schedules:
 
     def wait(self, longest: float) -> float:
         """Return the seconds until a run is due by the clock on the wall, at most `longest`."""
-        return max(0.0, min(longest, self._due_at - time.time()))
+        return max(0.0, min(longest, self._due_at - self._clock()))
 
     async def make_runs(self) -> list[int]:
         """Make what is due; return the ids of the new runs."""
@@ -64,7 +77,7 @@ class Schedules:
             if len(rows) < _PORTION:
                 break
         seconds = await self._store.seconds_until_due()
-        self._due_at = math.inf if seconds is None else time.time() + max(seconds, _SOON)
+        self._due_at = math.inf if seconds is None else self._clock() + max(seconds, _SOON)
         if self._behind:
             self.look()
         return made
