@@ -401,3 +401,14 @@ CREATE TABLE IF NOT EXISTS windsock_sla (
 CREATE INDEX IF NOT EXISTS windsock_sla_due ON windsock_sla (due);
 
 INSERT INTO windsock_schema (version) VALUES (8) ON CONFLICT DO NOTHING;
+
+-- version: 9
+-- What the server tells others when a run ends: which ends it has told, and an index that finds those that it has not.
+
+CREATE TABLE IF NOT EXISTS windsock_state (
+    name     varchar(64) PRIMARY KEY,
+    content  text        NOT NULL
+);
+CREATE INDEX IF NOT EXISTS windsock_dag_run_ended ON dag_run (end_date, id) WHERE state IN ('success', 'failed');
+
+INSERT INTO windsock_schema (version) VALUES (9) ON CONFLICT DO NOTHING;

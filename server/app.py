@@ -1,5 +1,6 @@
 """The application: its middleware chain, routes and resources. This module shows the whole server."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 
 from aiohttp import web
@@ -21,8 +22,11 @@ from server.operations import Operations
 from server.page.compression import compress_for_page
 from server.page.serving import Page
 from server.page.sign_in import ways
+from server.webhooks import Teller
 from windsock.config import Config
 from windsock.protocol import PREFIX
+
+TELLER = web.AppKey("TELLER", Teller)
 
 
 def create_app(config: Config) -> web.Application:
@@ -51,6 +55,8 @@ def create_app(config: Config) -> web.Application:
     cors.install(app, config)
     app.cleanup_ctx.append(_metadata)
     app.cleanup_ctx.append(_authorization(backends.backends))
+    if config.on_run_end_url:
+        app.cleanup_ctx.append(_teller)
     backends.install(app)
     return app
 
@@ -74,6 +80,15 @@ async def _metadata(app: web.Application) -> AsyncIterator[None]:
         app[OPERATIONS] = operations = Operations(metadata, app[CONFIG])
         app[TRAFFIC].on_stop.append(operations.stop_waiting)
         yield
+
+
+async def _teller(app: web.Application) -> AsyncIterator[None]:
+    """Tell others of the ends of runs, beside everything else."""
+    app[TELLER] = teller = Teller(app[METADATA], app[CONFIG])
+    telling = asyncio.create_task(teller.run())
+    yield
+    telling.cancel()
+    await asyncio.wait([telling])
 
 
 def _authorization(backends: Mapping[str, auth.Backend]) -> Callable[[web.Application], AsyncIterator[None]]:

@@ -59,6 +59,14 @@ class Details:
             raise NotFound(f"Dag id {dag_id} not found", Code.DAG_NOT_FOUND)
         if row["id"] is None:
             raise missing_run(dag_id, run)
+        return await self._details(dag_id, row, shows_tasks=shows_tasks)
+
+    async def known_run(self, dag_id: str, run_id: str) -> RunDetails | None:
+        """Return all about a run, also if its DAG has no serialized row; None if there is no such run."""
+        row = await self._find(_Key("run_details_by_id", dag_id, run_id))
+        return None if row is None or row["id"] is None else await self._details(dag_id, row, shows_tasks=True)
+
+    async def _details(self, dag_id: str, row: asyncpg.Record, *, shows_tasks: bool) -> RunDetails:
         conf = await self._conf(dag_id, row)
         states = msgspec.json.decode(row["task_states"] or "{}", type=dict[str, int]) if shows_tasks else None
         known = {name: row[name] for name in _OF_A_RUN}

@@ -18,7 +18,7 @@ from server.wire.pickles import pickle_conf
 
 _SHARED = (
     "fragments.sql", "common.sql", "delete_dag.sql", "log.sql", "roles.sql", "details.sql", "steering.sql",
-    "overviews.sql",
+    "overviews.sql", "run_ends.sql",
 )  # fmt: skip
 # Since this release, two dots in a row are taken for a way out of a folder.
 _REFUSES_DOUBLE_DOTS = "3.3"

@@ -24,6 +24,7 @@ from server.database.grid import Grids
 from server.database.import_errors import ImportErrors
 from server.database.pools import Pools
 from server.database.roles import Roles
+from server.database.run_ends import RunEnds
 from server.database.run_instances import RunInstances
 from server.database.run_states import RunStates
 from server.database.run_watch import RunWatch
@@ -61,6 +62,7 @@ class Metadata:
         self.decoder = Decoder(cron_intervals=config.create_cron_data_intervals)
         notices = config.dsn if found.revision is None and not config.pgbouncer else None
         self.run_watch = RunWatch(lambda: self._database, config.watch_interval, notices, config.event_streams)
+        self.run_ends = RunEnds(lambda: self._database)
         self.watch = SchemaWatch(connections, found, self._serve, allow_unknown=config.allow_unknown_airflow)
         self._serve(found)
 

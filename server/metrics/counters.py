@@ -21,6 +21,7 @@ class Counters:
         self.requests: dict[tuple[str, str, int], list[float]] = {}
         self.authentication: Counter[str] = Counter()
         self.database_errors: Counter[str] = Counter()
+        self.run_ends: Counter[str] = Counter()
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count an answered request; `route` is a template, never a path that a client chose."""

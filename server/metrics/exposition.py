@@ -37,6 +37,7 @@ class _Figures(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from _requests(self.sum)
         yield from _database(self.sum)
+        yield from _run_ends(self.sum)
         yield from _service(self.sum, self.service)
         yield from _scheduler(self.service.scheduler)
 
@@ -77,6 +78,11 @@ def _database(figures: Snapshot) -> Iterator[Metric]:
         "sqlstate_class",
         figures.database_errors,
     )
+
+
+def _run_ends(figures: Snapshot) -> Iterator[Metric]:
+    yield _counters("windsock_run_ends", "Requests that tell of the end of a run", "outcome", figures.run_ends)
+    yield _gauge("windsock_run_ends_waiting", "Ends of runs that wait to be told", figures.run_ends_waiting)
 
 
 def _service(figures: Snapshot, service: Service) -> Iterator[Metric]:

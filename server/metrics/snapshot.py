@@ -43,16 +43,19 @@ class Snapshot(msgspec.Struct):
     `requests` maps route, method and status to the buckets of the latency and, at the end, its sum in seconds.
     `batches` maps a kind of batch to the number of batches and that of the requests in them; `waiting` maps it to the
     requests that wait. `refusing` is the number of processes that refuse all requests because of the database's schema.
-    `tasks` is the number of tasks in the event loop.
+    `run_ends` counts by outcome the ends of runs that were told to others, `run_ends_waiting` are those that wait for
+    it. `tasks` is the number of tasks in the event loop.
     """
 
     requests: list[tuple[str, str, int, list[float]]] = []
     authentication: dict[str, int] = {}
     database_errors: dict[str, int] = {}
     batches: dict[str, list[int]] = {}
+    run_ends: dict[str, int] = {}
     cpu_seconds: float = 0.0
     in_flight: int = 0
     waiting: dict[str, int] = {}
+    run_ends_waiting: int = 0
     pool: Pool = msgspec.field(default_factory=Pool)
     refusing: int = 0
     resident_bytes: int = 0
@@ -60,7 +63,8 @@ class Snapshot(msgspec.Struct):
 
     def counters_only(self) -> "Snapshot":
         """Return what remains of a process that has ended: gauges are only about running ones."""
-        return Snapshot(self.requests, self.authentication, self.database_errors, self.batches, self.cpu_seconds)
+        counters = self.authentication, self.database_errors, self.batches, self.run_ends
+        return Snapshot(self.requests, *counters, self.cpu_seconds)
 
 
 def total(snapshots: Iterable[Snapshot]) -> Snapshot:
@@ -73,7 +77,9 @@ def total(snapshots: Iterable[Snapshot]) -> Snapshot:
             requests[key] = list(map(add, requests[key], row)) if key in requests else row
         result.authentication = _sum(result.authentication, one.authentication)
         result.database_errors = _sum(result.database_errors, one.database_errors)
+        result.run_ends = _sum(result.run_ends, one.run_ends)
         result.waiting = _sum(result.waiting, one.waiting)
+        result.run_ends_waiting += one.run_ends_waiting
         for kind, pair in one.batches.items():
             result.batches[kind] = list(map(add, result.batches.get(kind, [0, 0]), pair))
         result.cpu_seconds += one.cpu_seconds

@@ -7,6 +7,7 @@ import resource
 from aiohttp import web
 
 from server.api.resources import METADATA
+from server.app import TELLER
 from server.database.batch import batch_figures
 from server.http.keys import TRAFFIC
 from server.metrics.counters import COUNTERS
@@ -25,6 +26,8 @@ def take(app: web.Application) -> Snapshot:
         requests=[(*key, row) for key, row in COUNTERS.requests.items()],
         authentication=dict(COUNTERS.authentication),
         database_errors=dict(COUNTERS.database_errors),
+        run_ends=dict(COUNTERS.run_ends),
+        run_ends_waiting=app[TELLER].waiting if TELLER in app else 0,
         batches={kind: [batches, keys] for kind, (batches, keys, _) in figures.items()},
         cpu_seconds=usage.ru_utime + usage.ru_stime,
         in_flight=app[TRAFFIC].in_flight,

@@ -119,7 +119,7 @@ async def test_a_look_reads_by_index(empty_database: str, release: str, role: st
             statements = (await read_catalogue(connection, allow_unknown=False)).statements
             known = list(range(newest - 50, newest))
             looks: list[tuple[Any, ...]] = [
-                ("ended_runs", known), ("changed_runs", known, ["running"] * 50, newest - 1000),
+                ("ended_runs", known), ("run_ends_of", known), ("changed_runs", known, ["running"] * 50, newest - 1000),
                 ("changed_runs", [], [], 2**62),
             ]  # fmt: skip
             for name, *arguments in looks:

@@ -21,6 +21,8 @@ def sample() -> Snapshot:
         requests=[("/a/{id}", "GET", 200, row)],
         authentication={"accepted": 2},
         database_errors={"40": 1},
+        run_ends={"told": 7},
+        run_ends_waiting=8,
         batches={"Dags.find_many": [1, 3]},
         waiting={"Dags.find_many": 4},
         in_flight=5,
@@ -64,6 +66,7 @@ def test_figures_add_up() -> None:
     assert both.requests[0][3] == [2.0] * (len(BOUNDS) + 1) + [5.0]
     assert (both.in_flight, both.tasks, both.pool, both.waiting) == (10, 12, Pool(6, 2, 20), {"Dags.find_many": 8})
     assert both.batches == {"Dags.find_many": [2, 6]}
+    assert (both.run_ends, both.run_ends_waiting) == ({"told": 14}, 16)
     assert one == sample()
 
 
@@ -71,6 +74,7 @@ def test_the_dead_have_no_gauges() -> None:
     """Of a process that ended its counters remain, its open connections do not."""
     left = sample().counters_only()
     assert left.requests == sample().requests
+    assert (left.run_ends, left.run_ends_waiting) == ({"told": 7}, 0)
     assert (left.in_flight, left.tasks, left.pool, left.waiting) == (0, 0, Pool(), {})
 
 

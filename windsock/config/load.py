@@ -110,5 +110,11 @@ def _check(config: Config, database: DatabaseUse) -> None:
             f"to be at most pool_max_size ({config.pool_max_size})"
         )
         raise ConfigError(message)
+    if config.on_run_end_url and not config.on_run_end_secret:
+        message = (
+            f"{config.sources['on_run_end_url']}: expected [windsock] on_run_end_secret too, with which receivers can"
+            " tell its requests from those of others"
+        )
+        raise ConfigError(message)
     if database == "configured":
         config.dsn.connect_arguments()

@@ -4,10 +4,11 @@ import dataclasses
 
 from windsock.config import values
 from windsock.config.option import option
+from windsock.config.webhook_options import WebhookOptions
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class MailOptions:
+class MailOptions(WebhookOptions):
     """Options of the section `[smtp]`."""
 
     # fmt: off

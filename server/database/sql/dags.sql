@@ -1,10 +1,6 @@
 -- The statements of the DAG loader. Everything about one file happens in one transaction, which holds the `lock` of the file:
 -- a leader that has just lost its own lock may not know it yet.
 
--- name: become_leader
--- The process that holds this lock loads the files; its connection holds it until it ends.
-SELECT pg_try_advisory_lock($1);
-
 -- name: known_files
 -- The YAML files that the database knows: those with active DAGs, and those with an import error.
 SELECT fileloc, array_agg(dag_id) FILTER (WHERE dag_id IS NOT NULL) AS dag_ids

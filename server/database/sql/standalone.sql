@@ -59,3 +59,11 @@ SELECT pg_notify($2, $1::int::text), pg_notify($3, $1::int::text)
 dag.windsock_scheduled_hash IS DISTINCT FROM (
     SELECT stored.dag_hash FROM serialized_dag AS stored WHERE stored.dag_id = dag.dag_id
 )
+
+-- name: told_run_ends
+-- What the server notes of the ends of runs that it has told.
+SELECT content FROM windsock_state WHERE name = 'told_run_ends'
+
+-- name: note_told_run_ends
+INSERT INTO windsock_state (name, content) VALUES ('told_run_ends', $1::text)
+ON CONFLICT (name) DO UPDATE SET content = excluded.content

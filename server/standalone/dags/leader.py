@@ -24,7 +24,7 @@ from windsock.text import first_line
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
-_SQL = statements.load("sessions.sql", "dags.sql")
+_SQL = statements.load("sessions.sql")
 LEADER_LOCK = 0x77690004
 """The leader's advisory lock; the scheduler's own locks have the numbers before it."""
 _CONNECT_TIMEOUT = 5.0
@@ -99,7 +99,7 @@ async def _ping(connection: asyncpg.Connection) -> None:
 
 
 async def _take_lock(connection: asyncpg.Connection) -> bool:
-    return bool(await connection.fetchval(_SQL["become_leader"], LEADER_LOCK, timeout=_CONNECT_TIMEOUT))
+    return bool(await connection.fetchval(_SQL["try_lock"], LEADER_LOCK, timeout=_CONNECT_TIMEOUT))
 
 
 async def _load_until(lost: asyncio.Event, config: Config, loaded: asyncio.Event, pace: Pace) -> None:
