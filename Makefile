@@ -7,7 +7,7 @@ ARGS ?=
 development = scripts/apt-packages.sh && scripts/venv.sh standalone,kerberos,test
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-faults test-airflow test-clients test-page test-pythons test-latest test-oldest lock soak loadtest lint format unit bench bench-auth bench-page bench-scheduler clean screenshots
+.PHONY: help run test test-faults test-airflow test-clients test-page test-pythons test-latest test-oldest lock soak loadtest lint format unit bench bench-auth bench-page bench-scheduler bench-schedules clean screenshots
 
 help:
 	@echo "make run              serve, with an embedded Postgres, http://127.0.0.1:8080"
@@ -30,6 +30,7 @@ help:
 	@echo "make bench            compare with other servers; QUICK=1, ARGS='--only trigger'"
 	@echo "make bench-auth       the cost of authentication and permissions: 6 minutes"
 	@echo "make bench-scheduler  compare the scheduler with an Airflow's: 10 minutes"
+	@echo "make bench-schedules  1,000 schedules: how soon, and idle; ARGS=--quick for less"
 	@echo "make bench-page       what the page costs: size, time, processors: 6 minutes"
 	@echo "make screenshots      the pictures of README.md and docs/page.md"
 	@echo "make clean            remove .venv and caches; the database stays"
@@ -120,6 +121,10 @@ bench-auth:
 bench-scheduler:
 	@$(development)
 	.venv/bin/python -m bench.scheduler $(ARGS)
+
+bench-schedules:
+	@$(development)
+	.venv/bin/python -m bench.schedules $(ARGS)
 
 bench-page:
 	@$(development)

@@ -1,5 +1,6 @@
 """Kills and stops schedulers, kills tasks and Postgres, steers runs at random moments, and says what came of it.
 
+Meanwhile other DAGs have schedules: in the end exactly their runs must be there.
 `python -m tests.chaos --minutes 10` runs it for long; `tests/acceptance/test_scheduler_kill.py` for short.
 """
 
@@ -16,6 +17,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
@@ -25,75 +27,35 @@ from server.database.schema import initdb
 from server.errors import WindsockError
 from server.standalone.postgres import EmbeddedPostgres
 from server.wire import Clear, RunId
-from tests.scheduling import Bench, bash, bench, empty
+from tests.scheduling import Bench, bench
+from tests.storm_dags import POISON, Scheduled, dags_of_a_storm, scheduled_dags, wrong_runs
 from windsock.config import Dsn
 
 WINDSOCK = str(Path(sys.executable).with_name("windsock"))
 _LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
-# A task takes the lock of its instance: another try at the same time does not get it, and says so in `doubled`.
-TASK = """
-exec 9>>"$FOLDER/$NAME.lock"
-flock -n 9 || echo "$NAME" >> "$FOLDER/doubled"
-{before}
-sleep {pause}
-exit {status}
+_ROOM = "SELECT count(*) < 6 FROM dag_run WHERE dag_id = 'storm' AND state = 'running'"
+# Those under way more often than others.
+_SOME = "SELECT run_id FROM dag_run WHERE dag_id = 'storm' ORDER BY (state = 'running') DESC, random() LIMIT 8"
+_LEFT = """
+SELECT EXISTS (SELECT FROM dag_run WHERE state = 'running') OR EXISTS (SELECT FROM windsock_ending)
+    OR EXISTS (SELECT FROM dag WHERE next_dagrun IS NOT NULL OR windsock_scheduled_hash IS NULL)
 """
 
 
 @dataclass
 class Outcome:
-    """What was killed or steered, how many runs there were, and what should not have happened."""
+    """What was killed or steered, the runs that were triggered or scheduled, and what should not have happened."""
 
     killed: Counter[str] = field(default_factory=Counter)
     runs: Counter[str] = field(default_factory=Counter)
+    scheduled: int = 0
     lost_tries: int = 0
     problems: list[str] = field(default_factory=list)
 
 
-def _task(pause: float, *above: str, before: str = "", status: str = "0", **options: object) -> dict[str, object]:
-    env = {"NAME": "{{ task_instance_key_str }}", "FOLDER": "$FOLDER", "PATH": os.environ["PATH"]}
-    command = TASK.format(before=before, pause=pause, status=status)
-    return bash(command, *above, env=env, **{"retries": 1000, "retry_delay": 0, "pool": "narrow", **options})
-
-
-# A function whose result the database could not keep.
-POISON = """
-import gc, json, os
-def poison():
-    file = next(o["result_file"] for o in gc.get_objects() if isinstance(o, dict) and "result_file" in o)
-    json.dump({"outcome": "success", "xcoms": {"k" * 513: 1}}, open(file, "w"))
-    os._exit(0)
-"""
-
-
-def _poison(*above: str) -> dict[str, object]:
-    operator = "airflow.operators.python.PythonOperator"
-    function = {"python_callable_file": "poison.py", "python_callable_name": "poison"}
-    return {"operator": operator, **function, "dependencies": list(above), "retries": 0}
-
-
-def _dags(folder: Path) -> dict[str, dict[str, object]]:
-    tasks = {
-        "start": empty(),
-        **{f"work{n}": _task(0.05 + n / 10, "start", pool_slots=1 + n % 2, priority_weight=n) for n in range(4)},
-        "flaky": _task(0.05, "start", status="$(( {{ ti.try_number }} % 3 == 0 ? 0 : 1 ))"),
-        "fails": _task(0.05, "start", status="1", retries=0),
-        "caught": _task(0.05, "fails", trigger_rule="one_failed"),
-        "stubborn": _task(60, "start", before="trap '' TERM", execution_timeout=0.2, retries=0),
-        "caught_too": _task(0.05, "stubborn", trigger_rule="one_failed"),
-        "poison": _poison("start"),
-        "caught_poison": _task(0.05, "poison", trigger_rule="one_failed"),
-        "end": _task(0.02, "work0", "work1", "work2", "work3", "flaky", "caught", "caught_too", "caught_poison"),
-    }
-    for task in tasks.values():
-        if "env" in task:
-            task["env"] = {**task["env"], "FOLDER": str(folder)}  # type: ignore[dict-item]
-    return {"storm": {"tasks": tasks, "max_active_runs": 4}}
-
-
 class Storm:
-    """A cluster, two schedulers, and a hand that kills them."""
+    """A cluster, three schedulers, and a hand that kills them."""
 
     def __init__(self, folder: Path, seed: int, *, steers: bool) -> None:
         self.folder = folder
@@ -118,15 +80,16 @@ class Storm:
             ):
                 await self.bench.pool.execute("INSERT INTO slot_pool (pool, slots) VALUES ('narrow', 5)")
                 (self.bench.dags_folder / "poison.py").write_text(POISON)
-                await self.bench.load(_dags(self.folder))
-                self.schedulers = [await self._scheduler() for _ in range(2)]
+                scheduled = scheduled_dags(datetime.now(UTC), seconds)
+                await self.bench.load(dags_of_a_storm(self.folder, scheduled))
+                self.schedulers = [await self._scheduler() for _ in range(3)]
                 try:
                     await self._kill_for(seconds)
                     await self._until_done(120)
                 finally:
                     for process in self.schedulers:
                         await self._stop(process)
-                await self._judge()
+                await self._judge(scheduled)
         finally:
             guard.cancel()
             await self.postgres.stop()
@@ -154,7 +117,7 @@ class Storm:
         end, n = time.monotonic() + seconds, 0
         while time.monotonic() < end:
             with suppress(*_LOST):
-                if await self.bench.pool.fetchval("SELECT count(*) < 6 FROM dag_run WHERE state = 'running'"):
+                if await self.bench.pool.fetchval(_ROOM):
                     # A trigger whose answer was lost may have been written all the same: its date is not used again.
                     n += 1
                     await self.bench.trigger("storm", n)
@@ -203,9 +166,7 @@ class Storm:
         """Stop, mark, clear or delete a run, or mark a task of it."""
         steering = self.metadata.steering
         with suppress(*_LOST, WindsockError):
-            # Those under way more often than others.
-            query = "SELECT run_id FROM dag_run ORDER BY (state = 'running') DESC, random() LIMIT 8"
-            runs = [RunId(row[0]) for row in await self.bench.pool.fetch(query)]
+            runs = [RunId(row[0]) for row in await self.bench.pool.fetch(_SOME)]
             if not runs:
                 return
             run, how = (
@@ -230,20 +191,22 @@ class Storm:
                 if process.returncode is not None:
                     self.schedulers[place] = await self._scheduler()
             with suppress(*_LOST):
-                left = "SELECT EXISTS (SELECT FROM dag_run WHERE state = 'running')"
-                if not await self.bench.pool.fetchval(f"{left} OR EXISTS (SELECT FROM windsock_ending)"):
+                if not await self.bench.pool.fetchval(_LEFT):
                     return
             await asyncio.sleep(0.2)
-        self.outcome.problems.append("runs are left running, or tries that somebody ended")
+        self.outcome.problems.append("runs are left running, or tries that somebody ended, or runs that were not made")
 
     async def _stop(self, process: Process) -> None:
         with suppress(ProcessLookupError):
             process.terminate()
         await process.wait()
 
-    async def _judge(self) -> None:
+    async def _judge(self, scheduled: Sequence[Scheduled]) -> None:
         out, pool = self.outcome, self.bench.pool
-        out.runs = Counter(dict(map(tuple, await pool.fetch("SELECT state, count(*) FROM dag_run GROUP BY state"))))
+        states = "SELECT state, count(*) FROM dag_run WHERE external_trigger GROUP BY state"
+        out.runs = Counter(dict(map(tuple, await pool.fetch(states))))
+        out.scheduled = await pool.fetchval("SELECT count(*) FROM dag_run WHERE NOT external_trigger")
+        out.problems += await wrong_runs(pool, scheduled)
         lost = "SELECT count(*) FROM witness WHERE old_state = 'running' AND new_state IN ('up_for_retry', 'failed')"
         out.lost_tries = await pool.fetchval(lost)
         out.problems += await self.bench.witnessed(steered=self.steers)
@@ -255,9 +218,7 @@ class Storm:
             " GROUP BY task_id, state"
         )
         out.problems += [f"a task is left: {tuple(row)}" for row in wrong]
-        out.problems += [
-            f"a process is left: {pid}" for pid in _processes(b"WINDSOCK_TRY=", b"/storm/", str(self.folder).encode())
-        ]
+        out.problems += [f"a process is left: {pid}" for pid in _processes(b"WINDSOCK_TRY=", str(self.folder).encode())]
         doubled = self.folder / "doubled"
         if doubled.exists():
             out.problems += [f"two tries at once: {line}" for line in doubled.read_text().splitlines()]

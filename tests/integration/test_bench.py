@@ -5,18 +5,21 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from bench import asking, authentication, bars, cache, data, memory, permissions, report, works
+from bench import asking, authentication, bars, cache, data, memory, permissions, report, schedules, works
 from bench.load import Load
 from bench.rounds import measure
 from bench.sides import Running, available
 from bench.works import Cell
+from server.standalone.dags.loader import DagLoader
 from server.standalone.postgres import EmbeddedPostgres, find_binaries
 from tests.integration.passwords import add_user, other_hash
 from tests.live import live_server
+from tests.scheduling import bench
 
 TINY = data.DataSet("bench_tiny", 3, 300)
 
@@ -92,3 +95,19 @@ async def test_authentication_is_measured(database: str, capsys: pytest.CaptureF
     assert told.count("requests/s") == 6
     assert " 0 requests/s" not in told
     assert told.count(": met") + told.count(": MISSED") == 4
+
+
+async def test_schedules_are_measured(database: str, tmp_path: Path) -> None:
+    """The tasks of scheduled runs say how long after the moment due they began."""
+    first = datetime.now(UTC) + timedelta(seconds=1)
+    async with bench(database, tmp_path) as b:
+        due = {f"d{n}": schedules.every_minute(first + n * timedelta(seconds=0.1)) for n in range(3)}
+        schedules.write_dags(b.dags_folder, "soon", due)
+        async with DagLoader(b.pool, b.dags_folder, paused_at_creation=False, settle=0) as loader:
+            assert not (await loader.load_once()).errors
+        async with b.scheduler():
+            await b.until("SELECT count(*) = 3 FROM dag_run WHERE state = 'success'")
+        found = await schedules.latencies(b.pool, first, first + schedules.EVERY)
+    assert len(found) == 3
+    assert 0 < found[0] <= schedules.at(0.99, found) == found[-1] < 30
+    assert schedules.cpu_seconds(os.getpid()) > 0

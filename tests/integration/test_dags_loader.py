@@ -315,6 +315,23 @@ async def test_watching_sees_changes(home: Home) -> None:
         await watcher
 
 
+async def test_a_costly_folder_is_looked_at_less_often(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But as often as otherwise while a file waits to be read."""
+    monkeypatch.setattr("server.standalone.dags.loader._SHARE", 1e-12)
+    monkeypatch.setattr("server.standalone.dags.loader._LONGEST_PAUSE", 60.0)
+    patient = DagLoader(home.pool, home.folder, paused_at_creation=False, settle=0.3)
+    home.loaders.append(patient)
+    home.write("a.yaml", "one")
+    watcher = asyncio.create_task(patient.watch(0.05))
+    await eventually(home, {"one": "a.yaml"})
+    home.write("b.yaml", "two")
+    await asyncio.sleep(1)
+    assert await home.active() == {"one": "a.yaml"}
+    watcher.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await watcher
+
+
 async def test_watching_survives_the_database(home: Home, database: str) -> None:
     """While the database drops and refuses connections the watcher waits, then it goes on."""
     watcher = asyncio.create_task(home.loader.watch(0.05))

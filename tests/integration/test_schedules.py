@@ -9,11 +9,18 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from server.standalone.dags.loader import DagLoader
 from tests.live import live_server
-from tests.scheduling import Bench, bash, bench, empty
+from tests.scheduling import EMPTY, Bench, bash, bench, empty
 
 RUNS = "SELECT run_id FROM dag_run WHERE dag_id = $1 ORDER BY execution_date"
 SECONDS = {"__type__": "datetime.timedelta", "seconds": 1}
+# Daily schedules as a scheduler left them that was ended on the day $1.
+SINCE = """
+UPDATE dag SET windsock_scheduled_hash = dag_hash, next_dagrun = day, next_dagrun_data_interval_start = day,
+    next_dagrun_data_interval_end = day + interval '1 day', next_dagrun_create_after = day + interval '1 day'
+FROM serialized_dag, (SELECT $1::timestamptz AS day) AS given WHERE serialized_dag.dag_id = dag.dag_id
+"""
 
 
 @pytest.fixture
@@ -113,6 +120,47 @@ async def test_unpausing_and_files_that_change(b: Bench) -> None:
     assert await b.pool.fetchval("SELECT next_dagrun IS NULL FROM dag WHERE dag_id = 'e'")
 
 
+async def test_an_outage_and_a_pause(b: Bench) -> None:
+    """What was missed meanwhile is made with catchup; without it the last run alone."""
+    asleep = {"is_paused_upon_creation": True}
+    await b.load({
+        "all": scheduled(days_ago(6)),
+        "last": scheduled(days_ago(6), catchup=False),
+        "all_paused": scheduled(days_ago(6), **asleep),
+        "last_paused": scheduled(days_ago(6), catchup=False, **asleep),
+    })  # fmt: skip
+    await b.pool.execute(SINCE, datetime.fromisoformat(days_ago(5)).replace(tzinfo=UTC))
+    async with b.scheduler():
+        await settled(b)
+        assert await runs(b, "all") == ids(5, 4, 3, 2, 1)
+        assert await runs(b, "last") == ids(1)
+        assert await runs(b, "all_paused") == await runs(b, "last_paused") == []
+        await b.pool.execute("UPDATE dag SET is_paused = false")
+        await settled(b)
+    assert await runs(b, "all_paused") == ids(5, 4, 3, 2, 1)
+    assert await runs(b, "last_paused") == ids(1)
+
+
+@pytest.mark.slow
+async def test_many_files_and_a_bad_one(b: Bench) -> None:
+    """1,000 files, of which one cannot be read: the others have their next run, and those that are due have run."""
+    task = f"tasks: {{t: {{operator: {EMPTY}}}}}"
+    for n in range(1000):
+        due = n % 100 == 0
+        start = f"default_args: {{start_date: {days_ago(2 if due else 0)}}}"
+        text = f"d{n}: {{schedule: '{n % 60} {n % 24} * * *', {start}, {task}}}"
+        (b.dags_folder / f"d{n}.yaml").write_text(text if n != 500 else text.replace(":", ""))
+    async with DagLoader(b.pool, b.dags_folder, paused_at_creation=False, settle=0) as loader:
+        report = await loader.load_once()
+    assert [Path(name).name for name in report.errors] == ["d500.yaml"]
+    assert len(report.written) == 999
+    async with b.scheduler():
+        await settled(b)
+    assert await b.pool.fetchval("SELECT count(*) FROM dag WHERE next_dagrun_create_after > now()") == 999
+    ran = {row["dag_id"] for row in await b.pool.fetch("SELECT dag_id FROM dag_run WHERE state = 'success'")}
+    assert ran == {f"d{n}" for n in range(0, 1000, 100) if n != 500}
+
+
 async def test_limits_and_manual_runs(b: Bench, tmp_path: Path) -> None:
     """No more runs are made than may be under way; a date that a caller has taken is left out."""
     go = tmp_path / "go"
@@ -129,6 +177,11 @@ async def test_limits_and_manual_runs(b: Bench, tmp_path: Path) -> None:
         assert held is not None
         assert held["next_dagrun"] == day + timedelta(days=1)
         assert held["next_dagrun_create_after"] is None
+        version = "SELECT xmin::text FROM dag WHERE dag_id = 'full'"
+        before = await b.pool.fetchval(version)
+        await asyncio.sleep(1.2)
+        # It is looked at with each heartbeat, and not written.
+        assert await b.pool.fetchval(version) == before
         go.touch()
         await settled(b)
     first, _, third = ids(3, 2, 1)

@@ -4,7 +4,7 @@ import errno
 import io
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -61,13 +61,23 @@ def scan_folder(folder: Path) -> Scan:
                 scan.files[entry.path] = signature
             else:
                 scan.unusable.append(entry.path)
-    files = {file: _with_defaults(Path(file), signature, top, defaults) for file, signature in scan.files.items()}
-    return scan._replace(files=files if defaults else scan.files, complete=not errors)
+    files = _with_defaults(scan.files, top, defaults) if defaults else scan.files
+    return scan._replace(files=files, complete=not errors)
 
 
-def _with_defaults(file: Path, signature: Signature, top: Path, defaults: dict[str, Signature]) -> Signature:
-    paths = (str(folder / name) for folder in folders_of(file, top) for name in DEFAULTS)
-    return signature._replace(defaults=tuple(defaults[path] for path in paths if path in defaults))
+def _with_defaults(
+    files: Mapping[str, Signature], top: Path, defaults: Mapping[str, Signature]
+) -> dict[str, Signature]:
+    # There may be thousands of files in a folder, and the paths of its defaults files take longer than a `stat`.
+    by_folder: dict[str, tuple[Signature, ...]] = {}
+    found = {}
+    for file, signature in files.items():
+        folder = file.rpartition("/")[0]
+        if folder not in by_folder:
+            paths = (str(above / name) for above in folders_of(Path(file), top) for name in DEFAULTS)
+            by_folder[folder] = tuple(defaults[path] for path in paths if path in defaults)
+        found[file] = signature._replace(defaults=by_folder[folder])
+    return found
 
 
 def folders_of(file: Path, top: Path) -> list[Path]:

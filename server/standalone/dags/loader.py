@@ -29,6 +29,9 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 _RECHECK = 10.0
 # How long a file must not have changed, in seconds.
 SETTLE = 1.0
+# What looking at a folder may take of a core: the larger it is, the less often the loader looks.
+_SHARE = 0.004
+_LONGEST_PAUSE = 10.0
 # How long a pass waits for files that take long, and the first pass for files that were just written.
 _PATIENCE = 1.0
 _START_PATIENCE = 3.0
@@ -93,6 +96,7 @@ class DagLoader:
         self._known: dict[str, _Known] | None = None
         self._recheck = recheck
         self._rechecked = 0.0
+        self._cost = 0.0
         self._incomplete = False
         self._unusable: set[str] = set()
 
@@ -107,17 +111,21 @@ class DagLoader:
     async def watch(self, interval: float = 0.5, loaded: asyncio.Event | None = None) -> None:
         """Load again and again, until cancelled; go on if the database is away for a while.
 
+        After a look at a large folder in which no file waits to be read, the pause is longer than `interval` seconds.
         `loaded` is set when all files that need no waiting have been loaded.
         """
         begin = time.monotonic()
         while True:
+            pause = interval
             try:
                 report = await self.load_once(_PATIENCE)
+                if not report.waiting:
+                    pause = max(interval, min(self._cost / _SHARE, _LONGEST_PAUSE))
                 if loaded is not None and (not report.waiting or time.monotonic() - begin > _START_PATIENCE):
                     loaded.set()
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 _log.warning("DAG files must wait for the database", error=first_line(error))
-            await asyncio.sleep(interval)
+            await asyncio.sleep(pause)
 
     async def load_once(self, patience: float | None = None) -> LoadReport:
         """Bring the database in step with the folder. An unchanged file costs only a `stat`.
@@ -125,7 +133,7 @@ class DagLoader:
         Files that take longer than `patience` seconds are left to a later pass. Raises SchemaError for a database that
         is not standalone's own.
         """
-        scan = await self._parser.without_ignored(await asyncio.to_thread(scan_folder, self._folder))
+        scan = await self._parser.without_ignored(await asyncio.to_thread(self._scan))
         self._warn_of_gaps(scan)
         known = await self._checked()
         changes = _changes(scan, known)
@@ -200,6 +208,12 @@ class DagLoader:
             for problem in result.problems:
                 _log.error("DAG file refused", file=file, line=problem.line, problem=problem.text)
         return True
+
+    def _scan(self) -> Scan:
+        begin = time.thread_time()
+        scan = scan_folder(self._folder)
+        self._cost = time.thread_time() - begin
+        return scan
 
     def _warn_of_gaps(self, scan: Scan) -> None:
         if not scan.complete and not self._incomplete:

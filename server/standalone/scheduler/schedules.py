@@ -94,9 +94,12 @@ class Schedules:
             if planned.is_held:
                 self._held.add(dag_id)
             self._behind |= planned.is_behind
-            nexts.append(_next_run(row, planned))
+            following = _next_run(row, planned)
+            if following.still_waits:
+                continue
+            nexts.append(following)
             runs += [(dag_id, run_id_of(interval), *interval) for interval in planned.due]
-        made = await self._store.make_runs(nexts, runs)
+        made = await self._store.make_runs(nexts, runs) if nexts else []
         for run in made:
             _log.info("run scheduled", dag_id=run["dag_id"], run_id=run["run_id"])
         return [run["id"] for run in made]

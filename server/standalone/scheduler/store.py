@@ -61,6 +61,12 @@ class NextRun(NamedTuple):
     due: datetime | None
     """The moment from which the runs that are made now may exist; None if there are none."""
 
+    @property
+    def still_waits(self) -> bool:
+        """Whether it waited for other runs to end, and goes on to wait."""
+        was, now = (self.was_hash, self.was_start, self.was_after), (self.dag_hash, self.start, self.create_after)
+        return was == now and self.create_after is None and self.due is None
+
 
 class Ended(NamedTuple):
     """How a try ended, and its results: JSON by key. `run` is None if somebody deleted it.
