@@ -65,7 +65,6 @@ WITH old AS (DELETE FROM dag_run WHERE data_interval_end IS NOT NULL RETURNING d
     values AS (DELETE FROM xcom USING old WHERE xcom.dag_id = old.dag_id AND xcom.execution_date = old.execution_date)
 DELETE FROM task_instance AS ti USING old WHERE ti.dag_id = old.dag_id AND ti.execution_date = old.execution_date
 """
-_RESTS = "SELECT NOT EXISTS (SELECT FROM dag_run WHERE state = 'running')"
 _LEFT = """
 SELECT count(*) = 0 FROM dag WHERE next_dagrun_create_after < $1
     OR EXISTS (SELECT FROM dag_run AS r WHERE r.dag_id = dag.dag_id AND r.data_interval_end < $1 AND state = 'running')
@@ -140,7 +139,6 @@ class Schedules:
         `allowance`: for how many seconds the files may be loaded.
         """
         await self.pool.execute(_PAUSE)
-        await self._until(_RESTS)
         await self.pool.execute(_FORGET)
         begin = datetime.now(UTC) + timedelta(seconds=allowance)
         steps = {f"d{n}": every_minute(begin + n * spread / self._number) for n in range(self._number)}
