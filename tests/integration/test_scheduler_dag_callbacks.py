@@ -4,7 +4,6 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator, MutableMapping, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +63,18 @@ async def b(database: str, tmp_path: Path) -> AsyncIterator[Bench]:
 async def calls(b: Bench, number: int) -> list[Any]:
     """Wait for so many calls, and return them in an order of their own."""
     file = b.dags_folder / "calls"
+    file.touch()
     async with asyncio.timeout(60):
-        while not file.exists() or file.read_text().count("\n") < number:
+        while file.read_text().count("\n") < number:
             await asyncio.sleep(0.05)
     return sorted(json.loads(line) for line in file.read_text().splitlines())
+
+
+async def calls_after(b: Bench, number: int) -> list[Any]:
+    """Wait for so many calls, and then for two heartbeats of each scheduler; return all calls."""
+    await calls(b, number)
+    await asyncio.sleep(1.1)
+    return await calls(b, number)
 
 
 async def lines_about(logs: Lines, event: str, number: int) -> Lines:
@@ -115,7 +122,6 @@ async def test_each_end_of_a_run_has_its_callback(b: Bench) -> None:
 
 async def test_nothing_waits_for_a_callback(b: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that fails, takes too much or too long is a line of the log; two run at a time, and a few may wait."""
-    monkeypatch.setattr(callbacks, "LONGEST", 4.0)
     monkeypatch.setattr(dag_callbacks, "_MOST_WAITING", 4)
     tasks = {"tasks": {"a": empty()}}
     await b.load({
@@ -132,18 +138,19 @@ async def test_nothing_waits_for_a_callback(b: Bench, monkeypatch: pytest.Monkey
             assert "AttributeError" in reasons["absent"]
             for n in range(6):
                 await b.trigger("slow", n)
-            await b.until_done(10)
-            pids = [pid for (pid,) in await calls(b, 2)]
+            assert len(await lines_about(logs, "too many wait", 2)) == 2
+            await calls(b, 2)
             await b.trigger("other")
-            await b.until_done(5)
-            assert [line["dag_id"] for line in logs if "too many wait" in line["event"]] == ["slow", "slow"]
-            assert len(await calls(b, 2)) == 2
-            assert all(Path("/proc", str(pid)).exists() for pid in pids)
-            failed = await lines_about(logs, "a callback of a DAG failed", 7)
-            assert "it took longer than 4 seconds" in failed[-1]["reason"]
-            pids = [pid for (pid,) in await calls(b, 4)]
-    assert not any(Path("/proc", str(pid)).exists() for pid in pids)
-    assert "it took longer than 4 seconds" in b.log("slow", "a")
+            await b.until_done()
+            assert len(pids := await calls(b, 2)) == 2
+            assert all(Path("/proc", str(pid)).exists() for (pid,) in pids)
+        monkeypatch.setattr(callbacks, "LONGEST", 1.0)
+        async with b.scheduler():
+            await b.trigger("slow", 6)
+            failed = await lines_about(logs, "a callback of a DAG failed", 4)
+            assert "it took longer than 1 seconds" in failed[-1]["reason"]
+            assert "it took longer than 1 seconds" in b.log("slow", "a", n=6)
+            assert not any(Path("/proc", str(pid)).exists() for (pid,) in await calls(b, 2))
     assert {row["state"] for row in await b.pool.fetch("SELECT state FROM dag_run")} == {"success"}
 
 
@@ -160,13 +167,13 @@ async def test_a_scheduler_that_stops_ends_the_callback(b: Bench) -> None:
     assert await b.run_state("d") == "success"
 
 
-async def schedule_run(b: Bench, dag_id: str, ends_in: float) -> str:
-    """Insert a run as a schedule makes it, whose data interval ends in so many seconds; return its date."""
+async def schedule_run(b: Bench, dag_id: str) -> str:
+    """Insert a run as a schedule makes it, whose data interval ends in an hour; return its date."""
     await b.pool.execute(
         "INSERT INTO dag_run (dag_id, run_id, execution_date, state, external_trigger, start_date,"
         " data_interval_start, data_interval_end)"
-        " VALUES ($1, 'scheduled__0', $2, 'running', false, now(), $2, now() + $3)",
-        dag_id, START, timedelta(seconds=ends_in),
+        " VALUES ($1, 'scheduled__0', $2, 'running', false, now(), $2, now() + interval '1 hour')",
+        dag_id, START,
     )  # fmt: skip
     return START.isoformat()
 
@@ -186,14 +193,23 @@ async def test_missed_slas_are_told_once(b: Bench, tmp_path: Path) -> None:
         "paused": {"tasks": {"t": {**waits, "sla": 1}}, **notifier},
         "untold": {"tasks": {"t": {**waits, "sla": 1}}},
     })  # fmt: skip
-    date = await schedule_run(b, "d", 3)
-    for dag_id, ends_in in {"over": 5, "paused": 3, "untold": 0}.items():
-        await schedule_run(b, dag_id, ends_in)
+    date = await schedule_run(b, "d")
+    for dag_id in ("over", "paused", "untold"):
+        await schedule_run(b, dag_id)
     await b.trigger("d", 1)
     async with b.scheduler(), b.scheduler():
-        await b.until("SELECT state = 'running' FROM task_instance WHERE dag_id = 'paused'")
-        await b.pool.execute("UPDATE dag SET is_paused = true WHERE dag_id = 'paused'")
+        await b.until("SELECT count(*) FILTER (WHERE state IN ('success', 'skipped', 'failed')) = 9"
+                      " AND count(*) FILTER (WHERE state = 'running') = 6 FROM task_instance")  # fmt: skip
         await b.until("SELECT state = 'failed' FROM dag_run WHERE dag_id = 'over'")
+        rows = await b.pool.fetch(
+            "SELECT dag_id, task_id, extract(epoch FROM due - data_interval_end)::int FROM windsock_sla"
+            " JOIN dag_run USING (dag_id, execution_date)"
+        )
+        slas = {("d", task_id): 2 for task_id in ("bad", "below", "quick", "skips", "slow")} | {("d", "patient"): 3600}
+        assert {tuple(key): sla for *key, sla in rows} == slas | {("over", "bad"): 3, ("paused", "t"): 1}
+        await b.pool.execute("UPDATE dag SET is_paused = true WHERE dag_id = 'paused'")
+        assert await calls_after(b, 0) == []
+        await b.pool.execute("UPDATE windsock_sla SET due = now() WHERE task_id <> 'patient'")
         missed = [["d", task_id, date] for task_id in ("bad", "below", "slow")]
         lists = ["\n".join(f"{task_id} on {date}" for task_id in ids) for ids in
                  (("bad", "below", "slow"), ("any_time", "bad", "patient", "skips", "slow"))]  # fmt: skip
@@ -202,14 +218,13 @@ async def test_missed_slas_are_told_once(b: Bench, tmp_path: Path) -> None:
             ["d", *lists, missed, [*blocking, ["slow", "running"]]],
             ["over", f"bad on {date}", f"bad on {date}", [["over", "bad", date]], [["bad", "failed"]]],
         ]
-        assert await calls(b, 2) == told
+        assert await calls_after(b, 2) == told
         await b.pool.execute("UPDATE dag SET is_paused = false")
         names = ["dag", "task_list", "blocking_task_list", "slas", "blocking_tis"]
-        assert (await calls(b, 3))[2:] == [["paused", "late", f"t on {date}", *names]]
+        assert await calls_after(b, 3) == [*told, ["paused", "late", f"t on {date}", *names]]
         go.touch()
         await b.until_done()
-        await asyncio.sleep(1)
-    assert len(await calls(b, 3)) == 3
+        assert len(await calls_after(b, 3)) == 3
     assert "Calling missed (sla_miss_callback of the DAG)" in b.log("d", "bad")
     rows = await b.pool.fetch("SELECT task_id, notification_sent FROM sla_miss WHERE dag_id = 'd' ORDER BY task_id")
     assert list(map(tuple, rows)) == [("bad", True), ("below", True), ("slow", True)]
