@@ -1,6 +1,7 @@
 """Schedules on a real database: which runs are made, how often, and what their tasks know."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,12 @@ from tests.live import live_server
 from tests.scheduling import EMPTY, Bench, bash, bench, empty
 
 RUNS = "SELECT run_id FROM dag_run WHERE dag_id = $1 ORDER BY execution_date"
+MONTHS = {"__type__": "dateutil.relativedelta.relativedelta", "months": 1}
+AT_MIDNIGHT = {
+    "__type__": "airflow.timetables.trigger.CronTriggerTimetable",
+    "cron": "@daily",
+    "timezone": "UTC",
+}
 SECONDS = {"__type__": "datetime.timedelta", "seconds": 1}
 # Daily schedules as a scheduler left them that was ended on the day $1.
 SINCE = """
@@ -261,7 +268,13 @@ async def test_what_templates_know(b: Bench) -> None:
 async def test_the_api_shows_schedules_and_keeps_their_run_ids(b: Bench) -> None:
     """A caller may name a run as a schedule does only where there is none."""
     await b.load(
-        {"d": scheduled(start=days_ago(0)), "free": scheduled(schedule=None), "sets": scheduled(schedule=["s3://x"])}
+        {
+            "d": scheduled(start=days_ago(0)),
+            "free": scheduled(schedule=None),
+            "sets": scheduled(schedule=["s3://x"]),
+            "trigger": scheduled(schedule=AT_MIDNIGHT, start=days_ago(-1)),
+            "relative": scheduled(schedule=MONTHS, start=days_ago(-1)),
+        }
     )
     async with b.scheduler():
         await settled(b)
@@ -275,7 +288,16 @@ async def test_the_api_shows_schedules_and_keeps_their_run_ids(b: Bench) -> None
             assert answer.status == 200
         async with http.get("dags") as answer:
             nexts = {dag["dag_id"]: dag["next_dagrun"] for dag in await answer.json()}
-            assert nexts == {"d": f"{days_ago(0)}T00:00:00+00:00", "free": None, "sets": None}
+            tomorrow = f"{days_ago(-1)}T00:00:00+00:00"
+            today = f"{days_ago(0)}T00:00:00+00:00"
+            assert nexts == {"d": today, "free": None, "sets": None, "trigger": tomorrow, "relative": tomorrow}
+        async with http.get("dags/trigger") as answer:
+            dag = await answer.json()
+            assert (dag["schedule_interval"], dag["timetable_description"]) == ("0 0 * * *", None)
+            assert dag["next_dagrun_create_after"] == dag["next_dagrun"] == tomorrow
+        async with http.get("dags/relative") as answer:
+            dag = await answer.json()
+            assert json.loads(dag["schedule_interval"]) == {"type": "relativedelta", "attrs": {"months": 1}}
         async with http.get("dags/d") as answer:
             dag = await answer.json()
             assert dag["next_dagrun"] == dag["next_dagrun_data_interval_start"] == f"{days_ago(0)}T00:00:00+00:00"

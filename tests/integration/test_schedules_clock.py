@@ -25,6 +25,7 @@ END $$;
 """
 SET = "UPDATE clock.set_to SET ahead = $1::timestamptz - pg_catalog.now()"
 STARTS = "SELECT execution_date FROM dag_run WHERE dag_id = $1 ORDER BY execution_date"
+TRIGGER = "airflow.timetables.trigger.CronTriggerTimetable"
 # Berlin's clocks go forward at 01:00 UTC.
 CHANGE = datetime(2024, 3, 31, 1, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -41,7 +42,7 @@ async def b(database: str, tmp_path: Path) -> AsyncIterator[Bench]:
         assert not await made.witnessed()
 
 
-def scheduled(cron: str, **options: object) -> dict[str, object]:
+def scheduled(cron: object, **options: object) -> dict[str, object]:
     """Make a DAG of Berlin."""
     defaults = {"start_date": "2024-03-30 01:00", "timezone": "Europe/Berlin"}
     return {"schedule": cron, "default_args": defaults, "tasks": {"t": empty()}, "max_active_runs": 500, **options}
@@ -58,6 +59,7 @@ async def test_the_clock_is_set(b: Bench) -> None:
         "all": scheduled("0 * * * *", catchup=True),
         "last": scheduled("0 * * * *", catchup=False),
         "daily": scheduled("30 2 * * *", catchup=True),
+        "at_ticks": scheduled({"__type__": TRIGGER, "cron": "0 * * * *", "timezone": "UTC"}, catchup=False),
     })  # fmt: skip
     hours = [CHANGE - 25 * HOUR + n * HOUR for n in range(60)]
     await b.pool.execute(SET, CHANGE - timedelta(seconds=2))
@@ -74,8 +76,10 @@ async def test_the_clock_is_set(b: Bench) -> None:
         await b.pool.execute(SET, CHANGE + HOUR + DAY)
         await b.until("SELECT count(*) = 50 FROM dag_run WHERE dag_id = 'all'")
         await b.until("SELECT count(*) = 4 FROM dag_run WHERE dag_id = 'last'")
+        await b.until("SELECT count(*) = 4 FROM dag_run WHERE dag_id = 'at_ticks'")
         await b.until_done()
     assert await starts(b, "all") == hours[:50]
     assert await starts(b, "last") == [CHANGE - 2 * HOUR, CHANGE - HOUR, CHANGE, CHANGE + DAY]
+    assert await starts(b, "at_ticks") == [CHANGE - HOUR, CHANGE, CHANGE + HOUR, CHANGE + HOUR + DAY]
     half = timedelta(minutes=30)
     assert await starts(b, "daily") == [CHANGE - DAY + half, CHANGE + half]
