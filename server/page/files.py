@@ -19,6 +19,9 @@ TYPES = {
     ".woff2": "font/woff2",
 }
 _DIGEST_LENGTH = 16
+SHEET = "css/all.css"
+"""All style sheets but that of the API's page, in one: each file that a browser asks for costs it milliseconds."""
+_ELSEWHERE = "css/docs.css"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +50,10 @@ class Files:
 
 
 def read_files(folder: Path = FOLDER) -> Files:
-    """Read all files of `TYPES` in the folder and below it; what has another ending is not served."""
+    """Read all files of `TYPES` in the folder and below it, and make `SHEET`; other types of files are not served."""
     found = sorted(path for path in folder.rglob("*") if path.suffix in TYPES and path.is_file())
     bodies = {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
+    bodies[SHEET] = b"".join(body for name, body in bodies.items() if name.endswith(".css") and name != _ELSEWHERE)
     contents = {name: Content.of(body, TYPES[Path(name).suffix]) for name, body in bodies.items()}
     return Files(contents, _digest(part for name, body in bodies.items() for part in (name.encode(), body)))
 

@@ -12,7 +12,7 @@ from aiohttp import hdrs, web
 from server.http.answers import error_answer
 from server.http.router import Paths, spellings
 from server.page.answers import HEADERS, KEPT_FOREVER, NEVER_KEPT, content_answer
-from server.page.files import FOLDER, Content, read_files
+from server.page.files import FOLDER, SHEET, Content, read_files
 from server.page.modules import needed
 from windsock.config import Config
 from windsock.protocol import PREFIX, Code
@@ -86,7 +86,7 @@ class Page:
         text = templates.get_template(name).render(
             base_path=self._base_path,
             assets=f"{self._base_path}/static/{self._files.digest}",
-            files=sorted(self._files.by_path),
+            sheet=SHEET,
             modules=needed(self._files.by_path, *modules),
             version=self._files.digest,
             sign_in=" ".join(sign_in),
