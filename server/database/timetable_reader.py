@@ -58,7 +58,11 @@ def read(dag: Mapping[str, Any], *, cron_intervals: bool = True) -> Timetable:
 
 def of_cron(expression: str, timezone: str | int) -> CronIntervals:
     """Make the timetable of a cron expression or preset. Raises ValueError."""
-    return CronIntervals(Cron(PRESETS.get(expression, expression), timezone))
+    return CronIntervals(_cron(expression, timezone))
+
+
+def _cron(expression: str, timezone: str | int) -> Cron:
+    return Cron(PRESETS.get(expression, expression), timezone)
 
 
 def _read_schedule(schedule: object, timezone: str | int, cron_intervals: bool) -> Timetable:  # noqa: FBT001 - private
@@ -95,22 +99,34 @@ def _delta(value: float | Mapping[str, Any]) -> Delta:
     return relativedelta(**fields)
 
 
-def _trigger(fields: Mapping[str, Any]) -> Timetable:
-    interval = _delta(fields.get("interval") or 0)
-    if "expression" in fields:
-        expression = fields["expression"]
-        return CronTriggers(Cron(PRESETS.get(expression, expression), fields["timezone"]), interval)
-    return DeltaTriggers(_delta(fields["delta"]), interval) if "delta" in fields else Before(interval)
+def _before(fields: Mapping[str, Any]) -> Timetable:
+    return Before(_covered(fields))
+
+
+def _cron_triggers(fields: Mapping[str, Any]) -> Timetable:
+    # Without its expression it still has intervals.
+    if "expression" not in fields:
+        return _before(fields)
+    return CronTriggers(_cron(fields["expression"], fields["timezone"]), _covered(fields))
+
+
+def _delta_triggers(fields: Mapping[str, Any]) -> Timetable:
+    return DeltaTriggers(_delta(fields["delta"]), _covered(fields)) if "delta" in fields else _before(fields)
+
+
+def _covered(fields: Mapping[str, Any]) -> Delta:
+    """Return how long the intervals of a trigger are."""
+    return _delta(fields.get("interval") or 0)
 
 
 _TIMETABLES: Mapping[str, Callable[[Mapping[str, Any]], Timetable]] = {
     "AssetOrTimeSchedule": lambda fields: _read_timetable(fields["timetable"]),
     "CronDataIntervalTimetable": lambda fields: of_cron(fields["expression"], fields["timezone"]),
-    "CronTriggerTimetable": _trigger,
+    "CronTriggerTimetable": _cron_triggers,
     "DatasetOrTimeSchedule": lambda fields: _read_timetable(fields["timetable"]),
     "DeltaDataIntervalTimetable": lambda fields: DeltaIntervals(_delta(fields["delta"])),
-    "DeltaTriggerTimetable": _trigger,
+    "DeltaTriggerTimetable": _delta_triggers,
     "EventsTimetable": _events,
-    "MultipleCronTriggerTimetable": _trigger,
+    "MultipleCronTriggerTimetable": _before,
     "OnceTimetable": lambda _fields: Once(),
 }

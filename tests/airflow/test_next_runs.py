@@ -10,7 +10,10 @@ from tests.airflow.schemas import generation_of, insert_runs
 from tests.airflow.serving import prepare, served
 
 RELEASES = ("1.10.15", "2.10.5", "3.3.2")
-TIMETABLES = "airflow.timetables.interval.CronDataIntervalTimetable", "airflow.timetables.trigger.CronTriggerTimetable"
+TIMETABLES = (
+    "airflow.timetables.interval.CronDataIntervalTimetable",
+    "airflow.timetables.trigger.MultipleCronTriggerTimetable",
+)
 PLANNED = """
 UPDATE dag SET next_dagrun = '2024-03-02', next_dagrun_data_interval_start = '2024-03-02',
     next_dagrun_data_interval_end = '2024-03-03', next_dagrun_create_after = '2024-03-03'
