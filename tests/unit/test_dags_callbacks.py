@@ -44,7 +44,8 @@ def test_the_callbacks_of_a_dag() -> None:
         "on_failure_callback_name": "go",
         "sla_miss_callback": "a.b",
     }
-    dag = plan_of(own | {"default_args": {"on_success_callback": "t.c"}})
+    default_args = {"on_success_callback": "t.c", "sla_secs": 60, "start_date": "2024-01-01"}
+    dag = plan_of(own | {"schedule": "@daily", "default_args": default_args})
     stored = {
         "on_success_callback": {"file": None, "name": "a.B", "kwargs": {"after": 3600.0}},
         "on_failure_callback": {"file": "/dags/f.py", "name": "go", "kwargs": {}},

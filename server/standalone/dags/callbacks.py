@@ -5,12 +5,12 @@ beside it, or by `<callback>_file` and `<callback>_name`. Nothing is imported he
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from server.standalone.dags.section import Section
-from server.standalone.dags.spec import CALLBACKS
+from server.standalone.dags.spec import CALLBACKS, TaskPlan
 from server.wire.document import shortened
 
 _WANTED = "the dotted path of a function, or a mapping with `callback` and the function's arguments"
@@ -30,6 +30,18 @@ def with_callbacks(section: Section, folder: Path, names: Iterable[str] = CALLBA
         elif key in data:
             data[key] = _of_path(section, key, data[key])
     return Section(section.document, data, section.places)
+
+
+def notes_on_slas(callbacks: Container[str], tasks: Sequence[TaskPlan], *, is_scheduled: bool) -> list[str]:
+    """Return the note about an `sla` that nobody is told of, or about a callback that is told of none."""
+    has_sla = any(task.options.sla for task in tasks)
+    if "sla_miss_callback" not in callbacks:
+        return ["`sla` has no effect: only an `sla_miss_callback` of the DAG is told who misses it"] if has_sla else []
+    if not has_sla:
+        return ["`sla_miss_callback` is never called: no task has an `sla`"]
+    if not is_scheduled:
+        return ["`sla_miss_callback` is never called: only the runs of a schedule are judged"]
+    return []
 
 
 def _of_file(section: Section, key: str, file: object, name: object, folder: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from msgspec import UNSET
 
 from server.standalone.dags import differences, spec
 from server.standalone.dags.by_name import NOT_DAGS, by_name
-from server.standalone.dags.callbacks import with_callbacks
+from server.standalone.dags.callbacks import notes_on_slas, with_callbacks
 from server.standalone.dags.defaults import dag_section, default_args_of, with_defaults
 from server.standalone.dags.edges import Edges
 from server.standalone.dags.errors import DagFileError
@@ -67,11 +67,13 @@ def _plan_dag(dag_id: str, dag: Section, folder: Path, environment: Environment)
     written = _schedule_of(dag)
     tasks = _plan_tasks(dag, groups, options.params, folder, environment, notes)
     timezone = _zone_of(options.start_date or default_args.data.get("start_date"))
-    problem = None
-    if not is_no_schedule(written):
+    callbacks = own.only(spec.DAG_CALLBACKS).data
+    problem, has_schedule = None, not is_no_schedule(written)
+    if has_schedule:
         starts = filter(None, [options.start_date, *(task.options.start_date or None for task in tasks)])
         problem = schedule_problem(written, timezone, min(starts, default=None))
         notes += [f"its schedule is not run: {problem}"] if problem else []
+    notes += notes_on_slas(callbacks, tasks, is_scheduled=has_schedule and problem is None)
     return spec.DagPlan(
         dag_id=dag_id,
         line=dag.document.line((dag_id,)),
@@ -82,7 +84,7 @@ def _plan_dag(dag_id: str, dag: Section, folder: Path, environment: Environment)
         default_args=default_args.without(spec.CALLBACKS).data,
         groups=list(groups.plans.values()),
         tasks=tasks,
-        callbacks=own.only(spec.DAG_CALLBACKS).data,
+        callbacks=callbacks,
         notes=list(dict.fromkeys(notes)),
     )
 
