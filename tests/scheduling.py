@@ -74,7 +74,9 @@ class Bench:
         }
         (self.dags_folder / "dags.yaml").write_text(yaml.safe_dump(body, sort_keys=False))
         async with DagLoader(self.pool, self.dags_folder, paused_at_creation=False, settle=0) as loader:
-            report = await loader.load_once()
+            # Under load a file that was written a moment ago may seem to be open still.
+            while (report := await loader.load_once()).waiting:
+                await asyncio.sleep(0.05)
         assert not report.errors, report.errors
 
     async def trigger(self, dag_id: str, n: int = 0, conf: Mapping[str, object] | None = None) -> datetime:
