@@ -178,6 +178,29 @@ def test_random_ticks(expression: str, zone: str, moments: list[datetime]) -> No
     assert [[cron.after(at), cron.before(at), cron.interval(at)[0]] for at in moments] == expected
 
 
+@given(
+    expression=EXPRESSIONS,
+    zone=st.sampled_from(ZONES),
+    begin=st.sampled_from(DAYS),
+    catchup=st.booleans(),
+    jumps=st.lists(st.integers(-2 * 1440, 2 * 1440), min_size=2, max_size=8),
+)
+def test_a_clock_that_is_set(expression: str, zone: str, begin: datetime, *, catchup: bool, jumps: list[int]) -> None:
+    """However it is set, no run is made twice or too early, and what catches up has every run."""
+    looks = [begin]
+    for jump in jumps:
+        looks.append(looks[-1] + timedelta(minutes=jump))
+    window = Window(begin - timedelta(days=1), None, catchup)
+    try:
+        made = runs_by_schedule(expression, zone, window, looks, 200)
+        at_once = runs_by_schedule(expression, zone, window, [max(looks)], 200)
+    except CroniterBadDateError:
+        assume(False)  # noqa: FBT003 - hypothesis's own
+    assert all(one[0] < other[0] for one, other in pairwise(made))
+    assert all(end <= max(looks) for _, end in made)
+    assert made == at_once or not catchup
+
+
 BERLIN_DAILY = "30 2 * * *"
 SPRING, AUTUMN = datetime(2024, 3, 30, tzinfo=UTC), datetime(2024, 10, 26, tzinfo=UTC)
 
