@@ -23,6 +23,27 @@ def skip(): raise AirflowSkipException("not today")
 def fail(): raise AirflowFailException("never")
 def add(a, b, ti): return a + b + ti.try_number - 1
 """
+# What is called writes down what it is told, in one file for each side.
+CALLBACKS = """
+import json, pathlib
+
+def note(context, *facts):
+    side = "airflow" if type(context["dag"]).__module__.startswith("airflow") else "windsock"
+    line = [context["dag"].dag_id, context["run_id"], *facts]
+    with pathlib.Path(__file__).with_name(f"calls_{side}").open("a") as file:
+        file.write(json.dumps(line) + "\\n")
+
+def run_succeeded(context): note(context, "success", context["reason"], str(context["dag_run"].state))
+def run_failed(context): note(context, "failure", context["reason"], str(context["dag_run"].state))
+def task_succeeded(context):
+    # Airflow 2, unlike 3, calls this for a task that has skipped itself, too.
+    if context["ti"].state != "skipped":
+        note(context, "success", context["ti"].task_id, str(context["ti"].state))
+
+def task_failed(context): note(context, "failure", context["ti"].task_id, str(context["ti"].state))
+def task_retried(context): note(context, "retry", context["ti"].task_id, str(context["ti"].state))
+def task_skipped(context): note(context, "skipped", context["ti"].task_id)
+"""
 Dag = dict[str, object]
 Tasks = dict[str, Dag]
 
@@ -94,13 +115,29 @@ def random_tasks(seed: int) -> Tasks:
     return tasks
 
 
+def callbacks(folder: Path, **functions: str) -> Dag:
+    """Name functions of a file, by event."""
+    file = folder / "callbacks.py"
+    file.write_text(CALLBACKS)
+    named: Dag = {f"on_{event}_callback_name": function for event, function in functions.items()}
+    return named | {f"on_{event}_callback_file": str(file) for event in functions}
+
+
 def dags_of_both(folder: Path) -> dict[str, tuple[Dag, int]]:
-    """Every DAG by its id, and how many runs of it there are to be."""
+    """Every DAG by its id, and how many runs of it there are to be. All have callbacks for the ends of runs."""
+    of_runs = callbacks(folder, success="run_succeeded", failure="run_failed")
+    return {dag_id: (of_runs | dag, runs) for dag_id, (dag, runs) in _dags(folder).items()}
+
+
+def _dags(folder: Path) -> dict[str, tuple[Dag, int]]:
+    of_tasks = callbacks(
+        folder, success="task_succeeded", failure="task_failed", retry="task_retried", skipped="task_skipped"
+    )
     past = {"depends_on_past": True, "wait_for_downstream": True}
     narrow = {f"t{n}": bash("sleep 0.1", pool="narrow", pool_slots=1 + n % 2) for n in range(3)}
     return {
         "rules": ({"tasks": every_rule()}, 1),
-        "commands": ({"tasks": ends_of_commands(folder)}, 1),
+        "commands": ({"tasks": {task_id: of_tasks | task for task_id, task in ends_of_commands(folder).items()}}, 1),
         "failed_leaf": ({"tasks": {"good": empty(), "bad": bash("exit 1", "good"), "other": empty("good")}}, 1),
         "cleaned_up": ({"tasks": {"bad": bash("false"), "clean": empty("bad", trigger_rule="all_done")}}, 1),
         "skipped_leaf": ({"tasks": {"skip": bash("exit 99"), "below": empty("skip")}}, 1),

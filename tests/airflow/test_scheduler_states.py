@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -117,8 +118,19 @@ async def _trigger(side: Side, dag_id: str, n: int) -> None:
         assert answer.status == 200, await answer.text()
 
 
+async def _calls(folder: Path) -> tuple[list[list[str]], list[list[str]]]:
+    """Return the calls of callbacks on both sides, in an order of their own; nothing else waits for these calls."""
+    for _ in range(60):
+        await asyncio.sleep(1)
+        texts = [(folder / f"calls_{side}").read_text() for side in ("windsock", "airflow")]
+        mine, other = (sorted(json.loads(line) for line in text.splitlines()) for text in texts)
+        if mine == other:
+            break
+    return mine, other
+
+
 async def test_both_come_to_the_same_end(airflow: RealAirflow, sides: tuple[Bench, Side, Side], tmp_path: Path) -> None:
-    """Every run and every task of it: trigger rules, tries, skips, timeouts, pools, the run before."""
+    """Every run and every task of it: trigger rules, tries, skips, timeouts, pools, the run before, callbacks."""
     b, ours, theirs = sides
     dags = dags_of_both(tmp_path)
     parsed = "SELECT count(*) = $1 FROM serialized_dag JOIN dag USING (dag_id)"
@@ -130,8 +142,10 @@ async def test_both_come_to_the_same_end(airflow: RealAirflow, sides: tuple[Benc
                 await _trigger(theirs, dag_id, n)
         await ours.ended(airflow, "Windsock's runs have ended")
         await theirs.ended(airflow, "Airflow's runs have ended")
-        await asyncio.sleep(1)
+        mine_called, other_called = await _calls(tmp_path)
         mine, other = await ours.states(), await theirs.states()
+    assert mine_called == other_called
+    assert {call[3] for call in mine_called} > {"success", "task_failure", "timed_out"}
     assert len(mine) > 200
     assert {key: (state, other.get(key)) for key, state in mine.items() if other.get(key) != state} == {}
     assert mine.keys() == other.keys()
