@@ -6,7 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from server.database.encoding import MALFORMED
-from server.database.timetables import DeltaIntervals, Interval, Once, Timetable, Window
+from server.database.timetables import DeltaIntervals, Interval, Moments, Once, Timetable, Window
 from server.database.trigger_timetables import DeltaTriggers
 
 
@@ -34,10 +34,11 @@ class Question(msgspec.Struct, array_like=True):
 
 
 class Planned(NamedTuple):
-    """The data intervals of runs, and whether Windsock knows which runs follow."""
+    """The data intervals of runs; whether there is a schedule, and whether Windsock knows which runs follow."""
 
     intervals: list[Interval]
     is_known: bool
+    is_schedule: bool = True
 
 
 def planned_runs(timetable: Timetable, window: Window, position: Position, asked: Question) -> Planned:
@@ -58,7 +59,8 @@ def planned_runs(timetable: Timetable, window: Window, position: Position, asked
         except MALFORMED:
             # The calendar ends, or the schedule has no further tick.
             break
-    return Planned(found, is_known=type(timetable).next_run is not Timetable.next_run)
+    is_known = type(timetable).next_run is not Timetable.next_run
+    return Planned(found, is_known, is_schedule=type(timetable) is not Moments)
 
 
 def _first(timetable: Timetable, window: Window, position: Position) -> Interval | None:

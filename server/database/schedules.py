@@ -61,7 +61,7 @@ class Schedules:
     def _note(self, dag: Dag, details: DagDetails, asked: NextRunsQuery, found: Planned | Malformed) -> str | None:
         """Return why there are no runs, or not all that somebody asked for; None if the list says all."""
         if isinstance(found, Malformed):
-            return f"The schedule cannot be read: {found.reason}"
+            return f"The runs of the schedule cannot be found: {found.reason}"
         if found.is_known:
             return None if found.intervals else _NONE_BETWEEN if asked.is_between else _NO_MORE
         if len(found.intervals) == asked.number:
@@ -71,7 +71,7 @@ class Schedules:
         if self._settings.standalone:
             # There it says why a schedule cannot be run.
             return details.timetable_description or _NO_SCHEDULE
-        return _ONLY_AIRFLOW if found.intervals or dag.serialized.has_schedule else _NONE_OR_AIRFLOWS
+        return _ONLY_AIRFLOW if found.intervals or found.is_schedule else _NONE_OR_AIRFLOWS
 
 
 def _interval(start: datetime | None, end: datetime | None) -> Interval | None:

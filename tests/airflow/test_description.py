@@ -72,6 +72,7 @@ REQUESTS: list[tuple[str, str, str | None, int | tuple[int, int, int]]] = [
     ("GET", f"{DAG}?next_runs=2", None, 200),
     ("GET", f"{DAG}?next_runs=2&execution_date_gte=2020-01-01&execution_date_lte=2020-02-01", None, 200),
     ("GET", f"{DAG}?next_runs=1&execution_date_gte=x", None, 400),
+    ("GET", f"{API}/dags/odd?next_runs=1", None, 409),
     ("GET", f"{API}/dags/nope", None, 404),
     ("GET", f"{DAG}/dag_runs", None, 200),
     ("GET", f"{DAG}/dag_runs?run_id=undated", None, 200),

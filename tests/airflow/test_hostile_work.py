@@ -104,6 +104,7 @@ STORE_PICKLE = "UPDATE task_instance SET executor_config = $1 WHERE run_id = 'ru
 STORE = "UPDATE serialized_dag SET data = $1, data_compressed = NULL"
 STORE_COMPRESSED = "UPDATE serialized_dag SET data = NULL, data_compressed = $1"
 Ask = tuple[str, str, object]
+NEXT_RUNS: Ask = ("GET", "/dags/d?next_runs=1000&execution_date_gte=2020-01-01", None)
 TRIGGER: Ask = ("POST", "/dags/d/dag_runs", {})
 
 
@@ -120,6 +121,7 @@ def attacks(kind: str) -> Iterator[tuple[str, str | bytes, Ask]]:
         for n in range(2):
             for cron in (f"{n} * 31 2,4,6,9,11 *", ",".join(["0-59"] * (40_000 + n)) + " * * * *"):
                 yield STORE, document(schedule_interval=cron), TRIGGER
+            yield STORE, document(schedule_interval=cron), NEXT_RUNS
     else:
         read: Ask = ("GET", "/dags/d/tasks/t5", None)
         tasks = ({"task_id": f"t{n}", "bash_command": "x" * 200} for n in range(30_000))

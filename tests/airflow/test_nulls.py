@@ -22,6 +22,7 @@ PATHS = (
     "/dags/d", "/dags/d/grid", "/dags/d/dag_runs", "/dags/d/dag_runs?state=running", "/dags/d/tasks/t",
     f"{RUN}?details=true", f"{RUN}/tasks", f"{RUN}/tasks?limit=1", "/latest_runs", "/latest_runs?details=true",
     "/dags?details=true&order_by=last_run&search=d", "/dags?details=true&order_by=-next_dagrun",
+    "/dags/d?next_runs=2",
     "/dag_tags", "/pools?details=true", "/dags/d/tasks?details=true", "/version", "/pools", "/unfinished_runs",
 )  # fmt: skip
 

@@ -130,7 +130,7 @@ def test_what_ends() -> None:
 
 def test_what_only_airflow_knows() -> None:
     """Of its own timetables it is the planned run alone."""
-    for timetable in (Moments(), Before(DAY)):
+    for timetable, is_schedule in ((Moments(), False), (Before(DAY), True)):
         planned = planned_runs(timetable, WINDOW, position((day(20), day(20))), Question(3))
-        assert planned == Planned([(day(20), day(20))], is_known=False)
+        assert planned == Planned([(day(20), day(20))], is_known=False, is_schedule=is_schedule)
         assert between(timetable, day(1), day(30), position()) == []
