@@ -52,7 +52,7 @@ def backfill(
     wait: bool,
     verbose: bool,
 ) -> None:
-    """Make the runs that a DAG's schedule has between two dates.
+    """Make the runs of a schedule between two dates.
 
     Dates that have a run already are left out, so the same command goes on where an earlier one was interrupted. The
     ids of the runs go to stdout. The exit status is 1 if a run of the backfill fails, now or before.

@@ -64,7 +64,7 @@ def _properties(found: "Answer") -> "Iterator[Answer]":
 @subdir_option
 @verbose_option
 def next_execution(dag_id: str, *, num_executions: int, output: str | None, verbose: bool) -> None:
-    """Print the execution dates of the next runs of a DAG's schedule.
+    """Print the execution dates of a DAG's next runs.
 
     A run is made when its data interval ends; -o shows when that is. If there is no next run, the command prints None,
     and says why on stderr.
