@@ -135,7 +135,7 @@ class Journal:
         self._under_way.discard(one.number)
         del self._waiting[one.number]
         if told is not None:
-            self._told[told.id] = told.ended or self.since
+            self._told[told.key] = told.ended or self.since
         if one.number in self._again:
             self._again.discard(one.number)
             self._put(Waiting(number=one.number, dag_id=one.dag_id, run_id=one.run_id, since=time.time()), 0)
@@ -143,7 +143,7 @@ class Journal:
 
     def was_told(self, end: RunEnd) -> bool:
         """Whether that end was told, as far as that is still known."""
-        return end.id in self._told
+        return end.key in self._told
 
     def advance(self, since: datetime) -> None:
         """Note that all ends before that moment have been read. It may be an earlier one if a clock was set back."""
@@ -151,7 +151,7 @@ class Journal:
             # Better miss what is committed late than tell everything again with each look.
             self._forgotten = max(self._forgotten, sorted(self._told.values())[-_MOST_TOLD])
         since = max(since, self._forgotten)
-        kept = {message_id: ended for message_id, ended in self._told.items() if ended >= since}
+        kept = {key: ended for key, ended in self._told.items() if ended >= since}
         self.changed = self.changed or len(kept) < len(self._told)
         self.since, self._told = since, kept
 

@@ -117,6 +117,7 @@ def test_a_url_needs_a_secret() -> None:
 def test_ids_of_ends() -> None:
     """The same end has the same id; another end of the same run has another one."""
     assert end(1).id == end(1).id
+    assert len({end(1).key, end(2).key, end(1, 1).key, end(1, 0, "failed").key}) == 4
     assert len({end(1).id, end(2).id, end(1, 1).id, end(1, 0, "failed").id, end(1)._replace(end_date=None).id}) == 5
 
 
@@ -167,7 +168,7 @@ def test_the_journal_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert one.add([end(1), end(2), end(3)]) == 2
     assert one.is_full
     for number in range(10, 20):
-        one._told[end(number, number).id] = NOW + timedelta(seconds=number)
+        one._told[end(number, number).key] = NOW + timedelta(seconds=number)
     one.advance(NOW)
     assert one.since == NOW + timedelta(seconds=17)
     assert len(one._told) == 3
