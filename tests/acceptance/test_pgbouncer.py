@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
@@ -16,6 +17,8 @@ import pytest
 from tests.acceptance.cli import on_database, windsock
 from tests.acceptance.process import wait_until
 from tests.acceptance.service import Service, free_port
+from tests.receiver import SECRET, receiving
+from tests.until import until
 
 INI = Path("deploy/pgbouncer/pgbouncer.ini").read_text("utf-8")
 
@@ -96,6 +99,33 @@ async def test_triggers_through_the_sample(database: str, pgbouncer: PgBouncer, 
         pgbouncer.start()
         assert await asyncio.to_thread(trigger, 102) == 200
         assert (await asyncio.to_thread(service.admin, "/ready"))[0] == 200
+    await conn.close()
+
+
+async def test_ends_are_told_through_the_sample(database: str, pgbouncer: PgBouncer, tmp_path: Path) -> None:
+    """By one of two workers, although no session lasts; and by either of them after PgBouncer was away."""
+    conn = await asyncpg.connect(database)
+    await conn.execute("INSERT INTO dag (dag_id, is_active, is_paused, is_subdag) VALUES ('d', true, false, false)")
+    add = (
+        "INSERT INTO dag_run (dag_id, run_id, execution_date, state, end_date)"
+        " SELECT 'd', name, now() + random() * interval '1 year', 'success', now() FROM unnest($1::text[]) AS name"
+    )
+    options: dict[str, Any] = {"workers": "2", "pgbouncer": "True", "watch_interval": "0.2"}
+    async with receiving() as told:
+        service = Service(pgbouncer.dsn, tmp_path, **options, on_run_end_url=told.url, on_run_end_secret=SECRET)
+        with service:
+            noted = "SELECT EXISTS (SELECT FROM windsock_state)"
+            await until(lambda: conn.fetchval(noted))
+            names = [f"r{number}" for number in range(30)]
+            await conn.execute(add, names)
+            await until(lambda: len(told.came) >= 30)
+            # Until it is noted, too.
+            await asyncio.sleep(2)
+            assert sorted(told.runs) == sorted(names)
+            pgbouncer.kill()
+            await conn.execute(add, ["while it was away"])
+            pgbouncer.start()
+            await until(lambda: told.runs[30:] == ["while it was away"])
     await conn.close()
 
 

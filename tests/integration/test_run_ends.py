@@ -329,6 +329,30 @@ async def test_one_that_is_deleted_or_cleared(database: str, connection: asyncpg
     assert COUNTERS.run_ends == {"failed": 2, "deleted": 1, "told": 1}
 
 
+async def test_rows_that_are_odd(database: str, connection: asyncpg.Connection, told: Receiver) -> None:
+    """A conf that cannot be read is told as the API does; odd dates and names hold up nobody."""
+    await add(connection, "odd", "infinite", "nameless", "late", state="running")
+    await connection.execute("UPDATE dag_run SET conf = '\\x80046e6f6e73656e7365' WHERE run_id = 'odd'")
+    async with telling(database, told):
+        await connection.execute(END, "odd", "failed")
+        await connection.execute(
+            "UPDATE dag_run SET state = 'success', end_date = 'infinity' WHERE run_id = 'infinite'"
+        )
+        await connection.execute(
+            "UPDATE dag_run SET state = 'success', end_date = now() + interval '9 days' WHERE run_id = 'late'"
+        )
+        await connection.execute(
+            "UPDATE dag_run SET state = 'success', end_date = now(), run_id = NULL WHERE run_id = 'nameless'"
+        )
+        await add(connection, "a\u00e9\u2028.\U0001f600 b/c?")
+        await until(lambda: len(told.came) == 2)
+        await asyncio.sleep(0.5)
+    known = {one.run["run_id"]: one.run for one in told.came}
+    assert sorted(known) == ["a\u00e9\u2028.\U0001f600 b/c?", "odd"]
+    assert known["odd"]["conf"] is None
+    assert known["odd"]["conf_error"]
+
+
 async def test_one_that_is_given_up(
     database: str,
     connection: asyncpg.Connection,
