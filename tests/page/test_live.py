@@ -91,3 +91,28 @@ async def test_a_lost_connection_heals(windows: Windows, ground: Ground, service
     await expect(page.get_by_role("link", name="while_it_was_away")).to_be_visible()
     await expect(page.get_by_text("Live", exact=True)).to_be_visible()
     await expect(page.locator("#offline")).to_be_hidden()
+
+
+# A headless browser shows all of its pages; this one is shown when it is told to be.
+_HIDDEN = """
+let hidden = true;
+Object.defineProperty(Document.prototype, "hidden", { get: () => hidden });
+window.show = () => { hidden = false; document.dispatchEvent(new Event("visibilitychange")); };
+"""
+
+
+async def test_a_page_that_was_opened_in_the_background(windows: Windows, ground: Ground) -> None:
+    """It takes no connection, of which browsers have six to one server, until somebody looks at it; then it follows."""
+    page = await windows.open(ground.url, "/pools")
+    await page.context.add_init_script(_HIDDEN)
+    streams: list[str] = []
+    page.on("request", lambda request: streams.append(request.url) if "/events" in request.url else None)
+    await page.goto("/runs")
+    await expect(page.get_by_role("link", name="import_orders")).to_be_visible()
+    await page.wait_for_load_state("networkidle")
+    assert streams == []
+    await page.evaluate("show()")
+    await expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    assert len(streams) == 1
+    await trigger(ground, "housekeeping", "after_it_was_shown")
+    await expect(page.get_by_role("link", name="after_it_was_shown")).to_be_visible()

@@ -96,7 +96,10 @@ export function watchConnection(watcher) {
 export function connect(whenUnauthorized) {
   unauthorized = whenUnauthorized;
   disconnect();
-  if (can("can_read", "DAG Runs") && can("can_read", "DAGs")) open();
+  if (!can("can_read", "DAG Runs") || !can("can_read", "DAGs")) return;
+  if (document.hidden)
+    become("lost"); // It was opened in the background, and connects when somebody looks at it.
+  else open();
 }
 
 /** End, for example at a sign-out. */
