@@ -139,6 +139,24 @@ async def test_a_run_that_has_ended_is_repeated_at_once(b: Bench, steering: Stee
     ]  # fmt: skip
 
 
+async def test_a_task_that_does_not_run_again_has_no_old_dates(b: Bench, steering: Steering) -> None:
+    """It ends at the moment at which its upstream task fails, however long ago its earlier try began."""
+    flag = b.log_folder.parent / "flag"
+    flag.touch()
+    await b.load({"d": {"tasks": {"a": bash(f"[ -e {flag} ]"), "below": bash("true", "a")}}})
+    date = await b.trigger("d")
+    async with b.scheduler():
+        await b.until_done()
+        await b.pool.execute("UPDATE task_instance SET start_date = start_date - interval '1 hour'")
+        flag.unlink()
+        await steering.clear("d", date, Clear(only_failed=False))
+        await b.until_done()
+    assert await b.states("d") == {"a": "failed", "below": "upstream_failed"}
+    row = await b.pool.fetchrow("SELECT * FROM task_instance WHERE task_id = 'below'")
+    assert (row["start_date"], row["duration"]) == (row["end_date"], 0)
+
+
+
 async def test_a_run_that_is_deleted_while_it_runs(b: Bench, steering: Steering, tmp_path: Path) -> None:
     """Its task ends; a new run of the same date waits for that."""
     await b.load({"d": {"tasks": {"a": work(tmp_path)}}})

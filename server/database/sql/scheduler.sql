@@ -164,15 +164,14 @@ RETURNING dag_id, execution_date, task_id, state, try_number
 SELECT {tells($13, $14)} FROM changed
 
 -- name: move
--- Moves tasks from one state to another without a try: those that end by it get their dates.
+-- Moves tasks from one state to another without a try: those that end by it begin and end now, whatever an earlier try did.
 WITH changed AS (
 UPDATE task_instance AS ti
 SET state = new.state,
     try_number = CASE WHEN new.state = 'success' THEN 1 ELSE try_number END,
-    start_date = CASE WHEN new.state = 'scheduled' THEN start_date ELSE coalesce(start_date, now()) END,
+    start_date = CASE WHEN new.state = 'scheduled' THEN start_date ELSE now() END,
     end_date = CASE WHEN new.state = 'scheduled' THEN end_date ELSE now() END,
-    duration = CASE WHEN new.state = 'scheduled' THEN duration
-                    ELSE extract(epoch FROM now() - coalesce(start_date, now())) END,
+    duration = CASE WHEN new.state = 'scheduled' THEN duration ELSE 0 END,
     job_id = NULL, pid = NULL
 FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::text[])
     AS new (dag_id, execution_date, task_id, old_state, state)
