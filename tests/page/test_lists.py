@@ -209,6 +209,35 @@ async def test_dags_without_a_file_alone(windows: Windows, postgres: EmbeddedPos
         await expect(page.get_by_role("row").filter(has_text="shut")).to_contain_text("no slots")
 
 
+async def test_schedules_and_next_runs(windows: Windows, postgres: EmbeddedPostgres) -> None:
+    """A distance is told in words wherever a schedule is; a run without a time waits until another has ended."""
+    relative = '{"type": "relativedelta", "attrs": {"months": 1, "hours": 2, "day": 1}}'
+    schedules = {
+        '{"type": "timedelta", "attrs": {"days": 0, "seconds": 21600, "microseconds": 0}}': "every 6 h",
+        '{"type": "timedelta", "attrs": {"days": 1, "seconds": 5400, "microseconds": 0}}': "every 1 d 1 h 30 min",
+        relative: "every 1 month 2 h, day 1",
+        '{"type": "timedelta", "attrs": null}': '{"type": "timedelta", "attrs": null}',
+    }
+    async with new_database(postgres) as dsn, live_server(dsn, page="True") as url:
+        server = await asyncpg.connect(dsn)
+        await server.execute(LEFT)
+        await server.execute("UPDATE dag SET is_active = true, next_dagrun_create_after = NULL")
+        page = await windows.open(url)
+        for written, told in schedules.items():
+            await server.execute("UPDATE dag SET schedule_interval = $1", written)
+            await page.goto("/")
+            await expect(page.locator("td.dag-schedule")).to_have_text(told)
+            await expect(page.get_by_text("waits for a run to end")).to_have_attribute(
+                "title", re.compile("2024-01-01")
+            )
+            await page.goto("/dags/left?tab=details")
+            await expect(page.locator(".view-meta")).to_contain_text(f"Schedule: {told}")
+            await expect(page.locator(".view-meta")).to_contain_text("Next run: waits for a run to end")
+            await expect(page.get_by_role("tabpanel")).to_contain_text(told)
+            await expect(page.get_by_role("tabpanel")).to_contain_text("a run has ended")
+        await server.close()
+
+
 async def test_the_page_of_the_api(windows: Windows, guarded: Guarded) -> None:
     """Its header is that of the others; the address says which endpoint is open."""
     page = await windows.open(guarded.by_password, "/api/experimental/docs")

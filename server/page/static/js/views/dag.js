@@ -5,7 +5,6 @@ import { h, replace } from "../dom.js";
 import { exactJson } from "../exact_json.js";
 import { pauseSwitch } from "../pause_switch.js";
 import { tabs } from "../tabs.js";
-import { when } from "../time.js";
 import { say } from "../toast.js";
 import { crumbs } from "./crumbs.js";
 import { showCode } from "./dag/code.js";
@@ -14,7 +13,8 @@ import { showGraph } from "./dag/graph_tab.js";
 import { showGrid } from "./dag/grid.js";
 import { openTrigger } from "./dag/trigger.js";
 import { deleteButton } from "./dags/delete.js";
-import { isCatchingUp, nextRun, nextRunOf } from "./next_run.js";
+import { nextRunTime } from "./next_run.js";
+import { scheduleText } from "./schedule.js";
 
 /**
  * @param {HTMLElement} main
@@ -79,10 +79,11 @@ function stateOf(dag) {
 }
 
 function meta(dag) {
-  const schedule = dag.timetable_description ?? dag.schedule_interval;
+  const schedule = scheduleText(dag);
+  const next = nextRunTime(dag);
   return [
     h("span", null, schedule ? `Schedule: ${schedule}` : "No schedule"),
-    nextRunOf(dag) && h("span", null, "Next run: ", isCatchingUp(dag) ? nextRun(dag) : when(nextRunOf(dag))),
+    next && h("span", null, "Next run: ", next),
     dag.owners && h("span", null, `Owners: ${dag.owners}`),
     dag.tags.length > 0 &&
       h(

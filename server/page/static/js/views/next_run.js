@@ -5,26 +5,35 @@ import { ago, when } from "../time.js";
 
 /**
  * @param {Record<string, any>} dag
- * @returns {string | null} when the next run is made; null if none is to come
+ * @returns {"none" | "waiting" | "due" | "planned"} waiting: as many runs are under way as may be; due: it is not made yet
  */
-export const nextRunOf = (dag) =>
-  dag.is_paused || dag.is_active === false ? null : (dag.next_dagrun_create_after ?? dag.next_dagrun ?? null);
-
-/**
- * @param {Record<string, any>} dag
- * @returns {boolean} whether runs are due that have not been made yet
- */
-export const isCatchingUp = (dag) =>
-  nextRunOf(dag) !== null && Date.parse(dag.next_dagrun_create_after ?? "") < Date.now();
+export function nextRunState({ is_paused, is_active, next_dagrun, next_dagrun_create_after: due }) {
+  if (is_paused || is_active === false || !(due ?? next_dagrun)) return "none";
+  if (!due) return "waiting";
+  return Date.parse(due) < Date.now() ? "due" : "planned";
+}
 
 /**
  * @param {Record<string, any>} dag
  * @returns {import("../dom.js").Child} null if no run is to come
  */
+export function nextRunTime(dag) {
+  const said = (title, text) => h("span", { class: "muted", title }, text);
+  const { next_dagrun: date, next_dagrun_create_after: due } = dag;
+  return {
+    none: () => null,
+    waiting: () => said(`Next: ${when(date).title}`, "waits for a run to end"),
+    due: () => said(`Due: ${when(due).title}`, "catching up"),
+    planned: () => when(due),
+  }[nextRunState(dag)]();
+}
+
+/**
+ * @param {Record<string, any>} dag
+ * @returns {import("../dom.js").Child} with the distance; null if no run is to come
+ */
 export function nextRun(dag) {
-  const next = nextRunOf(dag);
-  if (!next) return null;
-  const time = when(next);
-  if (!isCatchingUp(dag)) return [time, h("div", { class: "hint" }, ago(next))];
-  return h("span", { class: "muted", title: `Due: ${time.title}` }, "catching up");
+  const time = nextRunTime(dag);
+  if (nextRunState(dag) !== "planned") return time;
+  return [time, h("div", { class: "hint" }, ago(dag.next_dagrun_create_after))];
 }

@@ -4,6 +4,8 @@ import { h, replace } from "../../dom.js";
 import { badge } from "../../states.js";
 import { fullWhen } from "../../time.js";
 import { factList } from "../facts.js";
+import { nextRunState } from "../next_run.js";
+import { scheduleText } from "../schedule.js";
 
 /**
  * @param {HTMLElement} panel
@@ -18,9 +20,9 @@ export function showDetails(panel, dag) {
   const facts = factList([
     ["Description", dag.description],
     ["Owners", dag.owners],
-    ["Schedule", dag.timetable_description ?? dag.schedule_interval],
+    ["Schedule", scheduleText(dag)],
     ["Next run is for", dag.next_dagrun && fullWhen(dag.next_dagrun)],
-    ["It begins after", dag.next_dagrun_create_after && fullWhen(dag.next_dagrun_create_after)],
+    ["It begins after", beginning(dag)],
     ["Its data interval", interval],
     ["Runs at a time", dag.max_active_runs],
     ["Tasks at a time", dag.max_active_tasks],
@@ -31,6 +33,11 @@ export function showDetails(panel, dag) {
     ["State", dag.is_active === false && "Its file is gone, so it does not run"],
   ]);
   replace(panel, h("div", { class: "card" }, facts), dag.params?.length ? paramTable(dag.params) : null);
+}
+
+function beginning(dag) {
+  if (nextRunState(dag) === "waiting") return "a run has ended";
+  return dag.next_dagrun_create_after && fullWhen(dag.next_dagrun_create_after);
 }
 
 function runStates(counts) {

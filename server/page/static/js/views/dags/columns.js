@@ -4,9 +4,9 @@ import { address } from "../../address.js";
 import { h, link } from "../../dom.js";
 import { pauseSwitch } from "../../pause_switch.js";
 import { badge, RUN_STATES, square } from "../../states.js";
-import { durationText } from "../../time.js";
 import { say } from "../../toast.js";
-import { isCatchingUp, nextRun, nextRunOf } from "../next_run.js";
+import { nextRun, nextRunState } from "../next_run.js";
+import { schedule } from "../schedule.js";
 import { deleteButton } from "./delete.js";
 
 /** The server counts no further in one state. */
@@ -37,12 +37,12 @@ export const columns = (context, filter, changed) => [
     title: "Schedule",
     class: "dag-schedule",
     value: (dag) => [dag.schedule_interval, dag.timetable_description],
-    render: schedule,
+    render: scheduleCell,
   },
   {
     title: "Next run",
     sort: "next_dagrun",
-    value: (dag) => [nextRunOf(dag), isCatchingUp(dag)],
+    value: (dag) => [nextRunState(dag), dag.next_dagrun, dag.next_dagrun_create_after],
     render: (dag) => nextRun(dag) ?? h("span", { class: "none" }, "–"),
   },
   {
@@ -96,19 +96,10 @@ const owners = (text, filter) =>
     ),
   ]);
 
-// Airflow 1.10 and 2.x keep a cron expression as JSON text, and a distance as an object.
-function schedule(dag) {
-  const text = scheduleText(dag.schedule_interval);
-  if (typeof dag.schedule_interval === "object" && text) return text;
+function scheduleCell(dag) {
+  const { text, isDistance } = schedule(dag.schedule_interval);
   if (!text) return h("span", { class: "muted" }, "No schedule");
-  return h("span", { title: dag.timetable_description || null }, h("code", null, text));
-}
-
-function scheduleText(value) {
-  if (value === null || value === undefined || value === "null") return "";
-  if (typeof value !== "object") return String(value).replace(/^"(.*)"$/, "$1");
-  const { days = 0, seconds = 0 } = value.attrs ?? value;
-  return `every ${durationText(days * 86_400 + seconds)}`;
+  return h("span", { title: dag.timetable_description || null }, isDistance ? text : h("code", null, text));
 }
 
 function lastRuns(dag) {
