@@ -367,21 +367,27 @@ DROP TRIGGER IF EXISTS windsock_dag_changed ON serialized_dag;
 CREATE TRIGGER windsock_dag_changed AFTER INSERT OR UPDATE ON serialized_dag
     FOR EACH STATEMENT EXECUTE FUNCTION windsock_look_again();
 
--- If the last run of a schedule is deleted, it is the next run again, as in Airflow.
+-- If the last run of a schedule is deleted, it is the next run again, as in Airflow. Once for all runs that one statement
+-- deletes: a DAG with many runs could not be deleted otherwise.
 CREATE OR REPLACE FUNCTION windsock_unscheduled() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE dag SET windsock_scheduled_hash = NULL
-    WHERE dag_id = OLD.dag_id AND NOT EXISTS (
+    FROM (
+        SELECT dag_id, max(execution_date) AS last FROM old_runs WHERE data_interval_end IS NOT NULL GROUP BY dag_id
+    ) AS gone
+    WHERE dag.dag_id = gone.dag_id AND NOT EXISTS (
         SELECT FROM dag_run AS r
-        WHERE r.dag_id = OLD.dag_id AND r.data_interval_end IS NOT NULL AND r.execution_date > OLD.execution_date
+        WHERE r.dag_id = gone.dag_id AND r.data_interval_end IS NOT NULL AND r.execution_date > gone.last
     );
-    PERFORM pg_notify('windsock_runs', '');
+    IF EXISTS (SELECT FROM old_runs WHERE data_interval_end IS NOT NULL) THEN
+        PERFORM pg_notify('windsock_runs', '');
+    END IF;
     RETURN NULL;
 END
 $$;
 DROP TRIGGER IF EXISTS windsock_unscheduled ON dag_run;
 CREATE TRIGGER windsock_unscheduled AFTER DELETE ON dag_run
-    FOR EACH ROW WHEN (old.data_interval_end IS NOT NULL) EXECUTE FUNCTION windsock_unscheduled();
+    REFERENCING OLD TABLE AS old_runs FOR EACH STATEMENT EXECUTE FUNCTION windsock_unscheduled();
 
 INSERT INTO windsock_schema (version) VALUES (7) ON CONFLICT DO NOTHING;
 

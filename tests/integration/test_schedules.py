@@ -13,7 +13,7 @@ import pytest
 
 from server.standalone.dags.loader import DagLoader
 from tests.live import live_server
-from tests.scheduling import EMPTY, Bench, bash, bench, empty
+from tests.scheduling import EMPTY, START, Bench, bash, bench, empty
 
 RUNS = "SELECT run_id FROM dag_run WHERE dag_id = $1 ORDER BY execution_date"
 MONTHS = {"__type__": "dateutil.relativedelta.relativedelta", "months": 1}
@@ -237,6 +237,26 @@ async def test_the_last_run_is_made_again_if_it_is_deleted(b: Bench) -> None:
             await b.pool.execute("DELETE FROM dag_run WHERE run_id = $1", run_id)
             await settled(b)
             assert await runs(b, "d") == left
+
+
+async def test_a_dag_with_many_runs_is_deleted(b: Bench) -> None:
+    """In a time that grows with the number of its runs, and not with the square of it."""
+    await b.load({"d": scheduled()})
+    many = 20_000
+    await b.pool.execute(
+        "INSERT INTO dag_run (dag_id, run_id, execution_date, state, data_interval_start, data_interval_end)"
+        " SELECT 'd', 'scheduled__' || date, date, 'success', date, date + interval '1 hour'"
+        " FROM generate_series($1::timestamptz, $2, interval '1 hour') AS date",
+        START, START + timedelta(hours=many - 1),
+    )  # fmt: skip
+    await b.pool.execute(
+        "INSERT INTO task_instance (dag_id, task_id, execution_date, state, pool)"
+        " SELECT dag_id, 't', execution_date, 'success', 'default_pool' FROM dag_run"
+    )
+    async with live_server(b.dsn) as server, aiohttp.ClientSession() as http, asyncio.timeout(5):
+        answer = await http.delete(f"{server}/api/experimental/dags/d/delete_dag")
+        # Those, and the rows of the DAG itself.
+        assert (answer.status, (await answer.json())["count"]) == (200, 2 * many + 2), await answer.text()
 
 
 async def test_depends_on_past_goes_by_the_schedule(b: Bench) -> None:
