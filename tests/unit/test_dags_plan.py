@@ -285,6 +285,7 @@ one:
         ("echo 1", "''", 8, "text that is not empty"),
         ("default_args: {", "default_args: [{", 4, "YAML"),
         ("catchup: false", "schedule: 5", 2, "not a schedule"),
+        ("catchup: false", "schedule: 0 25 * * *", 2, "`schedule`: '0 25 * * *' is no cron expression"),
     ],
 )
 def test_problems_have_a_line(old: str, new: str, line: int, words: str) -> None:

@@ -102,6 +102,21 @@ def test_a_relativedelta_is_serialized() -> None:
         ({"__type__": TRIGGER, "crom": "0 3 * * *", "timezone": "UTC"}, "takes cron, timezone, interval here"),
         ({"__type__": TRIGGER, "__args__": [1, 2, 3, 4]}, "takes cron, timezone, interval here"),
         ({"__type__": DELTA_TRIGGER}, "None is no interval"),
+        ("every day", "'every day' is no cron expression, such as '30 6 \\* \\* 1-5', and none of @hourly, @daily, "),
+        ("0 25 * * *", "no cron expression"),
+        ("61 * * * *", "no cron expression"),
+        ("0 2 * * * * * *", "no cron expression"),
+        ("", "no cron expression"),
+        ("@reboot", "no cron expression"),
+        ("$UNSET", "no cron expression"),
+        ("Dataset", "no cron expression"),
+        ({"type": "cron", "value": "0 25 * * *"}, "no cron expression"),
+        ({"__type__": TRIGGER, "cron": "0 25 * * *", "timezone": "UTC"}, "no cron expression"),
+        ({"type": "cronn", "value": "0 2 * * *"}, "not 'cronn', did you mean `cron`"),
+        ({"__type__": "datetime.timedelta", "microseconds": 1}, "at least one second"),
+        ({"type": "timedelta", "value": {"milliseconds": 999}}, "at least one second"),
+        ({"__type__": RELATIVE, "microseconds": 1}, "at least one second"),
+        ({"__type__": DELTA_TRIGGER, "delta": {"__type__": RELATIVE, "microseconds": 1}}, "at least one second"),
     ],
 )
 def test_no_schedules(value: object, text: str) -> None:
@@ -118,9 +133,9 @@ def test_no_schedules(value: object, text: str) -> None:
         ("@continuous", "not @continuous"),
         ({"__type__": "mine.Timetable"}, "not mine.Timetable"),
         ({"__type__": "airflow.timetables.events.EventsTimetable"}, "not airflow.timetables.events.EventsTimetable"),
-        ("every day", "'every day' is no preset, and no cron expression that has times"),
-        ("0 0 31 2 *", "no cron expression that has times"),
-        ("0 0 1 1 * 0 1999", "no cron expression that has times"),
+        ({"type": "assets", "value": []}, "not data sets"),
+        ("0 0 31 2 *", "leads to no further date"),
+        ("0 0 1 1 * 0 1999", "leads to no further date"),
         ({"__type__": TRIGGER, "cron": "0 0 31 2 *", "timezone": "UTC"}, "leads to no further date"),
         ({"__type__": "datetime.timedelta", "days": 0}, "leads to no further date"),
         ({"__type__": RELATIVE, "months": -1}, "leads to no further date"),
@@ -136,12 +151,20 @@ def test_what_cannot_be_run_is_said(value: object, text: str) -> None:
     assert text in problem
 
 
+def test_a_schedule_may_begin_too_late() -> None:
+    """The schedule itself is right, so the note is about its dates."""
+    assert schedule_problem("@daily", "UTC", datetime(9999, 12, 31, tzinfo=UTC)) == "it leads to no further date"
+
+
 @pytest.mark.parametrize(
     "value",
     [
         "@once",
         "0 0 29 2 *",
         "0 0 1 1 * 0 2023-2040",
+        "* * * * * */5",
+        "@MIDNIGHT",
+        {"__type__": "datetime.timedelta", "seconds": 1},
         {"__type__": RELATIVE, "months": 1},
         {"__type__": TRIGGER, "cron": "30 2 * * *", "timezone": "Europe/Berlin"},
         {"__type__": DELTA_TRIGGER, "delta": HOUR, "interval": HOUR},

@@ -3,16 +3,16 @@
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from dateutil.relativedelta import relativedelta
 
 from server.database.encoding import MALFORMED
-from server.database.timetable_reader import ONCE, PRESETS, read
+from server.database.timetable_reader import ONCE, PRESETS, of_cron, read
 from server.database.timetables import Delta, Window
 from server.standalone.dags.times import ARGS, DURATIONS, TYPE, parse_duration, zone
-from server.wire.document import shortened
+from server.wire.document import shortened, suggestion
 
 KEYS = ("schedule", "schedule_interval", "timetable")
 """The keys of a DAG that may have its schedule."""
@@ -26,7 +26,11 @@ _PARTS = (
     "years", "months", "days", "leapdays", "weeks", "hours", "minutes", "seconds", "microseconds",
     "year", "month", "day", "hour", "minute", "second", "microsecond",
 )  # fmt: skip
-_UNSUPPORTED = frozenset({"@continuous", "Dataset"})
+_CONTINUOUS = "@continuous"
+# What dag-factory takes as the `type` of a schedule besides the two that are run here.
+_OTHER_TYPES = frozenset({"relativedelta", "timetable", "datasets", "assets"})
+_SHORTEST = timedelta(seconds=1)
+_ANY_DAY = datetime(2000, 1, 1, tzinfo=UTC)
 _SUPPORTED = "Windsock runs cron expressions, presets, timedeltas, relativedeltas and Airflow's timetables of these"
 
 
@@ -49,16 +53,20 @@ def is_no_schedule(value: object) -> bool:
 def parse_schedule(value: object) -> Schedule:
     """Return the schedule that a file has, None if there is none or it is of a kind that cannot be run.
 
-    Raises ValueError for something that is not a schedule at all.
+    Raises ValueError for something that is not a schedule at all: a mistake must not silently end what ran before.
     """
     if isinstance(value, Mapping) and str(value.get("type")) in {"cron", "timedelta"}:
         inner = value.get("value")
         typed = value["type"] == "timedelta" and isinstance(inner, Mapping) and TYPE not in inner
         value = {TYPE: "datetime.timedelta", **inner} if typed and isinstance(inner, Mapping) else inner
     if isinstance(value, Mapping):
+        if TYPE not in value:
+            _check_type(value)
         make = _MAKERS.get(str(value.get(TYPE)))
         return make(value) if make else None
     if isinstance(value, str) and len(value) <= _LONGEST:
+        if not is_no_schedule(value) and value not in {ONCE, _CONTINUOUS}:
+            _check_cron(value)
         return None if is_no_schedule(value) else value
     if value is None or isinstance(value, list):
         return None
@@ -69,15 +77,13 @@ def parse_schedule(value: object) -> Schedule:
 def schedule_problem(written: object, timezone: str | int, start: datetime | None) -> str | None:
     """Say why a schedule that `parse_schedule` can read cannot be run; None if it can."""
     schedule = parse_schedule(written)
-    if schedule is None or (isinstance(schedule, str) and schedule in _UNSUPPORTED):
+    if schedule is None or schedule == _CONTINUOUS:
         return f"{_SUPPORTED}, not {_kind(written)}"
     if start is None:
         return "it needs a `start_date`"
     try:
         advances = schedule == ONCE or _advances(schedule, timezone, start)
     except MALFORMED:
-        if isinstance(schedule, str):
-            return f"{shortened(schedule)!r} is no preset, and no cron expression that has times"
         advances = False
     return None if advances else "it leads to no further date"
 
@@ -122,6 +128,24 @@ def _advances(schedule: Schedule, timezone: str | int, start: datetime) -> bool:
     return run is not None and timetable.following(run, window, start) is not None
 
 
+def _check_type(value: Mapping[str, object]) -> None:
+    written = str(value.get("type", "datasets"))
+    if written not in _OTHER_TYPES:
+        known = sorted({"cron", "timedelta", *_OTHER_TYPES})
+        message = f"its `type` is one of {', '.join(known)}, not {shortened(written)!r}{suggestion(written, known)}"
+        raise ValueError(message)
+
+
+def _check_cron(expression: str) -> None:
+    """Raises ValueError for what Airflow refuses, too, since it reads expressions with the same library."""
+    try:
+        of_cron(expression, "UTC")
+    except MALFORMED:
+        presets = ", ".join((*PRESETS, ONCE))
+        message = f"{shortened(expression)!r} is no cron expression, such as '30 6 * * 1-5', and none of {presets}"
+        raise ValueError(message) from None
+
+
 def _kind(written: object) -> str:
     if isinstance(written, Mapping) and TYPE in written:
         return shortened(str(written[TYPE]), 100)
@@ -158,6 +182,18 @@ def _delta(value: object) -> Delta:
     raise ValueError(message)
 
 
+def _period(value: object) -> Delta:
+    """Read how long it is from one run to the next. Raises ValueError if no scheduler keeps up with it."""
+    delta = _delta(value)
+    length = timedelta()
+    with suppress(*MALFORMED):
+        length = _ANY_DAY + delta - _ANY_DAY
+    if timedelta() < length < _SHORTEST:
+        message = "it is at least one second from one run to the next"
+        raise ValueError(message)
+    return delta
+
+
 def _encoded(delta: Delta) -> float | dict[str, Any]:
     if isinstance(delta, timedelta):
         return delta.total_seconds()
@@ -176,6 +212,7 @@ def _cron_fields(given: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(expression, str) or len(expression) > _LONGEST or "timezone" not in given:
         message = "a timetable of a cron expression needs the texts `cron` and `timezone`"
         raise ValueError(message)
+    _check_cron(expression)
     return {"expression": PRESETS.get(expression, expression), "timezone": _zone_name(given["timezone"])}
 
 
@@ -196,15 +233,17 @@ def _cron_triggers(value: Mapping[str, object]) -> TypedTimetable:
 
 def _delta_triggers(value: Mapping[str, object]) -> TypedTimetable:
     given = _named(value, "delta", "interval")
-    delta = _delta(given.get("delta"))
+    delta = _period(given.get("delta"))
     fields = {"delta": _encoded(delta), "interval": _length(given)}
     return TypedTimetable("airflow.timetables.trigger.DeltaTriggerTimetable", fields, str(delta))
 
 
 _MAKERS: Mapping[str, Callable[[Mapping[str, object]], Schedule]] = {
-    **dict.fromkeys((*DURATIONS, _RELATIVE), _delta),
+    **dict.fromkeys((*DURATIONS, _RELATIVE), _period),
     "airflow.timetables.interval.CronDataIntervalTimetable": _cron_intervals,
-    "airflow.timetables.interval.DeltaDataIntervalTimetable": lambda value: _delta(_named(value, "delta").get("delta")),
+    "airflow.timetables.interval.DeltaDataIntervalTimetable": lambda value: _period(
+        _named(value, "delta").get("delta")
+    ),
     "airflow.timetables.simple.OnceTimetable": lambda _value: ONCE,
     "airflow.timetables.trigger.CronTriggerTimetable": _cron_triggers,
     "airflow.timetables.trigger.DeltaTriggerTimetable": _delta_triggers,
