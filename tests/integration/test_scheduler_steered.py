@@ -152,9 +152,8 @@ async def test_a_task_that_does_not_run_again_has_no_old_dates(b: Bench, steerin
         await steering.clear("d", date, Clear(only_failed=False))
         await b.until_done()
     assert await b.states("d") == {"a": "failed", "below": "upstream_failed"}
-    row = await b.pool.fetchrow("SELECT * FROM task_instance WHERE task_id = 'below'")
+    [row] = await b.pool.fetch("SELECT * FROM task_instance WHERE task_id = 'below'")
     assert (row["start_date"], row["duration"]) == (row["end_date"], 0)
-
 
 
 async def test_a_run_that_is_deleted_while_it_runs(b: Bench, steering: Steering, tmp_path: Path) -> None:

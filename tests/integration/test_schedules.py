@@ -2,16 +2,18 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiohttp
+import asyncpg
 import pytest
 
 from server.standalone.dags.loader import DagLoader
+from server.standalone.scheduler.store import Store
 from tests.live import live_server
 from tests.scheduling import EMPTY, START, Bench, bash, bench, empty
 
@@ -117,6 +119,22 @@ async def test_what_was_missed_is_made_or_not(b: Bench) -> None:
     )
     assert all(row["execution_date"] == row["s"] == row["e"] - timedelta(days=1) for row in rows)
     assert not any(row["external_trigger"] for row in rows)
+
+
+async def test_what_falls_due_while_one_looks_is_not_overlooked(b: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The look takes long, so that the next run is due when the scheduler asks for how long it may sleep."""
+    look = Store.due_schedules
+
+    async def slow(store: Store, number: int, without: Collection[str]) -> list[asyncpg.Record]:
+        found = await look(store, number, without)
+        await asyncio.sleep(1.5)
+        return found
+
+    monkeypatch.setattr(Store, "due_schedules", slow)
+    await b.load({"d": scheduled(schedule=SECONDS, catchup=False)})
+    b.config = replace(b.config, scheduler_heartbeat_sec=60)
+    async with b.scheduler():
+        await b.until("SELECT count(*) >= 5 FROM dag_run", patience=25)
 
 
 async def test_unpausing_and_files_that_change(b: Bench) -> None:
