@@ -1,14 +1,18 @@
 """The next runs of a schedule, and those between two dates."""
 
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from dateutil.relativedelta import relativedelta
+from hypothesis import given
+from hypothesis import strategies as st
 
 from server.database.next_runs import Planned, Position, Question, planned_runs
 from server.database.timetable_reader import of_cron
-from server.database.timetables import DeltaIntervals, Interval, Moments, Once, Timetable, Window
-from server.database.trigger_timetables import Before
+from server.database.timetables import Delta, DeltaIntervals, Interval, Moments, Once, Timetable, Window
+from server.database.trigger_timetables import Before, DeltaTriggers
 
 DAY = timedelta(days=1)
 START = datetime(2024, 1, 10, 3, tzinfo=UTC)
@@ -106,6 +110,37 @@ def test_a_timedelta_stays_on_the_grid_of_its_runs(known: datetime) -> None:
     assert between(EVERY_DAY, day(1), day(11), at) == [day(10, 5)]
     assert between(EVERY_DAY, day(20), day(21), position(last=(known, None))) == [day(20, 5)]
     assert between(EVERY_DAY, day(11), day(12), position()) == [day(11, 3)]
+
+
+@given(
+    st.timedeltas(timedelta(minutes=1), timedelta(days=40)),
+    st.timedeltas(timedelta(days=-9), timedelta(days=9)),
+)
+def test_the_grid_is_what_one_interval_after_the_other_leads_to(length: timedelta, distance: timedelta) -> None:
+    """Of a fixed length, whether it is written as a timedelta or as a relativedelta; from a run on, or back from it."""
+    known = START + timedelta(days=20)
+    date = known + distance
+    expected = known
+    while expected - length >= date:
+        expected -= length
+    while expected < date:
+        expected += length
+    for delta in (length, relativedelta(seconds=length.seconds, days=length.days, microseconds=length.microseconds)):
+        at = position((known, known + length))
+        assert between(DeltaIntervals(delta), date, None, at, 1) == [expected]
+    triggers = DeltaTriggers(length, timedelta(0))
+    assert between(triggers, date, None, position((known, known)), 1) == [expected]
+
+
+@pytest.mark.parametrize("timetable", [DeltaIntervals, lambda delta: DeltaTriggers(delta, timedelta(0))])
+def test_years_of_minutes_are_not_counted_one_by_one(timetable: Callable[[Delta], Timetable]) -> None:
+    """A decoder process has two seconds."""
+    far = START + timedelta(days=365 * 300)
+    begun = time.process_time()
+    for delta in (timedelta(minutes=1), relativedelta(minutes=1)):
+        at = position((START, START))
+        assert between(timetable(delta), far, None, at, 2) == [far, far + timedelta(minutes=1)]
+    assert time.process_time() - begun < 1
 
 
 def test_months_stay_on_their_grid() -> None:

@@ -24,7 +24,8 @@ async def create(request: web.Request) -> web.Response:
 
 
 async def delete(request: web.Request) -> web.Response:
-    """`DELETE /session`: deletes the cookie."""
+    """`DELETE /session`: deletes the cookie, and what a browser keeps of earlier answers."""
     response = json_answer({"response": "ok"})
+    response.headers["Clear-Site-Data"] = '"cache"'
     request.app[SESSIONS].end(request, response)
     return response

@@ -16,6 +16,14 @@ export const isClosed = ways.size === 1 && ways.has("closed");
 
 const watchers = new Set();
 
+// All tabs have the same cookie, so they hear of the user (null: of none) with whom it begins and ends.
+const otherTabs = new BroadcastChannel(`windsock.session ${address([])}`);
+otherTabs.addEventListener("message", ({ data: name }) => {
+  if (name === (user()?.name ?? null)) return;
+  if (location.pathname === address(["sign-in"])) begin().then(goOn, () => {});
+  else location.reload();
+});
+
 /** @param {() => void} watcher hears of each other user */
 export const watchUser = (watcher) => watchers.add(watcher);
 
@@ -25,6 +33,7 @@ export const watchUser = (watcher) => watchers.add(watcher);
  */
 export async function begin(authorization) {
   const whoami = await identify(authorization);
+  otherTabs.postMessage(whoami.user);
   connect(lost);
   // The browser has negotiated by itself. With a session it need not do so for each request.
   if (authorization === undefined && whoami.backend === "kerberos_auth") await signIn("").catch(() => {});
@@ -44,6 +53,7 @@ export async function identify(authorization) {
 /** End the session, as the reader wants it. */
 export async function end() {
   await send("DELETE", ["session"]);
+  otherTabs.postMessage(null);
   disconnect();
   become(null);
   await navigate(["sign-in"]);
