@@ -315,6 +315,45 @@ async def test_what_templates_know(b: Bench) -> None:
     assert said[2][6:] == [at(1), at(0), at(0), "True"]
 
 
+async def test_what_templates_know_of_a_run(b: Bench) -> None:
+    """Its type, an empty conf where none was given, and the time zone of its DAG."""
+    words = "{{ dag_run.run_type }} {{ dag_run.conf.get('x', 'none') }} {{ dag_run.conf }} {{ dag.timezone }}"
+    tasks = {"t": bash(f"echo 'known: {words}'")}
+    defaults = {"start_date": days_ago(10), "timezone": "Europe/Warsaw"}
+    await b.load({"d": scheduled(tasks=tasks, default_args=defaults, catchup=False)})
+    await insert_runs(b, backfill__1=day_of(9), mine=day_of(8))
+    async with b.scheduler():
+        await b.until("SELECT count(*) = 3 FROM dag_run WHERE state = 'success'")
+    rest = ["none", "{}", "Europe/Warsaw"]
+    assert said(b) == [["backfill", *rest], ["manual", *rest], ["scheduled", *rest]]
+
+
+async def test_the_dates_of_a_backfilled_run_before(b: Bench) -> None:
+    """The runs after it, of the schedule or of a backfill too, know its data interval."""
+    names = ("start", "end")
+    tasks = {"t": bash("echo known: " + " ".join(f"{{{{ prev_data_interval_{name}_success }}}}" for name in names))}
+    await b.load({"d": scheduled(tasks=tasks, start=days_ago(10), catchup=False)})
+    await insert_runs(b, backfill__1=day_of(5), backfill__2=day_of(2))
+    await b.pool.execute("UPDATE dag_run SET state = 'success'")
+    await insert_runs(b, backfill__3=day_of(4))
+    async with b.scheduler():
+        await b.until("SELECT count(*) = 4 FROM dag_run WHERE state = 'success'")
+    assert said(b) == [[f"{days_ago(n)}T00:00:00+00:00" for n in days] for days in ((5, 4), (2, 1))]
+
+
+async def insert_runs(b: Bench, **dates: datetime) -> None:
+    """Insert runs of the DAG `d` as a caller or a backfill would, without a conf."""
+    for run_id, date in dates.items():
+        await b.pool.execute("INSERT INTO dag_run (dag_id, run_id, execution_date, state, external_trigger, start_date)"
+                             " VALUES ('d', $1, $2, 'running', true, now())", run_id, date)  # fmt: skip
+
+
+def said(b: Bench) -> list[list[str]]:
+    """Return the words after `known:` in the log of each run, by date."""
+    logs = [log.read_text().partition("\nknown: ")[2] for log in sorted(b.log_folder.rglob("1.log"))]
+    return [text.splitlines()[0].split() for text in logs]
+
+
 async def test_the_api_shows_schedules_and_keeps_their_run_ids(b: Bench) -> None:
     """A caller may name a run as a schedule does only where there is none."""
     await b.load(

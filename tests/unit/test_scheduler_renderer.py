@@ -32,7 +32,8 @@ async def renderer() -> AsyncIterator[Renderer]:
 
 def attempt(**facts: object) -> Try:
     graph = Graph(SerializedDag("d", {"fileloc": "/nowhere/d.yaml", "tasks": [{"task_id": "t"}]}))
-    given = {"try_number": 1, "max_tries": 0, "start_date": DATE, "run": 1, "run_id": "r", "conf": {"k": [1]}}
+    given = {"try_number": 1, "max_tries": 0, "start_date": DATE, "run": 1, "run_id": "r",
+             "run_type": "manual", "conf": {"k": [1]}}  # fmt: skip
     dates = "execution_date", "data_interval_start", "data_interval_end"
     known = dict.fromkeys((*dates, "logical_date", "prev_execution_date", "next_execution_date"), DATE)
     more = {"external_trigger": True, "run_start_date": None, "dates": known, **facts}

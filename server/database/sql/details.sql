@@ -73,6 +73,10 @@ SELECT count(*) FROM instances
 -- A pickle.
 {run}.conf
 
+-- fragment: run_type_of(run)
+-- Airflow 1.10 does not tell the type of a run.
+NULL::text
+
 -- fragment: details_of_run(column, type)
 -- The run $2 of the DAG $1; nothing if the DAG has no row, no `id` if there is no such run. $3 is the start of dag_run_url. A
 -- conf of more than $4 bytes is not read.
@@ -86,7 +90,7 @@ LEFT JOIN LATERAL (
         {shown_date(data_interval_end)} AS data_interval_end,  -- if dag_run.data_interval_start
         {shown_date(queued_at)} AS queued_at, run_type,  -- if dag_run.run_type
         NULL::text AS data_interval_start, NULL::text AS data_interval_end,  -- unless dag_run.data_interval_start
-        NULL::text AS queued_at, NULL::text AS run_type,  -- unless dag_run.run_type
+        NULL::text AS queued_at, {run_type_of(run)} AS run_type,  -- unless dag_run.run_type
         (SELECT content FROM dag_run_note WHERE dag_run_note.dag_run_id = run.id) AS note,  -- if dag_run_note.content
         NULL::text AS note,  -- unless dag_run_note.content
         CASE WHEN octet_length({conf_in_bytes(run)}) <= $4::integer THEN {conf_in_bytes(run)} END AS conf,

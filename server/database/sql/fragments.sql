@@ -36,6 +36,10 @@ CASE WHEN {text} ~ '^[A-Za-z0-9_.~:+-]*$' THEN replace(replace({text}, ':', '%3A
 -- fragment: python_date(date)
 CASE WHEN {fits_python({date})} THEN {date} END
 
+-- fragment: type_by_run_id(run)
+-- The type of a run, as Airflow 2 reads it from a run_id.
+coalesce(substring({run}.run_id FROM '^(scheduled|backfill)__'), 'manual')
+
 -- fragment: same_run(instance, run)
 -- Whether a task instance is of that run, in Airflow 1.10; later generations have it otherwise.
 {instance}.dag_id = {run}.dag_id AND {instance}.execution_date = {run}.execution_date

@@ -259,9 +259,9 @@ SELECT this.home, ti.dag_id, ti.execution_date, ti.task_id, coalesce(ti.try_numb
     coalesce(ti.max_tries, 0) AS max_tries,
     coalesce({python_date(ti.start_date)}, now()) AS start_date,
     {python_date(r.start_date)} AS run_start_date,
-    r.id AS run, r.run_id, r.external_trigger,
+    r.id AS run, r.run_id, {type_by_run_id(r)} AS run_type, r.external_trigger,
     {python_date(r.data_interval_start)} AS data_interval_start, {python_date(r.data_interval_end)} AS data_interval_end,
-    prev.execution_date AS prev_execution_date,
+    prev.run_id AS prev_run_id, prev.execution_date AS prev_execution_date,
     {python_date(prev.start_date)} AS prev_start_date, {python_date(prev.end_date)} AS prev_end_date,
     {python_date(prev.data_interval_start)} AS prev_data_interval_start,
     {python_date(prev.data_interval_end)} AS prev_data_interval_end,
@@ -270,7 +270,8 @@ FROM task_instance AS ti
 JOIN dag_run AS r ON r.dag_id = ti.dag_id AND r.execution_date = ti.execution_date
 CROSS JOIN ({home}) AS this
 LEFT JOIN LATERAL (
-    SELECT before.execution_date, before.start_date, before.end_date, before.data_interval_start, before.data_interval_end
+    SELECT before.run_id, before.execution_date, before.start_date, before.end_date, before.data_interval_start,
+        before.data_interval_end
     FROM (
         SELECT * FROM dag_run AS earlier
         WHERE earlier.dag_id = ti.dag_id AND earlier.execution_date < ti.execution_date

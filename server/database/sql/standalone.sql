@@ -67,3 +67,6 @@ SELECT content FROM windsock_state WHERE name = 'told_run_ends'
 -- name: note_told_run_ends
 INSERT INTO windsock_state (name, content) VALUES ('told_run_ends', $1::text)
 ON CONFLICT (name) DO UPDATE SET content = excluded.content
+
+-- fragment: run_type_of(run)
+{type_by_run_id({run})}

@@ -25,6 +25,7 @@ class Try:
     start_date: datetime
     run: int
     run_id: str
+    run_type: str
     conf: Any
     external_trigger: bool
     run_start_date: datetime | None
@@ -87,7 +88,12 @@ def facts(attempt: Try) -> dict[str, Any]:
     dag = attempt.graph.dag.data
     return {
         "values": plain_values(attempt),
-        "dag": {"dag_id": key.dag_id, "description": dag.get("_description"), "fileloc": dag.get("fileloc")},
+        "dag": {
+            "dag_id": key.dag_id,
+            "description": dag.get("_description"),
+            "fileloc": dag.get("fileloc"),
+            "timezone": dag.get("timezone"),
+        },
         "task": {"task_id": key.task_id, "owner": node.task.get("owner"), "retries": node.retries},
         "dates": {name: date and date.isoformat() for name, date in attempt.dates.items()},
         "start_date": attempt.start_date.isoformat(),
@@ -96,7 +102,9 @@ def facts(attempt: Try) -> dict[str, Any]:
         "run": attempt.run,
         "run_start_date": attempt.run_start_date and attempt.run_start_date.isoformat(),
         "external_trigger": attempt.external_trigger,
-        "conf": attempt.conf,
+        "run_type": attempt.run_type,
+        # As in Airflow 2, so that a template may look something up in it.
+        "conf": {} if attempt.conf is None else attempt.conf,
         "xcoms": [[task_id, key, value] for (task_id, key), value in attempt.xcoms.items()],
     }
 

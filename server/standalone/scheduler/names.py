@@ -89,6 +89,7 @@ def names_of(facts: Mapping[str, Any], pushed: dict[str, Any] | None = None) -> 
     dag_run = (_EndedRun if "dag_run" in more else SimpleNamespace)(
         id=facts["run"],
         conf=facts["conf"],
+        run_type=facts["run_type"],
         external_trigger=facts["external_trigger"],
         start_date=facts["run_start_date"] and moment(facts["run_start_date"]),
         data_interval_start=dates["data_interval_start"],
@@ -107,8 +108,16 @@ def names_of(facts: Mapping[str, Any], pushed: dict[str, Any] | None = None) -> 
         _pushed=pushed,
         **shared,
     )
-    names = {"dag": SimpleNamespace(**facts["dag"]), "task": task, "dag_run": dag_run, "ti": ti, "task_instance": ti}
+    names = {"dag": _dag(facts["dag"]), "task": task, "dag_run": dag_run, "ti": ti, "task_instance": ti}
     return {**facts["values"], **dates, **names, **_of_callback(ti, more), "macros": MACROS}
+
+
+def _dag(facts: Mapping[str, Any]) -> SimpleNamespace:
+    try:
+        timezone = pendulum.timezone(facts["timezone"])
+    except (KeyError, OSError, TypeError, ValueError):
+        timezone = pendulum.UTC
+    return SimpleNamespace(**{**facts, "timezone": timezone})
 
 
 def _of_callback(ti: SimpleNamespace, more: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,7 +155,7 @@ def names_of_sla_miss(facts: Mapping[str, Any]) -> dict[str, Any]:
     ]
     blocking = [_instance(row) for row in more["blocking"]]
     return {
-        "dag": SimpleNamespace(**facts["dag"]),
+        "dag": _dag(facts["dag"]),
         "task_list": _lines(slas),
         "blocking_task_list": _lines(blocking),
         "slas": slas,

@@ -26,6 +26,7 @@ def read_try(graph: Graph, key: Key, row: asyncpg.Record) -> Try | None:
         start_date=row["start_date"],
         run=row["run"],
         run_id=row["run_id"],
+        run_type=row["run_type"],
         conf=conf,
         conf_problem=problem,
         external_trigger=bool(row["external_trigger"]),
