@@ -410,10 +410,11 @@ ORDER BY d.next_dagrun_create_after, d.dag_id
 LIMIT $1::int
 
 -- name: seconds_until_due
--- Until the next run of a schedule is due, NULL if there is none; what is due already has been looked at.
-SELECT extract(epoch FROM min(next_dagrun_create_after) - now())::float8 FROM dag
+-- Until the next run of a schedule is due, NULL if there is none, and the moment of this question. $1 is that of the last
+-- one: what was due before has been looked at since, but not what has become due since the look.
+SELECT extract(epoch FROM min(next_dagrun_create_after) - now())::float8 AS seconds, now() AS moment FROM dag
 WHERE is_active AND NOT coalesce(is_paused, false) AND isfinite(next_dagrun_create_after)
-    AND next_dagrun_create_after > now()
+    AND next_dagrun_create_after > least($1::timestamptz, now())
 
 -- name: make_runs
 -- Makes the runs of schedules that are due, and notes which is next, in one step for each DAG: if another scheduler has done

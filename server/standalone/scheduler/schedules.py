@@ -7,6 +7,7 @@ another scheduler has done so in the meantime. `scheduler` calls this when a run
 import math
 import time
 from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, datetime
 
 import asyncpg
 import structlog
@@ -24,6 +25,7 @@ _PORTION = 200
 _NOTHING = Plan([], None)
 # In seconds. The clocks of the database and of this machine may differ a little.
 _SOON = 0.005
+_LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 
 class Schedules:
@@ -51,6 +53,7 @@ class Schedules:
         self._held: set[str] = set()
         self._behind = False
         self._due_at = 0.0
+        self._asked = _LONG_AGO
 
     def look(self) -> None:
         """Let the next round look at them: a DAG may have changed, or been unpaused."""
@@ -76,7 +79,7 @@ class Schedules:
             made += await self._make(rows)
             if len(rows) < _PORTION:
                 break
-        seconds = await self._store.seconds_until_due()
+        seconds, self._asked = await self._store.seconds_until_due(self._asked)
         self._due_at = math.inf if seconds is None else self._clock() + max(seconds, _SOON)
         if self._behind:
             self.look()

@@ -116,10 +116,13 @@ class Store:
         """Return DAGs whose schedule must be looked at, at most `number` of them and none of these."""
         return await self.database.fetch("due_schedules", number, list(without))
 
-    async def seconds_until_due(self) -> float | None:
-        """Return after how many seconds the next run of a schedule is due; None if there is no such run."""
-        seconds: float | None = await self.database.fetchval("seconds_until_due")
-        return seconds
+    async def seconds_until_due(self, since: datetime) -> tuple[float | None, datetime]:
+        """Return after how many seconds the next run of a schedule is due, and the moment of this question.
+
+        The seconds are None if there is none. What was due at `since`, the moment of the last question, does not count.
+        """
+        [row] = await self.database.fetch("seconds_until_due", since)
+        return row["seconds"], row["moment"]
 
     async def make_runs(
         self, schedules: Sequence[NextRun], runs: Sequence[tuple[str, str, datetime, datetime]]
