@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
 
 import msgspec
 
@@ -47,11 +48,15 @@ class Waiting(msgspec.Struct, kw_only=True, eq=False):
         return time.time() - self.since > GIVE_UP.total_seconds()
 
 
+# One without a time zone cannot be compared with others.
+_Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
 class _Written(msgspec.Struct):
     """A journal as it is stored."""
 
-    since: datetime
-    told: dict[str, datetime]
+    since: _Moment
+    told: dict[str, _Moment]
     waiting: list[Waiting]
 
 
@@ -77,7 +82,7 @@ class Journal:
         known = msgspec.json.decode(text, type=_Written)
         journal = cls(known.since)
         journal._told = known.told
-        for one in known.waiting[:MOST_WAITING]:
+        for one in {one.number: one for one in known.waiting[:MOST_WAITING]}.values():
             journal._put(one, 0)
         return journal
 

@@ -27,6 +27,10 @@ class FileStore:
     def __init__(self, path: Path) -> None:
         """Use the file at `path`. Raises StartupError if it cannot be written there."""
         self._path, self._new = path, path.with_name(f"{path.name}.{os.getpid()}.new")
+        if path.exists() and not path.is_file():
+            raise StartupError(
+                f"{path} is no file; set [windsock] on_run_end_state to a file, or to where there is none"
+            )
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._new.touch(mode=0o600)

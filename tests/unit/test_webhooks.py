@@ -1,13 +1,16 @@
 """The parts that tell others of the ends of runs: signatures, the journal, the file."""
 
 import asyncio
+import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiohttp
+import msgspec
 import pytest
 
 from server.database.run_ends import RunEnd
@@ -205,3 +208,33 @@ def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StartupError, match="on_run_end_state"):
         FileStore(tmp_path / "file" / "state.json")
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        b"garbage", b"{}", b'{"since":"2026-01-01T00:00:00","told":{},"waiting":[]}',
+        b'{"since":"2026-01-01T00:00:00Z","told":{"a":"2026-01-01T00:00:00"},"waiting":[]}',
+    ],
+)  # fmt: skip
+def test_a_note_of_others_is_not_read(note: bytes) -> None:
+    """Among them is one with a moment that has no time zone: it could not be compared with the others."""
+    with pytest.raises(msgspec.MsgspecError):
+        Journal.read(note)
+
+
+async def test_a_run_that_a_note_has_twice_waits_once() -> None:
+    """Others may have written the note."""
+    one = '{"number":1,"dag_id":"d","run_id":"r","since":0.0}'
+    known = Journal.read(f'{{"since":"2026-01-01T00:00:00Z","told":{{}},"waiting":[{one},{one}]}}'.encode())
+    known.settle(await known.next())
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(known.next(), 0.05)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    """Reading it might take for ever."""
+    make(tmp_path / "state.json")
+    with pytest.raises(StartupError, match=r"state\.json is no file; set \[windsock\] on_run_end_state to a file"):
+        FileStore(tmp_path / "state.json")
