@@ -310,6 +310,7 @@ async def test_signing_in_and_out(serve: Serve, database: str) -> None:
         assert (await ask(f"{url}{API}/session", foreign, "DELETE")).status == 403
         ended = await ask(f"{url}{API}/session", {**cookie, "Origin": url}, "DELETE")
         assert ended.headers["Set-Cookie"].startswith(f'{COOKIE}="";')
+        assert ended.headers["Clear-Site-Data"] == '"cache"'
 
 
 async def test_challenges(serve: Serve) -> None:

@@ -17,6 +17,10 @@ async def sign_in(page: Page, user: str, password: str = PASSWORD) -> None:
     await page.get_by_role("button", name="Sign in", exact=True).click()
 
 
+# The status of an answer that the browser may take from its cache.
+_KEPT = "fetch('/api/experimental/dags/import_orders/code', {cache: 'force-cache'}).then(({status}) => status)"
+
+
 async def test_by_password(windows: Windows, guarded: Guarded, firefox: Browser) -> None:
     """A deep link leads to the form and then to where it leads; a reload stays signed in; signing out ends it."""
     challenges = set[str]()
@@ -42,6 +46,29 @@ async def test_by_password(windows: Windows, guarded: Guarded, firefox: Browser)
         assert await page.context.cookies() == []
     # One that browsers know would open their own dialog.
     assert challenges == {"", "Windsock-Session"}
+
+
+async def test_all_tabs_have_one_user(windows: Windows, guarded: Guarded) -> None:
+    """Who signs out or in does so in all tabs; what was read before is not in the browser any more."""
+    page = await windows.open(guarded.by_password, "/pools")
+    await sign_in(page, "alice")
+    await expect(page.locator(".reader-name")).to_have_text("alice")
+    other = await page.context.new_page()
+    windows.faults.watch(other)
+    await other.goto("/status")
+    await expect(other.locator(".reader-name")).to_have_text("alice")
+    assert await page.evaluate(_KEPT) == 200
+    await page.locator(".reader-name").click()
+    await page.get_by_role("button", name="Sign out").click()
+    for tab in (page, other):
+        await expect(tab.get_by_label("Password")).to_be_visible()
+    assert await page.evaluate(_KEPT) == 401
+    await sign_in(page, "ann")
+    await expect(other.locator(".reader-name")).to_have_text("ann")
+    await expect(other).to_have_url(f"{guarded.by_password}/status")
+    await page.goto("/sign-in")
+    await sign_in(page, "bob")
+    await expect(other.locator(".reader-name")).to_have_text("bob")
 
 
 async def test_by_token(windows: Windows, guarded: Guarded) -> None:
