@@ -189,8 +189,7 @@ class _Builder:
         return document
 
     def _node(self, node: yaml.Node, path: Path) -> Any:  # noqa: ANN401 - any YAML value
-        line = node.start_mark.line + 1
-        self._lines[path] = line
+        self._lines[path] = line = node.start_mark.line + 1
         self._nodes += 1
         if self._nodes > MAX_NODES:
             raise DocumentError(Problem(line, f"more than {MAX_NODES} values, aliases counted where they are used"))
@@ -203,7 +202,8 @@ class _Builder:
                 return self._list(node, path)
             if isinstance(node, yaml.SequenceNode) and (key := self._tags.get(node.tag)):
                 return {key: self._list(node, (*path, key))}
-        raise _Mistake(node, f"the tag {shortened(node.tag)} is not supported")
+        wanted = f"for a list: {node.tag} [a, b]" if node.tag in self._tags else "not supported"
+        raise _Mistake(node, f"the tag {shortened(node.tag)} is {wanted}")
 
     def _list(self, node: yaml.SequenceNode, path: Path) -> list[Any]:
         return [self._node(item, (*path, index)) for index, item in enumerate(node.value)]

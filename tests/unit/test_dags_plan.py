@@ -191,6 +191,9 @@ def test_unknown_operators_keep_their_arguments() -> None:
     assert task.arguments == {"image": "x", "on": "2020", "wait": 86400.0}
 
 
+IN_BERLIN = {"__type__": "pendulum.datetime", "year": 2026, "month": 11, "day": 27, "tz": "Europe/Berlin"}
+
+
 @pytest.mark.parametrize(
     ("dag", "note"),
     [
@@ -209,6 +212,8 @@ def test_unknown_operators_keep_their_arguments() -> None:
         ({"dag_id": 2}, "`dag_id` is '2' here"),
         ({"tasks": {"t": {"task_id": "u", "operator": "a.B"}}}, "`task_id` is 'u' here"),
         ({"params": {"a": [{"__type__": "airflow.sdk.Asset"}]}}, "`a` stays a plain mapping"),
+        ({"start_date": IN_BERLIN}, "the `tz` 'Europe/Berlin' of `start_date` has no effect, as with"),
+        ({"default_args": {"end_date": IN_BERLIN}}, "`end_date` has no effect, as with dag-factory: the date is in"),
     ],
 )
 def test_what_has_no_effect_is_noted(dag: dict[str, Any], note: str) -> None:
@@ -269,6 +274,8 @@ one:
         ("task_id: b", "name: b", 10, "needs a `task_id`"),
         ("tags: [a]", "tags: [a, 3]", 3, "`tags`"),
         ("2020-01-01", "someday", 4, "not a date"),
+        ("2020-01-01", "0001-01-01", 4, "`start_date`: '0001-01-01' is before the year 1900"),
+        ("catchup: false", "end_date: 1899-12-31T23:00:00Z", 2, "is before the year 1900"),
         ("owner: me", "owner: 3", 4, "`owner`"),
         ("owner: me", "pool: " + "p" * 51, 4, "`pool`"),
         ("owner: me", "timezone: Mars", 4, "Mars"),

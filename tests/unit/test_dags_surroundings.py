@@ -147,6 +147,8 @@ def test_expressions_of_numbers_and_mistakes(tmp_path: Path) -> None:
     assert problem == (2, "`__or__` must be a list")
     (problem,) = read(tmp_path, body.replace("!or [1, 2]", "!nor [1, 2]")).problems
     assert problem == (2, "the tag !nor is not supported")
+    (problem,) = read(tmp_path, body.replace("!or [1, 2]", "!or {a: b}")).problems
+    assert problem == (2, "the tag !or is for a list: !or [a, b]")
 
 
 def test_typed_values(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from server.standalone.dags.schedules import KEYS
 from server.standalone.dags.section import Section, unknown_key
 from server.standalone.dags.spec import DAG_CALLBACK_KEYS, DAG_KEYS, DAG_OPTIONS, IDLE_DAG_KEYS, RENAMED_OPTIONS
-from server.standalone.dags.times import OBJECTS
+from server.standalone.dags.times import DATES, OBJECTS
 from server.wire.document import shortened
 
 _KNOWN = DAG_KEYS | DAG_OPTIONS | DAG_CALLBACK_KEYS | IDLE_DAG_KEYS | RENAMED_OPTIONS.keys()
@@ -36,6 +36,9 @@ def _deeper(value: object, key: str) -> Iterator[str]:
         text = str(kind)
         if kind is not None and text not in OBJECTS and not text.endswith(".Param"):
             yield f"`{key}` stays a plain mapping: no object of the type {shortened(text)!r} is made from it"
+        if text in DATES and (zone := str(value.get("tz", "UTC"))) != "UTC":
+            where = "the date is in the `timezone` that stands beside it, or else in UTC"
+            yield f"the `tz` {shortened(zone)!r} of `{key}` has no effect, as with dag-factory: {where}"
         for name, inner in value.items():
             yield from _deeper(inner, name)
     elif isinstance(value, list):

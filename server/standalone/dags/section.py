@@ -11,7 +11,7 @@ import msgspec
 
 from server.standalone.dags.errors import DagFileError
 from server.standalone.dags.spec import DATES, DURATIONS, IDLE_TASK_KEYS, RENAMED_OPTIONS, RENAMED_RULES
-from server.standalone.dags.times import TYPE, parse_date, parse_duration, plain, zone
+from server.standalone.dags.times import TYPE, parse_bound, parse_duration, plain, zone
 from server.standalone.dags.type_check import Checker
 from server.wire.document import Document, Path, Problem, shortened, suggestion
 
@@ -107,7 +107,7 @@ class Section:
         for written, value in self.data.items():
             name = RENAMED_OPTIONS.get(written, written)
             if name in DATES:
-                data[name] = self.attempt(written, lambda given: parse_date(given, local), value)
+                data[name] = self.attempt(written, lambda given: parse_bound(given, local), value)
             elif name in DURATIONS:
                 data[name] = self.attempt(written, parse_duration, value)
             elif name == "trigger_rule" and isinstance(value, str):

@@ -16,11 +16,12 @@ _PART = r"(\d+)\s*(second|minute|hour|day|week)s?"
 _RELATIVE = re.compile(rf"\s*{_PART}(?:(?:\s|,|and)+{_PART})*(?:\s+ago)?\s*", re.IGNORECASE)
 _PARTS = re.compile(_PART, re.IGNORECASE)
 TYPE, ARGS = "__type__", "__args__"
-_DATES = frozenset({"datetime.datetime", "pendulum.datetime", "pendulum.DateTime"})
+DATES = frozenset({"datetime.datetime", "pendulum.datetime", "pendulum.DateTime"})
 DURATIONS = frozenset({"datetime.timedelta", "pendulum.duration", "pendulum.Duration"})
 _LIST = "builtins.list"
-OBJECTS = _DATES | DURATIONS | {_LIST}
+OBJECTS = DATES | DURATIONS | {_LIST}
 """The types of which objects are made; Params, whose paths differ, come on top."""
+_FIRST_YEAR = 1900
 _LONGEST = 3_155_760_000
 # No date, duration or time zone is longer.
 _LONGEST_TEXT = 100
@@ -51,8 +52,17 @@ def parse_date(value: object, default_zone: tzinfo) -> datetime:
     return moment
 
 
+def parse_bound(value: object, default_zone: tzinfo) -> datetime:
+    """Return a moment that bounds the dates of runs, as `parse_date` does; raises ValueError before the year 1900."""
+    moment = parse_date(value, default_zone)
+    if moment.year < _FIRST_YEAR:
+        message = f"{shortened(str(value))!r} is before the year {_FIRST_YEAR}"
+        raise ValueError(message)
+    return moment
+
+
 def _parse_date(value: object, default_zone: tzinfo) -> datetime:
-    if isinstance(value, Mapping) and str(value.get(TYPE)) in _DATES:
+    if isinstance(value, Mapping) and str(value.get(TYPE)) in DATES:
         value = _typed(datetime, value)
     if isinstance(value, datetime):
         return value if value.tzinfo else value.replace(tzinfo=default_zone)
@@ -120,7 +130,7 @@ def plain(value: object) -> object:
         kind = str(value.get(TYPE))
         if kind in DURATIONS:
             return parse_duration(value)
-        if kind in _DATES:
+        if kind in DATES:
             return parse_date(value, UTC).isoformat()
         if kind == _LIST and isinstance(items := value.get("items"), list):
             return plain(items)
