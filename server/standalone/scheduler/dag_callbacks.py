@@ -2,10 +2,11 @@
 
 The end of a run is committed before, and nothing waits for these calls. So each is made at most once: a scheduler that
 ends takes those with it that it has not made. A callback gets the context of one task of the run, and prints into that
-task's log.
+task's log. The calls of one DAG are made one after another, and DAGs take turns: none holds up the others for long.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -33,13 +34,16 @@ from server.task_logs.writing import NoLogError, log_folder, open_log
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 _AT_ONCE = 2
-_MOST_WAITING = 1000
+# So many calls of one DAG may wait, with the one under way, for so many DAGs.
+_MOST_OF_DAG = 500
+_MOST_DAGS = 10_000
 # No task pays for these processes with a slot.
 _MEMORY = 2 * 2**30
 # So many SLAs are judged at once.
 _PORTION = 1000
 _SLA_MISS = "sla_miss_callback"
 _AT_END = {State.SUCCESS: "on_success_callback", State.FAILED: "on_failure_callback"}
+_Call = Callable[[], Awaitable[None]]
 
 
 class DagCallbacks:
@@ -51,7 +55,8 @@ class DagCallbacks:
         self._graphs = graphs
         self._place = place
         self._room = asyncio.Semaphore(_AT_ONCE)
-        self._background = Background(_MOST_WAITING)
+        self._waiting: dict[str, deque[_Call]] = {}
+        self._background = Background(_MOST_DAGS)
 
     def runs_ended(self, runs: Iterable[EndedRun]) -> None:
         """Call what their DAGs name for the ends of these runs."""
@@ -77,15 +82,41 @@ class DagCallbacks:
         await self._background.close()
 
     def _begin(self, event: str, graph: Graph, tell: Callable[[], Awaitable[str]]) -> None:
-        if isinstance(graph.callbacks.get(event), dict) and not self._background.begin(self._run(event, graph, tell)):
+        if isinstance(graph.callbacks.get(event), dict) and not self._queue(
+            graph.dag_id, partial(self._run, event, graph, tell)
+        ):
             _log.warning("a callback is not called: too many wait", dag_id=graph.dag_id, callback=event)
 
+    def _queue(self, dag_id: str, call: _Call) -> bool:
+        """Let a call wait for its turn; False if too many of its DAG, or too many DAGs, wait."""
+        waiting = self._waiting.get(dag_id)
+        if waiting is None:
+            waiting = deque()
+            if not self._background.begin(self._call_in_turn(dag_id, waiting)):
+                return False
+            self._waiting[dag_id] = waiting
+        if len(waiting) >= _MOST_OF_DAG:
+            return False
+        waiting.append(call)
+        return True
+
+    async def _call_in_turn(self, dag_id: str, waiting: deque[_Call]) -> None:
+        """Make the calls of one DAG."""
+        while waiting:
+            # The semaphore lets in who has waited longest, so that the next call of this DAG is behind other DAGs.
+            async with self._room:
+                await waiting[0]()
+            waiting.popleft()
+        del self._waiting[dag_id]
+
     async def _run(self, event: str, graph: Graph, tell: Callable[[], Awaitable[str]]) -> None:
-        async with self._room:
-            try:
-                reason = await tell()
-            except (Unavailable, asyncpg.PostgresError, OSError, NoLogError) as error:
-                reason = f"{event} was not called: {error}"
+        try:
+            reason = await tell()
+        except (Unavailable, asyncpg.PostgresError, OSError, NoLogError) as error:
+            reason = f"{event} was not called: {error}"
+        except Exception as error:  # noqa: BLE001 - the calls behind it must be made
+            _log.exception("a callback of a DAG could not be called", dag_id=graph.dag_id)
+            reason = f"{event} was not called: {type(error).__name__}"
         if reason:
             _log.warning("a callback of a DAG failed", dag_id=graph.dag_id, reason=reason)
 
