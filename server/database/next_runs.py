@@ -1,12 +1,12 @@
 """The next runs of a DAG's schedule, or those that it has between two dates: plain functions of its position."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
 
 from server.database.encoding import MALFORMED
-from server.database.timetables import DeltaIntervals, Interval, Moments, Once, Timetable, Window
+from server.database.timetables import DeltaIntervals, Interval, Moments, Once, Timetable, Window, fixed_length
 from server.database.trigger_timetables import DeltaTriggers
 
 
@@ -85,10 +85,13 @@ def _first_between(timetable: Timetable, window: Window, position: Position, sta
     return timetable.next_run(None, window, position.now)
 
 
-def _on_grid(timetable: Timetable, known: datetime | None, date: datetime) -> datetime:
+def _on_grid(timetable: DeltaIntervals | DeltaTriggers, known: datetime | None, date: datetime) -> datetime:
     """Return the first date from `date` on at which the schedule has a run, if it has one at the date `known`."""
     if known is None:
         return date
+    length = fixed_length(timetable.delta)
+    if length is not None and length > timedelta(0):
+        return date + (known - date) % length
     before, after = timetable.neighbours(known)
     while before is not None and before < known and before >= date:
         known = before

@@ -166,18 +166,18 @@ class DeltaIntervals(_Periods):
     """Intervals of one length, from the window's beginning on."""
 
     def __init__(self, delta: Delta) -> None:
-        self._delta = delta
+        self.delta = delta
 
     def interval(self, date: datetime) -> Interval:
         """Return the interval that ends at the moment."""
         end = date.astimezone(UTC)
-        return end - self._delta, end
+        return end - self.delta, end
 
     def _after(self, start: datetime) -> datetime:
-        return start.astimezone(UTC) + self._delta
+        return start.astimezone(UTC) + self.delta
 
     def _before(self, end: datetime) -> datetime:
-        return end.astimezone(UTC) - self._delta
+        return end.astimezone(UTC) - self.delta
 
     def _at_or_before(self, date: datetime) -> datetime:
         return date
@@ -190,7 +190,7 @@ class DeltaIntervals(_Periods):
 
     def _newest(self, now: datetime) -> datetime:
         """Return the beginning of the interval that ends at the last multiple of its length since 1970."""
-        return self._before(now.astimezone(UTC) - (now - _EPOCH) % _length(self._delta))
+        return self._before(now.astimezone(UTC) - (now - _EPOCH) % _length(self.delta))
 
 
 class Events(Moments):
@@ -205,9 +205,18 @@ class Events(Moments):
         return event, event
 
 
+def fixed_length(delta: Delta) -> timedelta | None:
+    """Return how long every interval of a kind is, None if that depends on the calendar."""
+    if isinstance(delta, timedelta):
+        return delta
+    parts = {name: getattr(delta, name) for name in ("days", "hours", "minutes", "seconds", "microseconds")}
+    return timedelta(**parts) if delta == relativedelta(**parts) else None
+
+
 def _length(delta: Delta) -> timedelta:
     """Return how long an interval is, a month having 30 days and a year 365."""
     if isinstance(delta, timedelta):
         return delta
     days = delta.years * 365 + delta.months * 30 + delta.days
-    return timedelta(days=days, hours=delta.hours, minutes=delta.minutes, seconds=delta.seconds)
+    parts = {name: getattr(delta, name) for name in ("hours", "minutes", "seconds", "microseconds")}
+    return timedelta(days=days, **parts)

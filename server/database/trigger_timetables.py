@@ -86,10 +86,10 @@ class DeltaTriggers(_Triggers):
 
     def __init__(self, delta: Delta, length: Delta) -> None:
         super().__init__(length)
-        self._delta = delta
+        self.delta = delta
 
     def _after(self, tick: datetime) -> datetime:
-        return tick.astimezone(UTC) + self._delta
+        return tick.astimezone(UTC) + self.delta
 
     def _at_or_after(self, date: datetime) -> datetime:
         return date
