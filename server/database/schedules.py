@@ -39,6 +39,10 @@ class Schedules:
         row = await self._database.fetchrow("schedule_position", details.dag_id)
         if row is None:
             raise await self._dags.unknown(details.dag_id)
+        if self._settings.standalone and details.timetable_description:
+            # There it says why the schedule is not run.
+            details.next_runs, details.next_runs_note = [], details.timetable_description
+            return
         found = await self._planned(dag, row, asked)
         details.next_runs = [] if isinstance(found, Malformed) else [_shown(one) for one in found.intervals]
         details.next_runs_note = self._note(dag, details, asked, found)
@@ -69,8 +73,7 @@ class Schedules:
         if dag.serialized is None:
             return _NOT_STORED
         if self._settings.standalone:
-            # There it says why a schedule cannot be run.
-            return details.timetable_description or _NO_SCHEDULE
+            return _NO_SCHEDULE
         return _ONLY_AIRFLOW if found.intervals or found.is_schedule else _NONE_OR_AIRFLOWS
 
 

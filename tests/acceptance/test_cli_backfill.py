@@ -77,6 +77,7 @@ async def test_a_backfill_makes_what_is_missing(b: Bench, tmp_path: Path, over: 
         await b.until("SELECT count(*) = 2 FROM dag_run WHERE state = 'success'")
         planned = await backfill("--dry-run")
         assert (planned.code, planned.out.split()) == (0, ids(5, 4, 2))
+        assert "2 dates of 5 left out: there is a run already" in planned.err
         assert await runs(b) == ["mine", f"scheduled__{day(1)}"]
         done = await backfill()
         assert (done.code, done.out.split()) == (1, ids(5, 4, 2))
@@ -133,12 +134,22 @@ async def test_ctrl_c_and_the_same_command_again(b: Bench, tmp_path: Path) -> No
 async def test_what_cannot_be_made(b: Bench) -> None:
     """One line says why: no dates, no schedule, no run between them, too many, no such DAG."""
     await b.load(
-        {"d": daily("true"), "none": daily("true", schedule=None), "often": daily("true", schedule="* * * * *")}
+        {
+            "d": daily("true"),
+            "none": daily("true", schedule=None),
+            "often": daily("true", schedule="* * * * *"),
+            "no_start": daily("true", default_args={"start_date": None}),
+        }
     )
     client = on_database(b.dsn)
     for arguments, code, said in (
         (["d"], 2, "name the dates of the runs with -s and -e"),
         (["-s", day(5), "none"], 1, "there is no run to make: The DAG has no schedule"),
+        (
+            ["-s", day(5), "no_start"],
+            1,
+            "there is no run to make: This schedule is not run: it needs a `start_date`",
+        ),
         (
             ["-s", day(20), "-e", day(12), "d"],
             1,
@@ -154,3 +165,22 @@ async def test_what_cannot_be_made(b: Bench) -> None:
     done = await windsock("backfill", "--no-wait", "-e", day(5), "d", **client)
     assert (done.code, done.out.split()) == (0, ids(5))
     assert "No scheduler of this database is alive" in done.err
+
+
+async def test_a_date_whose_id_is_taken_is_not_done(b: Bench) -> None:
+    """The exit status says so, also beside dates that were done; so it stays until somebody deletes the run."""
+    await b.load({"d": daily("true")})
+    client = on_database(b.dsn)
+    elsewhere = await windsock("trigger_dag", "-r", ids(4)[0], "-e", f"{day(8)[:10]}T05:00", "d", **client)
+    assert elsewhere.code == 0
+    undone = "Error: 1 date without a run: runs of other dates have the ids"
+    async with b.scheduler():
+        for made in (ids(5, 3), []):
+            done = await windsock("backfill", "-s", day(5), "-e", day(3), "d", **client)
+            assert (done.code, done.out.split(), done.err.splitlines()[-1]) == (1, made, undone), done
+            assert f"{day(4)} left out: Run id {ids(4)[0]} already exists" in done.err
+            assert "2 runs succeeded" in done.err
+    for wait in ("--wait", "--no-wait"):
+        done = await windsock("backfill", "-e", day(4), wait, "d", **client)
+        assert (done.code, done.out, done.err.splitlines()[-1]) == (1, "", undone), done
+        assert "nothing to do" not in done.err

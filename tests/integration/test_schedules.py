@@ -257,6 +257,20 @@ async def test_the_last_run_is_made_again_if_it_is_deleted(b: Bench) -> None:
             assert await runs(b, "d") == left
 
 
+async def test_a_run_id_that_is_taken_loses_no_run(b: Bench) -> None:
+    """Before a DAG has a schedule somebody may take the id of a scheduled run; that one gets another id."""
+    await b.load({"d": scheduled(schedule=None)})
+    async with live_server(b.dsn) as url, aiohttp.ClientSession(f"{url}/api/experimental/") as http:
+        for run_id, date in ((ids(2)[0], f"{days_ago(3)}T05:00:00"), (ids(1)[0], days_ago(1))):
+            answer = await http.post("dags/d/dag_runs", json={"run_id": run_id, "execution_date": date})
+            assert answer.status == 200, await answer.text()
+    await b.load({"d": scheduled()})
+    async with b.scheduler():
+        await settled(b)
+    # The first is taken by another date; at the last date there is a run.
+    assert await runs(b, "d") == [*ids(3), *ids(2), f"{ids(2)[0]}__2", *ids(1)]
+
+
 async def test_a_dag_with_many_runs_is_deleted(b: Bench) -> None:
     """In a time that grows with the number of its runs, and not with the square of it."""
     await b.load({"d": scheduled()})

@@ -65,16 +65,20 @@ def backfill(
         dates = _dates(client, dag_id, start_date or end_date, end_date or start_date)
         before = _runs_before(client, dag_id, dates)
         missing = [date for date in dates if _moment(date) not in before]
+        if before:
+            say(f"{count(len(before), 'date')} of {len(dates)} left out: there is a run already")
         if dry_run:
             for date in missing:
                 echo(f"{_PREFIX}{date}")
             return
-        mine = [str(run["run_id"]) for run in before.values() if str(run["run_id"]).startswith(_PREFIX)]
-        if before:
-            say(f"{count(len(before), 'date')} of {len(dates)} left out: there is a run already")
-        mine += _make(client, dag_id, missing, conf)
-        if wait:
+        made, refused = _make(client, dag_id, missing, conf)
+        # Another backfill may have made the runs of these dates in the meantime.
+        meanwhile = _runs_before(client, dag_id, refused)
+        mine = [*_of_backfills(before), *_of_backfills(meanwhile), *made]
+        if wait and (mine or len(meanwhile) == len(refused)):
             _report(_wait(client, dag_id, mine))
+        if undone := [date for date in refused if _moment(date) not in meanwhile]:
+            raise Failure(f"{count(len(undone), 'date')} without a run: runs of other dates have the ids")
 
 
 def _dates(client: "Client", dag_id: str, start_date: str | None, end_date: str | None) -> list[str]:
@@ -104,13 +108,18 @@ def _runs_before(client: "Client", dag_id: str, dates: Sequence[str]) -> "Mappin
     return {date: run for run in runs if (date := _moment(run["execution_date"])) in wanted}
 
 
+def _of_backfills(runs: "Mapping[datetime, Answer]") -> list[str]:
+    return [run_id for run in runs.values() if (run_id := str(run["run_id"])).startswith(_PREFIX)]
+
+
 def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def _make(client: "Client", dag_id: str, dates: Sequence[str], conf: str | None) -> list[str]:
-    """Make a run at each date, the earliest first; return their ids."""
+def _make(client: "Client", dag_id: str, dates: Sequence[str], conf: str | None) -> tuple[list[str], list[str]]:
+    """Make a run at each date, the earliest first; return their ids, and the dates at which none could be made."""
     made: list[str] = []
+    refused: list[str] = []
     try:
         for date in dates:
             try:
@@ -119,6 +128,7 @@ def _make(client: "Client", dag_id: str, dates: Sequence[str], conf: str | None)
                 if error.code not in _TAKEN:
                     raise
                 say(f"{date} left out: {error}")
+                refused.append(date)
                 continue
             made.append(str(run["run_id"]))
             echo(made[-1])
@@ -126,7 +136,7 @@ def _make(client: "Client", dag_id: str, dates: Sequence[str], conf: str | None)
         if made:
             say(f"{count(len(made), 'run')} of {len(dates)} made, which go on; the same command makes the others")
         raise
-    return made
+    return made, refused
 
 
 def _wait(client: "Client", dag_id: str, run_ids: Sequence[str]) -> dict[str, str]:

@@ -419,7 +419,7 @@ WHERE is_active AND NOT coalesce(is_paused, false) AND isfinite(next_dagrun_crea
 -- name: make_runs
 -- Makes the runs of schedules that are due, and notes which is next, in one step for each DAG: if another scheduler has done
 -- so since they were looked at ($3, $4 and $5 say how they were then), or if the clock was set back, nothing happens. A run is
--- left out if its date or its run_id is taken.
+-- left out if its date is taken. If its run_id is, by a run from the time before the DAG had a schedule, it gets another one.
 WITH found AS (
     SELECT new.*
     FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::timestamptz[], $7::timestamptz[],
@@ -442,7 +442,9 @@ WITH found AS (
 )
 INSERT INTO dag_run (dag_id, run_id, execution_date, state, external_trigger, start_date, data_interval_start,
     data_interval_end)
-SELECT run.dag_id, run.run_id, run.starts, 'running', false, now(), run.starts, run.ends
+SELECT run.dag_id, run.run_id || CASE WHEN EXISTS (
+        SELECT FROM dag_run AS taken WHERE taken.dag_id = run.dag_id AND taken.run_id = run.run_id
+    ) THEN '__2' ELSE '' END, run.starts, 'running', false, now(), run.starts, run.ends
 FROM unnest($10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[]) AS run (dag_id, run_id, starts, ends)
 JOIN found ON found.dag_id = run.dag_id
 ORDER BY run.dag_id, run.starts
