@@ -32,6 +32,8 @@ _SECONDS = 2.0
 _MEMORY = 2**30
 # For a row of `serialized_dag`; all other work has less time.
 _SECONDS_OF_A_DAG = 10.0
+# Work waits for its turn as long as the longest piece before it may take, and then a little.
+_PATIENCE = 12.0
 # Up to this many bytes, this process reads a row itself, within milliseconds.
 _SMALL_DOCUMENT = 2**14
 _REMEMBERED = 256
@@ -46,7 +48,13 @@ class Decoder:
         self._small = small
         self._cron_intervals = cron_intervals
         self._workers = WorkerPool(
-            decoding.__name__, count=_WORKERS, per_share=1, seconds=_SECONDS, memory=_MEMORY, waiting=256
+            decoding.__name__,
+            count=_WORKERS,
+            per_share=1,
+            seconds=_SECONDS,
+            memory=_MEMORY,
+            waiting=256,
+            patience=_PATIENCE,
         )
         self._failures = _Failures()
 
@@ -108,7 +116,9 @@ class Decoder:
     ) -> Planned | Malformed:
         """Return runs of its schedule, or why there are none; raises Unavailable if that takes too much."""
         plans = Plans(msgspec.Raw(dag.schedule), dag.cron_intervals, window, position, asked)
-        answer = await self._work("planned", dag.dag_id, version, msgspec.json.encode(plans))
+        # Whatever the time is: what took too long is not tried again with each request.
+        lasting = msgspec.json.encode((plans.schedule, window, position.next, position.last, asked))
+        answer = await self._work("planned", dag.dag_id, version, msgspec.json.encode(plans), lasting=lasting)
         return msgspec.json.decode(answer, type=Planned | Malformed)
 
     async def shown(self, dag_id: str, data: bytes) -> str:
@@ -138,13 +148,27 @@ class Decoder:
         return msgspec.json.decode(answer, type=ConfAsJson)
 
     async def _work(
-        self, function: str, dag_id: str, version: str, request: bytes, *, seconds: float | None = None
+        self,
+        function: str,
+        dag_id: str,
+        version: str,
+        request: bytes,
+        *,
+        seconds: float | None = None,
+        lasting: bytes | None = None,
     ) -> bytes:
-        key = function, dag_id, version, hashlib.blake2b(request, digest_size=16).digest() if not seconds else b""
-        if reason := self._failures.get(key):
-            raise _TooMuch(dag_id, function, reason)
+        """Have it done in a decoder process. `lasting` is the part of the request by which a failure is remembered."""
+        part = b"" if seconds else hashlib.blake2b(lasting or request, digest_size=16).digest()
+        key = function, dag_id, version, part
+
+        def check() -> None:
+            if reason := self._failures.get(key):
+                raise _TooMuch(dag_id, function, reason)
+
+        check()
         try:
-            return await self._workers.call(function, request, share=dag_id, seconds=seconds)
+            # While it waits, the same work may fail for somebody else.
+            return await self._workers.call(function, request, share=dag_id, seconds=seconds, check=check)
         except Busy as error:
             raise Unavailable(f"Dag {dag_id}: {error}; try again shortly", code=Code.OVERLOADED) from error
         except OffloadError as error:

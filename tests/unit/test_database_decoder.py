@@ -1,16 +1,20 @@
 """What others wrote, read here or in a worker process: the same answers, and none that takes more than its part."""
 
+import asyncio
 import json
+import time
 import zlib
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 import pytest
 
 from server.database.decoder import Decoder
+from server.database.next_runs import Position, Question
 from server.database.prepared import PreparedDag
+from server.database.timetables import Window
 from server.database.weights import totals
 from server.errors import BadRequest, Conflict, Unavailable
 from tests.hostile import colliding_pickle, pickled_laughs
@@ -148,3 +152,21 @@ def test_prepared_dags_survive_the_way() -> None:
     """What a worker process sends is what is read of it."""
     dag = PreparedDag("d", [], DATE, ["manual"], [(DATE, None)], b"null", b"{}", True, b"[]", b"null", False, "", {})  # noqa: FBT003
     assert msgspec.msgpack.decode(msgspec.msgpack.encode([dag]), type=list[PreparedDag]) == [dag]
+
+
+async def test_runs_that_take_too_long_are_looked_for_once(decoder: Decoder) -> None:
+    """Of many requests for the same runs one takes its time; the others, and those of the next minute, fail at once."""
+    delta = {"__type": "relativedelta", "__var": {"months": 1, "days": -27, "hours": -23}}
+    dag = await read(decoder, document(schedule_interval=delta))
+    window = Window(DATE, None, catchup=True)
+    asked = Question(3, is_between=True, since=datetime(9000, 1, 1, tzinfo=UTC))
+
+    async def look(minute: int) -> None:
+        at = Position(DATE + timedelta(minutes=minute), None, None, is_open=True, skips=True)
+        with pytest.raises(Unavailable, match="longer than 2 seconds"):
+            await decoder.planned(dag, "1", window, at, asked)
+
+    begun = time.monotonic()
+    await asyncio.gather(*map(look, range(20)))
+    await look(30)
+    assert time.monotonic() - begun < 10

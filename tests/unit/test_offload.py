@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from server.process.offload import Busy, OffloadError, OutOfMemory, TookTooLong, WorkerDied, WorkerPool, WorkFailed
+from server.process.offload.pool import _Turns
 from tests.unit import offloaded
 from tests.until import until
 
@@ -104,6 +105,24 @@ async def test_whoever_leaves_ends_the_work(pool: WorkerPool) -> None:
     assert await asyncio.gather(*(pool.call("reverse", b"ab", share=str(n)) for n in range(6))) == [b"ba"] * 6
 
 
+async def test_all_leave_at_the_same_moment() -> None:
+    """Those who wait may be gone when the place is free, and have not been able to say so: the next one gets it."""
+    turns, done = _Turns(count=1, per_share=1, waiting=16, patience=None), asyncio.Event()
+
+    async def hold() -> None:
+        async with turns.take(""):
+            await done.wait()
+
+    first, *leaving, last = [asyncio.create_task(hold()) for _ in range(4)]
+    await asyncio.sleep(0)
+    done.set()
+    for task in leaving:
+        task.cancel()
+    await asyncio.wait([first, *leaving, last], timeout=5)
+    assert [task.cancelled() for task in leaving] == [True, True]
+    assert (first.exception(), last.exception()) == (None, None)
+
+
 async def test_one_share_delays_no_other(pool: WorkerPool) -> None:
     """One whose work takes all of its time has one process, and a bounded part of the queue."""
     stuck = [asyncio.create_task(pool.call("spin", b"", share="bad")) for _ in range(3)]
@@ -115,6 +134,32 @@ async def test_one_share_delays_no_other(pool: WorkerPool) -> None:
     for task in stuck:
         task.cancel()
     await asyncio.wait(stuck)
+
+
+async def test_nobody_waits_for_ever() -> None:
+    """Who waits longer than the pool says is told so, and leaves no trace: the next one has its turn."""
+    pool = WorkerPool(offloaded.__name__, count=1, seconds=30, memory=MEMORY, patience=0.2)
+    await pool.warm_up()
+    stuck = asyncio.create_task(pool.call("spin", b""))
+    await asyncio.sleep(0)
+    for result in await asyncio.gather(*(pool.call("reverse", b"ab") for _ in range(5)), return_exceptions=True):
+        assert isinstance(result, Busy)
+    stuck.cancel()
+    await asyncio.wait([stuck])
+    assert await pool.call("reverse", b"ab") == b"ba"
+    await pool.close()
+
+
+async def test_what_is_in_vain_after_the_wait_is_not_begun(pool: WorkerPool) -> None:
+    """The check is made when there is a process, and leaves it to others."""
+
+    def check() -> None:
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await pool.call("spin", b"", check=check)
+    assert not pool.idle
+    assert await pool.call("reverse", b"ab") == b"ba"
 
 
 async def test_shares_take_turns() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter, OrderedDict, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from server.process.offload import work_loop
@@ -34,7 +34,7 @@ class WorkFailed(OffloadError):
 
 
 class Busy(OffloadError):
-    """Too much work is waiting already: this piece was not begun."""
+    """Too much work is waiting, or the work before this piece takes too long: this piece was not begun."""
 
 
 class WorkerPool:
@@ -53,20 +53,21 @@ class WorkerPool:
         memory: int,
         per_share: int | None = None,
         waiting: int = 64,
+        patience: float | None = None,
         idle: float | None = _IDLE,
     ) -> None:
         """The work is the functions of `module.FUNCTIONS`, done by at most `count` processes.
 
         Each piece may take so many `seconds` and so many bytes of `memory`; at most `waiting` pieces wait for a
-        process, and at most a quarter of them belong to one share. A process without work ends after `idle` seconds;
-        with None, never.
+        process, and at most a quarter of them belong to one share. None waits longer than `patience` seconds, if that
+        is given. A process without work ends after `idle` seconds; with None, never.
         """
         self._module = module
         self._memory = memory
         self.seconds = seconds
         """The time for a piece, unless its caller says another."""
-        self._patience = idle
-        self._turns = _Turns(count, per_share or count, waiting)
+        self._lingers = idle
+        self._turns = _Turns(count, per_share or count, waiting, patience)
         self._idle: list[WorkerProcess] = []
         self._timer: asyncio.TimerHandle | None = None
         self._ending: set[asyncio.Task[None]] = set()
@@ -76,12 +77,23 @@ class WorkerPool:
         """Return the processes that have no work."""
         return list(self._idle)
 
-    async def call(self, function: str, argument: bytes, *, share: str = "", seconds: float | None = None) -> bytes:
+    async def call(
+        self,
+        function: str,
+        argument: bytes,
+        *,
+        share: str = "",
+        seconds: float | None = None,
+        check: Callable[[], None] | None = None,
+    ) -> bytes:
         """Return the result of `FUNCTIONS[function](argument)`, or raise an OffloadError.
 
-        `seconds`, if given, is the time for this piece; it does not include the wait for a process.
+        `seconds`, if given, is the time for this piece; it does not include the wait for a process. `check`, if given,
+        is called after that wait, and what it raises is raised instead of doing the work.
         """
         async with self._turns.take(share):
+            if check is not None:
+                check()
             worker = await self._take()
             usable = False
             try:
@@ -127,8 +139,8 @@ class WorkerPool:
         self._idle.append(worker)
         if self._timer is not None:
             self._timer.cancel()
-        if self._patience is not None:
-            self._timer = asyncio.get_running_loop().call_later(self._patience, self._end_idle)
+        if self._lingers is not None:
+            self._timer = asyncio.get_running_loop().call_later(self._lingers, self._end_idle)
 
     def _end_idle(self) -> None:
         self._timer = None
@@ -151,7 +163,8 @@ async def _ask(worker: WorkerProcess, function: str, argument: bytes, seconds: f
 class _Turns:
     """Gives out places: at once while there are free ones, then to the waiting shares in turn."""
 
-    def __init__(self, count: int, per_share: int, waiting: int) -> None:
+    def __init__(self, count: int, per_share: int, waiting: int, patience: float | None) -> None:
+        self._patience = patience
         self._free = count
         self._per_share = per_share
         self._limit = waiting
@@ -160,7 +173,7 @@ class _Turns:
 
     @asynccontextmanager
     async def take(self, share: str) -> AsyncIterator[None]:
-        """Hold a place while the block runs; raises Busy if too many pieces wait already."""
+        """Hold a place while the block runs; raises Busy if too many pieces wait already, or this one for too long."""
         if self._free > 0 and self._taken[share] < self._per_share:
             self._give(share)
         else:
@@ -177,20 +190,24 @@ class _Turns:
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(share, mine).append(place)
         try:
-            await place
-        except asyncio.CancelledError:
+            async with asyncio.timeout(self._patience):
+                await place
+        except (asyncio.CancelledError, TimeoutError) as error:
             if place.cancelled():
                 self._forget(share, place)
             else:
                 # It got the place at this very moment.
                 self._give_back(share)
+            if isinstance(error, TimeoutError):
+                raise Busy("other work of this kind takes too long") from error
             raise
 
     def _forget(self, share: str, place: asyncio.Future[None]) -> None:
-        places = self._waiting[share]
-        places.remove(place)
-        if not places:
-            del self._waiting[share]
+        places = self._waiting.get(share, deque())
+        if place in places:
+            places.remove(place)
+            if not places:
+                del self._waiting[share]
 
     def _give(self, share: str) -> None:
         self._free -= 1
@@ -207,11 +224,15 @@ class _Turns:
     def _next(self) -> str | None:
         """Wake the first piece of the next share that may have a place; that share goes to the end of the queue."""
         for share, places in list(self._waiting.items()):
-            if self._taken[share] < self._per_share:
-                place = places.popleft()
+            # Who has left may not have had the time to take its place with it.
+            while places and places[0].cancelled():
+                places.popleft()
+            free = bool(places) and self._taken[share] < self._per_share
+            if free:
                 self._waiting.move_to_end(share)
-                if not places:
-                    del self._waiting[share]
-                place.set_result(None)
+                places.popleft().set_result(None)
+            if not places:
+                del self._waiting[share]
+            if free:
                 return share
         return None
