@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from server.standalone.scheduler import callbacks
+from server.standalone.scheduler import callbacks, run_python
 from tests.scheduling import Bench, bash, bench, empty
 
 CODE = """
@@ -34,6 +34,7 @@ def wrong(context): raise ValueError("a mistake")
 def slow(context):
     FILE.with_name("slow").write_text(str(os.getpid()))
     time.sleep(600)
+def prints(context): print("12345\\n" * 100_000)
 
 class Notifier:
     def __init__(self, text): self.text = text
@@ -106,10 +107,11 @@ async def test_each_end_has_its_callback(b: Bench) -> None:
 
 
 async def test_a_callback_cannot_change_its_task(b: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that fails or takes too long is a line of the log, and its process is ended."""
+    """One that fails, takes too long or prints too much is a line of the log, and its process is ended."""
+    monkeypatch.setattr(run_python, "_MOST_OUTPUT", 12_000)
     monkeypatch.setattr(callbacks, "LONGEST", 1.0)
     slow = {"on_success_callback_file": "ws_code.py", "on_success_callback_name": "slow"}
-    names = {"wrong": "wrong", "absent": "absent"}
+    names = {"wrong": "wrong", "absent": "absent", "prints": "prints"}
     tasks = {
         name: bash("true", on_success_callback_file="ws_code.py", on_success_callback_name=function)
         for name, function in names.items()
@@ -124,6 +126,9 @@ async def test_a_callback_cannot_change_its_task(b: Bench, monkeypatch: pytest.M
     assert "AttributeError" in b.log("d", "absent")
     assert "ModuleNotFoundError" in b.log("d", "nowhere")
     assert "it took longer than 1 seconds" in b.log("d", "slow")
+    log = b.log("d", "prints")
+    assert log.count("12345\n") == 2000
+    assert "It printed more than 12000 bytes: the rest is not kept" in log
     pid = (b.dags_folder / "slow").read_text()
     assert not Path("/proc", pid).exists()
 

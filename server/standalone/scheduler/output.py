@@ -15,10 +15,15 @@ _PORTION = 65536
 
 
 class Output:
-    """A pipe into a log, closed at the end of its block. `ended`: no process has it open any more."""
+    """A pipe into a log, closed at the end of its block. `ended`: no process has it open any more.
 
-    def __init__(self, log: TaskLog) -> None:
+    The log gets its first `most` bytes, None: all.
+    """
+
+    def __init__(self, log: TaskLog, most: int | None = None) -> None:
         self._log = log
+        self._most = self._left = most
+        self._full = False
         self.ended = asyncio.Event()
 
     def __enter__(self) -> Self:
@@ -47,4 +52,15 @@ class Output:
             if not data:
                 self.ended.set()
                 asyncio.get_running_loop().remove_reader(self._reading)
-        self._log.add(data)
+        self._keep(data)
+
+    def _keep(self, data: bytes) -> None:
+        if self._full:
+            return
+        kept = data[: self._left]
+        self._log.add(kept)
+        if self._left is not None:
+            self._left -= len(kept)
+        if len(kept) < len(data):
+            self._full = True
+            self._log.say(f"It printed more than {self._most} bytes: the rest is not kept")

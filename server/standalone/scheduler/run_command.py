@@ -35,12 +35,16 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A try, its log, and how to run a process for it. `began` is called with the id of each process."""
+    """A try, its log, and how to run a process for it. `began` is called with the id of each process.
+
+    The log gets the first `most_output` bytes of each process, None: all.
+    """
 
     attempt: Try
     log: TaskLog
     began: Callable[[int], None]
     place: Place
+    most_output: int | None = None
 
     async def run(
         self, arguments: Sequence[str], *, env: Mapping[str, str], cwd: str | Path, stdin: int = DEVNULL
@@ -49,7 +53,7 @@ class Running:
 
         A cancellation ends the whole process group. Raises TaskFailed if the command cannot be started.
         """
-        with Output(self.log) as output:
+        with Output(self.log, self.most_output) as output:
             try:
                 # A task that outlived its scheduler could do its work twice, side by side with its next try.
                 command = [*ending_with_us(signal.SIGKILL), *arguments]

@@ -5,6 +5,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from server.standalone.scheduler.task_outcomes import TaskFailed, TaskSkipped
 from windsock.config.secrets import without_secrets
 
 _NO_RESULTS: Mapping[str, Any] = {}
+# How much of what a callback prints is kept, in bytes.
+_MOST_OUTPUT = 10 * 2**20
 
 
 async def run_python(running: Running, fields: dict[str, Any]) -> dict[str, Any]:
@@ -47,8 +50,9 @@ async def call_back(
 ) -> None:
     """Call a callback with the task's context, `more` facts and the try's `own` results. Raises TaskFailed.
 
-    It may use `memory` bytes of address space, None: all that there is.
+    The log gets the first 10 MiB of what it prints. It may use `memory` bytes of address space, None: all there is.
     """
+    running = replace(running, most_output=_MOST_OUTPUT)
     fields = {"python_callable_file": callback.get("file"), "python_callable_name": callback.get("name")}
     fields |= {"op_kwargs": callback.get("kwargs"), "show_return_value_in_logs": False}
     async with running.place.workspace.folder() as folder, running.place.workspace.folder() as other:
