@@ -45,7 +45,7 @@ class Schedules:
             return
         found = await self._planned(dag, row, asked)
         details.next_runs = [] if isinstance(found, Malformed) else [_shown(one) for one in found.intervals]
-        details.next_runs_note = self._note(dag, details, asked, found)
+        details.next_runs_note = self._note(dag, asked, found)
 
     async def _planned(self, dag: Dag, row: asyncpg.Record, asked: NextRunsQuery) -> Planned | Malformed:
         planned = _interval(row["next_start"], row["next_end"])
@@ -62,7 +62,7 @@ class Schedules:
         question = Question(asked.number, asked.is_between, asked.execution_date_gte, asked.execution_date_lte)
         return await self._decoder.planned(dag.serialized, dag.version or "", window, position, question)
 
-    def _note(self, dag: Dag, details: DagDetails, asked: NextRunsQuery, found: Planned | Malformed) -> str | None:
+    def _note(self, dag: Dag, asked: NextRunsQuery, found: Planned | Malformed) -> str | None:
         """Return why there are no runs, or not all that somebody asked for; None if the list says all."""
         if isinstance(found, Malformed):
             return f"The runs of the schedule cannot be found: {found.reason}"
