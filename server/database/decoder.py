@@ -97,12 +97,17 @@ class Decoder:
             return error
         return BadConf(message.decode()) if message else None
 
-    async def interval(self, dag: PreparedDag, version: str, date: datetime) -> Interval | WindsockError:
-        """Return the data interval of a run at that date, or why there is none: BadRequest, Unavailable."""
+    async def interval(
+        self, dag: PreparedDag, version: str, date: datetime, *, by_schedule: bool = False
+    ) -> Interval | WindsockError:
+        """Return the data interval of a run at that date, or why there is none: BadRequest, Unavailable.
+
+        The run is one that is triggered, or the schedule's own.
+        """
         try:
             if dag.is_schedule_cheap:
-                return dag.interval(date)
-            moment = Moment(msgspec.Raw(dag.schedule), dag.cron_intervals, date.astimezone(UTC))
+                return dag.interval(date, by_schedule=by_schedule)
+            moment = Moment(msgspec.Raw(dag.schedule), dag.cron_intervals, date.astimezone(UTC), by_schedule)
             answer = await self._work("interval", dag.dag_id, version, msgspec.json.encode(moment))
         except Unavailable as error:
             return error

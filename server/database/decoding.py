@@ -14,7 +14,7 @@ from server.database.log_templates import LOG_NAME_ERRORS, LogFacts, render_log_
 from server.database.next_runs import Position, Question, planned_runs
 from server.database.prepared import PreparedDag, prepare
 from server.database.serialized import inflate, parse
-from server.database.timetables import Timetable, Window
+from server.database.timetables import Timetable, Window, interval_of
 from server.errors import BadRequest
 from server.wire.confs import conf_of_json, conf_of_pickle
 from server.wire.pickles import show_pickle
@@ -41,11 +41,12 @@ class ConfCheck(msgspec.Struct, array_like=True):
 
 
 class Moment(msgspec.Struct, array_like=True):
-    """The schedule of a DAG as it is serialized, and a date."""
+    """The schedule of a DAG as it is serialized, and the date of a run that is triggered or `by_schedule`."""
 
     schedule: msgspec.Raw
     cron_intervals: bool
     date: datetime
+    by_schedule: bool
 
 
 class Plans(msgspec.Struct, array_like=True):
@@ -96,7 +97,8 @@ def _conf(request: bytes) -> bytes:
 def _interval(request: bytes) -> bytes:
     asked = msgspec.json.decode(request, type=Moment)
     try:
-        return msgspec.json.encode(_timetable(bytes(asked.schedule), asked.cron_intervals).interval(asked.date))
+        timetable = _timetable(bytes(asked.schedule), asked.cron_intervals)
+        return msgspec.json.encode(interval_of(timetable, asked.date, by_schedule=asked.by_schedule))
     except MALFORMED as error:
         return msgspec.json.encode(Malformed(str(error)[:200]))
 

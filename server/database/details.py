@@ -1,7 +1,7 @@
 """All that the database says about one run, or about one DAG."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 import asyncpg
@@ -14,7 +14,7 @@ from server.database.decoder import Decoder
 from server.database.params import NOTHING_SHOWN
 from server.database.run_states import missing_run
 from server.database.settings import Settings
-from server.errors import Conflict, NotFound, Unavailable
+from server.errors import Conflict, NotFound, Unavailable, WindsockError
 from server.wire.confs import MAX_CONF, ConfAsJson, unread_conf
 from server.wire.dag_patterns import Readable
 from server.wire.run_names import RunId, RunName
@@ -25,6 +25,7 @@ _DECODED = frozenset({"conf", "conf_error", "task_states"})
 _ADDED = frozenset({"next_runs", "next_runs_note", "params", "run_states"})
 _OF_A_RUN = tuple(name for name in RunDetails.__struct_fields__ if name not in _DECODED)
 _OF_A_DAG = tuple(name for name in DagDetails.__struct_fields__ if name not in _ADDED)
+_BACKFILL = "backfill"
 _NEEDS_PERMISSION = "REDACTED: this needs can_read on ImportError"
 _OF_OTHERS = "REDACTED: this file also has DAGs that you may not read"
 
@@ -70,7 +71,25 @@ class Details:
         conf = await self._conf(dag_id, row)
         states = msgspec.json.decode(row["task_states"] or "{}", type=dict[str, int]) if shows_tasks else None
         known = {name: row[name] for name in _OF_A_RUN}
-        return RunDetails(**known, conf=conf.json, conf_error=conf.error, task_states=states)
+        details = RunDetails(**known, conf=conf.json, conf_error=conf.error, task_states=states)
+        if self._settings.generation.runs_schedules_here and details.data_interval_end is None:
+            await self._add_interval(details)
+        return details
+
+    async def _add_interval(self, details: RunDetails) -> None:
+        """Tell the data interval that the tasks of a run see, of which standalone stores only a scheduled one's."""
+        try:
+            date = datetime.fromisoformat(details.execution_date or "")
+            dag = await self._dags.get(details.dag_id)
+        except (ValueError, Conflict, NotFound, Unavailable):
+            return
+        if dag.serialized is None:
+            return
+        by_schedule = details.run_type == _BACKFILL
+        found = await self._decoder.interval(dag.serialized, dag.version or "", date, by_schedule=by_schedule)
+        if not isinstance(found, WindsockError):
+            start, end = (moment.astimezone(UTC).isoformat() for moment in found)
+            details.data_interval_start, details.data_interval_end = start, end
 
     async def dag(
         self, dag_id: str, readable: Readable | None = None, *, shows_errors: bool = True, shows_runs: bool = True

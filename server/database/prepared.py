@@ -20,7 +20,7 @@ from server.database.planned import Needs, PlannedTasks, planned_tasks
 from server.database.schedule import Bounds, read_bounds
 from server.database.serialized import SerializedDag, Task
 from server.database.task_details import TaskSummary, details_of, topological_order
-from server.database.timetables import Interval, Moments, Timetable
+from server.database.timetables import Interval, Moments, Timetable, interval_of
 from server.wire.shapes import ascii_json
 
 T = TypeVar("T")
@@ -159,9 +159,9 @@ class PreparedDag(msgspec.Struct, array_like=True, dict=True):
         """Whether runs are made by a schedule that can be read."""
         return _unless_malformed(lambda: type(self._timetable) is not Moments, otherwise=False)
 
-    def interval(self, date: datetime) -> Interval:
-        """Return the data interval of a run at that date; raises one of MALFORMED if there is none."""
-        return self._timetable.interval(date)
+    def interval(self, date: datetime, *, by_schedule: bool = False) -> Interval:
+        """Return the data interval of a run at that date, triggered or `by_schedule`; raises one of MALFORMED."""
+        return interval_of(self._timetable, date, by_schedule=by_schedule)
 
 
 def prepare(dag: SerializedDag) -> list[PreparedDag]:

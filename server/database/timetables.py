@@ -58,6 +58,14 @@ class Timetable(ABC):
         return None, None
 
 
+def interval_of(timetable: Timetable, date: datetime, *, by_schedule: bool) -> Interval:
+    """Return the data interval of a run at a date: of one that is triggered, or of the schedule's own.
+
+    A backfilled run has the interval of the schedule's own run.
+    """
+    return timetable.scheduled_interval(date) if by_schedule else timetable.interval(date)
+
+
 class Moments(Timetable):
     """No schedule, or one that only a plugin knows: the interval of a run is its own moment."""
 

@@ -355,6 +355,23 @@ async def test_the_dates_of_a_backfilled_run_before(b: Bench) -> None:
     assert said(b) == [[f"{days_ago(n)}T00:00:00+00:00" for n in days] for days in ((5, 4), (2, 1))]
 
 
+async def test_the_api_shows_the_interval_of_every_run(b: Bench) -> None:
+    """Of a backfilled run that of the schedule's own, and of one that somebody triggered the last full one."""
+    await b.load({"d": scheduled(start=days_ago(10), catchup=False, is_paused_upon_creation=True)})
+    await insert_runs(b, backfill__1=day_of(3), mine=day_of(3) + timedelta(hours=1))
+    shown = {}
+    async with live_server(b.dsn) as url, aiohttp.ClientSession(f"{url}/api/experimental/") as http:
+        for run_id in ("backfill__1", "mine"):
+            async with http.get(f"dags/d/dag_runs/run_id={run_id}?details=true") as answer:
+                run = await answer.json()
+                shown[run_id] = run["run_type"], run["data_interval_start"], run["data_interval_end"]
+
+    def at(number: int) -> str:
+        return f"{days_ago(number)}T00:00:00+00:00"
+
+    assert shown == {"backfill__1": ("backfill", at(3), at(2)), "mine": ("manual", at(4), at(3))}
+
+
 async def insert_runs(b: Bench, **dates: datetime) -> None:
     """Insert runs of the DAG `d` as a caller or a backfill would, without a conf."""
     for run_id, date in dates.items():

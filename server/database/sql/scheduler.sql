@@ -261,7 +261,7 @@ SELECT this.home, ti.dag_id, ti.execution_date, ti.task_id, coalesce(ti.try_numb
     {python_date(r.start_date)} AS run_start_date,
     r.id AS run, r.run_id, {type_by_run_id(r)} AS run_type, r.external_trigger,
     {python_date(r.data_interval_start)} AS data_interval_start, {python_date(r.data_interval_end)} AS data_interval_end,
-    prev.run_id AS prev_run_id, prev.execution_date AS prev_execution_date,
+    {type_by_run_id(prev)} AS prev_run_type, prev.execution_date AS prev_execution_date,
     {python_date(prev.start_date)} AS prev_start_date, {python_date(prev.end_date)} AS prev_end_date,
     {python_date(prev.data_interval_start)} AS prev_data_interval_start,
     {python_date(prev.data_interval_end)} AS prev_data_interval_end,

@@ -7,10 +7,10 @@ from typing import Any
 import asyncpg
 
 from server.database.encoding import MALFORMED
-from server.database.run_intervals import interval_of, is_backfill
-from server.database.timetables import Moments, Timetable
+from server.database.timetables import Interval, Moments, Timetable, interval_of
 from server.standalone.scheduler.graph import Graph
 
+_BACKFILL = "backfill"
 _OF_SUCCESS = {
     "prev_execution_date_success": "execution_date",
     "prev_start_date_success": "start_date",
@@ -26,8 +26,8 @@ def dates_of_run(graph: Graph, row: asyncpg.Record) -> dict[str, datetime | None
     timetable = graph.schedule.timetable if graph.schedule else Moments()
     date = row["execution_date"].astimezone(UTC)
     stored = row["data_interval_start"], row["data_interval_end"]
-    by_schedule = None not in stored or is_backfill(row["run_id"])
-    start, end = stored if None not in stored else interval_of(timetable, row["run_id"], date)
+    by_schedule = None not in stored or row["run_type"] == _BACKFILL
+    start, end = stored if None not in stored else _interval(timetable, date, row["run_type"])
     before, after = _neighbours(timetable, date) if by_schedule else (date, date)
     dates = {"execution_date": date, "logical_date": date, "data_interval_start": start, "data_interval_end": end,
              "prev_execution_date": before, "next_execution_date": after}  # fmt: skip
@@ -39,11 +39,19 @@ def _dates_before(timetable: Timetable, row: Mapping[str, Any]) -> dict[str, dat
     """Return the dates of the last successful run before this one, all of them None if there is none."""
     interval: tuple[datetime | None, datetime | None] = row["data_interval_start"], row["data_interval_end"]
     if None in interval and row["execution_date"] is not None:
-        interval = interval_of(timetable, row["run_id"], row["execution_date"])
+        interval = _interval(timetable, row["execution_date"], row["run_type"])
     return {name: row[column] for name, column in _OF_SUCCESS.items()} | {
         "prev_data_interval_start_success": interval[0],
         "prev_data_interval_end_success": interval[1],
     }
+
+
+def _interval(timetable: Timetable, date: datetime, run_type: str) -> Interval:
+    """Return the interval of a run that has none in its row."""
+    try:
+        return interval_of(timetable, date, by_schedule=run_type == _BACKFILL)
+    except MALFORMED:
+        return date, date
 
 
 def _neighbours(timetable: Timetable, date: datetime) -> tuple[datetime | None, datetime | None]:
