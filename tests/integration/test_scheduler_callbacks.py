@@ -13,7 +13,7 @@ from server.standalone.scheduler import callbacks, run_python
 from tests.scheduling import Bench, bash, bench, empty
 
 CODE = """
-import json, os, pathlib, time
+import json, os, pathlib, subprocess, time
 
 FILE = pathlib.Path(__file__).with_name("calls")
 
@@ -35,6 +35,10 @@ def slow(context):
     FILE.with_name("slow").write_text(str(os.getpid()))
     time.sleep(600)
 def prints(context): print("12345\\n" * 100_000)
+def leaves(context):
+    nothing = subprocess.DEVNULL
+    child = subprocess.Popen(["sleep", "600"], start_new_session=True, stdout=nothing, stderr=nothing)
+    FILE.with_name("left").write_text(str(child.pid))
 
 class Notifier:
     def __init__(self, text): self.text = text
@@ -107,11 +111,11 @@ async def test_each_end_has_its_callback(b: Bench) -> None:
 
 
 async def test_a_callback_cannot_change_its_task(b: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that fails, takes too long or prints too much is a line of the log, and its process is ended."""
+    """One that fails, takes too long or prints too much is a line of the log, and its processes are ended."""
     monkeypatch.setattr(run_python, "_MOST_OUTPUT", 12_000)
     monkeypatch.setattr(callbacks, "LONGEST", 1.0)
     slow = {"on_success_callback_file": "ws_code.py", "on_success_callback_name": "slow"}
-    names = {"wrong": "wrong", "absent": "absent", "prints": "prints"}
+    names = {"wrong": "wrong", "absent": "absent", "prints": "prints", "leaves": "leaves"}
     tasks = {
         name: bash("true", on_success_callback_file="ws_code.py", on_success_callback_name=function)
         for name, function in names.items()
@@ -129,8 +133,10 @@ async def test_a_callback_cannot_change_its_task(b: Bench, monkeypatch: pytest.M
     log = b.log("d", "prints")
     assert log.count("12345\n") == 2000
     assert "It printed more than 12000 bytes: the rest is not kept" in log
-    pid = (b.dags_folder / "slow").read_text()
-    assert not Path("/proc", pid).exists()
+    for name in ("slow", "left"):
+        process = Path("/proc", (b.dags_folder / name).read_text())
+        # Whether somebody has waited for a killed process is another matter.
+        assert not process.exists() or not (process / "cmdline").read_bytes()
 
 
 async def test_a_scheduler_that_stops_ends_the_callback_alone(b: Bench) -> None:

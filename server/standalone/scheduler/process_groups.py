@@ -15,6 +15,8 @@ from server.process.spawn import ChildProcess
 
 # A variable in the environment of every process of a task, and of its children: it says which try they belong to.
 MARKER = "WINDSOCK_TRY"
+# The same for the processes of a callback.
+CALLBACK_MARKER = "WINDSOCK_CALLBACK"
 # How long to wait for killed processes, in seconds, and how often to check.
 _PATIENCE = 5.0
 _LOOK_AGAIN = 0.01
@@ -51,13 +53,13 @@ async def clear_group(pid: int) -> None:
             await asyncio.sleep(_LOOK_AGAIN)
 
 
-def kill_left(marks: Iterable[str], leaders: Iterable[int]) -> None:
-    """Kill what is left of tries on this machine, group by group, and wait until it has ended.
+def kill_left(marks: Iterable[str], leaders: Iterable[int] = (), marker: str = MARKER) -> None:
+    """Kill what is left of tries or callbacks on this machine, group by group, and wait until it has ended.
 
-    These are the processes with one of the marks and, because a process may have cleared its environment, those in the
-    session of one of these leaders, if the leader is gone.
+    These are the processes with one of the marks in the variable `marker` and, because a process may have cleared its
+    environment, those in the session of one of these leaders, if the leader is gone.
     """
-    wanted = frozenset(f"{MARKER}={mark}".encode() for mark in marks)
+    wanted = frozenset(f"{marker}={mark}".encode() for mark in marks)
     gone = frozenset(leader for leader in leaders if not Path(f"/proc/{leader}").exists())
     end = time.monotonic() + _PATIENCE
     while (groups := _groups_left(wanted, gone)) and time.monotonic() < end:

@@ -1,5 +1,6 @@
 """PythonOperator: calls a function in a Python process of its own, which runs `python_task`."""
 
+import asyncio
 import json
 import sys
 import tempfile
@@ -8,15 +9,18 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from server.standalone.scheduler import python_task
 from server.standalone.scheduler.context import environment, facts
+from server.standalone.scheduler.process_groups import CALLBACK_MARKER, kill_left
 from server.standalone.scheduler.results import Result, ResultError, ResultFolder
 from server.standalone.scheduler.run_command import Running
 from server.standalone.scheduler.task_outcomes import TaskFailed, TaskSkipped
 from windsock.config.secrets import without_secrets
 
 _NO_RESULTS: Mapping[str, Any] = {}
+_NO_VARIABLES: Mapping[str, str] = {}
 # How much of what a callback prints is kept, in bytes.
 _MOST_OUTPUT = 10 * 2**20
 
@@ -51,6 +55,7 @@ async def call_back(
     """Call a callback with the task's context, `more` facts and the try's `own` results. Raises TaskFailed.
 
     The log gets the first 10 MiB of what it prints. It may use `memory` bytes of address space, None: all there is.
+    What it started does not outlive it, unless that has cleared its environment.
     """
     running = replace(running, most_output=_MOST_OUTPUT)
     fields = {"python_callable_file": callback.get("file"), "python_callable_name": callback.get("name")}
@@ -60,17 +65,21 @@ async def call_back(
             request = _request(running, fields)
             request["xcoms"] += [[running.attempt.key.task_id, key, value] for key, value in own.items()]
             request |= {"more": more, "result_file": str(results.file), "push": False, "memory": memory}
-            status = await _run(running, folder, json.dumps(request, default=str).encode())
+            mark = uuid4().hex
+            try:
+                status = await _run(running, folder, json.dumps(request, default=str).encode(), {CALLBACK_MARKER: mark})
+            finally:
+                await asyncio.to_thread(kill_left, [mark], marker=CALLBACK_MARKER)
             result = _read(results, status)
     if result.outcome != "success":
         raise TaskFailed(result.message)
 
 
-async def _run(running: Running, folder: Path, request: bytes) -> int:
+async def _run(running: Running, folder: Path, request: bytes, more_env: Mapping[str, str] = _NO_VARIABLES) -> int:
     with tempfile.TemporaryFile(dir=folder) as stdin:
         stdin.write(request)
         stdin.seek(0)
-        env = {**without_secrets(), **environment(running.attempt), "PYTHONUNBUFFERED": "1"}
+        env = {**without_secrets(), **environment(running.attempt), "PYTHONUNBUFFERED": "1", **more_env}
         # -P: do not import from the folder of this file.
         command = [sys.executable, "-P", python_task.__file__]
         return await running.run(command, env=env, cwd=folder, stdin=stdin.fileno())
