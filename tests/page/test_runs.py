@@ -126,6 +126,7 @@ async def test_colours_of_a_terminal(windows: Windows, ground: Ground) -> None:
         "10%\r20%\r",
         "\x1b[38;5;208mx\x1b[39m\x1b[",
         "\x1b]8;;javascript:1\x07",
+        "pay \u202eevil",
     ]
     drawn = await of_module(page, "run/ansi", script, lines)
     assert [[(piece["text"], piece["classes"]) for piece in line] for line in drawn] == [
@@ -134,7 +135,10 @@ async def test_colours_of_a_terminal(windows: Windows, ground: Ground) -> None:
         [("20%", "")],
         [("x", "ansi-red")],
         [],
+        [("pay <U+202E>evil", "")],
     ]
+    raw = "({ AnsiState, pieces }, line) => pieces(line, new AnsiState(), true).map(({ text }) => text)"
+    assert await of_module(page, "run/ansi", raw, lines[2]) == ["10%␍20%"]
 
 
 _WALK = """async ({ LogWindow }, size) => {

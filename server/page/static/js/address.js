@@ -32,7 +32,9 @@ export const apiAddress = (segments, query) => `${apiRoot}/${encoded(segments)}$
 export function segmentsOf(pathname) {
   if (pathname !== base && !pathname.startsWith(`${base}/`)) return null;
   try {
-    return pathname.slice(base.length).split("/").filter(Boolean).map(decodeURIComponent);
+    const segments = pathname.slice(base.length).split("/").filter(Boolean).map(decodeURIComponent);
+    // No name in a database has it.
+    return segments.some((segment) => segment.includes("\0")) ? null : segments;
   } catch {
     return null;
   }

@@ -60,6 +60,12 @@ function headCell(column, order, onSort) {
   return h("th", attributes, h("button", { type: "button", class: "sort", on: { click: turn } }, column.title));
 }
 
+/**
+ * @param {Column[]} columns
+ * @returns {string[]} all that `onSort` may be told
+ */
+export const ordersOf = (columns) => columns.flatMap(({ sort }) => (sort ? [sort, reversed(sort)] : []));
+
 const reversed = (order) => (order.startsWith("-") ? order.slice(1) : `-${order}`);
 
 function markHead(head, column, order) {

@@ -5,7 +5,8 @@ import { regularly } from "../clock.js";
 import { h, replace, setText } from "../dom.js";
 import { showFailure } from "../failure.js";
 import { calmly, subscribe } from "../live.js";
-import { liveTable } from "../table.js";
+import { RUN_STATES } from "../states.js";
+import { liveTable, ordersOf } from "../table.js";
 import { announce } from "../toast.js";
 import { columns } from "./dags/columns.js";
 import { countDags, emptyNotice } from "./dags/empty.js";
@@ -37,8 +38,12 @@ class DagList {
   constructor(main, context) {
     this.main = main;
     this.context = context;
-    this.query = Object.fromEntries(context.query);
-    this.query.tag = context.query.getAll("tag");
+    const shown = columns(
+      context,
+      (change) => this.change({ ...change, page: null }),
+      () => this.load(),
+    );
+    this.query = queryOf(context.query, ordersOf(shown));
     this.total = h("span", { class: "count" });
     this.heading = h("div", { class: "row" }, h("h1", null, "DAGs"), this.total);
     this.place = h("div", { class: "list" });
@@ -46,11 +51,7 @@ class DagList {
     this.table = liveTable({
       label: "DAGs",
       key: (dag) => dag.dag_id,
-      columns: columns(
-        context,
-        (change) => this.change({ ...change, page: null }),
-        () => this.load(),
-      ),
+      columns: shown,
       sorted: this.query.order_by || "dag_id",
       onSort: (order_by) => this.change({ order_by, page: null }),
     });
@@ -124,4 +125,11 @@ class DagList {
       : [emptyNotice(this.query, (none) => this.change(none))];
     if (this.place.firstElementChild !== wanted[0]) replace(this.place, wanted);
   }
+}
+
+/** What the address says, without what no field offers: the server would refuse it. */
+function queryOf(given, orders) {
+  const offered = { order_by: orders, state: RUN_STATES, paused: ["true", "false"] };
+  const isOffered = ([name, value]) => offered[name]?.includes(value) ?? true;
+  return { ...Object.fromEntries([...given].filter(isOffered)), tag: given.getAll("tag") };
 }

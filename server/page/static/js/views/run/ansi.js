@@ -6,11 +6,15 @@
 const ESCAPE = "\u001b";
 /** What may follow an ESC: "[ ... m" and its like, a text that a control character ends ("] ..."), or a short one. */
 const SEQUENCE = /^(?:\[([0-9;:]*)([ -/]*[@-~])|[\]PX^_](?:.*?\p{Cc}|.*$)|[ -/]*[0-~])/u;
+/** Characters that would turn the letters around them, so that a line says something else than is written. */
+const TURNING = /[\u202a-\u202e\u2066-\u2069]/g;
 /** Control characters without the tab. */
 const UNSEEN = /[\p{Cc}--\t]/gv;
 const COLOURS = ["black", "red", "green", "yellow", "blue", "magenta", "cyan", "white"];
 
 /** @typedef {{text: string, classes: string}} Piece the classes are separated by spaces */
+
+const codeOf = (character) => `<U+${character.codePointAt(0).toString(16).toUpperCase()}>`;
 
 /** What is switched on at the moment: it lasts until a sequence switches it off, over the ends of lines. */
 export class AnsiState {
@@ -79,12 +83,13 @@ function nearest(...parts) {
  * Turns a line, without its end, into pieces; those beside each other that look alike are one.
  * @param {string} line
  * @param {AnsiState} state what the lines before have switched on; is changed
+ * @param {boolean} raw whether what was written over is shown, too
  * @returns {Piece[]}
  */
-export function pieces(line, state) {
+export function pieces(line, state, raw = false) {
   const found = [];
   const add = (text) => {
-    const seen = text.replace(UNSEEN, "");
+    const seen = text.replace(UNSEEN, "").replace(TURNING, codeOf);
     if (seen === "") return;
     const classes = state.classes();
     if (found.at(-1)?.classes === classes) found.at(-1).text += seen;
@@ -92,7 +97,7 @@ export function pieces(line, state) {
   };
   // Progress bars write a line again and again: a terminal shows what was written last.
   const shown = line.replace(/\r+$/, "");
-  const last = shown.slice(shown.lastIndexOf("\r") + 1);
+  const last = raw ? shown.replaceAll("\r", "␍") : shown.slice(shown.lastIndexOf("\r") + 1);
   const [plain, ...rest] = last.split(ESCAPE);
   add(plain);
   for (const part of rest) {

@@ -6,7 +6,7 @@ import { readLine } from "./log_lines.js";
 
 /**
  * @param {string[]} lines
- * @param {boolean} raw whether JSON stays JSON
+ * @param {boolean} raw whether JSON stays JSON, and what was written over is shown
  * @param {AnsiState} [state] which colours the lines before have switched on
  * @returns {HTMLElement}
  */
@@ -15,12 +15,12 @@ export function drawBlock(lines, raw, state = new AnsiState()) {
   return h(
     "div",
     { class: "log-block" },
-    read.map((line) => drawLine(line, state)),
+    read.map((line) => drawLine(line, state, raw)),
   );
 }
 
-function drawLine({ text, level }, state) {
-  const parts = pieces(text, state).map((piece) =>
+function drawLine({ text, level }, state, raw) {
+  const parts = pieces(text, state, raw).map((piece) =>
     piece.classes === "" ? piece.text : h("span", { class: piece.classes }, piece.text),
   );
   return h("div", { class: level === null ? "line" : `line is-${level}` }, parts);

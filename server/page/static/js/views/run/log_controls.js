@@ -26,7 +26,12 @@ export function logControls(download) {
     button("Start", "To the start of the log", () => shown.view.toStart()),
     button("End", "To the end of the log", () => shown.view.toEnd()),
     h("label", { class: "field-check" }, wrap, "Wrap"),
-    h("label", { class: "field-check", title: "Show lines of JSON as they are" }, raw, "Raw"),
+    h(
+      "label",
+      { class: "field-check", title: "Show lines of JSON as they are, and what was written over" },
+      raw,
+      "Raw",
+    ),
     download,
   );
   return {
