@@ -141,6 +141,11 @@ def test_no_schedules(value: object, text: str) -> None:
         ({"__type__": RELATIVE, "months": -1}, "leads to no further date"),
         ({"__type__": RELATIVE, "day": 1}, "leads to no further date"),
         ({"__type__": RELATIVE, "years": 10**9}, "leads to no further date"),
+        ({"__type__": RELATIVE, "months": 1, "days": -28}, "from every day: not from 2025-01-31"),
+        (
+            {"__type__": DELTA_TRIGGER, "delta": {"__type__": RELATIVE, "years": 1, "days": -365}},
+            "from every day: not from 2024-02-29",
+        ),
         ({"__type__": DELTA_TRIGGER, "delta": {"__type__": "datetime.timedelta"}}, "leads to no further date"),
     ],
 )
@@ -166,6 +171,10 @@ def test_a_schedule_may_begin_too_late() -> None:
         "@MIDNIGHT",
         {"__type__": "datetime.timedelta", "seconds": 1},
         {"__type__": RELATIVE, "months": 1},
+        {"__type__": RELATIVE, "months": 1, "day": 31},
+        {"__type__": RELATIVE, "months": 1, "days": -27},
+        {"__type__": RELATIVE, "hours": 1},
+        {"__type__": RELATIVE, "years": 1, "month": 2, "day": 29},
         {"__type__": TRIGGER, "cron": "30 2 * * *", "timezone": "Europe/Berlin"},
         {"__type__": DELTA_TRIGGER, "delta": HOUR, "interval": HOUR},
         {"__type__": INTERVALS, "cron": "30 2 * * *", "timezone": "Europe/Berlin"},

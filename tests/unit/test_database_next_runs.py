@@ -149,6 +149,15 @@ def test_months_stay_on_their_grid() -> None:
     assert between(EVERY_MONTH, day(1, month=3), day(30, month=4), at) == [day(10, 3, month=3), day(10, 3, month=4)]
 
 
+def test_microseconds_of_a_relativedelta_count() -> None:
+    """A row that somebody wrote may have nothing else; the newest interval is that of the timedelta."""
+    window = WINDOW._replace(catchup=False)
+    for delta in (relativedelta(microseconds=1), relativedelta(seconds=7, microseconds=500_000)):
+        length = timedelta(seconds=delta.seconds, microseconds=delta.microseconds)
+        found = [starts(DeltaIntervals(one), window, position(is_open=True)) for one in (delta, length)]
+        assert found[0] == found[1] != []
+
+
 def test_a_length_of_nothing_ends() -> None:
     """A row that somebody wrote may have it."""
     at = position((day(20), day(20)))

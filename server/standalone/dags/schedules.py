@@ -10,7 +10,8 @@ from dateutil.relativedelta import relativedelta
 
 from server.database.encoding import MALFORMED
 from server.database.timetable_reader import ONCE, PRESETS, of_cron, read
-from server.database.timetables import Delta, Window
+from server.database.timetables import Delta, DeltaIntervals, Window, fixed_length
+from server.database.trigger_timetables import DeltaTriggers
 from server.standalone.dags.times import ARGS, DURATIONS, TYPE, parse_duration, zone
 from server.wire.document import shortened, suggestion
 
@@ -18,6 +19,7 @@ KEYS = ("schedule", "schedule_interval", "timetable")
 """The keys of a DAG that may have its schedule."""
 _LONGEST = 1_000
 _MOST = 10**9
+_FOUR_YEARS = 4 * 365 + 1
 _RELATIVE = "dateutil.relativedelta.relativedelta"
 _ZONES = frozenset({"pendulum.timezone", "pendulum.tz.timezone"})
 _NONE = "airflow.timetables.simple.NullTimetable"
@@ -83,8 +85,11 @@ def schedule_problem(written: object, timezone: str | int, start: datetime | Non
         return "it needs a `start_date`"
     try:
         advances = schedule == ONCE or _advances(schedule, timezone, start)
+        halt = None if isinstance(schedule, str) else _halt(schedule, timezone, start)
     except MALFORMED:
-        advances = False
+        advances, halt = False, None
+    if advances and halt is not None:
+        return f"it does not lead to a later date from every day: not from {halt:%Y-%m-%d}"
     return None if advances else "it leads to no further date"
 
 
@@ -126,6 +131,22 @@ def _advances(schedule: Schedule, timezone: str | int, start: datetime) -> bool:
     window = Window(start, None, catchup=True)
     run = timetable.next_run(None, window, start)
     return run is not None and timetable.following(run, window, start) is not None
+
+
+def _halt(schedule: Schedule, timezone: str | int, start: datetime) -> datetime | None:
+    """Return a day from `start` on from which it does not lead to a later date, None if it always does.
+
+    It is a matter of how long months and years are, and these are the same after four years.
+    """
+    timetable = read({**serialized(schedule), "timezone": timezone})
+    if not isinstance(timetable, DeltaIntervals | DeltaTriggers) or fixed_length(timetable.delta) is not None:
+        return None
+    with suppress(*MALFORMED):
+        for day in range(_FOUR_YEARS):
+            date = start.astimezone(UTC) + timedelta(days=day)
+            if date + timetable.delta - date < _SHORTEST:
+                return date
+    return None
 
 
 def _check_type(value: Mapping[str, object]) -> None:
