@@ -19,6 +19,7 @@ from server.database.run_changes import MOST_NEW, NOWHERE, RunChanges, TooManyNe
 from server.database.run_waiters import States, Waiters
 from server.database.task_notices import read_task_notice
 from server.errors import Unavailable, WindsockError
+from server.process.cancellation import pause
 from windsock.protocol import Code
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ class RunWatch:
                 self._look_now.clear()
                 if self._waiters or self._followers:
                     await self._look()
-                    await asyncio.sleep(min(_LOOK_PAUSE, self._interval))
+                    await pause(min(_LOOK_PAUSE, self._interval))
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._interval):
                         await self._look_now.wait()

@@ -28,6 +28,7 @@ from server.database.generations import UnknownAirflow
 from server.database.lost import lost_database
 from server.database.schema import SchemaError
 from server.errors import SchemaChanged, StartupError, Unavailable, WindsockError
+from server.process.cancellation import pause
 from windsock.protocol import Code
 
 logger = logging.getLogger(__name__)
@@ -95,7 +96,7 @@ class SchemaWatch:
             except Exception:
                 # Without this watch a schema that is refused would be refused for ever.
                 logger.exception("the schema could not be looked at; it will be tried again")
-                await asyncio.sleep(self._soon)
+                await pause(self._soon)
 
     async def _look_once(self) -> None:
         with suppress(WindsockError):
@@ -169,7 +170,7 @@ class SchemaWatch:
         """Look until the database has been the same for two looks and the role may use it."""
         before = None
         while True:
-            await asyncio.sleep(self._soon)
+            await pause(self._soon)
             now = None
             try:
                 with lost_database():

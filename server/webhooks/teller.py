@@ -17,6 +17,7 @@ from server.database.run_changes import TooManyNewError
 from server.database.run_ends import Place, RunEnd
 from server.errors import WindsockError
 from server.metrics.counters import COUNTERS
+from server.process.cancellation import pause
 from server.process.loop import first_to_end
 from server.webhooks.journal import GIVE_UP, OVERLAP, Journal, Waiting
 from server.webhooks.lease import Lease, lease
@@ -70,7 +71,7 @@ class Teller:
                 except Exception:
                     # A mistake in here must not be in the way of those who call the API.
                     logger.exception("telling of the ends of runs has failed; it begins again")
-                await asyncio.sleep(_AFTER_ERROR)
+                await pause(_AFTER_ERROR)
 
     async def _lead(self, held: Lease, receiver: Receiver) -> None:
         """Tell of ends for as long as the lease is held."""
@@ -113,7 +114,7 @@ class Teller:
                 self._next_scan = 0.0
             except (WindsockError, asyncpg.PostgresError) as error:
                 logger.debug("the ends of runs cannot be read", extra={"reason": type(error).__name__})
-            await asyncio.sleep(self._config.watch_interval)
+            await pause(self._config.watch_interval)
 
     async def _look(self, journal: Journal) -> None:
         if time.monotonic() >= self._next_scan:
@@ -152,7 +153,7 @@ class Teller:
             if journal.changed:
                 await self._save(journal)
             await held.keep()
-            await asyncio.sleep(_SAVE_PAUSE)
+            await pause(_SAVE_PAUSE)
 
     async def _save(self, journal: Journal) -> None:
         """Note what was told; if that fails, the next try notes it."""
@@ -171,6 +172,7 @@ class Teller:
             except _ERRORS as error:
                 logger.debug("a run that has ended cannot be read", extra={"reason": type(error).__name__})
                 self._try_later(journal, one, _AFTER_ERROR)
+                await pause(0)
                 continue
             if details is None:
                 COUNTERS.run_ends["deleted"] += 1

@@ -470,3 +470,20 @@ async def test_a_backfill_depends_on_its_own_past(b: Bench) -> None:
 def day_of(number: int) -> datetime:
     """Return the midnight so many days ago."""
     return datetime.fromisoformat(days_ago(number)).replace(tzinfo=UTC)
+
+
+async def test_a_scheduler_ends_whatever_becomes_of_its_connections(b: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Giving back a connection that is lost in that moment raises another error than the cancellation."""
+    begun = asyncio.Event()
+
+    async def look(_store: Store, _number: int, _without: Collection[str]) -> list[asyncpg.Record]:
+        begun.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            raise asyncpg.ConnectionDoesNotExistError("gone")
+
+    monkeypatch.setattr(Store, "due_schedules", look)
+    async with asyncio.timeout(30):
+        async with b.scheduler():
+            await begun.wait()

@@ -17,6 +17,7 @@ import structlog
 from server.database import statements
 from server.database.connections import KEEPALIVE, SESSION_ERRORS, open_pool, with_session
 from server.database.schema import SchemaError
+from server.process.cancellation import pause
 from server.process.loop import first_to_end
 from server.standalone.dags.loader import DagLoader
 from windsock.config import Config
@@ -56,7 +57,7 @@ async def keep_loading(config: Config, loaded: asyncio.Event | None = None, pace
                 await _load_until(lost, config, loaded, pace)
         except (SchemaError, *SESSION_ERRORS) as error:
             _log.warning("DAG files are not watched for the moment", error=first_line(error))
-            await asyncio.sleep(pace.after_error)
+            await pause(pace.after_error)
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ import asyncpg
 import structlog
 
 from server.database.schema import check_schema
+from server.process.cancellation import pause
 from server.standalone.dags.dag_rows import DagRows, Written
 from server.standalone.dags.errors import DagFileError
 from server.standalone.dags.folder import Scan, Signature, scan_folder
@@ -116,16 +117,16 @@ class DagLoader:
         """
         begin = time.monotonic()
         while True:
-            pause = interval
+            seconds = interval
             try:
                 report = await self.load_once(_PATIENCE)
                 if not report.waiting:
-                    pause = max(interval, min(self._cost / _SHARE, _LONGEST_PAUSE))
+                    seconds = max(interval, min(self._cost / _SHARE, _LONGEST_PAUSE))
                 if loaded is not None and (not report.waiting or time.monotonic() - begin > _START_PATIENCE):
                     loaded.set()
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 _log.warning("DAG files must wait for the database", error=first_line(error))
-            await asyncio.sleep(pause)
+            await pause(seconds)
 
     async def load_once(self, patience: float | None = None) -> LoadReport:
         """Bring the database in step with the folder. An unchanged file costs only a `stat`.

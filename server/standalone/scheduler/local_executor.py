@@ -13,6 +13,7 @@ import asyncpg
 import structlog
 
 from server.errors import Unavailable
+from server.process.cancellation import pause
 from server.standalone.scheduler.context import Try, read_xcoms
 from server.standalone.scheduler.graphs import Graphs
 from server.standalone.scheduler.run_command import Place
@@ -123,7 +124,7 @@ class LocalExecutor:
             try:
                 return read_xcoms(await self._store.xcoms(key))
             except Unavailable:
-                await asyncio.sleep(_PATIENCE_WITH_DATABASE)
+                await pause(_PATIENCE_WITH_DATABASE)
 
     def _done(self, attempt: Try, task: asyncio.Task[Ended]) -> None:
         identity = _id_of(attempt)

@@ -12,6 +12,7 @@ import asyncpg
 import structlog
 
 from server.database.connections import KEEPALIVE, SESSION_ERRORS, with_session
+from server.process.cancellation import pause
 from server.standalone.scheduler.jobs import Jobs
 from server.standalone.scheduler.lease import Lease
 from windsock.config import Dsn
@@ -54,7 +55,7 @@ class Listener:
                 _log.exception("the listening connection is lost")
             finally:
                 self._lease.lose()
-            await asyncio.sleep(_AGAIN)
+            await pause(_AGAIN)
 
     async def _listen(self) -> None:
         connection = await asyncpg.connect(**with_session(self._dsn, KEEPALIVE), timeout=_CHECK)

@@ -18,6 +18,7 @@ import structlog
 
 from server.database.connections import SESSION_ERRORS
 from server.errors import Unavailable
+from server.process.cancellation import pause
 from server.standalone.scheduler.agenda import Agenda
 from server.standalone.scheduler.claim import Claimer
 from server.standalone.scheduler.dag_callbacks import DagCallbacks
@@ -134,12 +135,12 @@ class Scheduler:
                     _log.warning("the scheduler waits for the database", reason=first_line(error))
                     self._answered_since = math.inf
                     self.look_everywhere()
-                    await asyncio.sleep(_AFTER_ERROR)
+                    await pause(_AFTER_ERROR)
                 except Exception:  # noqa: BLE001 - structlog's, which ruff does not know
                     # The tasks under way need not end for it. Without a heartbeat this scheduler counts as unhealthy.
                     _log.exception("a round of the scheduler failed")
                     self.look_everywhere()
-                    await asyncio.sleep(_AFTER_FAULT)
+                    await pause(_AFTER_FAULT)
                 await self._sleep()
         finally:
             background.cancel()
