@@ -57,6 +57,13 @@ async def test_all_tabs_have_one_user(windows: Windows, guarded: Guarded) -> Non
     windows.faults.watch(other)
     await other.goto("/status")
     await expect(other.locator(".reader-name")).to_have_text("alice")
+    listen = (
+        "() => { window.heard = []; new BroadcastChannel('windsock.session /').onmessage = (e) => heard.push(e.data) }"
+    )
+    await other.evaluate(listen)
+    await page.reload()
+    await expect(page.locator(".reader-name")).to_have_text("alice")
+    assert await other.evaluate("heard") == []
     assert await page.evaluate(_KEPT) == 200
     await page.locator(".reader-name").click()
     await page.get_by_role("button", name="Sign out").click()

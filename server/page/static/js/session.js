@@ -33,7 +33,8 @@ export const watchUser = (watcher) => watchers.add(watcher);
  */
 export async function begin(authorization) {
   const whoami = await identify(authorization);
-  otherTabs.postMessage(whoami.user);
+  // A page that only loads tells nothing new: else tabs that are restored together would reload each other.
+  if (authorization !== undefined) otherTabs.postMessage(whoami.user);
   connect(lost);
   // The browser has negotiated by itself. With a session it need not do so for each request.
   if (authorization === undefined && whoami.backend === "kerberos_auth") await signIn("").catch(() => {});
