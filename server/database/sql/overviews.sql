@@ -24,7 +24,7 @@ WITH found AS (
     SELECT
         run.run_after,  -- if dag_run.run_after
         run.run_type,  -- if dag_run.run_type
-        {run_type_of(run)} AS run_type,  -- unless dag_run.run_type
+        NULL::text AS run_type,  -- unless dag_run.run_type
         run.id, run.dag_id, run.run_id, run.{run_date}, run.state, run.start_date, run.end_date
     FROM dag_run AS run
     WHERE run.dag_id = $1::text AND {run_start(run)} IS NOT NULL
