@@ -11,6 +11,7 @@ from windsock.commands.base import Failure, echo, say
 from windsock.commands.tables import show
 from windsock.text import count
 
+COLUMNS_OF_DAGS = ("dag_id", "is_paused", "is_active", "owners", "schedule_interval", "next_dagrun")
 ROW = {"pool": "p" * 30, "slots": 5, "description": "long " * 40, "dag_id": "d" * 70, "state": "success", "id": 7}
 
 
@@ -31,6 +32,21 @@ def test_a_table_fits(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
     assert "d" * 70 in written(capsys, "dag_id", "description")[2]
     monkeypatch.setenv("COLUMNS", "300")
     assert written(capsys, "pool", "slots", "description")[2].endswith("long ")
+
+
+def test_a_narrow_table_of_dags_shows_the_next_run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the schedule: who owns a DAG matters less. Nothing is cut that has room when other columns are left out."""
+    monkeypatch.setenv("COLUMNS", "80")
+    row = {"is_paused": False, "is_active": True, "owners": "airflow", "schedule_interval": '"0 0 * * *"'}
+    for dag_id, columns in (
+        ("daily_sales", ["dag_id", "is_paused", "owners", "schedule_interval", "next_dagrun"]),
+        ("sales_of_other_shops", ["dag_id", "is_paused", "schedule_interval", "next_dagrun"]),
+        ("sales_of_each_shop_in_the_country", ["dag_id", "is_paused", "next_dagrun"]),
+    ):
+        show([{**row, "dag_id": dag_id, "next_dagrun": "2026-11-30T00:00:00+00:00"}], COLUMNS_OF_DAGS, "table")
+        assert capsys.readouterr().out.splitlines()[0].split() == columns
 
 
 def test_plain_columns_are_whole(capsys: pytest.CaptureFixture[str]) -> None:

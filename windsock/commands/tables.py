@@ -16,6 +16,8 @@ _COLOURS = {"success": "green", "running": "cyan", "failed": "red", "upstream_fa
 # The columns that may be cut if a table is too wide; the least characters that stay; the columns that always stay.
 _TEXTS = frozenset({"description", "downstream_task_ids", "error", "operator", "owners", "schedule_interval", "value"})
 _LEAST, _KEPT = 12, 2
+# The first columns that are left out, in this order; then those at the right end are.
+_FIRST_TO_GO = ("is_active", "owners", "schedule_interval")
 _TYPES = "table: for people; json, yaml: everything; plain: columns without lines or colours."
 
 
@@ -37,8 +39,8 @@ def _option(default: str | None) -> Callable[[Function], Function]:
 def show(rows: Sequence[Row], columns: Sequence[str], output: str) -> None:
     """Print the rows: in tables only `columns`, in this order; in JSON and YAML all of them.
 
-    A table is at most as wide as the terminal, or 80 columns: long texts are cut, and columns at its right end are left
-    out.
+    A table is at most as wide as the terminal, or 80 columns: long texts are cut, and columns are left out, most
+    of them at its right end.
     """
     if output == "json":
         import json  # noqa: PLC0415 - each format imports its own
@@ -60,19 +62,22 @@ def show(rows: Sequence[Row], columns: Sequence[str], output: str) -> None:
 
 
 def _fit(cells: Mapping[str, list[str]], limit: int) -> dict[str, list[str]]:
-    """Cut long texts, then leave out columns at the right end, until the lines have at most `limit` characters."""
+    """Leave out columns, and cut long texts in the others, until the lines have at most `limit` characters."""
     cells = dict(cells)
+    while len(cells) > _KEPT and _total(cells, cut=True) > limit:
+        del cells[next((name for name in _FIRST_TO_GO if name in cells), [*cells][-1])]
     for name in reversed([name for name in cells if name in _TEXTS]):
         own = max(map(_width, cells[name]))
         room = max(_LEAST, own - max(0, _total(cells) - limit))
         cells[name] = [_cut(cell, room) for cell in cells[name]]
-    while len(cells) > _KEPT and _total(cells) > limit:
-        cells.popitem()
     return cells
 
 
-def _total(cells: Mapping[str, list[str]]) -> int:
-    return sum(max(map(_width, column)) for column in cells.values()) + 2 * (len(cells) - 1)
+def _total(cells: Mapping[str, list[str]], *, cut: bool = False) -> int:
+    """Return how wide the lines are, or with `cut` how wide they are at least."""
+    widths = {name: max(map(_width, column)) for name, column in cells.items()}
+    least = [min(width, _LEAST) if cut and name in _TEXTS else width for name, width in widths.items()]
+    return sum(least) + 2 * (len(cells) - 1)
 
 
 def _cut(cell: str, room: int) -> str:
