@@ -113,9 +113,10 @@ def names_of(facts: Mapping[str, Any], pushed: dict[str, Any] | None = None) -> 
 
 
 def _dag(facts: Mapping[str, Any]) -> SimpleNamespace:
+    """Return `dag`; its time zone is UTC if its row in the database has none that is known."""
     try:
         timezone = pendulum.timezone(facts["timezone"])
-    except (KeyError, OSError, TypeError, ValueError):
+    except (AttributeError, LookupError, OSError, TypeError, ValueError):
         timezone = pendulum.UTC
     return SimpleNamespace(**{**facts, "timezone": timezone})
 
