@@ -36,7 +36,9 @@ class Schedule(NamedTuple):
 
 
 def read_schedule(dag: SerializedDag) -> Schedule | None:
-    """Read the schedule of a DAG; None if it has none, or one that cannot be run."""
+    """Read the schedule of a DAG; None if it has none, or one that cannot be run: its loader may have said so."""
+    if dag.data.get("schedule_problem"):
+        return None
     try:
         timetable = read(dag.data)
         if type(timetable) is Moments:

@@ -194,7 +194,7 @@ class _Builder:
         if self._nodes > MAX_NODES:
             raise DocumentError(Problem(line, f"more than {MAX_NODES} values, aliases counted where they are used"))
         if isinstance(node, yaml.ScalarNode):
-            return self._scalar(node)
+            return self._scalar(node, path)
         with self._inside(node, line):
             if isinstance(node, yaml.MappingNode) and node.tag == _MAP:
                 return self._mapping(node, path)
@@ -265,12 +265,13 @@ class _Builder:
             raise _Mistake(node, f"keys must be text: put {shortened(shown)} in quotes")
         return key
 
-    def _scalar(self, node: yaml.ScalarNode) -> Any:  # noqa: ANN401 - any YAML value
+    def _scalar(self, node: yaml.ScalarNode, path: Path = ()) -> Any:  # noqa: ANN401 - any YAML value
         if node not in self._values:
             try:
                 self._values[node] = self._value(node)
             except ValueError as error:
-                raise _Mistake(node, str(error)) from error
+                place = f"`{'.'.join(shortened(str(part)) for part in path)}`: " if path else ""
+                raise _Mistake(node, f"{place}{error}") from error
         return self._values[node]
 
     def _value(self, node: yaml.ScalarNode) -> str | int | float | date | None:

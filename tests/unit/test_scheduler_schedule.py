@@ -145,6 +145,7 @@ def test_as_many_runs_as_may_be_under_way() -> None:
         {"schedule_interval": {"__type": "timedelta", "__var": "x"}},
         {"schedule_interval": "@daily", "timezone": "Mars"},
         {"timetable": {"__type": "of_a_plugin.Timetable", "__var": {}}},
+        {"schedule_interval": "@daily", "schedule_problem": "it needs a `start_date`"},
     ],
 )
 def test_what_is_no_schedule(data: dict[str, object]) -> None:

@@ -96,6 +96,13 @@ def test_merge_keys_work_and_own_keys_win() -> None:
         (b"a: b\n\xff\n", 2, "UTF-8"),
         (b"a:\n\x00\n", 2, "not allowed"),
         (b"a: 2020-99-01\n", 1, "cannot read"),
+        (
+            b"d:\n  default_args:\n    start_date: 2024-02-30\n",
+            3,
+            "`d.default_args.start_date`: cannot read '2024-02-30'",
+        ),
+        (b"d:\n  start_date: 0000-01-01\n", 2, "`d.start_date`: cannot read '0000-01-01' as a date"),
+        (b"d: [1, {x: .nan}]\n", 1, "`d.1.x`: '.nan' is not a number"),
         (b"a: " + b"9" * 5000, 1, "at most 100 characters"),
         (b"a: 0x" + b"f" * 5000, 1, "at most 100 characters"),
         (b"a: 0b" + b"1" * 5000, 1, "at most 100 characters"),

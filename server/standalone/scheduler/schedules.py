@@ -120,7 +120,7 @@ class Schedules:
                 following = timetable.resumed(following, window, row["now"])
             return plan(timetable, window, following, row["now"], room)
         except MALFORMED as error:
-            _log.warning("a schedule ends: it has no next run", dag_id=row["dag_id"], reason=repr(error))
+            _log.warning("a schedule ends: it has no next run", dag_id=row["dag_id"], reason=str(error))
             return _NOTHING
 
 
