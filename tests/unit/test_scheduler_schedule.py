@@ -166,8 +166,8 @@ class _NextInAnHour:
     async def due_schedules(self, _number: int, _without: object) -> list[object]:
         return []
 
-    async def seconds_until_due(self) -> float:
-        return 3600.0
+    async def seconds_until_due(self, since: datetime) -> tuple[float, datetime]:
+        return 3600.0, since
 
 
 async def test_a_clock_that_is_set_is_noticed() -> None:
