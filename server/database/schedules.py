@@ -19,6 +19,7 @@ _NO_SCHEDULE = "The DAG has no schedule"
 _NOT_STORED = "The runs of the schedule are not known: the DAG is not serialized in this database"
 _NO_MORE = "The schedule has no further run"
 _NONE_BETWEEN = "The schedule has no run between these dates"
+_SWAPPED = "The first of these dates is after the last one"
 _ONLY_AIRFLOW = "Only Airflow itself knows the further runs of this schedule"
 _NONE_OR_AIRFLOWS = "The DAG has no schedule, or one whose runs only Airflow itself knows"
 
@@ -67,7 +68,7 @@ class Schedules:
         if isinstance(found, Malformed):
             return f"The runs of the schedule cannot be found: {found.reason}"
         if found.is_known:
-            return None if found.intervals else _NONE_BETWEEN if asked.is_between else _NO_MORE
+            return None if found.intervals else _why_none(asked)
         if len(found.intervals) == asked.number:
             return None
         if dag.serialized is None:
@@ -75,6 +76,13 @@ class Schedules:
         if self._settings.standalone:
             return _NO_SCHEDULE
         return _ONLY_AIRFLOW if found.intervals or found.is_schedule else _NONE_OR_AIRFLOWS
+
+
+def _why_none(asked: NextRunsQuery) -> str:
+    first, last = asked.execution_date_gte, asked.execution_date_lte
+    if first is not None and last is not None and first > last:
+        return _SWAPPED
+    return _NONE_BETWEEN if asked.is_between else _NO_MORE
 
 
 def _interval(start: datetime | None, end: datetime | None) -> Interval | None:

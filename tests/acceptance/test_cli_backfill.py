@@ -145,6 +145,7 @@ async def test_what_cannot_be_made(b: Bench) -> None:
     for arguments, code, said in (
         (["d"], 2, "name the dates of the runs with -s and -e"),
         (["-s", day(5), "none"], 1, "there is no run to make: The DAG has no schedule"),
+        (["-s", day(3), "-e", day(5), "d"], 1, "make: The first of these dates is after the last one"),
         (
             ["-s", day(5), "no_start"],
             1,

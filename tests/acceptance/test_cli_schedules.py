@@ -51,6 +51,7 @@ async def test_the_next_runs_of_schedules(b: Bench, client: Mapping[str, str]) -
         "none": daily(schedule=None),
         "sets": daily(schedule=["s3://x"]),
         "never": daily(schedule="0 0 30 2 *"),
+        "no_start": daily(default_args={"start_date": None}),
     })  # fmt: skip
 
     async def said(*arguments: str) -> tuple[int, str, str]:
@@ -80,7 +81,9 @@ async def test_the_next_runs_of_schedules(b: Bench, client: Mapping[str, str]) -
     code, out, err = await said("next_execution", "sets")
     assert (code, out) == (0, "None\n")
     assert err.startswith("This schedule is not run: ")
-    assert (await said("next_execution", "never"))[:2] == (0, "None\n")
+    never, no_start = "it leads to no further date", "it needs a `start_date`"
+    assert await said("next_execution", "never") == (0, "None\n", f"This schedule is not run: {never}\n")
+    assert await said("next_execution", "no_start") == (0, "None\n", f"This schedule is not run: {no_start}\n")
     code, _, err = await said("next_execution", "nope")
     assert (code, err) == (3, "Error: Dag id nope not found in DagModel\n")
     assert (await said("next_execution", "-n", "101", "daily"))[0] == 2

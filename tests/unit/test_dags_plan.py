@@ -193,6 +193,11 @@ def test_unknown_operators_keep_their_arguments() -> None:
 
 IN_BERLIN = {"__type__": "pendulum.datetime", "year": 2026, "month": 11, "day": 27, "tz": "Europe/Berlin"}
 
+EMPTY_GROUP = {
+    "task_groups": {"g": {"dependencies": ["a"]}},
+    "tasks": {"a": {"operator": "a.B"}, "b": {"operator": "a.B", "dependencies": ["g"]}},
+}
+
 
 @pytest.mark.parametrize(
     ("dag", "note"),
@@ -212,6 +217,7 @@ IN_BERLIN = {"__type__": "pendulum.datetime", "year": 2026, "month": 11, "day": 
         ({"dag_id": 2}, "`dag_id` is '2' here"),
         ({"tasks": {"t": {"task_id": "u", "operator": "a.B"}}}, "`task_id` is 'u' here"),
         ({"params": {"a": [{"__type__": "airflow.sdk.Asset"}]}}, "`a` stays a plain mapping"),
+        (EMPTY_GROUP, "no task is in the group 'g': what depends on it waits for nothing"),
         ({"start_date": IN_BERLIN}, "the `tz` 'Europe/Berlin' of `start_date` has no effect, as with"),
         ({"default_args": {"end_date": IN_BERLIN}}, "`end_date` has no effect, as with dag-factory: the date is in"),
     ],

@@ -41,6 +41,15 @@ class Edges:
                 self._connect("task_groups", group.name, name)
         self._refuse_circle()
 
+    def notes(self) -> list[str]:
+        """Return a note about each group that something waits for although no task is in it."""
+        waited_for = {name for one in (*self._tasks.values(), *self._groups.values()) for name in one.dependencies}
+        return [
+            f"no task is in the group {shortened(name)!r}: what depends on it waits for nothing, as in Airflow"
+            for name, members in self._members.items()
+            if not members and name in waited_for
+        ]
+
     def _connect(self, key: str, below: str, above: str) -> None:
         if above not in self._tasks and above not in self._groups:
             self._refuse_name(key, below, above)

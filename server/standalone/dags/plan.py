@@ -124,7 +124,9 @@ def _plan_tasks(
         if task_id in taken or name in groups.plans:
             bodies.fail(name, f"a group or another task has the name {name!r} or the id {task_id!r}, too")
         taken.add(task_id)
-    Edges(dag, tasks, groups).draw()
+    edges = Edges(dag, tasks, groups)
+    edges.draw()
+    notes += edges.notes()
     return list(tasks.values())
 
 
