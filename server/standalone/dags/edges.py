@@ -43,7 +43,8 @@ class Edges:
 
     def notes(self) -> list[str]:
         """Return a note about each group that something waits for although no task is in it."""
-        waited_for = {name for one in (*self._tasks.values(), *self._groups.values()) for name in one.dependencies}
+        waited_for = {name for task in self._tasks.values() for name in task.dependencies}
+        waited_for |= {name for group in self._groups.values() for name in group.dependencies}
         return [
             f"no task is in the group {shortened(name)!r}: what depends on it waits for nothing, as in Airflow"
             for name, members in self._members.items()
