@@ -217,6 +217,8 @@ EMPTY_GROUP = {
         ({"dag_id": 2}, "`dag_id` is '2' here"),
         ({"tasks": {"t": {"task_id": "u", "operator": "a.B"}}}, "`task_id` is 'u' here"),
         ({"params": {"a": [{"__type__": "airflow.sdk.Asset"}]}}, "`a` stays a plain mapping"),
+        ({"schedule": "None", "schedule_interval": "None"}, "`schedule_interval` has no effect beside `schedule`"),
+        ({"start_date": "2026-02-01", "default_args": {"end_date": "2026-01-31"}}, "`end_date` is before its `start"),
         (EMPTY_GROUP, "no task is in the group 'g': what depends on it waits for nothing"),
         ({"start_date": IN_BERLIN}, "the `tz` 'Europe/Berlin' of `start_date` has no effect, as with"),
         ({"default_args": {"end_date": IN_BERLIN}}, "`end_date` has no effect, as with dag-factory: the date is in"),

@@ -65,6 +65,7 @@ def _plan_dag(dag_id: str, dag: Section, folder: Path, environment: Environment)
     options = own.only(spec.DAG_OPTIONS).convert(spec.DagOptions)
     groups = plan_groups(dag, default_args, folder)
     written = _schedule_of(dag)
+    notes += _contradictions(dag, default_args.data | own.data)
     tasks = _plan_tasks(dag, groups, options.params, folder, environment, notes)
     timezone = _zone_of(options.start_date or default_args.data.get("start_date"))
     callbacks = own.only(spec.DAG_CALLBACKS).data
@@ -98,6 +99,16 @@ def _schedule_of(dag: Section) -> object:
         key = "timetable"
     dag.attempt(key, parse_schedule, dag.data.get(key))
     return dag.data.get(key)
+
+
+def _contradictions(dag: Section, dates: Mapping[str, Any]) -> list[str]:
+    notes = []
+    if dag.data.keys() >= {"schedule", "schedule_interval"}:
+        notes.append("`schedule_interval` has no effect beside `schedule`")
+    start, end = (dates.get(name) for name in spec.DATES)
+    if start is not None and end is not None and end < start:
+        notes.append("its `end_date` is before its `start_date`: no run is between them")
+    return notes
 
 
 def _plan_tasks(
