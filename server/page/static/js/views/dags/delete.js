@@ -1,7 +1,6 @@
 /** Deletes what is left of a DAG whose file is gone. While the file is there, the DAG would only come back. */
 
 import { send } from "../../api.js";
-import { ask } from "../../dialog.js";
 import { h } from "../../dom.js";
 import { say } from "../../toast.js";
 
@@ -22,6 +21,8 @@ export function deleteButton(dag, context, look, deleted) {
 }
 
 async function remove(dagId) {
+  // Few look for it, and the list of DAGs is there sooner without it.
+  const { ask } = await import("../../dialog.js");
   const done = await ask({
     title: `Delete the DAG ${dagId}?`,
     body: h(
