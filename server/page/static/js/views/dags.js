@@ -27,7 +27,9 @@ export async function show(main, _params, context) {
   const changed = calmly(() => list.load(), AFTER_EVENT);
   const unsubscribe = subscribe({}, (event) => list.concerns(event) && changed());
   regularly(() => Promise.all([list.load(), errors.load()]), WITHOUT_EVENT, context.signal);
-  await Promise.all([list.load({ first: true }), errors.load(), list.filters.load()]);
+  // What people look for comes first.
+  await list.load({ first: true });
+  await Promise.all([errors.load(), list.filters.load()]);
   return () => {
     unsubscribe();
     changed.cancel();
