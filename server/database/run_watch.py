@@ -163,7 +163,7 @@ class RunWatch:
                 self._look_now.clear()
                 if self._waiters or self._followers:
                     await self._look()
-                    await pause(min(_LOOK_PAUSE, self._interval))
+                await pause(min(_LOOK_PAUSE, self._interval))
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._interval):
                         await self._look_now.wait()

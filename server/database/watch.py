@@ -97,6 +97,8 @@ class SchemaWatch:
                 # Without this watch a schema that is refused would be refused for ever.
                 logger.exception("the schema could not be looked at; it will be tried again")
                 await pause(self._soon)
+            # The error that the look has passed over may be all that is left of a cancellation.
+            await pause(0)
 
     async def _look_once(self) -> None:
         with suppress(WindsockError):

@@ -275,8 +275,7 @@ class _Builder:
         return self._values[node]
 
     def _value(self, node: yaml.ScalarNode) -> str | int | float | date | None:
-        shown = repr(shortened(node.value))
-        kind = _SCALARS.get(node.tag)
+        shown, kind = repr(shortened(node.value)), _SCALARS.get(node.tag)
         if kind is None:
             message = f"the tag {shortened(node.tag)} is not supported; put {shown} in quotes"
             raise ValueError(message)

@@ -5,7 +5,7 @@ import contextlib
 import os
 import pty
 import signal
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,16 +16,10 @@ from tests.live import live_server
 from tests.scheduling import Bench, bash, bench
 from tests.until import until
 
+pytestmark = pytest.mark.usefixtures("interruptible")
+
 PATIENCE = 30
 INTERVAL = "echo from {{ data_interval_start }} to {{ data_interval_end }}"
-
-
-@pytest.fixture(autouse=True)
-def _interruptible() -> Iterator[None]:
-    """Let the commands have Ctrl-C, also where whoever runs the tests ignores it: a shell does in the background."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import os
 import pty
 import re
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import asyncpg
@@ -16,6 +16,8 @@ from aiohttp import web
 from tests.acceptance.cli import WINDSOCK, fill, on_database, over_http, windsock
 from tests.until import until
 
+pytestmark = pytest.mark.usefixtures("interruptible")
+
 PATIENCE = 30
 LOG = "the first line\n" + "x" * 5000 + "\n" + "".join(f"line {n}\n" for n in range(20)) + "\x1b[31mred\x07 é \udcff\n"
 FAILED = """
@@ -24,14 +26,6 @@ SELECT 'ref_setup', task_id, '2024-05-06', state, 'default_pool', 1, 1
 FROM (VALUES ('echo_conf', 'failed'), ('silent', 'failed'), ('after', 'upstream_failed')) AS t (task_id, state)
 """
 NEW = "INSERT INTO dag_run (dag_id, run_id, execution_date, state) VALUES ('ref_setup', 'new', '2024-01-01', 'queued')"
-
-
-@pytest.fixture(autouse=True)
-def _interruptible() -> Iterator[None]:
-    """Let the commands have Ctrl-C, also where whoever runs the tests ignores it: a shell does in the background."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

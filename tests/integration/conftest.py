@@ -1,7 +1,8 @@
-"""A Kerberos realm for the session, where a test asks for one."""
+"""What many tests share: a Kerberos realm for the session, where a test asks for one, and a database with a DAG."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
+import asyncpg
 import pytest
 
 from tests.kerberos import Realm, running_realm
@@ -20,3 +21,14 @@ def realm(shared_realm: Realm, monkeypatch: pytest.MonkeyPatch) -> Realm:
     for name, value in shared_realm.environment.items():
         monkeypatch.setenv(name, value)
     return shared_realm
+
+
+@pytest.fixture
+async def connection(database: str) -> AsyncIterator[asyncpg.Connection]:
+    """Connect to a database with a DAG."""
+    made = await asyncpg.connect(database)
+    await made.execute("INSERT INTO dag (dag_id, is_paused, is_active) VALUES ('d', false, true)")
+    try:
+        yield made
+    finally:
+        await made.close()

@@ -37,17 +37,6 @@ END = "UPDATE dag_run SET state = $2, end_date = now() WHERE run_id = $1"
 
 
 @pytest.fixture
-async def connection(database: str) -> AsyncIterator[asyncpg.Connection]:
-    """Connect to a database with a DAG."""
-    made = await asyncpg.connect(database)
-    await made.execute("INSERT INTO dag (dag_id, is_paused, is_active) VALUES ('d', false, true)")
-    try:
-        yield made
-    finally:
-        await made.close()
-
-
-@pytest.fixture
 async def told() -> AsyncIterator[Receiver]:
     """Run a receiver."""
     async with receiving() as one:

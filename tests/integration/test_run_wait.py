@@ -35,17 +35,6 @@ async def _make(connection: asyncpg.Connection, run_id: str, state: str = "runni
     )  # fmt: skip
 
 
-@pytest.fixture
-async def connection(database: str) -> AsyncIterator[asyncpg.Connection]:
-    """Connect to a database with a DAG."""
-    made = await asyncpg.connect(database)
-    await made.execute("INSERT INTO dag (dag_id, is_paused, is_active) VALUES ('d', false, true)")
-    try:
-        yield made
-    finally:
-        await made.close()
-
-
 async def _state(session: aiohttp.ClientSession, url: str, run_id: str, wait: str) -> tuple[int, object]:
     async with session.get(f"{url}{API}/run_id={run_id}?wait={wait}") as answer:
         body = await answer.json()

@@ -10,12 +10,44 @@ from server.database.catalogue import Catalogue
 from server.database.connections import Connections
 from server.database.generations import AIRFLOW_1
 from server.database.watch import SchemaWatch
+from server.errors import Unavailable
 
 
-async def test_the_watch_goes_on(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """After an error that nobody foresaw, too: a schema that is refused would be refused for ever."""
+@pytest.fixture
+def watch() -> SchemaWatch:
+    """Make a watch that looks again and again."""
     found = Catalogue(AIRFLOW_1, "x", (), refuses_double_dots=False, tables=frozenset(), columns=frozenset())
-    watch = SchemaWatch(cast("Connections", None), found, lambda _: None, allow_unknown=False, every=0.01, soon=0.01)
+    return SchemaWatch(cast("Connections", None), found, lambda _: None, allow_unknown=False, every=0.01, soon=0.01)
+
+
+async def test_the_watch_ends(watch: SchemaWatch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if its connection is lost in the moment in which it is cancelled: then only that error is left."""
+    looks = 0
+    looking = asyncio.Event()
+
+    async def check() -> None:
+        nonlocal looks
+        looks += 1
+        looking.set()
+        if looks == 1:
+            try:
+                await asyncio.sleep(60)
+            finally:
+                raise Unavailable("lost")
+
+    monkeypatch.setattr(watch, "check", check)
+    keeping = asyncio.create_task(watch.keep())
+    await looking.wait()
+    keeping.cancel()
+    await asyncio.wait([keeping], timeout=5)
+    assert keeping.cancelled()
+    keeping.cancel()
+
+
+async def test_the_watch_goes_on(
+    watch: SchemaWatch, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After an error that nobody foresaw, too: a schema that is refused would be refused for ever."""
     looks = 0
     again = asyncio.Event()
 
