@@ -28,7 +28,7 @@ help:
 	@echo "make lock             renew the lock files in requirements/"
 	@echo "make format           format the code"
 	@echo "make bench            compare with other servers; QUICK=1, ARGS='--only trigger'"
-	@echo "make bench-auth       the cost of authentication and permissions: 6 minutes"
+	@echo "make bench-auth       the cost of authentication and permissions: 9 minutes"
 	@echo "make bench-scheduler  compare the scheduler with an Airflow's: 10 minutes"
 	@echo "make bench-schedules  1,000 schedules: how soon, and idle; ARGS=--quick for less"
 	@echo "make bench-page       what the page costs: size, time, processors: 6 minutes"

@@ -188,7 +188,7 @@ def main(rounds: int, seconds: int, tries: int) -> None:
                 timing(url, tries)
             with served(postgres.dsn, "lockout", auth_backend="password_auth") as url:
                 runner.run(lockout(url))
-            permissions.measure(postgres, runner, rounds, seconds)
+            permissions.measure(postgres, runner, rounds * seconds)
         finally:
             runner.run(postgres.stop())
 

@@ -17,7 +17,9 @@ async def check_permissions(request: web.Request, identity: Identity) -> None:
     if permissions is EVERYTHING:
         return
     needs = NEEDS.get(request.match_info.handler)
-    if needs is not None and (lacked := await missing(request, needs)) is not None:
+    if needs is None or (not needs.either and not permissions.is_limited(needs)):
+        return
+    if (lacked := await missing(request, needs)) is not None:
         raise PermissionMissing(lacked)
 
 
