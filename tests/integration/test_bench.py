@@ -90,7 +90,7 @@ async def test_authentication_is_measured(database: str, capsys: pytest.CaptureF
         await asyncio.to_thread(authentication.throughput, default, password, 1, 1)
         await asyncio.to_thread(authentication.timing, password, 2)
         ways = {"default": (default, {}), "password": (password, good)}
-        assert await asyncio.to_thread(permissions.ratio, ways, asking.POOL, 1, 1) > 0
+        assert await asyncio.to_thread(permissions.ratio, ways, asking.POOL, 1) > 0
     told = capsys.readouterr().out
     assert told.count("requests/s") == 6
     assert " 0 requests/s" not in told

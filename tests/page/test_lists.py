@@ -44,6 +44,22 @@ async def test_search_filter_and_back(windows: Windows, crowd: str) -> None:
     await expect(count).to_have_text("0 of 1,003 DAGs match")
 
 
+async def test_what_is_asked_early(windows: Windows, crowd: str) -> None:
+    """The list and its reader are asked for once, at once; if the first answer is lost, the list asks again."""
+    page = await windows.open(crowd, "/api/experimental/test")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.partition("/experimental/")[2].partition("?")[0]))
+    await page.goto("/", wait_until="commit")
+    await expect(page.locator("h1 + .count")).to_have_text("1,003 DAGs")
+    assert [asked.count(path) for path in ("whoami", "dags")] == [1, 1]
+    await page.route("**/experimental/dags?*", lambda route: route.abort(), times=1)
+    await page.reload()
+    await expect(page.locator("h1 + .count")).to_have_text("1,003 DAGs")
+    # What the address asks for is not what is asked early.
+    await page.goto("/?paused=true&page=1")
+    await expect(page.locator("h1 + .count")).not_to_have_text("1,003 DAGs")
+
+
 async def test_odd_parameters(windows: Windows, crowd: str) -> None:
     """One that no list offers is as good as none."""
     page = await windows.open(crowd)

@@ -31,7 +31,8 @@ export class ApiError extends Error {
   }
 }
 
-/** @typedef {{ query?: import("./address.js").Query, body?: unknown, signal?: AbortSignal, headers?: Record<string, string> }} Options */
+/** @typedef {{ query?: import("./address.js").Query, body?: unknown, signal?: AbortSignal, headers?: Record<string, string>,
+ *   quiet?: boolean }} Options `quiet`: a 401 does not lead to the sign-in */
 /** @typedef {{ data: any, headers: Headers, warnings: string[] }} Answer */
 
 const listeners = { unauthorized: () => {}, warned: (_warnings) => {} };

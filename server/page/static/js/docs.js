@@ -6,9 +6,10 @@ import { operationsOf } from "./docs/document.js";
 import { operation } from "./docs/operation.js";
 import { prose } from "./docs/prose.js";
 import { h, replace, setText } from "./dom.js";
+import { isClosed } from "./early.js";
 import { notice, showFailure } from "./failure.js";
 import { markPlace, showHeader } from "./header.js";
-import { identify, isClosed } from "./session.js";
+import { identify } from "./session.js";
 import { apply } from "./settings.js";
 
 const main = document.getElementById("main");

@@ -2,9 +2,10 @@
 
 import { address } from "./address.js";
 import { h, link, replace, setText } from "./dom.js";
+import { isClosed } from "./early.js";
 import { watchConnection } from "./live.js";
 import { can, user } from "./permissions.js";
-import { end, isClosed, watchUser } from "./session.js";
+import { end, watchUser } from "./session.js";
 import { choose, setting } from "./settings.js";
 import { say } from "./toast.js";
 
@@ -60,6 +61,7 @@ function menu() {
   const reader = user();
   const name = reader?.name ?? (reader ? "Everybody" : "Settings");
   const roles = reader?.roles.length ? h("p", { class: "hint" }, `Roles: ${reader.roles.join(", ")}`) : null;
+  const zone = choice("zone", "Times", { local: "Here", utc: "UTC" });
   const details = h(
     "details",
     { class: "menu" },
@@ -71,10 +73,12 @@ function menu() {
       reader && !reader.name ? h("p", null, "Nobody has to sign in here.") : null,
       roles,
       choice("theme", "Theme", { system: "As the system", light: "Light", dark: "Dark" }),
-      choice("zone", "Times", { local: localZone(), utc: "UTC" }),
+      zone,
       reader?.name ? h("button", { type: "button", class: "button", on: { click: signOut } }, "Sign out") : null,
     ),
   );
+  // A browser takes long to find out where it is, so it is asked only when somebody looks.
+  details.addEventListener("toggle", () => setText(zone.querySelector("[value=local]"), localZone()), { once: true });
   closeOutside(details);
   return details;
 }

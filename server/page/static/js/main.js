@@ -2,13 +2,13 @@
 
 import { address } from "./address.js";
 import { ApiError, listen } from "./api.js";
+import { isClosed } from "./early.js";
 import { showFailure } from "./failure.js";
 import { markPlace, showHeader } from "./header.js";
 import { loadAhead, reload, startRouter } from "./router.js";
-import { begin, guard, isClosed, lost } from "./session.js";
+import { begin, guard, lost } from "./session.js";
 import { apply, onChoice } from "./settings.js";
 import { say } from "./toast.js";
-import { watchForTrouble } from "./trouble.js";
 
 async function start() {
   if (!isClosed) loadAhead();
@@ -23,7 +23,12 @@ async function start() {
   }
   await startRouter({ guard, navigated: markPlace });
   onChoice(reload);
-  if (!isClosed) watchForTrouble();
+  // The view comes first. Without the server, which is said elsewhere, nothing is known of trouble.
+  if (!isClosed)
+    import("./trouble.js").then(
+      ({ watchForTrouble }) => watchForTrouble(),
+      () => {},
+    );
 }
 
 function askToSignIn() {

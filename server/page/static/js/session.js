@@ -4,15 +4,10 @@
 
 import { address, apiAddress } from "./address.js";
 import { send, signIn } from "./api.js";
+import { isClosed, take } from "./early.js";
 import { connect, disconnect } from "./live.js";
 import { setUser, user } from "./permissions.js";
 import { isView, navigate } from "./router.js";
-
-/** @type {Set<string>} how one signs in here: "password", "token", "kerberos", "none", "closed", "other" */
-export const ways = new Set((document.documentElement.dataset.signIn ?? "").split(" ").filter(Boolean));
-
-/** Nobody may call this API. */
-export const isClosed = ways.size === 1 && ways.has("closed");
 
 const watchers = new Set();
 
@@ -46,7 +41,7 @@ export async function begin(authorization) {
  * @returns {Promise<any>} the answer of whoami
  */
 export async function identify(authorization) {
-  const whoami = await signIn(authorization);
+  const whoami = await (authorization === undefined ? (take("whoami") ?? signIn()) : signIn(authorization));
   become(whoami);
   return whoami;
 }

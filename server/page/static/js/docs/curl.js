@@ -1,8 +1,7 @@
 /** The line with which a shell calls an endpoint. */
 
 import { address } from "../address.js";
-
-const ways = new Set((document.documentElement.dataset.signIn ?? "").split(" "));
+import { ways } from "../early.js";
 
 /**
  * @param {import("./document.js").Operation} operation

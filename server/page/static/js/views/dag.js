@@ -13,8 +13,7 @@ import { showGraph } from "./dag/graph_tab.js";
 import { showGrid } from "./dag/grid.js";
 import { openTrigger } from "./dag/trigger.js";
 import { deleteButton } from "./dags/delete.js";
-import { nextRunTime } from "./next_run.js";
-import { scheduleText } from "./schedule.js";
+import { nextRunTime, scheduleText } from "./schedule.js";
 
 /**
  * @param {HTMLElement} main

@@ -1,20 +1,18 @@
 /** All DAGs: found, filtered, sorted and paged by the server, and kept up to date in place. */
 
-import { request } from "../api.js";
 import { regularly } from "../clock.js";
 import { h, replace, setText } from "../dom.js";
+import { take } from "../early.js";
 import { showFailure } from "../failure.js";
 import { calmly, subscribe } from "../live.js";
 import { RUN_STATES } from "../states.js";
-import { liveTable, ordersOf } from "../table.js";
+import { liveTable } from "../table.js";
 import { announce } from "../toast.js";
-import { columns } from "./dags/columns.js";
-import { countDags, emptyNotice } from "./dags/empty.js";
+import { columns, ORDERS } from "./dags/columns.js";
 import { filterBar } from "./dags/filters.js";
-import { importErrors } from "./dags/import_errors.js";
 import { pager } from "./dags/pager.js";
+import { askForDags, PAGE_SIZE, pageOf } from "./dags/request.js";
 
-const PAGE_SIZE = 25;
 // In milliseconds, and in seconds for what no event tells: pauses by others, new DAGs, next runs.
 const AFTER_EVENT = 2000;
 const WITHOUT_EVENT = 60;
@@ -22,15 +20,21 @@ const WITHOUT_EVENT = 60;
 /** @type {import("../router.js").View} */
 export async function show(main, _params, context) {
   const list = new DagList(main, context);
-  const errors = importErrors(context);
-  replace(main, list.heading, errors.element, list.filters.element, list.place);
+  let errors = null;
+  replace(main, list.heading, list.filters.element, list.place);
   const changed = calmly(() => list.load(), AFTER_EVENT);
   const unsubscribe = subscribe({}, (event) => list.concerns(event) && changed());
-  regularly(() => Promise.all([list.load(), errors.load()]), WITHOUT_EVENT, context.signal);
+  // The rows may have been read before the stream of events was open.
+  const again = setTimeout(changed, AFTER_EVENT);
+  regularly(() => Promise.all([list.load(), errors?.load()]), WITHOUT_EVENT, context.signal);
   // What people look for comes first.
   await list.load({ first: true });
+  const { importErrors } = await import("./dags/import_errors.js");
+  errors = importErrors(context);
+  list.heading.after(errors.element);
   await Promise.all([errors.load(), list.filters.load()]);
   return () => {
+    clearTimeout(again);
     unsubscribe();
     changed.cancel();
   };
@@ -45,7 +49,7 @@ class DagList {
       (change) => this.change({ ...change, page: null }),
       () => this.load(),
     );
-    this.query = queryOf(context.query, ordersOf(shown));
+    this.query = queryOf(context.query);
     this.total = h("span", { class: "count" });
     this.heading = h("div", { class: "row" }, h("h1", null, "DAGs"), this.total);
     this.place = h("div", { class: "list" });
@@ -84,7 +88,8 @@ class DagList {
     this.loading = new AbortController();
     const signal = AbortSignal.any([this.loading.signal, this.context.signal]);
     try {
-      this.draw(await request("GET", ["dags"], { query: this.apiQuery(), signal }));
+      const early = first && !location.search && (await take("dags")?.catch(() => null));
+      this.draw(early || (await askForDags(this.query, { signal })));
       if (told) announce(this.total.textContent);
       if (toTop) window.scrollTo(0, 0);
     } catch (error) {
@@ -97,41 +102,43 @@ class DagList {
 
   /** Says of how many none matches. */
   async countAll() {
-    const all = await countDags(!this.query.gone).catch(() => 0);
+    const { countDags } = await import("./dags/empty.js");
+    const all = await countDags(!this.query.gone);
     if (this.shown.size === 0 && all > 0)
       setText(this.total, `0 of ${all === 1 ? "1 DAG" : `${all.toLocaleString("en")} DAGs`} match`);
   }
 
-  apiQuery() {
-    const { page, gone, ...query } = this.query;
-    return { ...query, active: !gone, details: true, limit: PAGE_SIZE, offset: (this.page() - 1) * PAGE_SIZE };
-  }
-
-  page() {
-    return Math.max(1, Math.trunc(Number(this.query.page)) || 1);
+  /** Few lists are empty, and the others are there sooner without it. */
+  emptyNotice() {
+    const place = h("div");
+    import("./dags/empty.js").then(({ emptyNotice }) =>
+      replace(
+        place,
+        emptyNotice(this.query, (none) => this.change(none)),
+      ),
+    );
+    return place;
   }
 
   draw({ data: dags, headers }) {
     const total = Number(headers.get("X-Total-Count") ?? dags.length);
-    if (dags.length === 0 && total > 0 && this.page() > 1) {
+    if (dags.length === 0 && total > 0 && pageOf(this.query) > 1) {
       this.change({ page: null }, { push: false });
       return;
     }
     this.shown = new Set(dags.map((dag) => dag.dag_id));
     setText(this.total, total === 1 ? "1 DAG" : `${total.toLocaleString("en")} DAGs`);
-    if (total === 0) this.countAll();
+    if (total === 0) this.countAll().catch(() => {});
     this.table.update(dags);
-    this.pager.show({ page: this.page(), size: PAGE_SIZE, count: dags.length, total });
-    const wanted = dags.length
-      ? [this.table.element, this.pager.element]
-      : [emptyNotice(this.query, (none) => this.change(none))];
+    this.pager.show({ page: pageOf(this.query), size: PAGE_SIZE, count: dags.length, total });
+    const wanted = dags.length ? [this.table.element, this.pager.element] : [this.emptyNotice()];
     if (this.place.firstElementChild !== wanted[0]) replace(this.place, wanted);
   }
 }
 
 /** What the address says, without what no field offers: the server would refuse it. */
-function queryOf(given, orders) {
-  const offered = { order_by: orders, state: RUN_STATES, paused: ["true", "false"] };
+function queryOf(given) {
+  const offered = { order_by: ORDERS, state: RUN_STATES, paused: ["true", "false"] };
   const isOffered = ([name, value]) => offered[name]?.includes(value) ?? true;
   return { ...Object.fromEntries([...given].filter(isOffered)), tag: given.getAll("tag") };
 }

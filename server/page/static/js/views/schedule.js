@@ -1,4 +1,7 @@
-/** Schedules in words. Pure, without a document. */
+/** Schedules in words, and when a schedule makes the next run of a DAG. */
+
+import { h } from "../dom.js";
+import { ago, when } from "../time.js";
 
 const UNITS = [
   ["years", "year", "years"],
@@ -54,4 +57,39 @@ function distanceText(attrs) {
     .filter(([name, value]) => !PLURALS.has(name) && value)
     .map(([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`);
   return [distance.join(" ") || "0 s", ...fixed].join(", ");
+}
+
+/**
+ * @param {Record<string, any>} dag
+ * @returns {"none" | "waiting" | "due" | "planned"} waiting: as many runs are under way as may be; due: it is not made yet
+ */
+export function nextRunState({ is_paused, is_active, next_dagrun, next_dagrun_create_after: due }) {
+  if (is_paused || is_active === false || !(due ?? next_dagrun)) return "none";
+  if (!due) return "waiting";
+  return Date.parse(due) < Date.now() ? "due" : "planned";
+}
+
+/**
+ * @param {Record<string, any>} dag
+ * @returns {import("../dom.js").Child} null if no run is to come
+ */
+export function nextRunTime(dag) {
+  const said = (title, text) => h("span", { class: "muted", title }, text);
+  const { next_dagrun: date, next_dagrun_create_after: due } = dag;
+  return {
+    none: () => null,
+    waiting: () => said(`Next: ${when(date).title}`, "waits for a run to end"),
+    due: () => said(`Due: ${when(due).title}`, "catching up"),
+    planned: () => when(due),
+  }[nextRunState(dag)]();
+}
+
+/**
+ * @param {Record<string, any>} dag
+ * @returns {import("../dom.js").Child} with the distance; null if no run is to come
+ */
+export function nextRun(dag) {
+  const time = nextRunTime(dag);
+  if (nextRunState(dag) !== "planned") return time;
+  return [time, h("div", { class: "hint" }, ago(dag.next_dagrun_create_after))];
 }

@@ -1,8 +1,9 @@
 /** The form that begins a session. What is typed goes to the server once, and is kept nowhere. */
 
 import { h, link, replace } from "../dom.js";
+import { ways } from "../early.js";
 import { user } from "../permissions.js";
-import { begin, goOn, ways } from "../session.js";
+import { begin, goOn } from "../session.js";
 
 /** @type {import("../router.js").View} */
 export function show(main, _params, context) {

@@ -4,8 +4,7 @@ import { h, replace } from "../../dom.js";
 import { badge } from "../../states.js";
 import { fullWhen } from "../../time.js";
 import { factList } from "../facts.js";
-import { nextRunState } from "../next_run.js";
-import { scheduleText } from "../schedule.js";
+import { nextRunState, scheduleText } from "../schedule.js";
 
 /**
  * @param {HTMLElement} panel

@@ -4,9 +4,9 @@ import { address } from "../../address.js";
 import { h, link } from "../../dom.js";
 import { pauseSwitch } from "../../pause_switch.js";
 import { badge, RUN_STATES, square } from "../../states.js";
+import { ordersOf } from "../../table.js";
 import { say } from "../../toast.js";
-import { nextRun, nextRunState } from "../next_run.js";
-import { schedule } from "../schedule.js";
+import { nextRun, nextRunState, schedule } from "../schedule.js";
 import { deleteButton } from "./delete.js";
 
 /** The server counts no further in one state. */
@@ -19,6 +19,11 @@ const MOST_COUNTED = 1000;
  * @returns {import("../../table.js").Column[]}
  */
 export const columns = (context, filter, changed) => [
+  ...facts(filter),
+  ...(mayAct(context) ? [actions(context, changed)] : []),
+];
+
+const facts = (filter) => [
   {
     title: "Active",
     class: "dag-switch",
@@ -53,8 +58,10 @@ export const columns = (context, filter, changed) => [
     render: lastRuns,
   },
   { title: "All runs", class: "dag-counts", value: (dag) => dag.run_states, render: counts },
-  ...(mayAct(context) ? [actions(context, changed)] : []),
 ];
+
+/** In which orders the list may be, as the API names them. */
+export const ORDERS = ordersOf(facts(() => {}));
 
 const mayAct = ({ can }) => (can("can_create", "DAG Runs") && can("can_edit", "DAGs")) || can("can_delete", "DAGs");
 
