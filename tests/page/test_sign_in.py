@@ -146,6 +146,8 @@ async def test_who_may_see_one_dag(windows: Windows, guarded: Guarded) -> None:
     await expect(page.get_by_role("navigation").get_by_role("link", name="Pools")).to_have_count(0)
     await page.goto("/dags/nightly_report")
     await expect(page.get_by_role("heading", name="You may not see this")).to_be_visible()
+    await page.goto("/status")
+    await expect(page.get_by_text("All files that you may read are loaded")).to_be_visible()
 
 
 async def test_who_may_do_nothing(windows: Windows, guarded: Guarded) -> None:

@@ -19,9 +19,6 @@ if (!isClosed && location.pathname === address([]) && !location.search) asked.da
 // Whoever takes an answer hears what is wrong with it.
 for (const answer of Object.values(asked)) answer.catch(() => {});
 
-// A browser takes some 15 ms to find out where it is, and now it has nothing else to do.
-setTimeout(() => new Intl.DateTimeFormat());
-
 /**
  * @param {"whoami" | "dags"} name
  * @returns {Promise<any> | undefined} the answer, for the first who takes it; undefined if it was not asked for, or is taken

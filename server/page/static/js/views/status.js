@@ -4,7 +4,7 @@ import { get, health, request } from "../api.js";
 import { regularly } from "../clock.js";
 import { h, link, replace } from "../dom.js";
 import { calmly, watchConnection } from "../live.js";
-import { user } from "../permissions.js";
+import { canEverywhere, user } from "../permissions.js";
 import { ago, zoneName } from "../time.js";
 
 // In seconds: nothing of this comes as an event.
@@ -110,9 +110,13 @@ const filesCard = (failed) =>
   card(
     "DAG files",
     failed === 0,
-    failed === 0 ? "All files are loaded" : `${failed.toLocaleString("en")} cannot be loaded`,
+    failed === 0 ? `All files ${whose()}are loaded` : `${failed.toLocaleString("en")} cannot be loaded`,
     failed === 0 ? null : h("p", null, link([], "What is wrong with them")),
   );
+
+// The server counts only what one may read.
+const whose = () =>
+  ["DAGs", "ImportError"].every((one) => canEverywhere("can_read", one)) ? "" : "that you may read ";
 
 function versionsCard(version) {
   if (version === null) return null;
