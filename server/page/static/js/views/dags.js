@@ -111,7 +111,11 @@ class DagList {
   /** Few lists are empty, and the others are there sooner without it. */
   emptyNotice() {
     const place = h("div", null, h("p", { class: "muted" }, "There is no DAG to show."));
-    const show = ({ emptyNotice }) => replace(place, emptyNotice(this.query, (none) => this.change(none)));
+    const show = ({ emptyNotice }) =>
+      replace(
+        place,
+        emptyNotice(this.query, (none) => this.change(none)),
+      );
     import("./dags/empty.js").then(show, () => {});
     return place;
   }
