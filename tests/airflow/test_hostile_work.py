@@ -1,6 +1,7 @@
 """Rows that would take all time or memory: their own request is refused, and nobody else waits."""
 
 import asyncio
+import gc
 import json
 import subprocess
 import sys
@@ -100,6 +101,18 @@ async def measuring_lateness() -> AsyncIterator[list[float]]:
         figures.append(float((await process.communicate(b""))[0]))
 
 
+@pytest.fixture
+def calm_collector() -> Iterator[None]:
+    """Make the cycle collector ignore what is there already, as a service does when it starts.
+
+    Here the service is in the process of the tests, where a collection of everything holds the loop for up to 0.4 s.
+    """
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 STORE_PICKLE = "UPDATE task_instance SET executor_config = $1 WHERE run_id = 'run_1'"
 STORE = "UPDATE serialized_dag SET data = $1, data_compressed = NULL"
 STORE_COMPRESSED = "UPDATE serialized_dag SET data = NULL, data_compressed = $1"
@@ -134,6 +147,7 @@ def attacks(kind: str) -> Iterator[tuple[str, str | bytes, Ask]]:
         yield STORE_COMPRESSED, b"junk", read
 
 
+@pytest.mark.usefixtures("calm_collector")
 @pytest.mark.parametrize("kind", ["pickles", "schemas", "rows", "schedules"])
 async def test_nobody_waits_for_hostile_work(empty_database: str, role: str, kind: str) -> None:
     """While such work is under way, GET /test takes at most 50 ms at the 99th percentile, or little more than else."""
