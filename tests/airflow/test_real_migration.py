@@ -10,7 +10,7 @@ from server.standalone.postgres import EmbeddedPostgres
 from tests.acceptance.service import Service
 from tests.airflow.conftest import create_database
 from tests.airflow.load import Load, loaded, lost, until_served
-from tests.airflow.real import RealAirflow, find_python, install
+from tests.airflow.real import RealAirflow, find_python, install, until
 from tests.airflow.releases import RELEASES, UPGRADES
 from tests.airflow.serving import GRANTS
 
@@ -76,6 +76,10 @@ async def check(upgraded: Upgraded, load: Load, newest: int) -> None:
         await connection.close()
 
 
+async def is_ready(service: Service) -> bool:
+    return await asyncio.to_thread(service.admin, "/ready") == (200, {"status": "ready"})
+
+
 async def newest_run(dsn: str) -> int:
     connection = await asyncpg.connect(dsn)
     try:
@@ -104,7 +108,7 @@ async def test_real_migrations_up_and_down(postgres: EmbeddedPostgres, role: str
                 at_end = others[-2] if command[0] == "downgrade" else airflow
                 await upgraded.finish(at_end)
                 await until_served(load)
-                assert await asyncio.to_thread(service.admin, "/ready") == (200, {"status": "ready"})
+                await until(lambda: is_ready(service), "the other worker serves, too")
                 assert load.statuses[503] > refused
                 await check(upgraded, load, newest)
         assert "Traceback" not in service.log
