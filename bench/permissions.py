@@ -50,7 +50,7 @@ def ratio(ways: Mapping[str, tuple[str, Headers]], path: str, turns: int) -> flo
 
 
 def measure(postgres: EmbeddedPostgres, runner: asyncio.Runner, turns: int) -> None:
-    """Measure both, each way for so many seconds and more; print whether they are as wanted."""
+    """Measure both, in so many turns or more; print whether they are as wanted."""
     good = _credentials(USER)
     dsn = runner.run(_make_airflow(postgres))
     click.echo(f"\nGET {POOL}, beside Airflow {_AIRFLOW}")

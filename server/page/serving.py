@@ -22,7 +22,7 @@ _DAG = "/dags/{dag_id}"
 _RUN = f"{_DAG}/runs/{{run_id}}"
 # Each of these has the same answer, the shell, whose script looks at the address.
 _VIEWS = (_DAG, _RUN, f"{_RUN}/tasks/{{task_id}}", "/pools", "/runs", "/status", "/sign-in")
-_FIRST, _MAIN, _FRONT_VIEW = "js/early.js", "js/main.js", "js/views/dags.js"
+_MAIN, _FRONT_VIEW = "js/main.js", "js/views/dags.js"
 # Where `dag_run_url` of a standalone database leads.
 _RUN_URL = "/admin/airflow/graph"
 
@@ -35,7 +35,7 @@ class Page:
         self._base_path = config.base_path
         self._files = read_files()
         self._shell = self._filled("index.html", sign_in, _MAIN)
-        self._front = self._filled("index.html", sign_in, _FIRST, _MAIN, _FRONT_VIEW)
+        self._front = self._filled("index.html", sign_in, _MAIN, _FRONT_VIEW)
         self._docs = self._filled("docs.html", sign_in)
         self.handlers = frozenset({self.front, self.shell, self.docs, self.static, self.missing})
 

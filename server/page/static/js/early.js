@@ -14,8 +14,11 @@ export const ways = new Set((document.documentElement.dataset.signIn ?? "").spli
 export const isClosed = ways.size === 1 && ways.has("closed");
 
 /** @type {{ whoami?: Promise<any>, dags?: Promise<import("./api.js").Answer> }} */
-const asked = isClosed ? {} : { whoami: signIn() };
-if (!isClosed && location.pathname === address([]) && !location.search) asked.dags = askForDags({}, { quiet: true });
+const asked = {};
+if (!isClosed) {
+  asked.whoami = signIn();
+  if (location.pathname === address([]) && !location.search) asked.dags = askForDags({}, { quiet: true });
+}
 // Whoever takes an answer hears what is wrong with it.
 for (const answer of Object.values(asked)) answer.catch(() => {});
 

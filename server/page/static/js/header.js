@@ -61,7 +61,6 @@ function menu() {
   const reader = user();
   const name = reader?.name ?? (reader ? "Everybody" : "Settings");
   const roles = reader?.roles.length ? h("p", { class: "hint" }, `Roles: ${reader.roles.join(", ")}`) : null;
-  const zone = choice("zone", "Times", { local: "Here", utc: "UTC" });
   const details = h(
     "details",
     { class: "menu" },
@@ -73,12 +72,10 @@ function menu() {
       reader && !reader.name ? h("p", null, "Nobody has to sign in here.") : null,
       roles,
       choice("theme", "Theme", { system: "As the system", light: "Light", dark: "Dark" }),
-      zone,
+      choice("zone", "Times", { local: localZone(), utc: "UTC" }),
       reader?.name ? h("button", { type: "button", class: "button", on: { click: signOut } }, "Sign out") : null,
     ),
   );
-  // A browser takes long to find out where it is, so it is asked only when somebody looks.
-  details.addEventListener("toggle", () => setText(zone.querySelector("[value=local]"), localZone()), { once: true });
   closeOutside(details);
   return details;
 }

@@ -41,7 +41,7 @@ export async function begin(authorization) {
  * @returns {Promise<any>} the answer of whoami
  */
 export async function identify(authorization) {
-  const whoami = await (authorization === undefined ? (take("whoami") ?? signIn()) : signIn(authorization));
+  const whoami = await ((authorization === undefined && take("whoami")) || signIn(authorization));
   become(whoami);
   return whoami;
 }

@@ -24,11 +24,11 @@ export async function show(main, _params, context) {
   replace(main, list.heading, list.filters.element, list.place);
   const changed = calmly(() => list.load(), AFTER_EVENT);
   const unsubscribe = subscribe({}, (event) => list.concerns(event) && changed());
-  // The rows may have been read before the stream of events was open.
-  const again = setTimeout(changed, AFTER_EVENT);
   regularly(() => Promise.all([list.load(), errors?.load()]), WITHOUT_EVENT, context.signal);
   // What people look for comes first.
   await list.load({ first: true });
+  // The rows may have been read before the stream of events was open.
+  const again = setTimeout(changed, AFTER_EVENT);
   const { importErrors } = await import("./dags/import_errors.js");
   errors = importErrors(context);
   list.heading.after(errors.element);
@@ -89,6 +89,8 @@ class DagList {
     const signal = AbortSignal.any([this.loading.signal, this.context.signal]);
     try {
       const early = first && !location.search && (await take("dags")?.catch(() => null));
+      // It is nobody's any more if something else was asked for meanwhile.
+      signal.throwIfAborted();
       this.draw(early || (await askForDags(this.query, { signal })));
       if (told) announce(this.total.textContent);
       if (toTop) window.scrollTo(0, 0);
